@@ -1,0 +1,57 @@
+#include "hv/guest_memory.hpp"
+
+#include <cstring>
+#include <stdexcept>
+
+namespace hv {
+
+namespace {
+
+template <typename Word>
+Word load(std::byte const* from)
+{
+    return __atomic_load_n(reinterpret_cast<Word const*>(from), __ATOMIC_RELAXED);
+}
+
+template <typename Word>
+void store(std::byte* to, Word word)
+{
+    __atomic_store_n(reinterpret_cast<Word*>(to), word, __ATOMIC_RELAXED);
+}
+
+} // namespace
+
+void copy_from_shared(void* to, std::byte const* shared, std::size_t size)
+{
+    auto* out = static_cast<std::byte*>(to);
+    for (; size >= sizeof(std::uint64_t); size -= sizeof(std::uint64_t)) {
+        auto const word = load<std::uint64_t>(shared);
+        std::memcpy(out, &word, sizeof word);
+        out += sizeof word;
+        shared += sizeof word;
+    }
+    for (; size > 0; --size)
+        *out++ = static_cast<std::byte>(load<std::uint8_t>(shared++));
+}
+
+void copy_to_shared(std::byte* shared, void const* from, std::size_t size)
+{
+    auto const* in = static_cast<std::byte const*>(from);
+    for (; size >= sizeof(std::uint64_t); size -= sizeof(std::uint64_t)) {
+        std::uint64_t word{};
+        std::memcpy(&word, in, sizeof word);
+        store(shared, word);
+        in += sizeof word;
+        shared += sizeof word;
+    }
+    for (; size > 0; --size)
+        store(shared++, static_cast<std::uint8_t>(*in++));
+}
+
+void GuestMemory::add(Region const& region)
+{
+    if (count_ == max_regions) throw std::length_error{"too many guest memory regions"};
+    regions_[count_++] = region;
+}
+
+} // namespace hv
