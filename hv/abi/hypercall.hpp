@@ -1,0 +1,47 @@
+/// The hypercall input and result values (TLFS 2.0a §4.7, §4.8; the newest hypercall-interface page).
+#pragma once
+
+#include "hv/abi/bits.hpp"
+#include "hv/abi/status.hpp"
+
+#include <cstdint>
+
+namespace hv::abi {
+
+/// HV_CALL_CODE of the calls that Porthole answers (TLFS 2.0a appendix A; 6.0b appendix A for the later numbers).
+enum class CallCode : std::uint16_t {
+    GetPartitionId = 0x0046,
+    CreatePort = 0x0057,
+    DeletePort = 0x0058,
+    ConnectPort = 0x0059,
+    DisconnectPort = 0x005B,
+    PostMessage = 0x005C,
+    SignalEvent = 0x005D,
+    CreatePortVtl = 0x0095,  ///< HvCallCreatePort of the later texts, with VTL and NUMA fields
+    ConnectPortVtl = 0x0096, ///< HvCallConnectPort of the later texts
+};
+
+/// The hypercall input value: RCX, or EDX:EAX of a 32-bit caller.
+struct Control {
+    std::uint64_t word;
+
+    [[nodiscard]] constexpr std::uint16_t code() const { return static_cast<std::uint16_t>(word); }
+    [[nodiscard]] constexpr bool fast() const { return bit(word, 16); }
+    [[nodiscard]] constexpr std::uint64_t variable_header_qwords() const { return field<17, 10>(word); }
+    [[nodiscard]] constexpr std::uint64_t rep_count() const { return field<32, 12>(word); }
+    [[nodiscard]] constexpr std::uint64_t rep_start() const { return field<48, 12>(word); }
+    /// Bits 30:27, 47:44 and 63:60, and bit 31 (Is Nested), which means nothing without a nested hypervisor.
+    [[nodiscard]] constexpr bool reserved_clear() const { return (word & 0xF000'F000'F800'0000) == 0; }
+};
+
+/// The hypercall result value: RAX, or EDX:EAX of a 32-bit caller.
+[[nodiscard]] constexpr std::uint64_t result(Status status, std::uint64_t reps_completed = 0)
+{
+    return static_cast<std::uint64_t>(status) | reps_completed << 32;
+}
+
+inline constexpr std::uint64_t parameter_alignment = 8; ///< TLFS 2.0a §4.6, bytes
+inline constexpr std::size_t fast_input_bytes = 16;     ///< RDX and R8
+inline constexpr std::size_t xmm_input_bytes = 112;     ///< RDX, R8 and XMM0 to XMM5 (§4.7.1)
+
+} // namespace hv::abi
