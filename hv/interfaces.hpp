@@ -1,0 +1,79 @@
+/// What the model asks of the world. The VMM implements these over KVM; unit tests hand in recorders.
+#pragma once
+
+#include "hv/abi/registers.hpp"
+#include "hv/types.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace hv {
+
+/// Raises interrupts in one partition. Callable from any thread, never with a lock of the model held.
+class InterruptSink {
+  public:
+    InterruptSink() = default;
+    InterruptSink(InterruptSink const&) = delete;
+    InterruptSink& operator=(InterruptSink const&) = delete;
+    virtual ~InterruptSink() = default;
+
+    /// Requests an edge-triggered fixed interrupt on one VP. With auto_eoi it is never in service afterwards.
+    virtual void assert_vector(VpIndex vp, std::uint8_t vector, bool auto_eoi) = 0;
+    /// Calls VirtualProcessor::retry_messages on that VP some milliseconds later, from any thread.
+    virtual void retry_messages_later(VpIndex vp) = 0;
+};
+
+/// The partition's TSC and what is derived from it. Callable from any thread.
+class Clock {
+  public:
+    Clock() = default;
+    Clock(Clock const&) = delete;
+    Clock& operator=(Clock const&) = delete;
+    virtual ~Clock() = default;
+
+    [[nodiscard]] virtual std::uint64_t guest_tsc() const = 0; ///< as RDTSC in the guest would read it now
+    [[nodiscard]] virtual std::uint64_t tsc_hz() const = 0;
+    [[nodiscard]] virtual std::uint64_t apic_hz() const = 0; ///< the local APIC timer's, before its divider
+};
+
+/// One VP as the machine runs it. All calls come from that VP's own thread.
+class VpControl {
+  public:
+    VpControl() = default;
+    VpControl(VpControl const&) = delete;
+    VpControl& operator=(VpControl const&) = delete;
+    virtual ~VpControl() = default;
+
+    /// One deadline per VP: a new one replaces the old. VirtualProcessor::expire_timers is called at or after it.
+    virtual void arm_deadline(RefTime deadline) = 0;
+    virtual void disarm_deadline() = 0;
+    /// Stops the VP until an interrupt is pending; with interrupts masked it may return early. May be spurious.
+    virtual void idle() = 0;
+    [[nodiscard]] virtual std::uint64_t runtime_100ns() const = 0; ///< time the VP has consumed
+    /// XMM0 to XMM5, for hypercalls that bring their input there.
+    [[nodiscard]] virtual bool read_xmm(std::span<std::byte, 96> out) const = 0;
+};
+
+/// A crash as the guest reports it (TLFS 6.0b §4.3). P3 and P4 locate a text when CRASH_CTL said so.
+struct CrashReport {
+    std::array<std::uint64_t, abi::crash_parameter_count> parameters{};
+    std::uint64_t control = 0;
+};
+
+/// The machine around a partition. Callable from any VP thread.
+class MachineControl {
+  public:
+    MachineControl() = default;
+    MachineControl(MachineControl const&) = delete;
+    MachineControl& operator=(MachineControl const&) = delete;
+    virtual ~MachineControl() = default;
+
+    virtual void reset() = 0;
+    virtual void report_crash(CrashReport const& report) = 0;
+    /// The guest has asked to see its TSC as invariant (TSC_INVARIANT_CONTROL bit 0).
+    virtual void expose_invariant_tsc(bool on) = 0;
+};
+
+} // namespace hv

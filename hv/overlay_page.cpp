@@ -1,0 +1,41 @@
+#include "hv/overlay_page.hpp"
+
+namespace hv {
+
+OverlayPage::Store& OverlayPage::store()
+{
+    if (!store_) store_ = std::make_unique<Store>();
+    return *store_;
+}
+
+bool OverlayPage::map(GuestMemory const& memory, Gpa gpa)
+{
+    auto* const page = memory.page(gpa);
+    if (page && page == host_) return true;
+    unmap();
+    if (!page) return false;
+
+    auto& s = store();
+    copy_from_shared(s.covered.data(), page, page_size);
+    copy_to_shared(page, s.overlay.data(), page_size);
+    host_ = page;
+    return true;
+}
+
+void OverlayPage::unmap()
+{
+    if (!host_) return;
+    copy_from_shared(store_->overlay.data(), host_, page_size);
+    copy_to_shared(host_, store_->covered.data(), page_size);
+    host_ = nullptr;
+}
+
+void OverlayPage::fill(Content const& content)
+{
+    if (host_)
+        copy_to_shared(host_, content.data(), page_size);
+    else
+        store().overlay = content;
+}
+
+} // namespace hv

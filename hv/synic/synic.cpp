@@ -1,0 +1,196 @@
+#include "hv/synic/synic.hpp"
+
+#include "hv/synic/slot.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+
+namespace hv {
+
+namespace {
+
+constexpr auto delivery_time_qword = offsetof(abi::TimerPayload, delivery_time) / sizeof(std::uint64_t);
+
+} // namespace
+
+Synic::Synic(VpIndex vp, GuestMemory const& memory, InterruptSink& sink, ReferenceTime const& time)
+    : vp_{vp}, memory_{memory}, sink_{sink}, time_{time}
+{}
+
+void Synic::set_scontrol(std::uint64_t value)
+{
+    PendingInterrupts pending;
+    {
+        std::lock_guard const guard{lock_};
+        scontrol_.store(value, std::memory_order_relaxed);
+        update_hints();
+        deliver_all(pending);
+    }
+    raise(pending);
+}
+
+void Synic::set_simp(std::uint64_t value)
+{
+    PendingInterrupts pending;
+    {
+        std::lock_guard const guard{lock_};
+        simp_.word = value;
+        if (simp_.enabled())
+            message_page_.map(memory_, simp_.page());
+        else
+            message_page_.unmap();
+        update_hints();
+        deliver_all(pending);
+    }
+    raise(pending);
+}
+
+void Synic::set_siefp(std::uint64_t value)
+{
+    std::lock_guard const guard{lock_};
+    siefp_.word = value;
+    if (siefp_.enabled())
+        event_page_.map(memory_, siefp_.page());
+    else
+        event_page_.unmap();
+    update_hints();
+}
+
+bool Synic::set_sint(Sint sint, std::uint64_t value)
+{
+    abi::SintRegister const wanted{value};
+    if (!wanted.masked() && wanted.vector() < abi::SintRegister::lowest_vector) return false;
+
+    std::lock_guard const guard{lock_};
+    sints_[sint.value] = wanted;
+    return true;
+}
+
+void Synic::scan_queues()
+{
+    if (queued_sints_.load(std::memory_order_acquire) == 0) return;
+
+    PendingInterrupts pending;
+    {
+        std::lock_guard const guard{lock_};
+        deliver_all(pending);
+        if (queued_sints_.load(std::memory_order_relaxed) != 0 && deliverable()) pending.retry_later();
+    }
+    raise(pending);
+}
+
+Status Synic::post(Sint sint, abi::Message const& message, PortBuffers* buffers, PendingInterrupts& pending)
+{
+    std::lock_guard const guard{lock_};
+    if (!deliverable()) return Status::InvalidSynicState;
+    if (deliver_at_once(sint, message, pending)) return Status::Success;
+    if (!buffers) return Status::NoResources;
+
+    auto const free = std::ranges::find_if(*buffers, [](auto const& b) { return !b.in_use.load(); });
+    if (free == buffers->end()) return Status::InsufficientBuffers;
+    enqueue(sint, message, *free, pending);
+    return Status::Success;
+}
+
+void Synic::post_timer(Sint sint, abi::Message const& message, MessageBuffer& buffer, PendingInterrupts& pending)
+{
+    std::lock_guard const guard{lock_};
+    if (buffer.in_use) unlink(buffer);
+    if (deliverable() && deliver_at_once(sint, message, pending)) return;
+    enqueue(sint, message, buffer, pending);
+}
+
+Status Synic::signal(Sint sint, unsigned flag, PendingInterrupts& pending)
+{
+    std::lock_guard const guard{lock_};
+    if (!enabled() || !event_page_.host() || sints_[sint.value].masked()) return Status::InvalidSynicState;
+
+    auto* const flags = event_page_.host() + sint.value * (abi::event_flag_count / 8);
+    if (slot::set_flag(flags, flag)) interrupt(sint, pending);
+    return Status::Success;
+}
+
+void Synic::withdraw(MessageBuffer& buffer)
+{
+    std::lock_guard const guard{lock_};
+    if (buffer.in_use) unlink(buffer);
+}
+
+std::byte* Synic::slot(Sint sint) const
+{
+    return message_page_.host() + sint.value * slot::size;
+}
+
+void Synic::update_hints()
+{
+    accepts_messages_.store(deliverable(), std::memory_order_relaxed);
+    accepts_events_.store(enabled() && event_page_.host(), std::memory_order_relaxed);
+}
+
+bool Synic::deliver_at_once(Sint sint, abi::Message const& message, PendingInterrupts& pending)
+{
+    auto const& queue = queues_[sint.value];
+    if (!queue.empty()) deliver_first(sint, pending);
+    if (!queue.empty() || !slot::is_empty(slot(sint))) return false;
+    deliver(sint, message, false, pending);
+    return true;
+}
+
+void Synic::enqueue(Sint sint, abi::Message const& message, MessageBuffer& buffer, PendingInterrupts& pending)
+{
+    buffer.message = message;
+    buffer.synic = this;
+    buffer.sint = sint;
+    buffer.in_use.store(true);
+    auto& queue = queues_[sint.value];
+    queue.push(buffer);
+    queued_sints_.fetch_or(1U << sint.value, std::memory_order_release);
+
+    if (deliverable()) deliver_first(sint, pending);
+    if (!queue.empty() && deliverable()) pending.retry_later();
+}
+
+void Synic::unlink(MessageBuffer& buffer)
+{
+    auto& queue = queues_[buffer.sint.value];
+    queue.remove(buffer);
+    if (queue.empty()) queued_sints_.fetch_and(~(1U << buffer.sint.value), std::memory_order_relaxed);
+    buffer.in_use.store(false);
+}
+
+void Synic::deliver_first(Sint sint, PendingInterrupts& pending)
+{
+    auto* const target = slot(sint);
+    if (!slot::is_empty(target)) {
+        slot::mark_pending(target);
+        if (!slot::is_empty(target)) return;
+    }
+    auto& first = *queues_[sint.value].front();
+    if (first.message.header.type == abi::MessageType::TimerExpired)
+        first.message.payload[delivery_time_qword] = time_.now().value;
+    deliver(sint, first.message, first.next != nullptr, pending);
+    unlink(first);
+}
+
+void Synic::deliver(Sint sint, abi::Message const& message, bool more, PendingInterrupts& pending)
+{
+    slot::fill(slot(sint), message, more);
+    interrupt(sint, pending);
+}
+
+void Synic::deliver_all(PendingInterrupts& pending)
+{
+    if (!deliverable()) return;
+    auto waiting = queued_sints_.load(std::memory_order_relaxed);
+    for (; waiting != 0; waiting &= waiting - 1)
+        deliver_first(Sint{static_cast<std::uint32_t>(std::countr_zero(waiting))}, pending);
+}
+
+void Synic::interrupt(Sint sint, PendingInterrupts& pending) const
+{
+    auto const& source = sints_[sint.value];
+    if (!source.masked() && !source.polling()) pending.add(source.vector(), source.auto_eoi());
+}
+
+} // namespace hv

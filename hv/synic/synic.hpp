@@ -1,0 +1,96 @@
+/// The synthetic interrupt controller of one VP (TLFS 2.0a chapter 14): its registers, its two pages in guest memory
+/// and its sixteen message queues. One lock guards all of it: posts come from any VP of any partition.
+#pragma once
+
+#include "hv/abi/registers.hpp"
+#include "hv/abi/status.hpp"
+#include "hv/guest_memory.hpp"
+#include "hv/interfaces.hpp"
+#include "hv/overlay_page.hpp"
+#include "hv/sync.hpp"
+#include "hv/synic/interrupt.hpp"
+#include "hv/synic/message_queue.hpp"
+#include "hv/time/reference_time.hpp"
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+namespace hv {
+
+class Synic {
+  public:
+    Synic(VpIndex vp, GuestMemory const& memory, InterruptSink& sink, ReferenceTime const& time);
+
+    [[nodiscard]] VpIndex vp() const { return vp_; }
+
+    // Registers (§14.6). A setter answers false for a value that must raise #GP.
+
+    [[nodiscard]] std::uint64_t scontrol() const { return scontrol_.load(std::memory_order_relaxed); }
+    [[nodiscard]] std::uint64_t simp() const { return simp_.word; }
+    [[nodiscard]] std::uint64_t siefp() const { return siefp_.word; }
+    [[nodiscard]] std::uint64_t sint(Sint sint) const { return sints_[sint.value].word; }
+    void set_scontrol(std::uint64_t value);
+    void set_simp(std::uint64_t value);
+    void set_siefp(std::uint64_t value);
+    [[nodiscard]] bool set_sint(Sint sint, std::uint64_t value);
+    /// EOM (§14.6.6), also after the retry interval: delivers what the guest has made room for.
+    void scan_queues();
+
+    /// Whether HV_ANY_VP routing may choose this VP (§14.2.4, §14.3.1). A hint: post and signal decide again.
+    [[nodiscard]] bool accepts_messages() const { return accepts_messages_.load(std::memory_order_relaxed); }
+    [[nodiscard]] bool accepts_events() const { return accepts_events_.load(std::memory_order_relaxed); }
+
+    // Delivery. Each leaves the interrupts to raise in `pending`; the caller raises them without a lock held.
+
+    /// Puts a guest message into its slot, or into the first free one of the port's `buffers` when the slot is busy.
+    /// `buffers` may be nullptr as long as nothing has to be queued: then the answer is NoResources and the caller
+    /// comes again with buffers. Otherwise Success, InsufficientBuffers or InvalidSynicState.
+    [[nodiscard]] Status post(Sint sint, abi::Message const& message, PortBuffers* buffers,
+                              PendingInterrupts& pending);
+    /// Sends a timer's message, replacing the timer's former one if that is still queued.
+    void post_timer(Sint sint, abi::Message const& message, MessageBuffer& buffer, PendingInterrupts& pending);
+    /// Sets an event flag; an interrupt only when it was clear (§14.3.1). Success or InvalidSynicState.
+    [[nodiscard]] Status signal(Sint sint, unsigned flag, PendingInterrupts& pending);
+    /// Takes a message out of the queue if it is still in it: its port is being deleted.
+    void withdraw(MessageBuffer& buffer);
+
+    /// Raises what a delivery left pending on this VP.
+    void raise(PendingInterrupts const& pending) { pending.raise(sink_, vp_); }
+
+  private:
+    using Lock = Mutex<LockRank::Synic>;
+
+    // All of these are called with the lock held.
+    [[nodiscard]] bool enabled() const { return abi::bit(scontrol(), 0); }
+    [[nodiscard]] bool deliverable() const { return enabled() && message_page_.host(); }
+    [[nodiscard]] std::byte* slot(Sint sint) const;
+    void update_hints();
+    [[nodiscard]] bool deliver_at_once(Sint sint, abi::Message const& message, PendingInterrupts& pending);
+    void enqueue(Sint sint, abi::Message const& message, MessageBuffer& buffer, PendingInterrupts& pending);
+    void unlink(MessageBuffer& buffer);
+    /// Moves the first queued message into the slot if that is free, else marks the slot's message.
+    void deliver_first(Sint sint, PendingInterrupts& pending);
+    void deliver(Sint sint, abi::Message const& message, bool more, PendingInterrupts& pending);
+    void deliver_all(PendingInterrupts& pending);
+    void interrupt(Sint sint, PendingInterrupts& pending) const;
+
+    VpIndex const vp_;
+    GuestMemory const& memory_;
+    InterruptSink& sink_;
+    ReferenceTime const& time_;
+
+    Lock lock_;
+    std::atomic<std::uint64_t> scontrol_{0};
+    abi::PageRegister simp_;
+    abi::PageRegister siefp_;
+    OverlayPage message_page_;
+    OverlayPage event_page_;
+    std::array<abi::SintRegister, sint_count> sints_{};
+    std::array<MessageQueue, sint_count> queues_{};
+    std::atomic<std::uint32_t> queued_sints_{0}; // a bit for each queue that is not empty
+    std::atomic<bool> accepts_messages_{false};
+    std::atomic<bool> accepts_events_{false};
+};
+
+} // namespace hv

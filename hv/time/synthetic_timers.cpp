@@ -1,0 +1,119 @@
+#include "hv/time/synthetic_timers.hpp"
+
+#include <algorithm>
+
+namespace hv {
+
+namespace {
+
+/// How many expirations a periodic timer may be behind and still send each of them (§15.1.4 leaves it open). A lazy
+/// timer sends none of those it has missed.
+constexpr std::uint64_t catch_up_periods = 8;
+
+abi::Message expiry_message(unsigned timer, RefTime expiration, RefTime delivery)
+{
+    abi::Message message{};
+    message.header.type = abi::MessageType::TimerExpired;
+    message.header.payload_size = sizeof(abi::TimerPayload);
+    message.payload[0] = timer;
+    message.payload[1] = expiration.value;
+    message.payload[2] = delivery.value;
+    return message;
+}
+
+RefTime saturating_sum(RefTime time, std::uint64_t period)
+{
+    auto const sum = time.value + period;
+    return RefTime{sum < period ? ~std::uint64_t{0} : sum};
+}
+
+} // namespace
+
+SyntheticTimers::SyntheticTimers(ReferenceTime const& time, Synic& synic, VpControl& control)
+    : time_{time}, synic_{synic}, control_{control}
+{}
+
+bool SyntheticTimers::set_config(unsigned timer, std::uint64_t value, bool direct_offered)
+{
+    abi::StimerConfig wanted{value & abi::StimerConfig::writable};
+    if (wanted.direct() && !direct_offered) return false;
+    if (wanted.direct() && wanted.enabled() && wanted.apic_vector() < abi::SintRegister::lowest_vector) return false;
+    if (!wanted.direct() && wanted.sint().value == 0) wanted.word &= ~abi::StimerConfig::enable_bit;
+
+    auto& t = timers_[timer];
+    t.config = wanted;
+    start(t);
+    return true;
+}
+
+void SyntheticTimers::set_count(unsigned timer, std::uint64_t value)
+{
+    auto& t = timers_[timer];
+    t.count = value;
+    if (value == 0) {
+        t.config.word &= ~abi::StimerConfig::enable_bit;
+    } else if (t.config.auto_enable() && (t.config.direct() || t.config.sint().value != 0)) {
+        t.config.word |= abi::StimerConfig::enable_bit;
+    }
+    start(t);
+}
+
+void SyntheticTimers::start(Timer& timer)
+{
+    timer.next.reset();
+    if (timer.config.enabled() && timer.count != 0)
+        timer.next = timer.config.periodic() ? saturating_sum(time_.now(), timer.count) : RefTime{timer.count};
+    rearm();
+}
+
+void SyntheticTimers::expire()
+{
+    armed_.reset();
+    auto const now = time_.now();
+    PendingInterrupts pending;
+    for (unsigned i = 0; i < count; ++i) {
+        if (timers_[i].next && *timers_[i].next <= now) fire(i, now, pending);
+    }
+    synic_.raise(pending);
+    rearm();
+}
+
+void SyntheticTimers::fire(unsigned index, RefTime now, PendingInterrupts& pending)
+{
+    auto& timer = timers_[index];
+    auto const expiration = *timer.next;
+    if (timer.config.periodic()) {
+        schedule_next_period(timer, now);
+    } else {
+        timer.next.reset();
+        timer.config.word &= ~abi::StimerConfig::enable_bit;
+    }
+
+    if (timer.config.direct())
+        pending.add(timer.config.apic_vector(), false);
+    else
+        synic_.post_timer(timer.config.sint(), expiry_message(index, expiration, now), timer.message, pending);
+}
+
+void SyntheticTimers::schedule_next_period(Timer& timer, RefTime now) const
+{
+    auto const behind = (now.value - timer.next->value) / timer.count;
+    auto const skip = timer.config.lazy() || behind > catch_up_periods ? behind : 0;
+    timer.next = saturating_sum(saturating_sum(*timer.next, skip * timer.count), timer.count);
+}
+
+void SyntheticTimers::rearm()
+{
+    std::optional<RefTime> earliest;
+    for (auto const& timer : timers_) {
+        if (timer.next && (!earliest || *timer.next < *earliest)) earliest = timer.next;
+    }
+    if (earliest == armed_) return;
+    armed_ = earliest;
+    if (earliest)
+        control_.arm_deadline(*earliest);
+    else
+        control_.disarm_deadline();
+}
+
+} // namespace hv

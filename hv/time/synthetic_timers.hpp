@@ -1,0 +1,51 @@
+/// The four synthetic timers of one VP (TLFS 2.0a §15.3; 6.0b §12.5 for direct mode). Used by that VP's own thread
+/// only, so that arming one costs no lock.
+#pragma once
+
+#include "hv/abi/registers.hpp"
+#include "hv/interfaces.hpp"
+#include "hv/synic/synic.hpp"
+#include "hv/time/reference_time.hpp"
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+namespace hv {
+
+class SyntheticTimers {
+  public:
+    static constexpr unsigned count = 4;
+
+    SyntheticTimers(ReferenceTime const& time, Synic& synic, VpControl& control);
+
+    [[nodiscard]] std::uint64_t config(unsigned timer) const { return timers_[timer].config.word; }
+    [[nodiscard]] std::uint64_t expiry(unsigned timer) const { return timers_[timer].count; }
+    /// Both answer false for a value that must raise #GP. `direct_offered`: CPUID offers direct mode.
+    [[nodiscard]] bool set_config(unsigned timer, std::uint64_t value, bool direct_offered);
+    void set_count(unsigned timer, std::uint64_t value);
+
+    /// Sends what is due and arms the next deadline. Spurious calls are harmless.
+    void expire();
+
+  private:
+    struct Timer {
+        abi::StimerConfig config;
+        std::uint64_t count = 0;     ///< the COUNT register: an absolute time, or a period
+        std::optional<RefTime> next; ///< when it expires, while it runs
+        MessageBuffer message;
+    };
+
+    void start(Timer& timer);
+    void fire(unsigned index, RefTime now, PendingInterrupts& pending);
+    void schedule_next_period(Timer& timer, RefTime now) const;
+    void rearm();
+
+    ReferenceTime const& time_;
+    Synic& synic_;
+    VpControl& control_;
+    std::array<Timer, count> timers_{};
+    std::optional<RefTime> armed_;
+};
+
+} // namespace hv
