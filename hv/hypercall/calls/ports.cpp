@@ -1,0 +1,121 @@
+/// Making and deleting ports and connections (TLFS 2.0a §14.9.1–14.9.4).
+#include "hv/hypercall/calls/calls.hpp"
+#include "hv/partition/communication.hpp"
+
+#include <optional>
+
+namespace hv::calls {
+
+namespace {
+
+/// HV_PROXIMITY_DOMAIN_INFO: a preference is accepted and has no effect, an ill-formed one is refused.
+bool proximity_well_formed(std::uint64_t info)
+{
+    constexpr auto flags_reserved = std::uint64_t{0x7FFF'FFFE} << 32;
+    return (info & flags_reserved) == 0;
+}
+
+std::optional<PortSpec> spec_from(abi::PortInfo const& info, std::uint64_t connection_partition)
+{
+    if (info.padding != 0 || info.reserved != 0) return std::nullopt;
+    if (info.type == abi::PortType::Message) {
+        if (!info.tail_clear()) return std::nullopt;
+    } else if (info.type != abi::PortType::Event) {
+        return std::nullopt;
+    }
+    return PortSpec{.type = info.type,
+                    .sint = Sint{info.target_sint},
+                    .target_vp = VpIndex{info.target_vp},
+                    .base_flag = info.base_flag,
+                    .flag_count = info.flag_count,
+                    .connection_partition = PartitionId{connection_partition},
+                    .handler = nullptr};
+}
+
+} // namespace
+
+/// HvCreatePort (§14.9.1; call code 0x0057).
+Status create_port(Caller const& caller, abi::CreatePortInput const& in)
+{
+    if ((in.port_id & abi::reserved_id_bits) != 0) return Status::InvalidPortId;
+    auto spec = spec_from(in.info, in.connection_partition);
+    if (!spec) return Status::InvalidParameter;
+
+    auto const owner = caller.controlled(in.port_partition, Privilege::CreatePort);
+    if (!owner) return owner.status();
+    auto const peer = caller.named(in.connection_partition);
+    if (!peer || &*peer == &*owner) return Status::InvalidPartitionId;
+    if (!owner->active() || !peer->active()) return Status::InvalidPartitionState;
+
+    spec->connection_partition = peer->id();
+    return communication::create_port(*owner, PortId{in.port_id}, *spec);
+}
+
+/// HvCallCreatePort of the later texts (0x0095). There are no VTLs above 0 here; the access rules stay those of 2.0a.
+Status create_port_vtl(Caller const& caller, abi::CreatePortVtlInput const& in)
+{
+    if (in.port_vtl != 0 || in.min_connection_vtl != 0 || in.reserved != 0) return Status::InvalidParameter;
+    if (!proximity_well_formed(in.proximity)) return Status::InvalidProximityDomainInfo;
+    return create_port(caller, {in.port_partition, in.port_id, 0, in.connection_partition, in.info});
+}
+
+/// HvDeletePort (§14.9.2; call code 0x0058; may be fast). Frees the port and its sixteen message buffers; messages
+/// still queued are lost, one already in a slot stays.
+Status delete_port(Caller const& caller, abi::DeletePortInput const& in)
+{
+    auto const owner = caller.controlled(in.port_partition, Privilege::CreatePort);
+    if (!owner) return owner.status();
+    if (!owner->active()) return Status::InvalidPartitionState;
+    if ((in.port_id & abi::reserved_id_bits) != 0) return Status::InvalidPortId;
+
+    return communication::delete_port(*owner, PortId{in.port_id});
+}
+
+namespace {
+
+Status connect(Caller const& caller, std::uint64_t sender_id, std::uint32_t connection, std::uint64_t receiver_id,
+               std::uint32_t port, abi::PortType type)
+{
+    if ((connection & abi::reserved_id_bits) != 0) return Status::InvalidConnectionId;
+
+    auto const sender = caller.controlled(sender_id, Privilege::ConnectPort);
+    if (!sender) return sender.status();
+    auto const receiver = caller.named(receiver_id);
+    if (!receiver) return receiver.status();
+    if (!sender->active() || !receiver->active()) return Status::InvalidPartitionState;
+    if ((port & abi::reserved_id_bits) != 0) return Status::InvalidPortId;
+
+    return communication::connect(*sender, ConnectionId{connection}, *receiver, PortId{port}, type);
+}
+
+} // namespace
+
+/// HvConnectPort (§14.9.3; call code 0x0059).
+Status connect_port(Caller const& caller, abi::ConnectPortInput const& in)
+{
+    if (in.padding2 != 0 || in.monitor_address != 0) return Status::InvalidParameter;
+    return connect(caller, in.connection_partition, in.connection_id, in.port_partition, in.port_id, in.type);
+}
+
+/// HvCallConnectPort of the later texts (0x0096).
+Status connect_port_vtl(Caller const& caller, abi::ConnectPortVtlInput const& in)
+{
+    auto const info_clear = (in.info[0] | in.info[1] | in.info[2] | in.padding) == 0;
+    auto const reserved_clear = (in.connection_vtl | in.reserved0 | in.reserved1) == 0 && in.reserved2 == 0;
+    if (!info_clear || !reserved_clear) return Status::InvalidParameter;
+    if (!proximity_well_formed(in.proximity)) return Status::InvalidProximityDomainInfo;
+    return connect(caller, in.connection_partition, in.connection_id, in.port_partition, in.port_id, in.type);
+}
+
+/// HvDisconnectPort (2.0a §14.9.6; call code 0x005B; may be fast). Messages already posted are unaffected.
+Status disconnect_port(Caller const& caller, abi::DisconnectPortInput const& in)
+{
+    auto const sender = caller.controlled(in.connection_partition, Privilege::ConnectPort);
+    if (!sender) return sender.status();
+    if (!sender->active()) return Status::InvalidPartitionState;
+    if ((in.connection_id & abi::reserved_id_bits) != 0) return Status::InvalidConnectionId;
+
+    return communication::disconnect(*sender, ConnectionId{in.connection_id});
+}
+
+} // namespace hv::calls

@@ -1,0 +1,127 @@
+/// A partition: its rights, its VPs, its ports and connections, and the registers that all its VPs share.
+#pragma once
+
+#include "hv/abi/registers.hpp"
+#include "hv/guest_memory.hpp"
+#include "hv/interfaces.hpp"
+#include "hv/overlay_page.hpp"
+#include "hv/partition/id_table.hpp"
+#include "hv/partition/memory_pool.hpp"
+#include "hv/partition/privileges.hpp"
+#include "hv/sync.hpp"
+#include "hv/time/reference_time.hpp"
+#include "hv/trace.hpp"
+#include "hv/types.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace hv {
+
+class PartitionRegistry;
+class VirtualProcessor;
+
+/// What a partition is made from. The referenced objects outlive it.
+struct PartitionConfig {
+    PartitionId parent{};
+    Rights rights;
+    std::uint64_t pool_bytes = std::uint64_t{64} << 20;
+    GuestMemory const& memory;
+    Clock const& clock;
+    InterruptSink& interrupts;
+    MachineControl& machine;
+    Tracer* tracer = nullptr;
+};
+
+class Partition {
+  public:
+    Partition(PartitionRegistry& registry, PartitionId id, PartitionConfig const& config);
+    Partition(Partition const&) = delete;
+    Partition& operator=(Partition const&) = delete;
+    ~Partition();
+
+    [[nodiscard]] PartitionId id() const { return id_; }
+    [[nodiscard]] PartitionId parent() const { return parent_; }
+    [[nodiscard]] Rights const& rights() const { return rights_; }
+    [[nodiscard]] PartitionRegistry& registry() const { return registry_; }
+    [[nodiscard]] GuestMemory const& memory() const { return memory_; }
+    [[nodiscard]] ReferenceTime const& time() const { return time_; }
+    [[nodiscard]] InterruptSink& interrupts() const { return interrupts_; }
+    [[nodiscard]] MachineControl& machine() const { return machine_; }
+    [[nodiscard]] Tracer* tracer() const { return tracer_; }
+
+    /// Only an active partition can be acted upon (TLFS 2.0a §5.2.5).
+    [[nodiscard]] bool active() const { return active_.load(std::memory_order_acquire); }
+    void set_active(bool active) { active_.store(active, std::memory_order_release); }
+
+    /// VPs are added in the order of their indices while the partition is built.
+    VirtualProcessor& add_vp(VpControl& control);
+    [[nodiscard]] std::span<std::unique_ptr<VirtualProcessor> const> vps() const { return vps_; }
+    /// nullptr when there is no such VP.
+    [[nodiscard]] VirtualProcessor* vp(VpIndex index) const
+    {
+        return index.value < vps_.size() ? vps_[index.value].get() : nullptr;
+    }
+
+    // Partition-wide registers. Setters answer false for a value that must raise #GP.
+    [[nodiscard]] std::uint64_t guest_os_id() const { return guest_os_id_.load(std::memory_order_relaxed); }
+    [[nodiscard]] std::uint64_t hypercall_msr() const { return hypercall_.load(std::memory_order_relaxed); }
+    [[nodiscard]] std::uint64_t reference_tsc() const { return reference_tsc_.load(std::memory_order_relaxed); }
+    [[nodiscard]] std::uint64_t tsc_invariant_control() const
+    {
+        return tsc_invariant_.load(std::memory_order_relaxed);
+    }
+    [[nodiscard]] std::uint64_t crash_parameter(std::size_t n) const
+    {
+        return crash_[n].load(std::memory_order_relaxed);
+    }
+    void set_guest_os_id(std::uint64_t value);
+    [[nodiscard]] bool set_hypercall_msr(std::uint64_t value);
+    void set_reference_tsc(std::uint64_t value);
+    [[nodiscard]] bool set_tsc_invariant_control(std::uint64_t value);
+    void set_crash_parameter(std::size_t n, std::uint64_t v) { crash_[n].store(v, std::memory_order_relaxed); }
+    void crash(std::uint64_t control) const;
+
+    /// The hypercall page is in place, so that a call can come from it.
+    [[nodiscard]] bool hypercalls_enabled() const { return abi::PageRegister{hypercall_msr()}.enabled(); }
+
+    [[nodiscard]] MemoryPool& pool() { return pool_; }
+
+    // Ports by ID and connections by ID; values are PortHandle words. `tables_lock` is held while they change.
+    Mutex<LockRank::Tables> tables_lock;
+    [[nodiscard]] IdTable& ports() { return ports_; }
+    [[nodiscard]] IdTable& connections() { return connections_; }
+
+  private:
+    void disable_hypercall_page();
+
+    PartitionRegistry& registry_;
+    PartitionId const id_;
+    PartitionId const parent_;
+    Rights const rights_;
+    GuestMemory const& memory_;
+    ReferenceTime const time_;
+    InterruptSink& interrupts_;
+    MachineControl& machine_;
+    Tracer* const tracer_;
+    std::atomic<bool> active_{true};
+    std::vector<std::unique_ptr<VirtualProcessor>> vps_;
+
+    Mutex<LockRank::Partition> lock_; // the pages below, and writes to the words
+    std::atomic<std::uint64_t> guest_os_id_{0};
+    std::atomic<std::uint64_t> hypercall_{0};
+    std::atomic<std::uint64_t> reference_tsc_{0};
+    std::atomic<std::uint64_t> tsc_invariant_{0};
+    std::array<std::atomic<std::uint64_t>, abi::crash_parameter_count> crash_{};
+    OverlayPage hypercall_page_;
+    OverlayPage reference_tsc_page_;
+
+    MemoryPool pool_;
+    IdTable ports_{pool_};
+    IdTable connections_{pool_};
+};
+
+} // namespace hv

@@ -1,0 +1,54 @@
+/// A port: where a connection leads (TLFS 2.0a §14.4, §14.8.6).
+#pragma once
+
+#include "hv/abi/port.hpp"
+#include "hv/sync.hpp"
+#include "hv/synic/message_queue.hpp"
+#include "hv/types.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+namespace hv {
+
+class Partition;
+
+/// Takes what arrives at a port of the root partition, on the sender's thread and with no lock held.
+class PortHandler {
+  public:
+    PortHandler() = default;
+    PortHandler(PortHandler const&) = delete;
+    PortHandler& operator=(PortHandler const&) = delete;
+    virtual ~PortHandler() = default;
+
+    virtual void on_message(abi::MessageType type, std::span<std::byte const> payload) = 0;
+    virtual void on_event(unsigned flag) = 0;
+};
+
+/// What a port is made with.
+struct PortSpec {
+    abi::PortType type{};
+    Sint sint{};
+    VpIndex target_vp{};
+    std::uint16_t base_flag = 0;
+    std::uint16_t flag_count = 0;
+    PartitionId connection_partition{};
+    std::shared_ptr<PortHandler> handler; ///< of a root port; null when the port is a guest's
+};
+
+/// Lives in the PortSlab and is never freed while the registry lives, only made again: whoever holds a stale handle
+/// finds another generation under the lock. Everything but the lock is guarded by it.
+struct Port {
+    Mutex<LockRank::Port> lock;
+    std::uint64_t generation = 0; ///< of the port that lives here now; PortHandle carries the one it means
+    bool alive = false;
+    bool connected = false; ///< a port takes one connection at a time (§14.9.3)
+    PortId id{};
+    Partition* owner = nullptr;
+    PortSpec spec;
+    std::unique_ptr<PortBuffers> buffers; ///< charged when the port is made, allocated when first needed
+    std::uint64_t post_count = 0;
+};
+
+} // namespace hv

@@ -1,0 +1,77 @@
+#include "hv/partition/privileges.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace hv {
+
+namespace {
+
+using enum Privilege;
+
+constexpr std::array privilege_table{
+    RightName{"access-partition-id", AccessPartitionId, {}, "HvGetPartitionId"},
+    RightName{"post-messages", PostMessages, {}, "HvPostMessage"},
+    RightName{"signal-events", SignalEvents, {}, "HvSignalEvent"},
+    RightName{"create-port", CreatePort, {}, "HvCreatePort, HvDeletePort"},
+    RightName{"connect-port", ConnectPort, {}, "HvConnectPort, HvDisconnectPort"},
+};
+
+constexpr std::array feature_table{
+    RightName{"vp-runtime", AccessVpRunTime, {}, "VP_RUNTIME"},
+    RightName{"time-ref-count", AccessReferenceCounter, {}, "TIME_REF_COUNT"},
+    RightName{"synic", AccessSynic, {}, "the synthetic interrupt controller"},
+    RightName{"stimer", AccessSyntheticTimers, {}, "synthetic timers"},
+    RightName{"stimer-direct", {}, Feature::DirectTimers, "timers that assert an interrupt instead of a message"},
+    RightName{"reset", AccessReset, {}, "the RESET MSR"},
+    RightName{"reference-tsc", AccessReferenceTsc, {}, "the reference TSC page"},
+    RightName{"guest-idle", AccessGuestIdle, Feature::GuestIdle, "the GUEST_IDLE MSR"},
+    RightName{"frequency", AccessFrequencies, Feature::Frequencies, "TSC_FREQUENCY and APIC_FREQUENCY"},
+    RightName{"tsc-invariant", AccessTscInvariantControl, {}, "TSC_INVARIANT_CONTROL and the invariant TSC"},
+    RightName{"crash", {}, Feature::GuestCrash, "the guest crash MSRs"},
+    RightName{"sint-polling", {}, Feature::SintPolling, "the polling bit of SINTx"},
+    RightName{"hypercall-lock", {}, Feature::HypercallMsrLock, "the lock bit of HYPERCALL"},
+    RightName{"xmm-input", {}, Feature::XmmInput, "hypercall input in XMM registers"},
+};
+
+} // namespace
+
+Rights Rights::ordinary()
+{
+    Rights rights;
+    rights.set(AccessHypercallMsrs, true);
+    rights.set(AccessVpIndex, true);
+    rights.set(PostMessages, true);
+    rights.set(SignalEvents, true);
+    for (auto const& entry : feature_table)
+        (void)apply(rights, feature_table, entry.name, true);
+    return rights;
+}
+
+Rights Rights::root()
+{
+    auto rights = ordinary();
+    for (auto const& entry : privilege_table)
+        (void)apply(rights, privilege_table, entry.name, true);
+    return rights;
+}
+
+std::span<RightName const> privilege_names()
+{
+    return privilege_table;
+}
+std::span<RightName const> feature_names()
+{
+    return feature_table;
+}
+
+bool apply(Rights& rights, std::span<RightName const> names, std::string_view name, bool on)
+{
+    auto const entry = std::ranges::find(names, name, &RightName::name);
+    if (entry == names.end()) return false;
+    if (entry->privilege) rights.set(*entry->privilege, on);
+    if (entry->feature) rights.set(*entry->feature, on);
+    return true;
+}
+
+} // namespace hv

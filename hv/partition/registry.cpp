@@ -1,0 +1,75 @@
+#include "hv/partition/registry.hpp"
+
+#include "hv/partition/communication.hpp"
+#include "hv/vp/virtual_processor.hpp"
+
+#include <chrono>
+#include <mutex>
+
+namespace hv {
+
+/// The root has no VPs and no guest memory, so what a partition asks of the world is never asked for it.
+struct PartitionRegistry::RootWorld final : Clock, InterruptSink, MachineControl {
+    static constexpr std::uint64_t hz = 1'000'000'000;
+
+    [[nodiscard]] std::uint64_t guest_tsc() const override
+    {
+        return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+    }
+    [[nodiscard]] std::uint64_t tsc_hz() const override { return hz; }
+    [[nodiscard]] std::uint64_t apic_hz() const override { return hz; }
+    void assert_vector(VpIndex, std::uint8_t, bool) override {}
+    void retry_messages_later(VpIndex) override {}
+    void reset() override {}
+    void report_crash(CrashReport const&) override {}
+    void expose_invariant_tsc(bool) override {}
+
+    GuestMemory const memory;
+};
+
+PartitionRegistry::PartitionRegistry() : root_world_{std::make_unique<RootWorld>()}
+{
+    constexpr auto unlimited = ~std::uint64_t{0} >> 1;
+    PartitionConfig const config{.parent = invalid_partition,
+                                 .rights = Rights::root(),
+                                 .pool_bytes = unlimited,
+                                 .memory = root_world_->memory,
+                                 .clock = *root_world_,
+                                 .interrupts = *root_world_,
+                                 .machine = *root_world_};
+    root_ = std::make_shared<Partition>(*this, root_id, config);
+    partitions_.emplace(root_id, root_);
+}
+
+PartitionRegistry::~PartitionRegistry()
+{
+    for (auto const& [id, partition] : partitions_)
+        communication::sever(*partition);
+}
+
+std::shared_ptr<Partition> PartitionRegistry::create(PartitionConfig const& config)
+{
+    std::lock_guard const guard{lock_};
+    auto const id = next_id_;
+    ++next_id_.value;
+    auto partition = std::make_shared<Partition>(*this, id, config);
+    partitions_.emplace(id, partition);
+    return partition;
+}
+
+void PartitionRegistry::remove(Partition& partition)
+{
+    partition.set_active(false);
+    communication::sever(partition);
+    std::lock_guard const guard{lock_};
+    partitions_.erase(partition.id());
+}
+
+std::shared_ptr<Partition> PartitionRegistry::find(PartitionId id) const
+{
+    std::lock_guard const guard{lock_};
+    auto const found = partitions_.find(id);
+    return found == partitions_.end() ? nullptr : found->second;
+}
+
+} // namespace hv

@@ -1,0 +1,46 @@
+/// All partitions of a process, and the fabric between them. Partition 1 is the root: Porthole itself, whose ports
+/// lead into C++ handlers. Every other partition is a machine.
+#pragma once
+
+#include "hv/partition/partition.hpp"
+#include "hv/partition/port_slab.hpp"
+#include "hv/sync.hpp"
+#include "hv/types.hpp"
+
+#include <map>
+#include <memory>
+
+namespace hv {
+
+class PartitionRegistry {
+  public:
+    static constexpr PartitionId root_id{1};
+
+    PartitionRegistry();
+    PartitionRegistry(PartitionRegistry const&) = delete;
+    PartitionRegistry& operator=(PartitionRegistry const&) = delete;
+    ~PartitionRegistry();
+
+    /// Adds a partition with an ID that no partition has had before. It is active at once.
+    std::shared_ptr<Partition> create(PartitionConfig const& config);
+    /// Takes a partition out, its ports and connections with it (TLFS 2.0a §5.4.3, HvDeletePartition). None of its
+    /// VPs may be running. Its children become the root's.
+    void remove(Partition& partition);
+
+    /// nullptr when there is none of that ID.
+    [[nodiscard]] std::shared_ptr<Partition> find(PartitionId id) const;
+    [[nodiscard]] Partition& root() const { return *root_; }
+    [[nodiscard]] PortSlab& slab() { return slab_; }
+
+  private:
+    struct RootWorld;
+
+    PortSlab slab_; // outlives every partition
+    std::unique_ptr<RootWorld> root_world_;
+    std::shared_ptr<Partition> root_;
+    mutable Mutex<LockRank::Registry> lock_;
+    std::map<PartitionId, std::shared_ptr<Partition>> partitions_; // guarded by lock_
+    PartitionId next_id_{root_id.value + 1};                       // guarded by lock_
+};
+
+} // namespace hv

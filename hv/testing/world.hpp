@@ -1,0 +1,117 @@
+/// A partition without a machine, for unit tests: plain memory, a hand-cranked clock, recorders for what the model
+/// asks of the world.
+#pragma once
+
+#include "hv/partition/communication.hpp"
+#include "hv/partition/registry.hpp"
+#include "hv/vp/virtual_processor.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace hv::testing {
+
+struct CrankedClock final : Clock {
+    std::uint64_t tsc = 1'000'000;
+
+    [[nodiscard]] std::uint64_t guest_tsc() const override { return tsc; }
+    [[nodiscard]] std::uint64_t tsc_hz() const override { return 1'000'000'000; }
+    [[nodiscard]] std::uint64_t apic_hz() const override { return 1'000'000'000; }
+    void advance_100ns(std::uint64_t ticks) { tsc += ticks * 100; }
+};
+
+struct Assertion {
+    std::uint32_t vp;
+    std::uint8_t vector;
+    bool auto_eoi;
+
+    friend bool operator==(Assertion const&, Assertion const&) = default;
+};
+
+/// Callable from several threads, as the real one is.
+struct RecordingSink final : InterruptSink {
+    std::mutex lock;
+    std::vector<Assertion> asserted;
+    unsigned retries = 0;
+
+    void assert_vector(VpIndex vp, std::uint8_t vector, bool auto_eoi) override
+    {
+        std::lock_guard const guard{lock};
+        asserted.push_back({vp.value, vector, auto_eoi});
+    }
+    void retry_messages_later(VpIndex) override
+    {
+        std::lock_guard const guard{lock};
+        ++retries;
+    }
+};
+
+struct FakeVpControl final : VpControl {
+    std::optional<RefTime> deadline;
+    unsigned idles = 0;
+    std::array<std::byte, 96> xmm{};
+
+    void arm_deadline(RefTime when) override { deadline = when; }
+    void disarm_deadline() override { deadline.reset(); }
+    void idle() override { ++idles; }
+    [[nodiscard]] std::uint64_t runtime_100ns() const override { return 4242; }
+    [[nodiscard]] bool read_xmm(std::span<std::byte, 96> out) const override
+    {
+        std::ranges::copy(xmm, out.begin());
+        return true;
+    }
+};
+
+struct RecordingMachine final : MachineControl {
+    unsigned resets = 0;
+    std::vector<CrashReport> crashes;
+    std::optional<bool> invariant_tsc;
+
+    void reset() override { ++resets; }
+    void report_crash(CrashReport const& report) override { crashes.push_back(report); }
+    void expose_invariant_tsc(bool on) override { invariant_tsc = on; }
+};
+
+/// One guest partition with some VPs and 64 pages of memory at GPA 0.
+struct TestGuest {
+    static constexpr std::size_t pages = 64;
+
+    explicit TestGuest(PartitionRegistry& registry, Rights rights = Rights::root(), unsigned vps = 2,
+                       PartitionId parent = PartitionRegistry::root_id)
+        : ram{new (std::align_val_t{page_size}) std::byte[pages * page_size]{}}
+    {
+        memory.add({Gpa{0}, pages * page_size, ram.get()});
+        partition = registry.create({.parent = parent,
+                                     .rights = rights,
+                                     .memory = memory,
+                                     .clock = clock,
+                                     .interrupts = sink,
+                                     .machine = machine});
+        for (unsigned i = 0; i < vps; ++i) {
+            controls.push_back(std::make_unique<FakeVpControl>());
+            partition->add_vp(*controls.back());
+        }
+    }
+
+    [[nodiscard]] VirtualProcessor& vp(unsigned index = 0) const { return *partition->vps()[index]; }
+
+    struct FreeRam {
+        void operator()(std::byte* p) const { ::operator delete[](p, std::align_val_t{page_size}); }
+    };
+
+    std::unique_ptr<std::byte[], FreeRam> ram;
+    GuestMemory memory;
+    CrankedClock clock;
+    RecordingSink sink;
+    RecordingMachine machine;
+    std::vector<std::unique_ptr<FakeVpControl>> controls;
+    std::shared_ptr<Partition> partition;
+};
+
+} // namespace hv::testing

@@ -1,0 +1,48 @@
+/// A virtual processor as the hypervisor sees it: its SynIC, its timers and its synthetic MSRs.
+#pragma once
+
+#include "hv/interfaces.hpp"
+#include "hv/overlay_page.hpp"
+#include "hv/synic/synic.hpp"
+#include "hv/time/synthetic_timers.hpp"
+#include "hv/types.hpp"
+
+#include <cstdint>
+#include <optional>
+
+namespace hv {
+
+class Partition;
+
+/// Used by the VP's own thread, but for `synic`, which any thread may use.
+class VirtualProcessor {
+  public:
+    VirtualProcessor(Partition& partition, VpIndex index, VpControl& control);
+
+    [[nodiscard]] Partition& partition() const { return partition_; }
+    [[nodiscard]] VpIndex index() const { return index_; }
+    [[nodiscard]] VpControl& control() const { return control_; }
+    [[nodiscard]] Synic& synic() { return synic_; }
+
+    /// RDMSR and WRMSR of 0x40000000 to 0x400001FF. No value, or false, means #GP.
+    [[nodiscard]] std::optional<std::uint64_t> read_msr(std::uint32_t msr);
+    [[nodiscard]] bool write_msr(std::uint32_t msr, std::uint64_t value);
+
+    /// The deadline asked for through VpControl has come.
+    void expire_timers() { timers_.expire(); }
+
+  private:
+    [[nodiscard]] std::optional<std::uint64_t> read(std::uint32_t msr);
+    [[nodiscard]] bool write(std::uint32_t msr, std::uint64_t value);
+    void set_assist_page(std::uint64_t value);
+
+    Partition& partition_;
+    VpIndex const index_;
+    VpControl& control_;
+    Synic synic_;
+    SyntheticTimers timers_;
+    abi::PageRegister assist_;
+    OverlayPage assist_page_;
+};
+
+} // namespace hv
