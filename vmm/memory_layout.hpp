@@ -1,0 +1,102 @@
+/// Where RAM of a given size lies in guest-physical space, and what the guest is told about it.
+#pragma once
+
+#include "hv/types.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace vmm {
+
+/// [base, base + size), in bytes. Never wraps: every range here lies below max_end.
+struct MemoryRange {
+    static constexpr std::uint64_t max_end = std::uint64_t{1} << 52;
+
+    hv::Gpa base;
+    std::uint64_t size = 0;
+
+    [[nodiscard]] constexpr std::uint64_t end() const { return base.value + size; }
+    [[nodiscard]] constexpr bool contains(MemoryRange const& other) const
+    {
+        return base <= other.base && other.end() <= end();
+    }
+    [[nodiscard]] constexpr bool overlaps(MemoryRange const& other) const
+    {
+        return base.value < other.end() && other.base.value < end();
+    }
+    friend constexpr bool operator==(MemoryRange const&, MemoryRange const&) = default;
+};
+
+/// The numbers of ACPI address range types (ACPI 6.5 §15.1), which E820 and PVH memory maps share.
+enum class MemoryKind : std::uint32_t {
+    ram = 1,
+    reserved = 2,
+};
+
+/// One entry of the memory map that a guest is given.
+struct MemoryMapEntry {
+    MemoryRange range;
+    MemoryKind kind;
+};
+
+namespace layout {
+
+inline constexpr std::uint64_t kib = 1024;
+inline constexpr std::uint64_t mib = 1024 * kib;
+inline constexpr std::uint64_t gib = 1024 * mib;
+
+/// RAM of which the guest is told and in which a boot loader leaves its data: page tables, command line and so on.
+inline constexpr MemoryRange low_ram{hv::Gpa{0}, 0xA'0000};
+
+/// The upper part of a PC's BIOS area: RAM that the guest sees as reserved, with the ACPI tables.
+inline constexpr MemoryRange acpi_tables{hv::Gpa{0xE'0000}, 128 * kib};
+
+/// Where kernels go.
+inline constexpr hv::Gpa extended_ram{1 * mib};
+
+/// No RAM here; what does not fit below continues at 4 GiB.
+inline constexpr MemoryRange mmio_hole{hv::Gpa{3 * gib}, 1 * gib};
+
+/// MMIO space that VMBus devices share out among themselves (named by the DSDT).
+inline constexpr MemoryRange vmbus_mmio{hv::Gpa{0xF000'0000}, 128 * mib};
+
+/// Guest-physical addresses that KVM itself needs on Intel processors without unrestricted guest mode:
+/// one page for KVM_SET_IDENTITY_MAP_ADDR, then three for KVM_SET_TSS_ADDR.
+inline constexpr MemoryRange kvm_identity_map{hv::Gpa{0xFFFB'C000}, hv::page_size};
+inline constexpr MemoryRange kvm_tss{hv::Gpa{0xFFFB'D000}, 3 * hv::page_size};
+
+inline constexpr std::uint64_t min_memory = 2 * mib;
+inline constexpr std::uint64_t max_memory = 1024 * gib;
+
+} // namespace layout
+
+class MemoryLayout {
+  public:
+    /// Splits `bytes` of RAM around the MMIO hole. Throws UserError when it is less than layout::min_memory, more
+    /// than layout::max_memory or not a multiple of the page size.
+    explicit MemoryLayout(std::uint64_t bytes);
+
+    /// The RAM to allocate and map, one or two ranges, the first from address 0.
+    [[nodiscard]] std::span<MemoryRange const> ram() const { return {ram_.data(), ram_count_}; }
+
+    /// What the guest is told: ascending, without overlaps.
+    [[nodiscard]] std::span<MemoryMapEntry const> map() const { return {map_.data(), map_count_}; }
+
+    [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+
+    /// The first address behind the RAM below the MMIO hole.
+    [[nodiscard]] hv::Gpa low_end() const { return hv::Gpa{ram_[0].end()}; }
+
+  private:
+    void tell(MemoryRange const& range, MemoryKind kind) { map_[map_count_++] = {range, kind}; }
+
+    std::uint64_t bytes_;
+    std::array<MemoryRange, 2> ram_{};
+    std::array<MemoryMapEntry, 5> map_{};
+    std::size_t ram_count_ = 0;
+    std::size_t map_count_ = 0;
+};
+
+} // namespace vmm
