@@ -1,0 +1,22 @@
+/// How the first vCPU starts: the outcome of loading a kernel.
+#pragma once
+
+#include "hv/types.hpp"
+
+#include <cstdint>
+
+namespace vmm {
+
+struct BootState {
+    enum class Mode {
+        long_mode,      ///< 64-bit, identity-mapped below 4 GiB
+        protected_mode, ///< 32-bit, flat segments, no paging
+    };
+
+    Mode mode = Mode::long_mode;
+    hv::Gpa entry;
+    std::uint64_t rsi = 0; ///< boot_params, by the Linux 64-bit boot protocol
+    std::uint64_t rbx = 0; ///< hvm_start_info, by the PVH boot ABI
+};
+
+} // namespace vmm

@@ -1,0 +1,13 @@
+/// Linux bzImage, entered by the 64-bit boot protocol (Linux Documentation/x86/boot.rst).
+#pragma once
+
+#include "vmm/boot/kernel_format.hpp"
+
+namespace vmm {
+
+[[nodiscard]] bool is_bzimage(std::span<std::byte const> head);
+[[nodiscard]] BootState load_bzimage(LoadContext& context);
+
+inline constexpr KernelFormat bzimage_format{is_bzimage, load_bzimage};
+
+} // namespace vmm

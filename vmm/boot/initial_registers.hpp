@@ -1,0 +1,19 @@
+/// Turns a BootState into the register state of the first vCPU.
+#pragma once
+
+#include "hv/guest_memory.hpp"
+#include "vmm/boot/boot_state.hpp"
+
+struct kvm_regs;
+struct kvm_sregs;
+
+namespace vmm {
+
+/// Writes the descriptor table and, for long mode, the page tables that `state` needs into the boot area.
+void write_processor_tables(BootState const& state, hv::GuestMemory const& memory);
+
+/// Overwrites all of `regs`, and of `sregs` (as KVM_GET_SREGS gave them) the segments, descriptor tables, control
+/// registers and EFER. What it names in memory is what write_processor_tables() wrote.
+void apply(BootState const& state, kvm_regs& regs, kvm_sregs& sregs);
+
+} // namespace vmm

@@ -1,0 +1,41 @@
+/// What a kernel format implements. To add one: a file pair beside bzimage.*, and a line in load_kernel.cpp.
+#pragma once
+
+#include "vmm/boot/boot_memory.hpp"
+#include "vmm/boot/input_file.hpp"
+#include "vmm/boot/load_kernel.hpp"
+
+#include <cstddef>
+#include <span>
+
+namespace vmm {
+
+/// Everything that a format needs to load a kernel.
+struct LoadContext {
+    BootRequest const& request;
+    InputFile const& kernel;
+    InputFile const* initrd; ///< or nullptr
+    MemoryLayout const& layout;
+    hv::GuestMemory const& memory;
+    RamClaims claims;
+
+    /// How the file begins: head_size bytes, fewer in a short file.
+    std::span<std::byte const> head;
+};
+
+inline constexpr std::size_t head_size = 1024;
+
+struct KernelFormat {
+    bool (*recognises)(std::span<std::byte const> head);
+    BootState (*load)(LoadContext& context); ///< throws UserError
+};
+
+/// Loads the initrd, if there is one, as high as there is room below `preferred_end`, or else below `last_end`.
+/// Throws UserError when it fits nowhere. Called when the kernel's place is claimed.
+[[nodiscard]] std::optional<MemoryRange> load_initrd(LoadContext& context, hv::Gpa preferred_end, hv::Gpa last_end);
+
+/// Puts the command line and its terminating zero into the boot area. `max_length` is the longest that this kernel
+/// takes, in bytes; a longer one is a UserError.
+void write_command_line(LoadContext const& context, std::uint64_t max_length);
+
+} // namespace vmm

@@ -1,0 +1,71 @@
+#include "vmm/boot/load_kernel.hpp"
+
+#include "vmm/boot/boot_area.hpp"
+#include "vmm/boot/bzimage.hpp"
+#include "vmm/boot/initial_registers.hpp"
+#include "vmm/boot/kernel_format.hpp"
+#include "vmm/boot/pvh.hpp"
+#include "vmm/user_error.hpp"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+namespace vmm {
+
+namespace {
+
+constexpr std::array formats{bzimage_format, pvh_format};
+
+} // namespace
+
+BootState load_kernel(BootRequest const& request, MemoryLayout const& layout, hv::GuestMemory const& memory)
+{
+    InputFile const kernel{request.kernel, "kernel"};
+    std::optional<InputFile> initrd;
+    if (request.initrd) initrd.emplace(*request.initrd, "initrd");
+
+    std::array<std::byte, head_size> buffer{};
+    auto const head = std::span{buffer}.first(std::min<std::uint64_t>(head_size, kernel.size()));
+    kernel.read(0, head);
+
+    auto const format = std::ranges::find_if(formats, [&](auto const& f) { return f.recognises(head); });
+    if (format == formats.end())
+        throw UserError{"the " + kernel.name() +
+                        " is not a kernel that can be started: give a Linux bzImage or an ELF file with a PVH note"};
+
+    LoadContext context{request, kernel, initrd ? &*initrd : nullptr, layout, memory, RamClaims{layout}, head};
+    auto const state = format->load(context);
+    write_processor_tables(state, memory);
+    return state;
+}
+
+std::optional<MemoryRange> load_initrd(LoadContext& context, hv::Gpa preferred_end, hv::Gpa last_end)
+{
+    if (!context.initrd) return std::nullopt;
+
+    auto const& initrd = *context.initrd;
+    auto place = context.claims.claim_highest(initrd.size(), preferred_end, "the initrd");
+    if (!place) place = context.claims.claim_highest(initrd.size(), last_end, "the initrd");
+    if (!place)
+        throw UserError{
+            fmt::format("the {} of {} KiB does not fit beside the kernel into {} MiB of guest memory: give "
+                        "it more memory",
+                        initrd.name(), initrd.size() / layout::kib, context.layout.bytes() / layout::mib)};
+    initrd.load(0, *place, context.memory);
+    return place;
+}
+
+void write_command_line(LoadContext const& context, std::uint64_t max_length)
+{
+    auto const& cmdline = context.request.cmdline;
+    auto const limit = std::min(max_length, boot_area::command_line.size - 1);
+    if (cmdline.size() > limit)
+        throw UserError{fmt::format("the kernel command line of {} bytes is too long: this kernel takes at most {}",
+                                    cmdline.size(), limit)};
+    std::memcpy(host_address(context.memory, boot_area::command_line), cmdline.c_str(), cmdline.size() + 1);
+}
+
+} // namespace vmm

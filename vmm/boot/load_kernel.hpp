@@ -1,0 +1,28 @@
+/// Puts a kernel, its initrd and its command line into guest RAM.
+#pragma once
+
+#include "hv/guest_memory.hpp"
+#include "vmm/boot/boot_state.hpp"
+#include "vmm/memory_layout.hpp"
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace vmm {
+
+struct BootRequest {
+    std::filesystem::path kernel;
+    std::optional<std::filesystem::path> initrd;
+    std::string cmdline;
+    hv::Gpa rsdp; ///< the ACPI root pointer, passed on to the kernel
+};
+
+/// Loads what `request` names into `memory`, which has the given layout and is zero wherever it is not overwritten
+/// (a kernel's .bss is not cleared again). The kernel's format is told by its content: a bzImage by the 64-bit boot
+/// protocol, or an ELF file with a PVH note. Also writes the tables that the first vCPU starts with.
+/// Throws UserError when a file cannot be used or does not fit.
+[[nodiscard]] BootState load_kernel(BootRequest const& request, MemoryLayout const& layout,
+                                    hv::GuestMemory const& memory);
+
+} // namespace vmm

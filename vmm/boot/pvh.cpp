@@ -1,0 +1,128 @@
+#include "vmm/boot/pvh.hpp"
+
+#include "vmm/boot/boot_area.hpp"
+#include "vmm/boot/elf_image.hpp"
+#include "vmm/user_error.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <elf.h>
+
+namespace vmm {
+
+namespace {
+
+/// struct hvm_start_info, version 1.
+struct StartInfo {
+    std::uint32_t magic;
+    std::uint32_t version;
+    std::uint32_t flags;
+    std::uint32_t module_count;
+    std::uint64_t modules;
+    std::uint64_t command_line;
+    std::uint64_t rsdp;
+    std::uint64_t memory_map;
+    std::uint32_t memory_map_entries;
+    std::uint32_t reserved;
+};
+static_assert(sizeof(StartInfo) == 56);
+
+/// struct hvm_modlist_entry.
+struct Module {
+    std::uint64_t address;
+    std::uint64_t size;
+    std::uint64_t command_line;
+    std::uint64_t reserved;
+};
+static_assert(sizeof(Module) == 32);
+
+/// struct hvm_memmap_table_entry.
+struct MapEntry {
+    std::uint64_t address;
+    std::uint64_t size;
+    std::uint32_t type;
+    std::uint32_t reserved;
+};
+static_assert(sizeof(MapEntry) == 24);
+
+/// All that is handed over, in one page.
+struct Handover {
+    StartInfo info;
+    Module initrd;
+    std::array<MapEntry, 16> map;
+};
+static_assert(sizeof(Handover) <= boot_area::handover.size);
+
+constexpr std::uint32_t start_info_magic = 0x336E'C578;
+
+/// What Linux takes by this way of booting (COMMAND_LINE_SIZE less one); it would drop the rest without a word.
+constexpr std::uint64_t max_command_line = 2047;
+
+constexpr std::uint64_t address_in_handover(std::size_t offset)
+{
+    return boot_area::handover.base.value + offset;
+}
+
+hv::Gpa checked_entry(LoadContext const& context, ElfImage const& image)
+{
+    if (!image.pvh_entry)
+        throw UserError{"the " + context.kernel.name() +
+                        " is an ELF file without a PVH note: use a bzImage, or build the kernel with CONFIG_PVH"};
+    auto const entry = *image.pvh_entry;
+    auto const is_loaded = std::ranges::any_of(image.segments, [&](ElfSegment const& segment) {
+        return segment.memory.base <= entry && entry.value < segment.memory.base.value + segment.file_size;
+    });
+    if (!is_loaded || entry.value >= layout::mmio_hole.end())
+        throw UserError{"the " + context.kernel.name() +
+                        " has its PVH entry outside what it loads: get another copy"};
+    return entry;
+}
+
+void hand_over(LoadContext const& context, std::optional<MemoryRange> const& initrd)
+{
+    Handover out{};
+    out.info.magic = start_info_magic;
+    out.info.version = 1;
+    out.info.command_line = boot_area::command_line.base.value;
+    out.info.rsdp = context.request.rsdp.value;
+
+    if (initrd) {
+        out.info.module_count = 1;
+        out.info.modules = address_in_handover(offsetof(Handover, initrd));
+        out.initrd = {initrd->base.value, initrd->size, 0, 0};
+    }
+
+    out.info.memory_map = address_in_handover(offsetof(Handover, map));
+    for (auto const& [range, kind] : context.layout.map())
+        out.map.at(out.info.memory_map_entries++) = {range.base.value, range.size, static_cast<std::uint32_t>(kind),
+                                                     0};
+
+    std::memcpy(host_address(context.memory, boot_area::handover), &out, sizeof out);
+}
+
+} // namespace
+
+bool is_elf(std::span<std::byte const> head)
+{
+    return head.size() >= SELFMAG && std::memcmp(head.data(), ELFMAG, SELFMAG) == 0;
+}
+
+BootState load_pvh(LoadContext& context)
+{
+    auto const image = read_elf(context.kernel, context.head);
+    auto const entry = checked_entry(context, image);
+
+    for (auto const& segment : image.segments)
+        context.claims.claim(segment.memory, "a segment of the kernel");
+    for (auto const& segment : image.segments)
+        context.kernel.load(segment.file_offset, {segment.memory.base, segment.file_size}, context.memory);
+
+    write_command_line(context, max_command_line);
+    auto const below_4g = hv::Gpa{layout::mmio_hole.end()}; // Linux takes the low 32 bits of a module's address
+    hand_over(context, load_initrd(context, below_4g, below_4g));
+
+    return {.mode = BootState::Mode::protected_mode, .entry = entry, .rbx = boot_area::handover.base.value};
+}
+
+} // namespace vmm
