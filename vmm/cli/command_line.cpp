@@ -1,0 +1,186 @@
+#include "vmm/cli/command_line.hpp"
+
+#include "vmm/cli/option_values.hpp"
+#include "vmm/user_error.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <functional>
+
+namespace vmm {
+
+namespace {
+
+/// What the library collects for `porthole run`, before it becomes RunOptions.
+class RunCommand {
+  public:
+    RunCommand(CLI::App& app, KnownNames const& known)
+        : command_{*app.add_subcommand("run", "Launch a guest and stay until it ends")}
+    {
+        auto& guest = options_.guest;
+        command_.allow_extras();
+        command_.footer(wrapped("Privileges:", known.privileges) + wrapped("Hyper-V features:", known.hv_features) +
+                        "Of an option that is given twice, the last counts; lists add up.\n"
+                        "On the serial console, Ctrl-A x ends the run and Ctrl-A h lists the other keys.\n"
+                        "See also porthole(1).");
+
+        add("--kernel", "PATH", "the kernel: a bzImage, or an ELF file with a PVH note (required)",
+            [&guest](auto const& text) { guest.kernel = text; });
+        add("--initrd", "PATH", "the initial RAM disk", [&guest](auto const& text) { guest.initrd = text; });
+        add("--cmdline", "TEXT", "the kernel's command line", [&guest](auto const& text) { guest.cmdline = text; });
+        add("--memory", "SIZE", "guest memory, e.g. 512M (the default) or 4G",
+            [&guest](auto const& text) { guest.memory = parse_memory("--memory", text); });
+        add("--cpus", "N", "virtual processors, 1 (the default) to " + std::to_string(GuestOptions::max_cpus),
+            [&guest](auto const& text) { guest.cpus = parse_cpus("--cpus", text); });
+        add("--serial", "TARGET", "the other end of COM1: stdio (the default), file:PATH or none",
+            [&guest](auto const& text) { guest.serial = parse_serial("--serial", text); });
+        add("--on-reboot", "WHAT", "when the guest reboots: exit (the default) or restart",
+            [&guest](auto const& text) { guest.on_reboot = parse_on_reboot("--on-reboot", text); });
+        add_list("--privileges", "NAME[,NAME]", "partition privileges to grant, by the names below",
+                 [&guest, known](auto const& text) {
+                     auto const names = parse_names("--privileges", text, known.privileges);
+                     guest.privileges.insert(guest.privileges.end(), names.begin(), names.end());
+                 });
+        add_list("--hv-features", "[+-]NAME[,[+-]NAME]",
+                 "Hyper-V features to offer (+) or to hide (-), by the names below",
+                 [&guest, known](auto const& text) {
+                     auto const changes = parse_features("--hv-features", text, known.hv_features);
+                     guest.hv_features.insert(guest.hv_features.end(), changes.begin(), changes.end());
+                 });
+        command_.add_flag("--test-devices", guest.test_devices,
+                          "add the devices that test kernels expect: debug exit, debug console, SynIC test device");
+        add("--trace", "KIND,...[=FILE]", "write one line for each hypercall,msr,synic,irq event, to FILE or stderr",
+            [this](auto const& text) { options_.trace = parse_trace("--trace", text); });
+        add("--log-level", "LEVEL", "trace, debug, info, warning (the default), error, critical or off",
+            [this](auto const& text) { options_.log_level = parse_log_level("--log-level", text); });
+        add("--log-file", "PATH", "write the log there, not to stderr",
+            [this](auto const& text) { options_.log_file = text; });
+    }
+    RunCommand(RunCommand const&) = delete;
+    RunCommand& operator=(RunCommand const&) = delete;
+
+    [[nodiscard]] CLI::App const& command() const { return command_; }
+
+    [[nodiscard]] RunOptions const& finished() const
+    {
+        if (options_.guest.kernel.empty())
+            throw UserError{"--kernel is missing: name the kernel to boot, e.g. porthole run --kernel bzImage"};
+        return options_;
+    }
+
+  private:
+    using Take = std::function<void(std::string const&)>;
+
+    /// The names behind `title`, in lines that fit a terminal.
+    static std::string wrapped(std::string const& title, std::span<std::string_view const> names)
+    {
+        constexpr std::size_t width = 78;
+        auto text = title;
+        auto column = title.size();
+        for (auto const name : names) {
+            if (column + 1 + name.size() > width) {
+                text.append("\n ");
+                column = 1;
+            }
+            text.append(" ").append(name);
+            column += 1 + name.size();
+        }
+        return text + "\n";
+    }
+
+    void add(std::string const& name, std::string const& value, std::string const& help, Take const& take)
+    {
+        auto const checked = [name, take](std::string const& text) {
+            if (name != "--cmdline" && text.starts_with("--"))
+                throw UserError{name + " needs a value: see 'porthole run --help'"};
+            take(text);
+        };
+        command_.add_option_function<std::string>(name, checked, help)
+            ->type_name(value)
+            ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    }
+
+    void add_list(std::string const& name, std::string const& value, std::string const& help, Take const& take)
+    {
+        auto const take_all = [take](std::vector<std::string> const& texts) {
+            std::for_each(texts.begin(), texts.end(), take);
+        };
+        command_.add_option_function<std::vector<std::string>>(name, take_all, help)
+            ->type_name(value)
+            ->allow_extra_args(false);
+    }
+
+    RunOptions options_{};
+    CLI::App& command_;
+};
+
+/// The library takes "--name=" for an option whose value is the next argument: hands it an empty one.
+std::vector<std::string> with_empty_values(std::span<char const* const> arguments)
+{
+    std::vector<std::string> out;
+    for (std::string argument : arguments) {
+        bool const empty_value = argument.starts_with("--") && argument.find('=') == argument.size() - 1;
+        if (empty_value) argument.pop_back();
+        out.push_back(std::move(argument));
+        if (empty_value) out.emplace_back();
+    }
+    return out;
+}
+
+std::string one_line(std::string text)
+{
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    return text;
+}
+
+[[noreturn]] void complain(CLI::ParseError const& error)
+{
+    std::string const text = error.what();
+    if (dynamic_cast<CLI::ArgumentMismatch const*>(&error))
+        throw UserError{one_line(text.substr(0, text.find(':'))) + " needs a value: see 'porthole run --help'"};
+    throw UserError{one_line(text) + ": see 'porthole --help'"};
+}
+
+void refuse_extras(CLI::App const& app, std::string const& see)
+{
+    auto const extras = app.remaining();
+    if (extras.empty()) return;
+    auto const* const what = extras.front().starts_with('-') ? "unknown option '" : "unexpected argument '";
+    throw UserError{one_line(what + extras.front()) + "': see '" + see + "'"};
+}
+
+} // namespace
+
+Command parse_command_line(std::span<char const* const> arguments, KnownNames const& known)
+{
+    CLI::App app{"Porthole runs guests on KVM and is a Hyper-V to them.", "porthole"};
+    app.set_version_flag("--version", "porthole " PORTHOLE_VERSION);
+    app.require_subcommand(0, 1);
+    app.allow_extras();
+    RunCommand run{app, known};
+    auto* const doctor =
+        app.add_subcommand("doctor", "Say what this machine's KVM can run, and what is wrong with it");
+    doctor->allow_extras();
+
+    auto unparsed = with_empty_values(arguments);
+    std::reverse(unparsed.begin(), unparsed.end()); // as the library wants it
+    try {
+        app.parse(std::move(unparsed));
+    } catch (CLI::CallForHelp const&) {
+        return PrintRequest{app.help()};
+    } catch (CLI::CallForVersion const& version) {
+        return PrintRequest{std::string{version.what()} + "\n"};
+    } catch (CLI::ParseError const& error) {
+        complain(error);
+    }
+
+    refuse_extras(app, "porthole --help");
+    refuse_extras(run.command(), "porthole run --help");
+    refuse_extras(*doctor, "porthole doctor --help");
+    if (run.command().parsed()) return run.finished();
+    if (doctor->parsed()) return DoctorRequest{};
+    throw UserError{"say what to do: 'porthole run --kernel PATH', 'porthole doctor' or 'porthole --help'"};
+}
+
+} // namespace vmm

@@ -1,0 +1,189 @@
+#include "hv/testing/catch.hpp"
+#include "vmm/cli/command_line.hpp"
+#include "vmm/user_error.hpp"
+
+#include <array>
+
+namespace {
+
+using Catch::Matchers::Contains;
+using Catch::Matchers::StartsWith;
+
+constexpr std::array<std::string_view, 2> privileges{"create-port", "connect-port"};
+constexpr std::array<std::string_view, 3> features{"synic", "stimer", "reference-tsc"};
+constexpr vmm::KnownNames known{privileges, features};
+
+vmm::Command parse(std::vector<char const*> const& arguments)
+{
+    return vmm::parse_command_line(arguments, known);
+}
+
+/// Parses `porthole run --kernel k` and what else is given.
+vmm::RunOptions run(std::vector<char const*> const& more)
+{
+    std::vector<char const*> arguments{"run", "--kernel", "k"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return std::get<vmm::RunOptions>(parse(arguments));
+}
+
+std::string complaint(std::vector<char const*> const& arguments)
+{
+    try {
+        (void)parse(arguments);
+    } catch (vmm::UserError const& e) {
+        return e.what();
+    }
+    return "(accepted)";
+}
+
+std::string run_complaint(std::vector<char const*> const& more)
+{
+    std::vector<char const*> arguments{"run", "--kernel", "k"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return complaint(arguments);
+}
+
+} // namespace
+
+TEST_CASE("a kernel alone gives the defaults", "[cli]")
+{
+    auto const options = run({});
+    CHECK(options.guest.kernel == "k");
+    CHECK(options.guest.initrd.empty());
+    CHECK(options.guest.memory == 512U << 20);
+    CHECK(options.guest.cpus == 1);
+    CHECK(options.guest.serial == vmm::SerialTarget{});
+    CHECK(options.guest.on_reboot == vmm::OnReboot::Exit);
+    CHECK_FALSE(options.guest.test_devices);
+    CHECK_FALSE(options.trace.any());
+    CHECK(options.log_level == "warning");
+}
+
+TEST_CASE("every option of run arrives in its field", "[cli]")
+{
+    auto const options = run({"--initrd",
+                              "i",
+                              "--cmdline",
+                              "console=ttyS0 quiet",
+                              "--memory",
+                              "4G",
+                              "--cpus=16",
+                              "--serial",
+                              "file:out.txt",
+                              "--on-reboot",
+                              "restart",
+                              "--privileges",
+                              "create-port,connect-port",
+                              "--hv-features",
+                              "-stimer,+synic,reference-tsc",
+                              "--test-devices",
+                              "--trace",
+                              "hypercall,irq=t.txt",
+                              "--log-level",
+                              "debug",
+                              "--log-file",
+                              "l.txt"});
+
+    CHECK(options.guest.initrd == "i");
+    CHECK(options.guest.cmdline == "console=ttyS0 quiet");
+    CHECK(options.guest.memory == std::uint64_t{4} << 30);
+    CHECK(options.guest.cpus == 16);
+    CHECK(options.guest.serial == vmm::SerialTarget{vmm::SerialTarget::Kind::File, "out.txt"});
+    CHECK(options.guest.on_reboot == vmm::OnReboot::Restart);
+    CHECK(options.guest.privileges == std::vector<std::string>{"create-port", "connect-port"});
+    CHECK(options.guest.hv_features ==
+          std::vector<vmm::FeatureChange>{{false, "stimer"}, {true, "synic"}, {true, "reference-tsc"}});
+    CHECK(options.guest.test_devices);
+    CHECK(options.trace == vmm::TraceOptions{true, false, false, true, "t.txt"});
+    CHECK(options.log_level == "debug");
+    CHECK(options.log_file == "l.txt");
+}
+
+TEST_CASE("a value may begin with a dash, hold an equals sign or be empty", "[cli]")
+{
+    CHECK(run({"--cmdline", "-v --memory"}).guest.cmdline == "-v --memory");
+    CHECK(run({"--cmdline=root=/dev/sda x=y"}).guest.cmdline == "root=/dev/sda x=y");
+    CHECK(run({"--cmdline", ""}).guest.cmdline.empty());
+    CHECK(run({"--cmdline=", "--cpus", "2"}).guest.cpus == 2);
+    CHECK(run({"--hv-features", "-synic"}).guest.hv_features.size() == 1);
+    CHECK(run({"--hv-features=-synic"}).guest.hv_features == std::vector<vmm::FeatureChange>{{false, "synic"}});
+}
+
+TEST_CASE("lists add up, other options count as given last", "[cli]")
+{
+    auto const options = run({"--cpus", "2", "--privileges", "create-port", "--cpus", "3", "--privileges",
+                              "connect-port", "--hv-features", "-synic", "--hv-features", "synic"});
+    CHECK(options.guest.cpus == 3);
+    CHECK(options.guest.privileges.size() == 2);
+    CHECK(options.guest.hv_features == std::vector<vmm::FeatureChange>{{false, "synic"}, {true, "synic"}});
+}
+
+TEST_CASE("memory is a whole number with a unit, and enough of it", "[cli]")
+{
+    CHECK(run({"--memory", "16M"}).guest.memory == 16U << 20);
+    CHECK(run({"--memory", "20480k"}).guest.memory == 20U << 20);
+    CHECK(run({"--memory", "1T"}).guest.memory == std::uint64_t{1} << 40);
+
+    CHECK_THAT(run_complaint({"--memory", "512"}), Contains("no unit") && Contains("512M"));
+    CHECK_THAT(run_complaint({"--memory", "15M"}), Contains("too little") && Contains("16M"));
+    CHECK_THAT(run_complaint({"--memory", "0G"}), Contains("too little"));
+    CHECK_THAT(run_complaint({"--memory", "20481K"}), Contains("pages"));
+    CHECK_THAT(run_complaint({"--memory", "17000000T"}), Contains("more than any machine"));
+    CHECK_THAT(run_complaint({"--memory", "99999999999999999999G"}), Contains("not a size"));
+    for (auto const* const text : {"", "M", "12Q", "-1G", "1.5G", "1 G", "0x10M", "4GB"})
+        CHECK_THAT(run_complaint({"--memory", text}), StartsWith("--memory: '") && Contains("not a size"));
+}
+
+TEST_CASE("the number of processors has limits", "[cli]")
+{
+    CHECK(run({"--cpus", "254"}).guest.cpus == 254);
+    for (auto const* const text : {"0", "255", "-1", "two", "4294967297", "2.0"})
+        CHECK_THAT(run_complaint({"--cpus", text}), Contains("--cpus: '") && Contains("use 1 to 254"));
+}
+
+TEST_CASE("a name that nobody knows is answered with those that are known", "[cli]")
+{
+    CHECK_THAT(run_complaint({"--privileges", "create-port,fly"}),
+               Contains("'fly'") && Contains("create-port, connect-port"));
+    CHECK_THAT(run_complaint({"--hv-features", "+fly"}), Contains("'fly'") && Contains("synic, stimer"));
+    CHECK_THAT(run_complaint({"--hv-features", "synic,,stimer"}), Contains("''"));
+    CHECK_THAT(run_complaint({"--trace", "msr,fly"}), Contains("'fly'"));
+    CHECK_THAT(run_complaint({"--trace", "msr="}), Contains("names no file"));
+    CHECK_THAT(run_complaint({"--serial", "tcp:1"}), Contains("stdio, file:PATH or none"));
+    CHECK_THAT(run_complaint({"--serial", "file:"}), Contains("stdio, file:PATH or none"));
+    CHECK_THAT(run_complaint({"--on-reboot", "halt"}), Contains("exit or restart"));
+    CHECK_THAT(run_complaint({"--log-level", "loud"}), Contains("use trace, debug"));
+}
+
+TEST_CASE("a usage error is one line that names the argument", "[cli]")
+{
+    CHECK_THAT(complaint({}), Contains("porthole run"));
+    CHECK_THAT(complaint({"run"}), StartsWith("--kernel is missing"));
+    CHECK_THAT(complaint({"run", "--kernel", ""}), StartsWith("--kernel is missing"));
+    CHECK_THAT(complaint({"fly"}), Contains("'fly'"));
+    CHECK_THAT(complaint({"--fly"}), Contains("'--fly'"));
+    CHECK_THAT(run_complaint({"--fly", "high"}), Contains("unknown option '--fly'") && Contains("run --help"));
+    CHECK_THAT(run_complaint({"stray"}), Contains("unexpected argument 'stray'"));
+    CHECK_THAT(run_complaint({"--memory"}), StartsWith("--memory needs a value"));
+    CHECK_THAT(run_complaint({"--memory", "--cpus", "2"}), StartsWith("--memory needs a value"));
+    CHECK_THAT(run_complaint({"--privileges"}), StartsWith("--privileges needs a value"));
+    CHECK_THAT(complaint({"doctor", "--fly"}), Contains("'--fly'"));
+    CHECK_THAT(complaint({"doctor", "run"}), Contains("'run'"));
+
+    for (auto const& text : {run_complaint({"--fly\nhigh"}), run_complaint({"--serial", "a\nb"})})
+        CHECK(text.find('\n') == std::string::npos);
+}
+
+TEST_CASE("help, version and doctor", "[cli]")
+{
+    auto const text = [](std::vector<char const*> const& arguments) {
+        return std::get<vmm::PrintRequest>(parse(arguments)).text;
+    };
+    CHECK(text({"--version"}) == "porthole " PORTHOLE_VERSION "\n");
+    CHECK_THAT(text({"--help"}), Contains("run") && Contains("doctor"));
+    for (auto const* const option :
+         {"--kernel", "--initrd", "--cmdline", "--memory", "--cpus", "--serial", "--on-reboot", "--log-level",
+          "--log-file", "--privileges", "--hv-features", "--test-devices", "--trace", "create-port", "synic"})
+        CHECK_THAT(text({"run", "--help"}), Contains(option));
+    CHECK(std::holds_alternative<vmm::DoctorRequest>(parse({"doctor"})));
+}

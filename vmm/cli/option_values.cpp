@@ -1,0 +1,179 @@
+#include "vmm/cli/option_values.hpp"
+
+#include "vmm/user_error.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+#include <optional>
+
+namespace vmm {
+
+namespace {
+
+constexpr std::uint64_t page_mask = 4095;
+
+/// "--memory: 'x' is not a size: write e.g. 512M": `complaint` and `remedy` go where they read so.
+[[noreturn]] void refuse(std::string_view option, std::string_view text, std::string_view complaint,
+                         std::string_view remedy)
+{
+    std::string message;
+    message.append(option).append(": '").append(text).append("' ").append(complaint).append(": ").append(remedy);
+    std::replace(message.begin(), message.end(), '\n', ' ');
+    throw UserError{message};
+}
+
+template <typename Number>
+std::optional<Number> whole_number(std::string_view text)
+{
+    Number number{};
+    auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+    return number;
+}
+
+unsigned unit_shift(char unit)
+{
+    switch (unit) {
+    case 'K':
+    case 'k': return 10;
+    case 'M':
+    case 'm': return 20;
+    case 'G':
+    case 'g': return 30;
+    case 'T':
+    case 't': return 40;
+    default: return 0;
+    }
+}
+
+std::vector<std::string_view> split(std::string_view text)
+{
+    std::vector<std::string_view> items;
+    for (;;) {
+        auto const comma = text.find(',');
+        items.push_back(text.substr(0, comma));
+        if (comma == std::string_view::npos) return items;
+        text.remove_prefix(comma + 1);
+    }
+}
+
+std::string known_list(std::span<std::string_view const> known)
+{
+    std::string list{"use "};
+    for (auto const name : known)
+        list.append(name == known.front() ? "" : ", ").append(name);
+    return list;
+}
+
+void require_known(std::string_view option, std::string_view name, std::span<std::string_view const> known)
+{
+    if (std::find(known.begin(), known.end(), name) == known.end())
+        refuse(option, name, "is not known", known_list(known));
+}
+
+} // namespace
+
+std::uint64_t parse_memory(std::string_view option, std::string_view text)
+{
+    constexpr std::string_view example = "write e.g. 512M or 4G";
+    auto const shift = text.empty() ? 0 : unit_shift(text.back());
+    if (shift == 0) {
+        bool const unit_only_missing = whole_number<std::uint64_t>(text).has_value();
+        refuse(option, text, unit_only_missing ? "has no unit" : "is not a size", example);
+    }
+
+    auto const number = whole_number<std::uint64_t>(text.substr(0, text.size() - 1));
+    if (!number) refuse(option, text, "is not a size", example);
+    if (*number > std::numeric_limits<std::uint64_t>::max() >> shift)
+        refuse(option, text, "is more than any machine has", example);
+
+    auto const bytes = *number << shift;
+    if (bytes < GuestOptions::min_memory) refuse(option, text, "is too little", "give the guest at least 16M");
+    if ((bytes & page_mask) != 0) refuse(option, text, "is not a whole number of pages", "make it a multiple of 4K");
+    return bytes;
+}
+
+unsigned parse_cpus(std::string_view option, std::string_view text)
+{
+    auto const number = whole_number<unsigned>(text);
+    if (!number || *number < 1 || *number > GuestOptions::max_cpus)
+        refuse(option, text, "is not a possible number of processors",
+               "use 1 to " + std::to_string(GuestOptions::max_cpus));
+    return *number;
+}
+
+SerialTarget parse_serial(std::string_view option, std::string_view text)
+{
+    constexpr std::string_view file = "file:";
+    if (text == "stdio") return {};
+    if (text == "none") return {SerialTarget::Kind::None, {}};
+    if (text.starts_with(file) && text.size() > file.size())
+        return {SerialTarget::Kind::File, std::string{text.substr(file.size())}};
+    refuse(option, text, "is not a serial target", "use stdio, file:PATH or none");
+}
+
+OnReboot parse_on_reboot(std::string_view option, std::string_view text)
+{
+    if (text == "exit") return OnReboot::Exit;
+    if (text == "restart") return OnReboot::Restart;
+    refuse(option, text, "is not known", "use exit or restart");
+}
+
+std::string parse_log_level(std::string_view option, std::string_view text)
+{
+    constexpr std::array<std::string_view, 7> levels{"trace", "debug", "info", "warning", "error", "critical", "off"};
+    require_known(option, text, levels);
+    return std::string{text};
+}
+
+TraceOptions parse_trace(std::string_view option, std::string_view text)
+{
+    TraceOptions trace;
+    if (auto const equals = text.find('='); equals != std::string_view::npos) {
+        trace.file = text.substr(equals + 1);
+        if (trace.file.empty()) refuse(option, text, "names no file", "write e.g. hypercall=trace.txt");
+        text = text.substr(0, equals);
+    }
+    for (auto const item : split(text)) {
+        if (item == "hypercall") {
+            trace.hypercall = true;
+        } else if (item == "msr") {
+            trace.msr = true;
+        } else if (item == "synic") {
+            trace.synic = true;
+        } else if (item == "irq") {
+            trace.irq = true;
+        } else {
+            refuse(option, item, "is not known", "use hypercall, msr, synic, irq");
+        }
+    }
+    return trace;
+}
+
+std::vector<std::string> parse_names(std::string_view option, std::string_view text,
+                                     std::span<std::string_view const> known)
+{
+    std::vector<std::string> names;
+    for (auto const item : split(text)) {
+        require_known(option, item, known);
+        names.emplace_back(item);
+    }
+    return names;
+}
+
+std::vector<FeatureChange> parse_features(std::string_view option, std::string_view text,
+                                          std::span<std::string_view const> known)
+{
+    std::vector<FeatureChange> changes;
+    for (auto item : split(text)) {
+        bool const offer = !item.starts_with('-');
+        if (item.starts_with('-') || item.starts_with('+')) item.remove_prefix(1);
+        require_known(option, item, known);
+        changes.push_back({offer, std::string{item}});
+    }
+    return changes;
+}
+
+} // namespace vmm

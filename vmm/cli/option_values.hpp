@@ -1,0 +1,38 @@
+/// Text to typed values, for the command line and whatever else sets the same options. Each function takes the
+/// option's name for its messages and throws UserError with one line that says what to write instead.
+#pragma once
+
+#include "vmm/cli/run_options.hpp"
+
+#include <span>
+#include <string_view>
+
+namespace vmm {
+
+/// "512M", "4G": a whole number and one of K, M, G and T. Bytes.
+[[nodiscard]] std::uint64_t parse_memory(std::string_view option, std::string_view text);
+
+/// 1 to GuestOptions::max_cpus.
+[[nodiscard]] unsigned parse_cpus(std::string_view option, std::string_view text);
+
+/// "stdio", "file:PATH" or "none".
+[[nodiscard]] SerialTarget parse_serial(std::string_view option, std::string_view text);
+
+/// "exit" or "restart".
+[[nodiscard]] OnReboot parse_on_reboot(std::string_view option, std::string_view text);
+
+/// One of spdlog's level names.
+[[nodiscard]] std::string parse_log_level(std::string_view option, std::string_view text);
+
+/// "hypercall,msr,synic,irq", any of them, with "=FILE" behind the last.
+[[nodiscard]] TraceOptions parse_trace(std::string_view option, std::string_view text);
+
+/// "NAME,NAME", each one of `known`.
+[[nodiscard]] std::vector<std::string> parse_names(std::string_view option, std::string_view text,
+                                                   std::span<std::string_view const> known);
+
+/// "+NAME,-NAME,NAME", each one of `known`; without a sign it is a plus.
+[[nodiscard]] std::vector<FeatureChange> parse_features(std::string_view option, std::string_view text,
+                                                        std::span<std::string_view const> known);
+
+} // namespace vmm
