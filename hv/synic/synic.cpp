@@ -117,6 +117,16 @@ void Synic::withdraw(MessageBuffer& buffer)
     if (buffer.in_use) unlink(buffer);
 }
 
+void Synic::assert_sint(Sint sint)
+{
+    PendingInterrupts pending;
+    {
+        std::lock_guard const guard{lock_};
+        if (enabled()) interrupt(sint, pending);
+    }
+    raise(pending);
+}
+
 std::byte* Synic::slot(Sint sint) const
 {
     return message_page_.host() + sint.value * slot::size;

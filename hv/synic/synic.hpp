@@ -55,6 +55,9 @@ class Synic {
     /// Takes a message out of the queue if it is still in it: its port is being deleted.
     void withdraw(MessageBuffer& buffer);
 
+    /// Asserts a SINT with neither message nor event; nothing happens while it is masked or the SynIC is off.
+    void assert_sint(Sint sint);
+
     /// Raises what a delivery left pending on this VP.
     void raise(PendingInterrupts const& pending) { pending.raise(sink_, vp_); }
 
