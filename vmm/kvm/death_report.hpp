@@ -1,0 +1,27 @@
+/// Why a guest died, and what its processor looked like, as one block for the user to read.
+#pragma once
+
+#include "hv/guest_memory.hpp"
+#include "hv/interfaces.hpp"
+
+#include <linux/kvm.h>
+
+#include <optional>
+#include <string>
+
+namespace vmm {
+
+struct DeathReport {
+    unsigned vp;
+    std::string reason; ///< in plain words, without a full stop
+    kvm_regs regs;
+    std::optional<kvm_sregs> sregs;
+};
+
+[[nodiscard]] std::string describe(DeathReport const& report);
+
+/// What a guest said through the crash MSRs (TLFS 6.0b §4.3). A text that it left in memory is shown with everything
+/// unprintable replaced.
+[[nodiscard]] std::string describe(hv::CrashReport const& report, hv::GuestMemory const& memory);
+
+} // namespace vmm

@@ -1,0 +1,135 @@
+#include "vmm/kvm/guest_cpuid.hpp"
+
+#include "hv/abi/cpuid.hpp"
+#include "hv/cpuid/leaves.hpp"
+#include "vmm/cli/run_options.hpp"
+#include "vmm/kvm/kvm_ioctl.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <memory>
+
+namespace vmm {
+
+namespace {
+
+// Leaf 1 (Intel SDM vol. 2, CPUID; AMD APM vol. 3, appendix E).
+constexpr std::uint32_t ecx_x2apic = 1U << 21;
+constexpr std::uint32_t ecx_tsc_deadline = 1U << 24;
+constexpr std::uint32_t ecx_hypervisor = 1U << 31;
+constexpr std::uint32_t edx_htt = 1U << 28;
+constexpr std::uint32_t edx_invariant_tsc = 1U << 8; // leaf 0x80000007
+constexpr std::uint32_t level_smt = 1U << 8;         // leaf 0xB ECX
+constexpr std::uint32_t level_core = 2U << 8;
+
+struct CpuidBuffer {
+    explicit CpuidBuffer(std::size_t entries)
+        : raw{std::make_unique<std::byte[]>(sizeof(kvm_cpuid2) + entries * sizeof(kvm_cpuid_entry2))}
+    {
+        get()->nent = static_cast<std::uint32_t>(entries);
+    }
+    [[nodiscard]] kvm_cpuid2* get() const { return reinterpret_cast<kvm_cpuid2*>(raw.get()); }
+
+    std::unique_ptr<std::byte[]> raw;
+};
+
+std::vector<kvm_cpuid_entry2> supported(KvmHost const& host)
+{
+    constexpr std::size_t most = 256;
+    CpuidBuffer const buffer{most};
+    kvm_ioctl(host.fd(), KVM_GET_SUPPORTED_CPUID, buffer.get(), "to list its CPUID leaves");
+    return {buffer.get()->entries, buffer.get()->entries + buffer.get()->nent};
+}
+
+bool is_hypervisor_leaf(kvm_cpuid_entry2 const& entry)
+{
+    return entry.function >> 8 == 0x40'0000;
+}
+bool is_topology_leaf(kvm_cpuid_entry2 const& entry)
+{
+    return entry.function == 0xB || entry.function == 0x1F;
+}
+
+std::uint32_t apic_id_bits(unsigned vps)
+{
+    return static_cast<std::uint32_t>(std::bit_width(vps - 1));
+}
+
+} // namespace
+
+GuestCpuid::GuestCpuid(KvmHost const& host, hv::Rights const& rights, unsigned vps)
+    : vps_{vps}, entries_{supported(host)}
+{
+    std::erase_if(entries_, [](auto const& e) { return is_hypervisor_leaf(e) || is_topology_leaf(e); });
+
+    std::uint32_t physical_bits = 0;
+    for (auto& entry : entries_) {
+        if (entry.function == 1) {
+            entry.ecx |= ecx_hypervisor | ecx_x2apic;
+            if (host.has(KVM_CAP_TSC_DEADLINE_TIMER)) entry.ecx |= ecx_tsc_deadline;
+        } else if (entry.function == 0x8000'0007 && !rights.has(hv::Privilege::AccessTscInvariantControl)) {
+            entry.edx &= ~edx_invariant_tsc;
+        } else if (entry.function == 0x8000'0008) {
+            physical_bits = entry.eax & 0xFF;
+        }
+    }
+
+    for (auto const& leaf : hv::hypervisor_leaves(rights, {GuestOptions::max_cpus, physical_bits})) {
+        kvm_cpuid_entry2 entry{};
+        entry.function = leaf.function;
+        entry.eax = leaf.eax;
+        entry.ebx = leaf.ebx;
+        entry.ecx = leaf.ecx;
+        entry.edx = leaf.edx;
+        entries_.push_back(entry);
+    }
+}
+
+std::vector<kvm_cpuid_entry2> GuestCpuid::for_apic_id(std::uint32_t apic_id) const
+{
+    auto leaves = entries_;
+    auto const id_bits = apic_id_bits(vps_);
+    for (auto& entry : leaves) {
+        switch (entry.function) {
+        case 1:
+            entry.ebx = (entry.ebx & 0x0000'FFFF) | apic_id << 24 | std::bit_ceil(vps_) << 16;
+            entry.edx = vps_ > 1 ? entry.edx | edx_htt : entry.edx & ~edx_htt;
+            break;
+        case 4: // deterministic cache parameters: caches are not shared, the package has all cores
+            if ((entry.eax & 0x1F) != 0) entry.eax = (entry.eax & 0x3FFF) | (std::bit_ceil(vps_) - 1) << 26;
+            break;
+        case 0x8000'0008: entry.ecx = id_bits << 12 | (vps_ - 1); break;
+        case 0x8000'001E: // extended APIC ID, core and node: one thread a core, one node
+            entry.eax = apic_id;
+            entry.ebx = apic_id & 0xFF;
+            entry.ecx = 0;
+            break;
+        default: break;
+        }
+    }
+
+    kvm_cpuid_entry2 topology{};
+    topology.function = 0xB;
+    topology.flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
+    topology.ebx = 1;
+    topology.ecx = level_smt;
+    topology.edx = apic_id;
+    leaves.push_back(topology);
+    topology.index = 1;
+    topology.eax = id_bits;
+    topology.ebx = vps_;
+    topology.ecx = level_core | 1;
+    leaves.push_back(topology);
+    return leaves;
+}
+
+void GuestCpuid::install(int vcpu_fd, std::uint32_t apic_id) const
+{
+    auto const leaves = for_apic_id(apic_id);
+    CpuidBuffer const buffer{leaves.size()};
+    std::ranges::copy(leaves, buffer.get()->entries);
+    kvm_ioctl(vcpu_fd, KVM_SET_CPUID2, buffer.get(), "the guest's CPUID leaves");
+}
+
+} // namespace vmm

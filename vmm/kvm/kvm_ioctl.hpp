@@ -1,0 +1,36 @@
+/// KVM ioctls during set-up: a failure is a host problem, and the user is told which call it was.
+#pragma once
+
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <sys/ioctl.h>
+
+namespace vmm {
+
+/// KVM refused something that Porthole cannot do without. The message is one line.
+class KvmError : public std::runtime_error {
+  public:
+    using std::runtime_error::runtime_error;
+};
+
+/// Returns what the ioctl returned; throws KvmError, with `what` in its message, when that is negative.
+template <typename Arg>
+int kvm_ioctl(int fd, unsigned long request, Arg argument, char const* what)
+{
+    for (;;) {
+        auto const result = ::ioctl(fd, request, argument);
+        if (result >= 0) return result;
+        if (errno != EINTR)
+            throw KvmError{std::string{"KVM refused "} + what + ": " + std::strerror(errno) +
+                           " (porthole doctor says what this KVM can do)"};
+    }
+}
+
+inline int kvm_ioctl(int fd, unsigned long request, char const* what)
+{
+    return kvm_ioctl(fd, request, 0, what);
+}
+
+} // namespace vmm

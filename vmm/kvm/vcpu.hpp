@@ -1,0 +1,77 @@
+/// One virtual processor on KVM: its thread does nothing but run the guest and answer that VP's exits.
+#pragma once
+
+#include "devices/port_bus.hpp"
+#include "hv/interfaces.hpp"
+#include "hv/vp/virtual_processor.hpp"
+#include "vmm/host/kvm_host.hpp"
+#include "vmm/host/unique_fd.hpp"
+#include "vmm/kvm/deadline_timer.hpp"
+#include "vmm/kvm/death_report.hpp"
+#include "vmm/kvm/vm.hpp"
+
+#include <atomic>
+#include <functional>
+#include <optional>
+#include <string>
+#include <thread>
+
+struct kvm_run;
+
+namespace vmm {
+
+class Vcpu final : public hv::VpControl {
+  public:
+    /// Called once, from the vCPU's thread, when the guest can run no further.
+    using Died = std::function<void(DeathReport const&)>;
+
+    Vcpu(KvmHost const& host, Vm const& vm, unsigned index, devices::PortBus const& ports, Died died);
+    ~Vcpu() override;
+
+    [[nodiscard]] int fd() const { return fd_.get(); }
+
+    /// Must be called once before start.
+    void attach(hv::VirtualProcessor& vp) { vp_ = &vp; }
+
+    void start();
+    /// Takes the thread out of the guest for good; join() then waits for it. Both callable more than once, not from
+    /// the vCPU's own thread.
+    void request_stop();
+    void join();
+
+    void arm_deadline(hv::RefTime deadline) override;
+    void disarm_deadline() override;
+    void idle() override;
+    [[nodiscard]] std::uint64_t runtime_100ns() const override;
+    [[nodiscard]] bool read_xmm(std::span<std::byte, 96> out) const override;
+
+  private:
+    void thread_main();
+    void run_guest();
+    void expire_timers();
+    void handle_exit();
+    void handle_io();
+    void handle_mmio() const;
+    void handle_msr_read() const;
+    void handle_msr_write() const;
+    void hypercall_64bit() const;
+    void hypercall_32bit() const;
+    void die(std::string reason);
+
+    unsigned const index_;
+    devices::PortBus const& ports_;
+    Died const died_;
+    UniqueFd fd_;
+    std::size_t const run_size_;
+    kvm_run* run_;
+    hv::VirtualProcessor* vp_ = nullptr;
+
+    std::optional<DeadlineTimer> timer_; // lives on the thread
+    bool deadline_armed_ = false;
+    bool overdue_ = false; // the guest has armed a deadline that is past already
+    bool expiring_ = false;
+    std::atomic<bool> stopping_{false};
+    std::thread thread_;
+};
+
+} // namespace vmm

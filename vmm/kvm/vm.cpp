@@ -1,0 +1,95 @@
+#include "vmm/kvm/vm.hpp"
+
+#include "hv/abi/msr.hpp"
+#include "vmm/kvm/kvm_ioctl.hpp"
+#include "vmm/log.hpp"
+#include "vmm/memory_layout.hpp"
+
+#include <linux/kvm.h>
+
+#include <array>
+#include <sys/ioctl.h>
+
+namespace vmm {
+
+namespace {
+
+constexpr std::uint32_t msi_address = 0xFEE0'0000; // Intel SDM vol. 3 §11.11.1
+constexpr unsigned msi_destination_shift = 12;
+
+} // namespace
+
+Vm::Vm(KvmHost const& host, hv::GuestMemory const& memory) : fd_{host.create_vm()}
+{
+    create_interrupt_controllers();
+    map_memory(memory);
+    trap_synthetic_msrs();
+}
+
+void Vm::create_interrupt_controllers() const
+{
+    auto identity_map = layout::kvm_identity_map.base.value;
+    kvm_ioctl(fd(), KVM_SET_IDENTITY_MAP_ADDR, &identity_map, "KVM_SET_IDENTITY_MAP_ADDR");
+    kvm_ioctl(fd(), KVM_SET_TSS_ADDR, layout::kvm_tss.base.value, "KVM_SET_TSS_ADDR");
+    kvm_ioctl(fd(), KVM_CREATE_IRQCHIP, "an in-kernel interrupt controller");
+    kvm_pit_config pit{};
+    pit.flags = KVM_PIT_SPEAKER_DUMMY;
+    kvm_ioctl(fd(), KVM_CREATE_PIT2, &pit, "an in-kernel timer chip");
+}
+
+void Vm::map_memory(hv::GuestMemory const& memory) const
+{
+    std::uint32_t slot = 0;
+    for (auto const& region : memory.regions()) {
+        kvm_userspace_memory_region kvm_region{};
+        kvm_region.slot = slot++;
+        kvm_region.guest_phys_addr = region.base.value;
+        kvm_region.memory_size = region.size;
+        kvm_region.userspace_addr = reinterpret_cast<std::uintptr_t>(region.host);
+        kvm_ioctl(fd(), KVM_SET_USER_MEMORY_REGION, &kvm_region, "guest memory");
+    }
+}
+
+/// The filter comes before whatever Hyper-V emulation the kernel has of its own.
+void Vm::trap_synthetic_msrs() const
+{
+    kvm_enable_cap user_space_msr{};
+    user_space_msr.cap = KVM_CAP_X86_USER_SPACE_MSR;
+    user_space_msr.args[0] = KVM_MSR_EXIT_REASON_FILTER;
+    kvm_ioctl(fd(), KVM_ENABLE_CAP, &user_space_msr, "MSR exits to user space");
+
+    std::array<std::uint8_t, hv::abi::msr::count / 8> nothing_allowed{};
+    kvm_msr_filter filter{};
+    filter.flags = KVM_MSR_FILTER_DEFAULT_ALLOW;
+    filter.ranges[0].flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE;
+    filter.ranges[0].base = hv::abi::msr::first;
+    filter.ranges[0].nmsrs = hv::abi::msr::count;
+    filter.ranges[0].bitmap = nothing_allowed.data();
+    kvm_ioctl(fd(), KVM_X86_SET_MSR_FILTER, &filter, "an MSR filter");
+}
+
+void Vm::signal_msi(std::uint32_t apic_id, std::uint8_t vector) const
+{
+    kvm_msi msi{};
+    msi.address_lo = msi_address | apic_id << msi_destination_shift;
+    msi.data = vector;
+    // 0 says that the APIC took nothing: it is disabled by software, and then the interrupt is lost (TLFS 2.0a
+    // §14.2.4).
+    if (::ioctl(fd(), KVM_SIGNAL_MSI, &msi) < 0) {
+        static RateLimit limit;
+        warn_limited(limit, "an interrupt could not be raised: {}", std::strerror(errno));
+    }
+}
+
+void Vm::set_irq_line(devices::platform::Irq irq, bool asserted) const
+{
+    kvm_irq_level level{};
+    level.irq = irq.gsi;
+    level.level = asserted ? 1 : 0;
+    if (::ioctl(fd(), KVM_IRQ_LINE, &level) < 0) {
+        static RateLimit limit;
+        warn_limited(limit, "interrupt line {} could not be driven: {}", irq.gsi, std::strerror(errno));
+    }
+}
+
+} // namespace vmm

@@ -1,0 +1,46 @@
+/// One KVM virtual machine: memory slots, interrupt controllers, the filter that brings synthetic MSRs to user space.
+#pragma once
+
+#include "devices/platform.hpp"
+#include "devices/port_io.hpp"
+#include "hv/guest_memory.hpp"
+#include "vmm/host/kvm_host.hpp"
+#include "vmm/host/unique_fd.hpp"
+
+#include <cstdint>
+
+namespace vmm {
+
+class Vm {
+  public:
+    /// Throws UserError or KvmError. `memory` outlives the VM.
+    Vm(KvmHost const& host, hv::GuestMemory const& memory);
+
+    [[nodiscard]] int fd() const { return fd_.get(); }
+
+    /// Sends an edge-triggered fixed interrupt to one local APIC. Callable from any thread.
+    void signal_msi(std::uint32_t apic_id, std::uint8_t vector) const;
+    /// Drives a pin of the PIC and I/O APIC. Callable from any thread.
+    void set_irq_line(devices::platform::Irq irq, bool asserted) const;
+
+  private:
+    void create_interrupt_controllers() const;
+    void map_memory(hv::GuestMemory const& memory) const;
+    void trap_synthetic_msrs() const;
+
+    UniqueFd fd_;
+};
+
+/// A device's wire to a pin.
+class VmIrqLine final : public devices::IrqLine {
+  public:
+    VmIrqLine(Vm const& vm, devices::platform::Irq irq) : vm_{vm}, irq_{irq} {}
+
+    void set(bool asserted) override { vm_.set_irq_line(irq_, asserted); }
+
+  private:
+    Vm const& vm_;
+    devices::platform::Irq const irq_;
+};
+
+} // namespace vmm
