@@ -1,0 +1,244 @@
+#include "vmm/acpi/acpi.hpp"
+
+#include "devices/platform.hpp"
+#include "vmm/acpi/dsdt.hpp"
+#include "vmm/acpi/tables.hpp"
+#include "vmm/boot/boot_memory.hpp"
+#include "vmm/memory_layout.hpp"
+
+#include <cstring>
+#include <numeric>
+#include <stdexcept>
+#include <vector>
+
+namespace vmm {
+
+namespace {
+
+using namespace acpi;
+namespace platform = devices::platform;
+using Bytes = std::vector<std::byte>;
+
+constexpr Text<6> oem_id{'P', 'O', 'R', 'T', 'H', 'L'};
+constexpr Text<8> oem_table_id{'P', 'O', 'R', 'T', 'H', 'O', 'L', 'E'};
+constexpr Text<4> creator_id{'P', 'R', 'T', 'H'};
+
+/// What has to be added so that all bytes sum up to zero.
+std::uint8_t checksum(std::span<std::byte const> bytes)
+{
+    auto const sum = std::accumulate(bytes.begin(), bytes.end(), 0U, [](unsigned total, std::byte b) {
+        return total + std::to_integer<unsigned>(b);
+    });
+    return static_cast<std::uint8_t>(-sum);
+}
+
+TableHeader header(Text<4> const& signature, std::uint8_t revision)
+{
+    return {.signature = signature,
+            .length = 0,
+            .revision = revision,
+            .checksum = 0,
+            .oem_id = oem_id,
+            .oem_table_id = oem_table_id,
+            .oem_revision = 1,
+            .creator_id = creator_id,
+            .creator_revision = 1};
+}
+
+template <typename T>
+void append(Bytes& table, T const& part)
+{
+    auto const bytes = std::as_bytes(std::span{&part, 1});
+    table.insert(table.end(), bytes.begin(), bytes.end());
+}
+
+/// Fills in the length and checksum that every table with a header has.
+Bytes sealed(Bytes table)
+{
+    auto const length = static_cast<std::uint32_t>(table.size());
+    std::memcpy(table.data() + offsetof(TableHeader, length), &length, sizeof length);
+    auto const sum = checksum(table);
+    std::memcpy(table.data() + offsetof(TableHeader, checksum), &sum, sizeof sum);
+    return table;
+}
+
+/// Hands out the table area from below.
+class TableArea {
+  public:
+    explicit TableArea(hv::GuestMemory const& memory) : memory_{memory} {}
+
+    hv::Gpa reserve(std::uint64_t size)
+    {
+        constexpr std::uint64_t alignment = 64; // what the FACS needs; the others need less
+        auto const start = (next_ + alignment - 1) & ~(alignment - 1);
+        MemoryRange const range{hv::Gpa{start}, size};
+        if (!layout::acpi_tables.contains(range)) throw std::length_error{"too many CPUs for the ACPI table area"};
+        next_ = range.end();
+        return range.base;
+    }
+
+    void write(hv::Gpa at, std::span<std::byte const> table) const
+    {
+        std::memcpy(host_address(memory_, {at, table.size()}), table.data(), table.size());
+    }
+
+    hv::Gpa place(std::span<std::byte const> table)
+    {
+        auto const at = reserve(table.size());
+        write(at, table);
+        return at;
+    }
+
+  private:
+    hv::GuestMemory const& memory_;
+    std::uint64_t next_ = layout::acpi_tables.base.value;
+};
+
+FirmwareControl facs()
+{
+    FirmwareControl table{};
+    table.signature = {'F', 'A', 'C', 'S'};
+    table.length = sizeof table;
+    table.version = 2;
+    return table;
+}
+
+constexpr std::uint8_t bits(platform::PortRange const& ports)
+{
+    return static_cast<std::uint8_t>(ports.count * 8);
+}
+
+enum class Access : std::uint8_t { byte = 1, word = 2, dword = 3 };
+
+constexpr GenericAddress io(platform::PortRange const& ports, Access access)
+{
+    constexpr std::uint8_t system_io = 1;
+    return {system_io, bits(ports), 0, static_cast<std::uint8_t>(access), ports.first};
+}
+
+constexpr std::uint8_t length(platform::PortRange const& ports)
+{
+    return static_cast<std::uint8_t>(ports.count);
+}
+
+// IAPC_BOOT_ARCH (ACPI 6.5 §5.2.9.3). Bit 1 clear: no 8042; bit 5 clear: there is a CMOS RTC.
+constexpr std::uint16_t boot_legacy_devices = 1U << 0;
+constexpr std::uint16_t boot_vga_not_present = 1U << 2;
+
+// FADT flags (ACPI 6.5 §5.2.9). POWER_BUTTON (bit 4) clear: the power button is fixed hardware.
+constexpr std::uint32_t flag_wbinvd = 1U << 0;
+constexpr std::uint32_t flag_c1_supported = 1U << 2;
+constexpr std::uint32_t flag_no_fixed_sleep_button = 1U << 5;
+constexpr std::uint32_t flag_no_fixed_rtc_wake = 1U << 6;
+constexpr std::uint32_t flag_32bit_timer = 1U << 8;
+constexpr std::uint32_t flag_reset_register = 1U << 10;
+
+/// SMI_CMD is zero: the machine is in ACPI mode from the start. No general-purpose events, no C-states beyond C1.
+FixedDescription fadt(hv::Gpa facs_address, hv::Gpa dsdt_address)
+{
+    FixedDescription table{};
+    table.header = header({'F', 'A', 'C', 'P'}, 6);
+    table.minor_revision = 5;
+    table.facs_address = static_cast<std::uint32_t>(facs_address.value);
+    table.dsdt_address = static_cast<std::uint32_t>(dsdt_address.value);
+    table.x_dsdt_address = dsdt_address.value;
+
+    table.sci_interrupt = platform::acpi_sci.gsi;
+    table.pm1a_event_block = platform::acpi_pm1a_event.first;
+    table.pm1a_control_block = platform::acpi_pm1a_control.first;
+    table.pm_timer_block = platform::acpi_pm_timer.first;
+    table.pm1_event_length = length(platform::acpi_pm1a_event);
+    table.pm1_control_length = length(platform::acpi_pm1a_control);
+    table.pm_timer_length = length(platform::acpi_pm_timer);
+    table.x_pm1a_event_block = io(platform::acpi_pm1a_event, Access::word);
+    table.x_pm1a_control_block = io(platform::acpi_pm1a_control, Access::word);
+    table.x_pm_timer_block = io(platform::acpi_pm_timer, Access::dword);
+
+    table.c2_latency = 0xFFFF;
+    table.c3_latency = 0xFFFF;
+    table.century = platform::cmos_century_index;
+    table.boot_architecture = boot_legacy_devices | boot_vga_not_present;
+    table.flags = flag_wbinvd | flag_c1_supported | flag_no_fixed_sleep_button | flag_no_fixed_rtc_wake |
+                  flag_32bit_timer | flag_reset_register;
+    table.reset_register = io(platform::reset_control, Access::byte);
+    table.reset_value = platform::reset_control_value;
+    table.hypervisor_id = {'M', 's', 'H', 'y', 'p', 'e', 'r', 'V'};
+    return table;
+}
+
+void append_processor(Bytes& table, unsigned id)
+{
+    constexpr unsigned first_x2apic_only = 255; // 0xFF addresses all local APICs
+    if (id < first_x2apic_only)
+        append(table,
+               LocalApic{.processor_uid = static_cast<std::uint8_t>(id), .apic_id = static_cast<std::uint8_t>(id)});
+    else
+        append(table, LocalX2Apic{.apic_id = id, .processor_uid = id});
+}
+
+Bytes madt(AcpiConfig const& config)
+{
+    constexpr std::uint32_t has_8259s = 1;
+    constexpr std::uint16_t as_on_isa = 0;
+    constexpr std::uint16_t active_high_level = 0xD;
+    constexpr std::uint8_t pit_irq = 0;
+    constexpr std::uint32_t pit_gsi = 2;
+
+    Bytes table;
+    append(table, InterruptControllers{header({'A', 'P', 'I', 'C'}, 5), local_apic_address, has_8259s});
+    for (unsigned id = 0; id < config.cpus; ++id)
+        append_processor(table, id);
+    append(table, IoApic{.id = 0, .address = io_apic_address});
+    append(table, InterruptOverride{.source = pit_irq, .gsi = pit_gsi, .flags = as_on_isa});
+    append(table, InterruptOverride{.source = static_cast<std::uint8_t>(platform::acpi_sci.gsi),
+                                    .gsi = platform::acpi_sci.gsi,
+                                    .flags = active_high_level});
+    append(table, LocalApicNmi{.lint = 1});
+    return sealed(std::move(table));
+}
+
+Bytes xsdt(std::span<hv::Gpa const> tables)
+{
+    Bytes table;
+    append(table, header({'X', 'S', 'D', 'T'}, 1));
+    for (auto const& at : tables)
+        append(table, at.value);
+    return sealed(std::move(table));
+}
+
+RootPointer rsdp(hv::Gpa xsdt_address)
+{
+    RootPointer pointer{};
+    pointer.signature = {'R', 'S', 'D', ' ', 'P', 'T', 'R', ' '};
+    pointer.oem_id = oem_id;
+    pointer.revision = 2;
+    pointer.length = sizeof pointer;
+    pointer.xsdt_address = xsdt_address.value;
+
+    auto const bytes = std::as_bytes(std::span{&pointer, 1});
+    pointer.checksum = checksum(bytes.first(offsetof(RootPointer, length)));
+    pointer.extended_checksum = checksum(bytes);
+    return pointer;
+}
+
+} // namespace
+
+hv::Gpa build_acpi(hv::GuestMemory const& memory, AcpiConfig const& config)
+{
+    TableArea area{memory};
+    auto const root = area.reserve(sizeof(RootPointer));
+
+    auto const facs_table = facs();
+    auto const facs_at = area.place(std::as_bytes(std::span{&facs_table, 1}));
+    auto const dsdt_at = area.place(dsdt());
+
+    Bytes fadt_table;
+    append(fadt_table, fadt(facs_at, dsdt_at));
+    std::array const listed{area.place(sealed(std::move(fadt_table))), area.place(madt(config))};
+
+    auto const pointer = rsdp(area.place(xsdt(listed)));
+    area.write(root, std::as_bytes(std::span{&pointer, 1}));
+    return root;
+}
+
+} // namespace vmm

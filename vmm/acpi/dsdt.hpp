@@ -1,0 +1,12 @@
+/// The DSDT, compiled from dsdt.asl when Porthole is built.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+namespace vmm {
+
+/// The whole table with its header and a valid checksum.
+[[nodiscard]] std::span<std::byte const> dsdt();
+
+} // namespace vmm
