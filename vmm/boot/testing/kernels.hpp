@@ -1,0 +1,57 @@
+/// Kernel files made from scratch, valid until a test spoils them.
+#pragma once
+
+#include "vmm/boot/testing/guest.hpp"
+
+#include <cstdint>
+
+namespace vmm::testing {
+
+// Offsets into the setup header of a bzImage (Linux Documentation/x86/boot.rst).
+namespace bz {
+inline constexpr std::size_t setup_sects = 0x1F1;
+inline constexpr std::size_t syssize = 0x1F4;
+inline constexpr std::size_t boot_flag = 0x1FE;
+inline constexpr std::size_t header_length = 0x201;
+inline constexpr std::size_t signature = 0x202;
+inline constexpr std::size_t version = 0x206;
+inline constexpr std::size_t loadflags = 0x211;
+inline constexpr std::size_t initrd_addr_max = 0x22C;
+inline constexpr std::size_t kernel_alignment = 0x230;
+inline constexpr std::size_t relocatable = 0x234;
+inline constexpr std::size_t xloadflags = 0x236;
+inline constexpr std::size_t cmdline_size = 0x238;
+inline constexpr std::size_t setup_data = 0x250;
+inline constexpr std::size_t pref_address = 0x258;
+inline constexpr std::size_t init_size = 0x260;
+
+inline constexpr std::size_t payload = 2 * 512; ///< in the file: one boot sector, one setup sector
+inline constexpr std::size_t payload_size = 8192;
+inline constexpr std::uint64_t load_address = 0x100'0000;
+} // namespace bz
+
+/// Preferred address 16 MiB, init_size 1 MiB, payload pattern(payload_size).
+[[nodiscard]] Bytes make_bzimage();
+
+// A 64-bit ELF file: header, three program headers (two PT_LOAD, one PT_NOTE), the note, the segments' bytes.
+namespace elf {
+inline constexpr std::size_t machine = 18;
+inline constexpr std::size_t phoff = 32;
+inline constexpr std::size_t phnum = 56;
+inline constexpr std::size_t program_header = 64; ///< the first of them
+inline constexpr std::size_t program_header_size = 56;
+inline constexpr std::size_t p_offset = 8, p_paddr = 24, p_filesz = 32, p_memsz = 40;
+inline constexpr std::size_t note = 0x200;
+inline constexpr std::size_t note_entry = note + 16;
+inline constexpr std::size_t segments = 0x1000; ///< in the file
+inline constexpr std::size_t segment_size = 0x1800;
+inline constexpr std::uint64_t text_address = 0x20'0000;
+inline constexpr std::uint64_t data_address = 0x30'0000;
+inline constexpr std::uint64_t data_memory = 0x8000;
+inline constexpr std::uint64_t entry = text_address + 0x40;
+} // namespace elf
+
+[[nodiscard]] Bytes make_pvh_elf64();
+[[nodiscard]] Bytes make_pvh_elf32();
+
+} // namespace vmm::testing
