@@ -51,3 +51,36 @@ TEST_CASE("two devices cannot claim one port", "[ports]")
     CHECK_THROWS_AS(bus.map(0x64, 1, b), std::logic_error);
     CHECK_NOTHROW(bus.map(0x65, 1, b));
 }
+
+TEST_CASE("a refused claim leaves the bus as it was", "[ports]")
+{
+    Latch a;
+    Latch b;
+    devices::PortBus bus;
+    bus.map(0x64, 1, a);
+    CHECK_THROWS_AS(bus.map(0x60, 5, b), std::logic_error);
+    CHECK(bus.read(0x60, 1) == 0xFFFF'FFFF);
+    CHECK_THROWS_AS(bus.map(0xFFFF, 2, b), std::logic_error);
+    CHECK(bus.read(0xFFFF, 1) == 0xFFFF'FFFF);
+}
+
+TEST_CASE("a device may span pages of ports, up to the last port", "[ports]")
+{
+    Latch latch;
+    devices::PortBus bus;
+    bus.map(0xFEFE, 0x102, latch);
+    CHECK(bus.read(0xFEFE, 1) == 0);
+    CHECK(bus.read(0xFF00, 1) == 2);
+    CHECK(bus.read(0xFFFF, 1) == 0x101);
+    CHECK(bus.read(0xFEFD, 1) == 0xFFFF'FFFF);
+}
+
+TEST_CASE("at most 255 devices fit, and the next is refused", "[ports]")
+{
+    Latch latch;
+    devices::PortBus bus;
+    for (std::uint16_t i = 0; i < 255; ++i)
+        bus.map(static_cast<std::uint16_t>(i * 257), 1, latch);
+    CHECK(bus.read(254 * 257, 1) == 0);
+    CHECK_THROWS_AS(bus.map(1, 1, latch), std::logic_error);
+}
