@@ -54,6 +54,8 @@ class VpControl {
     [[nodiscard]] virtual std::uint64_t runtime_100ns() const = 0; ///< time the VP has consumed
     /// XMM0 to XMM5, for hypercalls that bring their input there.
     [[nodiscard]] virtual bool read_xmm(std::span<std::byte, 96> out) const = 0;
+    /// The guest has asked to see its TSC as invariant (TSC_INVARIANT_CONTROL bit 0).
+    virtual void expose_invariant_tsc(bool on) = 0;
 };
 
 /// A crash as the guest reports it (TLFS 6.0b §4.3). P3 and P4 locate a text when CRASH_CTL said so.
@@ -72,8 +74,6 @@ class MachineControl {
 
     virtual void reset() = 0;
     virtual void report_crash(CrashReport const& report) = 0;
-    /// The guest has asked to see its TSC as invariant (TSC_INVARIANT_CONTROL bit 0).
-    virtual void expose_invariant_tsc(bool on) = 0;
 };
 
 } // namespace hv

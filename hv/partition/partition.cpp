@@ -77,11 +77,11 @@ void Partition::set_reference_tsc(std::uint64_t value)
     reference_tsc_.store(value, std::memory_order_relaxed);
 }
 
-bool Partition::set_tsc_invariant_control(std::uint64_t value)
+bool Partition::set_tsc_invariant_control(std::uint64_t value, VpControl& by)
 {
     if ((value & ~std::uint64_t{1}) != 0) return false;
     tsc_invariant_.store(value, std::memory_order_relaxed);
-    machine_.expose_invariant_tsc(value != 0);
+    by.expose_invariant_tsc(value != 0);
     return true;
 }
 

@@ -22,7 +22,6 @@ struct PartitionRegistry::RootWorld final : Clock, InterruptSink, MachineControl
     void retry_messages_later(VpIndex) override {}
     void reset() override {}
     void report_crash(CrashReport const&) override {}
-    void expose_invariant_tsc(bool) override {}
 
     GuestMemory const memory;
 };

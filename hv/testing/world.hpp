@@ -56,10 +56,12 @@ struct FakeVpControl final : VpControl {
     std::optional<RefTime> deadline;
     unsigned idles = 0;
     std::array<std::byte, 96> xmm{};
+    std::optional<bool> invariant_tsc;
 
     void arm_deadline(RefTime when) override { deadline = when; }
     void disarm_deadline() override { deadline.reset(); }
     void idle() override { ++idles; }
+    void expose_invariant_tsc(bool on) override { invariant_tsc = on; }
     [[nodiscard]] std::uint64_t runtime_100ns() const override { return 4242; }
     [[nodiscard]] bool read_xmm(std::span<std::byte, 96> out) const override
     {
@@ -71,11 +73,9 @@ struct FakeVpControl final : VpControl {
 struct RecordingMachine final : MachineControl {
     unsigned resets = 0;
     std::vector<CrashReport> crashes;
-    std::optional<bool> invariant_tsc;
 
     void reset() override { ++resets; }
     void report_crash(CrashReport const& report) override { crashes.push_back(report); }
-    void expose_invariant_tsc(bool on) override { invariant_tsc = on; }
 };
 
 /// One guest partition with some VPs and 64 pages of memory at GPA 0.

@@ -100,7 +100,7 @@ bool VirtualProcessor::write(std::uint32_t number, std::uint64_t value)
     case msr::crash_ctl:
         if ((value & abi::crash_notify) != 0) partition_.crash(value);
         return true;
-    case msr::tsc_invariant_control: return partition_.set_tsc_invariant_control(value);
+    case msr::tsc_invariant_control: return partition_.set_tsc_invariant_control(value, control_);
     default: break;
     }
     if (number >= msr::sint0 && number <= msr::sint15) {

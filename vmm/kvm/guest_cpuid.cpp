@@ -3,12 +3,12 @@
 #include "hv/abi/cpuid.hpp"
 #include "hv/cpuid/leaves.hpp"
 #include "vmm/cli/run_options.hpp"
+#include "vmm/kvm/counted_list.hpp"
 #include "vmm/kvm/kvm_ioctl.hpp"
 
 #include <algorithm>
 #include <bit>
 #include <cstddef>
-#include <memory>
 
 namespace vmm {
 
@@ -23,23 +23,12 @@ constexpr std::uint32_t edx_invariant_tsc = 1U << 8; // leaf 0x80000007
 constexpr std::uint32_t level_smt = 1U << 8;         // leaf 0xB ECX
 constexpr std::uint32_t level_core = 2U << 8;
 
-struct CpuidBuffer {
-    explicit CpuidBuffer(std::size_t entries)
-        : raw{std::make_unique<std::byte[]>(sizeof(kvm_cpuid2) + entries * sizeof(kvm_cpuid_entry2))}
-    {
-        get()->nent = static_cast<std::uint32_t>(entries);
-    }
-    [[nodiscard]] kvm_cpuid2* get() const { return reinterpret_cast<kvm_cpuid2*>(raw.get()); }
-
-    std::unique_ptr<std::byte[]> raw;
-};
-
 std::vector<kvm_cpuid_entry2> supported(KvmHost const& host)
 {
     constexpr std::size_t most = 256;
-    CpuidBuffer const buffer{most};
-    kvm_ioctl(host.fd(), KVM_GET_SUPPORTED_CPUID, buffer.get(), "to list its CPUID leaves");
-    return {buffer.get()->entries, buffer.get()->entries + buffer.get()->nent};
+    CountedList<kvm_cpuid_entry2> list{most};
+    kvm_ioctl(host.fd(), kvm_request::get_supported_cpuid, list.data(), "to list its CPUID leaves");
+    return {list.entries().begin(), list.entries().end()};
 }
 
 bool is_hypervisor_leaf(kvm_cpuid_entry2 const& entry)
@@ -127,9 +116,8 @@ std::vector<kvm_cpuid_entry2> GuestCpuid::for_apic_id(std::uint32_t apic_id) con
 void GuestCpuid::install(int vcpu_fd, std::uint32_t apic_id) const
 {
     auto const leaves = for_apic_id(apic_id);
-    CpuidBuffer const buffer{leaves.size()};
-    std::ranges::copy(leaves, buffer.get()->entries);
-    kvm_ioctl(vcpu_fd, KVM_SET_CPUID2, buffer.get(), "the guest's CPUID leaves");
+    CountedList<kvm_cpuid_entry2> list{std::span<kvm_cpuid_entry2 const>{leaves}};
+    kvm_ioctl(vcpu_fd, kvm_request::set_cpuid2, list.data(), "the guest's CPUID leaves");
 }
 
 } // namespace vmm

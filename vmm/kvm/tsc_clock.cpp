@@ -1,11 +1,10 @@
 #include "vmm/kvm/tsc_clock.hpp"
 
 #include "vmm/kvm/kvm_ioctl.hpp"
+#include "vmm/kvm/msr_access.hpp"
 
 #include <linux/kvm.h>
 
-#include <array>
-#include <cstddef>
 #include <x86intrin.h>
 
 namespace vmm {
@@ -23,16 +22,6 @@ kvm_device_attr offset_attribute(std::uint64_t& offset)
     return attribute;
 }
 
-std::uint64_t read_guest_tsc(int vcpu_fd)
-{
-    alignas(kvm_msrs) std::array<std::byte, sizeof(kvm_msrs) + sizeof(kvm_msr_entry)> buffer{};
-    auto* const request = reinterpret_cast<kvm_msrs*>(buffer.data());
-    request->nmsrs = 1;
-    request->entries[0].index = ia32_tsc;
-    kvm_ioctl(vcpu_fd, KVM_GET_MSRS, request, "to read the guest's TSC");
-    return request->entries[0].data;
-}
-
 /// The tightest of a few samples of the guest's TSC between two of the host's.
 std::uint64_t measured_offset(int vcpu_fd)
 {
@@ -41,11 +30,12 @@ std::uint64_t measured_offset(int vcpu_fd)
     std::uint64_t offset = 0;
     for (int i = 0; i < samples; ++i) {
         auto const before = __rdtsc();
-        auto const guest = read_guest_tsc(vcpu_fd);
+        auto const guest = get_msr(vcpu_fd, ia32_tsc);
+        if (!guest) throw KvmError{"KVM does not let the guest's TSC be read"};
         auto const width = __rdtsc() - before;
         if (width >= best_width) continue;
         best_width = width;
-        offset = guest - (before + width / 2);
+        offset = *guest - (before + width / 2);
     }
     return offset;
 }

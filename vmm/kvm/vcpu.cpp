@@ -1,10 +1,12 @@
 #include "vmm/kvm/vcpu.hpp"
 
+#include "hv/abi/msr.hpp"
 #include "hv/hypercall/dispatch.hpp"
 #include "hv/hypercall/hypercall_page.hpp"
 #include "hv/partition/partition.hpp"
 #include "vmm/kvm/kick_signal.hpp"
 #include "vmm/kvm/kvm_ioctl.hpp"
+#include "vmm/kvm/msr_access.hpp"
 #include "vmm/log.hpp"
 
 #include <linux/kvm.h>
@@ -265,6 +267,13 @@ bool Vcpu::read_xmm(std::span<std::byte, 96> out) const
     if (::ioctl(fd(), KVM_GET_FPU, &fpu) != 0) return false;
     std::memcpy(out.data(), fpu.xmm, out.size());
     return true;
+}
+
+/// A KVM with a Hyper-V emulation of its own hides the invariant TSC until it sees this MSR set, and the filter keeps
+/// it from seeing that. Others do not know the MSR, and need not.
+void Vcpu::expose_invariant_tsc(bool on)
+{
+    (void)set_msr(fd(), hv::abi::msr::tsc_invariant_control, on ? 1 : 0);
 }
 
 } // namespace vmm

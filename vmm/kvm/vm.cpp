@@ -1,6 +1,7 @@
 #include "vmm/kvm/vm.hpp"
 
 #include "hv/abi/msr.hpp"
+#include "vmm/kvm/counted_list.hpp"
 #include "vmm/kvm/kvm_ioctl.hpp"
 #include "vmm/log.hpp"
 #include "vmm/memory_layout.hpp"
@@ -8,7 +9,9 @@
 #include <linux/kvm.h>
 
 #include <array>
+#include <span>
 #include <sys/ioctl.h>
+#include <vector>
 
 namespace vmm {
 
@@ -35,6 +38,35 @@ void Vm::create_interrupt_controllers() const
     kvm_pit_config pit{};
     pit.flags = KVM_PIT_SPEAKER_DUMMY;
     kvm_ioctl(fd(), KVM_CREATE_PIT2, &pit, "an in-kernel timer chip");
+    route_interrupts();
+}
+
+/// As on a PC, and as the MADT says: ISA interrupt 0 arrives at I/O APIC input 2, all others at the input of their
+/// number.
+void Vm::route_interrupts() const
+{
+    constexpr std::uint32_t isa_interrupts = 16;
+    constexpr std::uint32_t io_apic_inputs = 24;
+    constexpr std::uint32_t pic_inputs = 8;
+    constexpr std::uint32_t cascade = 2;
+
+    std::vector<kvm_irq_routing_entry> routes;
+    auto const add = [&](std::uint32_t gsi, std::uint32_t chip, std::uint32_t pin) {
+        kvm_irq_routing_entry route{};
+        route.gsi = gsi;
+        route.type = KVM_IRQ_ROUTING_IRQCHIP;
+        route.u.irqchip.irqchip = chip;
+        route.u.irqchip.pin = pin;
+        routes.push_back(route);
+    };
+    for (std::uint32_t gsi = 0; gsi < io_apic_inputs; ++gsi) {
+        if (gsi == cascade) continue;
+        if (gsi < isa_interrupts)
+            add(gsi, gsi < pic_inputs ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE, gsi % pic_inputs);
+        add(gsi, KVM_IRQCHIP_IOAPIC, gsi == 0 ? cascade : gsi);
+    }
+    CountedList<kvm_irq_routing_entry> list{std::span<kvm_irq_routing_entry const>{routes}};
+    kvm_ioctl(fd(), kvm_request::set_gsi_routing, list.data(), "the interrupt routes of a PC");
 }
 
 void Vm::map_memory(hv::GuestMemory const& memory) const

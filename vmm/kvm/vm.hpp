@@ -25,6 +25,7 @@ class Vm {
 
   private:
     void create_interrupt_controllers() const;
+    void route_interrupts() const;
     void map_memory(hv::GuestMemory const& memory) const;
     void trap_synthetic_msrs() const;
 

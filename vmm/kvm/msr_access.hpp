@@ -1,0 +1,14 @@
+/// One vCPU MSR at a time, by KVM_GET_MSRS and KVM_SET_MSRS.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+namespace vmm {
+
+/// No value when KVM does not know the MSR.
+[[nodiscard]] std::optional<std::uint64_t> get_msr(int vcpu_fd, std::uint32_t index);
+/// False when KVM does not take it.
+[[nodiscard]] bool set_msr(int vcpu_fd, std::uint32_t index, std::uint64_t value);
+
+} // namespace vmm

@@ -1,0 +1,180 @@
+#include "vmm/machine/machine.hpp"
+
+#include "vmm/acpi/acpi.hpp"
+#include "vmm/boot/initial_registers.hpp"
+#include "vmm/boot/load_kernel.hpp"
+#include "vmm/kvm/guest_cpuid.hpp"
+#include "vmm/kvm/kick_signal.hpp"
+#include "vmm/kvm/kvm_ioctl.hpp"
+#include "vmm/machine/pc_devices.hpp"
+#include "vmm/machine/test_devices.hpp"
+#include "vmm/user_error.hpp"
+
+#include <linux/kvm.h>
+
+#include <string>
+#include <utility>
+
+namespace vmm {
+
+namespace {
+
+hv::Rights rights_of(GuestOptions const& options)
+{
+    auto rights = hv::Rights::ordinary();
+    for (auto const& name : options.privileges) {
+        if (!hv::apply(rights, hv::privilege_names(), name, true))
+            throw UserError{"there is no privilege '" + name + "'; see porthole run --help"};
+    }
+    for (auto const& change : options.hv_features) {
+        if (!hv::apply(rights, hv::feature_names(), change.name, change.offer))
+            throw UserError{"there is no Hyper-V feature '" + change.name + "'; see porthole run --help"};
+    }
+    return rights;
+}
+
+void check_cpus(KvmHost const& host, unsigned cpus)
+{
+    if (cpus > host.max_vcpus())
+        throw UserError{"this KVM runs at most " + std::to_string(host.max_vcpus()) + " CPUs: give --cpus less"};
+}
+
+} // namespace
+
+Machine::Machine(World world, GuestOptions const& options)
+    : world_{std::move(world)},
+      layout_{options.memory},
+      ram_{layout_},
+      vm_{world_.host, ram_.memory()},
+      retry_{world_.io}
+{
+    auto const rights = rights_of(options);
+    check_cpus(world_.host, options.cpus);
+    create_vcpus(options, rights);
+    vmbus_ = std::make_unique<hv::vmbus::VersionRefusal>(partition_);
+    devices::PowerEvents& events = *this; // private to all but the devices
+    pc_ = std::make_unique<PcDevices>(world_.io, vm_, world_.serial, events, ports_);
+    if (options.test_devices) {
+        auto debug_exit = [this](std::uint32_t status) {
+            end({Outcome::Kind::DebugExit, static_cast<int>(status & 0xFF), {}});
+        };
+        TestDevices::Config config{.machine = {static_cast<std::uint16_t>(options.cpus), options.memory},
+                                   .serial = world_.serial,
+                                   .debug_exit = std::move(debug_exit)};
+        test_devices_ = std::make_unique<TestDevices>(std::move(config), partition_, ports_);
+    }
+    load(options);
+}
+
+Machine::~Machine()
+{
+    stop();
+    test_devices_.reset();
+    vmbus_.reset();
+    world_.registry.remove(*partition_);
+}
+
+void Machine::create_vcpus(GuestOptions const& options, hv::Rights const& rights)
+{
+    GuestCpuid const cpuid{world_.host, rights, options.cpus};
+    for (unsigned i = 0; i < options.cpus; ++i) {
+        vcpus_.push_back(std::make_unique<Vcpu>(world_.host, vm_, i, ports_, [this](DeathReport const& report) {
+            end({Outcome::Kind::Died, 0, describe(report)});
+        }));
+        auto const fd = vcpus_.back()->fd();
+        cpuid.install(fd, i);
+        if (clock_)
+            clock_->synchronise(fd);
+        else
+            clock_.emplace(fd);
+    }
+
+    partition_ = world_.registry.create({.parent = hv::PartitionRegistry::root_id,
+                                         .rights = rights,
+                                         .memory = ram_.memory(),
+                                         .clock = *clock_,
+                                         .interrupts = *this,
+                                         .machine = *this,
+                                         .tracer = world_.tracer});
+    for (auto const& vcpu : vcpus_)
+        vcpu->attach(partition_->add_vp(*vcpu));
+    retry_.attach(partition_);
+}
+
+void Machine::load(GuestOptions const& options)
+{
+    BootRequest request{.kernel = options.kernel, .initrd = {}, .cmdline = options.cmdline, .rsdp = {}};
+    if (!options.initrd.empty()) request.initrd = options.initrd;
+    request.rsdp = build_acpi(ram_.memory(), {.cpus = options.cpus});
+    auto const state = load_kernel(request, layout_, ram_.memory());
+
+    auto const fd = vcpus_.front()->fd();
+    kvm_regs regs{};
+    kvm_sregs sregs{};
+    kvm_ioctl(fd, KVM_GET_SREGS, &sregs, "the registers of a vCPU");
+    apply(state, regs, sregs);
+    kvm_ioctl(fd, KVM_SET_SREGS, &sregs, "the boot state of the first vCPU");
+    kvm_ioctl(fd, KVM_SET_REGS, &regs, "the boot registers of the first vCPU");
+}
+
+void Machine::start()
+{
+    kick_signal::install();
+    for (auto const& vcpu : vcpus_)
+        vcpu->start();
+}
+
+void Machine::stop()
+{
+    for (auto const& vcpu : vcpus_)
+        vcpu->request_stop();
+    for (auto const& vcpu : vcpus_)
+        vcpu->join();
+}
+
+void Machine::press_power_button()
+{
+    pc_->acpi_pm().press_power_button();
+}
+
+std::size_t Machine::receive(std::span<std::byte const> input)
+{
+    return pc_->com1().receive(input);
+}
+
+bool Machine::listens() const
+{
+    return pc_->com1().receive_interrupt_enabled();
+}
+
+void Machine::reset()
+{
+    end({Outcome::Kind::Reset, 0, {}});
+}
+
+void Machine::power_off()
+{
+    end({Outcome::Kind::PowerOff, 0, {}});
+}
+
+void Machine::report_crash(hv::CrashReport const& report)
+{
+    end({Outcome::Kind::Died, 0, describe(report, ram_.memory())});
+}
+
+void Machine::assert_vector(hv::VpIndex vp, std::uint8_t vector, bool)
+{
+    vm_.signal_msi(vp.value, vector);
+}
+
+void Machine::retry_messages_later(hv::VpIndex vp)
+{
+    retry_.schedule(vp);
+}
+
+void Machine::end(Outcome outcome)
+{
+    std::call_once(ended_, [&] { world_.ended(std::move(outcome)); });
+}
+
+} // namespace vmm

@@ -1,0 +1,86 @@
+/// One guest: its memory, its partition, its processors and the devices of a PC around them.
+#pragma once
+
+#include "devices/port_bus.hpp"
+#include "devices/power_events.hpp"
+#include "devices/serial_sink.hpp"
+#include "hv/interfaces.hpp"
+#include "hv/partition/registry.hpp"
+#include "hv/trace.hpp"
+#include "hv/vmbus/version_refusal.hpp"
+#include "vmm/cli/run_options.hpp"
+#include "vmm/host/kvm_host.hpp"
+#include "vmm/kvm/guest_ram.hpp"
+#include "vmm/kvm/tsc_clock.hpp"
+#include "vmm/kvm/vcpu.hpp"
+#include "vmm/kvm/vm.hpp"
+#include "vmm/machine/message_retry.hpp"
+#include "vmm/machine/outcome.hpp"
+#include "vmm/memory_layout.hpp"
+
+#include <boost/asio/io_context.hpp>
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+namespace vmm {
+
+class PcDevices;
+class TestDevices;
+
+class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvents {
+  public:
+    struct World {
+        boost::asio::io_context& io;
+        KvmHost const& host;
+        hv::PartitionRegistry& registry;
+        devices::SerialSink& serial;        ///< where COM1 sends its output
+        hv::Tracer* tracer;                 ///< or nullptr
+        std::function<void(Outcome)> ended; ///< called once at most, on any thread
+    };
+
+    /// Builds everything and loads the kernel; nothing runs yet. Throws UserError or KvmError.
+    Machine(World world, GuestOptions const& options);
+    ~Machine() override;
+
+    void start();
+    /// Takes all vCPUs out of the guest and waits for them. Callable more than once, not from a vCPU thread.
+    void stop();
+
+    /// Asks the guest to power off, by the ACPI power button.
+    void press_power_button();
+    /// Input for COM1; returns how many bytes it took. SerialSink::input_drained says when to try again.
+    [[nodiscard]] std::size_t receive(std::span<std::byte const> input);
+    /// Whether a driver in the guest listens to COM1 by now.
+    [[nodiscard]] bool listens() const;
+
+  private:
+    void reset() override;
+    void power_off() override;
+    void report_crash(hv::CrashReport const& report) override;
+    void assert_vector(hv::VpIndex vp, std::uint8_t vector, bool auto_eoi) override;
+    void retry_messages_later(hv::VpIndex vp) override;
+
+    void end(Outcome outcome);
+    void create_vcpus(GuestOptions const& options, hv::Rights const& rights);
+    void load(GuestOptions const& options);
+
+    World const world_;
+    MemoryLayout const layout_;
+    GuestRam const ram_;
+    Vm const vm_;
+    devices::PortBus ports_;
+    MessageRetry retry_;
+    std::vector<std::unique_ptr<Vcpu>> vcpus_;
+    std::optional<TscClock> clock_;
+    std::shared_ptr<hv::Partition> partition_;
+    std::unique_ptr<hv::vmbus::VersionRefusal> vmbus_;
+    std::unique_ptr<PcDevices> pc_;
+    std::unique_ptr<TestDevices> test_devices_;
+    std::once_flag ended_;
+};
+
+} // namespace vmm

@@ -1,0 +1,24 @@
+/// How a guest's run ended.
+#pragma once
+
+#include <string>
+
+namespace vmm {
+
+struct Outcome {
+    enum class Kind {
+        PowerOff,  ///< by the guest
+        Reset,     ///< by the guest
+        Quit,      ///< by the user, at the console
+        DebugExit, ///< by a test kernel; `status` is the exit status that it asked for
+        Died,      ///< it could run no further, or said that it crashed; `text` says why, in whole lines
+        HostError, ///< Porthole cannot go on; `text` is one line
+        Forced,    ///< by a signal; `status` is its number
+    };
+
+    Kind kind = Kind::PowerOff;
+    int status = 0;
+    std::string text;
+};
+
+} // namespace vmm

@@ -1,0 +1,32 @@
+#include "vmm/machine/pc_devices.hpp"
+
+#include "devices/platform.hpp"
+
+namespace vmm {
+
+namespace platform = devices::platform;
+
+PcDevices::PcDevices(boost::asio::io_context& io, Vm const& vm, devices::SerialSink& serial,
+                     devices::PowerEvents& events, devices::PortBus& ports)
+    : com1_irq_{vm, platform::com1_irq},
+      sci_{vm, platform::acpi_sci},
+      pm_clock_{io, std::chrono::nanoseconds{0}},
+      com1_{serial, com1_irq_},
+      acpi_pm_{pm_clock_, sci_, events},
+      reset_control_{events},
+      keyboard_reset_{events},
+      system_control_{events}
+{
+    auto const map = [&](platform::PortRange range, devices::PortDevice& device) {
+        ports.map(range.first, range.count, device);
+    };
+    map(platform::com1, com1_);
+    map(platform::acpi_pm, acpi_pm_);
+    map(platform::pci_config_address, pci_.address_port());
+    map(platform::pci_config_data, pci_.data_port());
+    map(platform::reset_control, reset_control_);
+    map(platform::keyboard_command, keyboard_reset_);
+    map(platform::system_control_a, system_control_);
+}
+
+} // namespace vmm

@@ -1,0 +1,38 @@
+/// The devices that every guest has, wired to their ports and interrupt lines.
+#pragma once
+
+#include "devices/acpi_pm.hpp"
+#include "devices/pci_host.hpp"
+#include "devices/port_bus.hpp"
+#include "devices/power_events.hpp"
+#include "devices/reset_control.hpp"
+#include "devices/serial_sink.hpp"
+#include "devices/uart16550.hpp"
+#include "vmm/kvm/vm.hpp"
+#include "vmm/machine/asio_clock.hpp"
+
+#include <boost/asio/io_context.hpp>
+
+namespace vmm {
+
+class PcDevices {
+  public:
+    PcDevices(boost::asio::io_context& io, Vm const& vm, devices::SerialSink& serial, devices::PowerEvents& events,
+              devices::PortBus& ports);
+
+    [[nodiscard]] devices::Uart16550& com1() { return com1_; }
+    [[nodiscard]] devices::AcpiPm& acpi_pm() { return acpi_pm_; }
+
+  private:
+    VmIrqLine com1_irq_;
+    VmIrqLine sci_;
+    AsioClock pm_clock_;
+    devices::Uart16550 com1_;
+    devices::AcpiPm acpi_pm_;
+    devices::PciHost pci_;
+    devices::ResetControlRegister reset_control_;
+    devices::KeyboardReset keyboard_reset_;
+    devices::SystemControlPortA system_control_;
+};
+
+} // namespace vmm

@@ -1,0 +1,28 @@
+#include "vmm/machine/test_devices.hpp"
+
+#include "devices/platform.hpp"
+
+#include <utility>
+
+namespace vmm {
+
+namespace platform = devices::platform;
+
+TestDevices::TestDevices(Config config, std::shared_ptr<hv::Partition> const& partition, devices::PortBus& ports)
+    : debug_exit_{std::move(config.debug_exit)},
+      debug_console_{config.serial},
+      fw_cfg_{config.machine},
+      synic_{partition},
+      peer_{partition}
+{
+    auto const map = [&](platform::PortRange range, devices::PortDevice& device) {
+        ports.map(range.first, range.count, device);
+    };
+    map(platform::debug_exit, debug_exit_);
+    map(platform::debug_console, debug_console_);
+    map(platform::fw_cfg, fw_cfg_);
+    map(platform::synic_test_device, synic_);
+    map(platform::test_peer, peer_);
+}
+
+} // namespace vmm

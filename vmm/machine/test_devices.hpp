@@ -1,0 +1,37 @@
+/// What --test-devices adds: the devices that test kernels expect.
+#pragma once
+
+#include "devices/debug_console.hpp"
+#include "devices/debug_exit.hpp"
+#include "devices/fw_cfg.hpp"
+#include "devices/port_bus.hpp"
+#include "devices/serial_sink.hpp"
+#include "devices/synic_test_device.hpp"
+#include "devices/test_peer.hpp"
+#include "hv/partition/partition.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+namespace vmm {
+
+class TestDevices {
+  public:
+    struct Config {
+        devices::FwCfg::Machine machine;
+        devices::SerialSink& serial;                   ///< the debug console's output goes where COM1's goes
+        std::function<void(std::uint32_t)> debug_exit; ///< with the exit status asked for
+    };
+
+    TestDevices(Config config, std::shared_ptr<hv::Partition> const& partition, devices::PortBus& ports);
+
+  private:
+    devices::DebugExit debug_exit_;
+    devices::DebugConsole debug_console_;
+    devices::FwCfg fw_cfg_;
+    devices::SynicTestDevice synic_;
+    devices::TestPeer peer_;
+};
+
+} // namespace vmm
