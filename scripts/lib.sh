@@ -1,0 +1,30 @@
+# Sourced by the scripts beside it: where the project is, and how they complain.
+# shellcheck shell=bash
+
+project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# busybox, modprobe and depmod live in sbin, which an ordinary user's PATH may lack.
+PATH=$PATH:/usr/sbin:/sbin
+
+note() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+die() { note "$*"; exit 2; }
+
+# need COMMAND...: stops here, saying how to get them, unless all these commands are there.
+need()
+{
+    local command
+    for command; do
+        command -v "$command" > /dev/null || die "needs '$command'; get it with: $project/scripts/setup"
+    done
+}
+
+# as_root COMMAND...: runs it as root, by sudo where that takes.
+as_root()
+{
+    if [[ $(id -u) -eq 0 ]]; then
+        "$@"
+    elif command -v sudo > /dev/null; then
+        sudo "$@"
+    else
+        die "must be root for '$*', and there is no sudo"
+    fi
+}
