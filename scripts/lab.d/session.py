@@ -136,12 +136,14 @@ def relay(options, out, err, keyboard):
     running = False
     outputs = [out, err]
     while outputs:
-        if options.timeout and time.monotonic() - begin > options.timeout:
-            raise Ended(TIMED_OUT, f"ended it after {options.timeout} s")
-        if not running:
-            running = started(options.run)
-            if not running and time.monotonic() - begin > START_LIMIT:
-                raise Ended(MACHINE_FAILED, f"the machine has not started the command within {START_LIMIT} s")
+        if not running and started(options.run):
+            running = True
+            begin = time.monotonic()
+        elapsed = time.monotonic() - begin
+        if running and options.timeout and elapsed > options.timeout:
+            raise Ended(TIMED_OUT, f"ended the command after {options.timeout} s")
+        if not running and elapsed > START_LIMIT:
+            raise Ended(MACHINE_FAILED, f"the machine has not started the command within {START_LIMIT} s")
 
         readers = [stream.host for stream in outputs]
         writers = []
