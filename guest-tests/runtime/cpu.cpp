@@ -98,6 +98,7 @@ unsigned start_cpus()
 void start_on(unsigned index, Task task, void* argument)
 {
     auto& target = cpu(index);
+    (void)wait_for_task(index, 2 * patience_ms); // one that a failed test left behind
     target.argument = argument;
     store(target.task, task);
     apic::send_interrupt(target.apic_id, apic::wake_vector);
