@@ -19,9 +19,9 @@ bool harmless(u32 msr)
 void record_boot_state()
 {
     if (!hv::present()) return;
-    constexpr u32 wanted[] = {hv::msr::guest_os_id, hv::msr::hypercall, hv::msr::reference_tsc,
-                              hv::msr::vp_assist_page, hv::msr::scontrol, hv::msr::siefp, hv::msr::simp,
-                              hv::msr::tsc_invariant_control};
+    constexpr u32 wanted[] = {
+        hv::msr::guest_os_id, hv::msr::hypercall, hv::msr::reference_tsc, hv::msr::vp_assist_page,
+        hv::msr::scontrol,    hv::msr::siefp,     hv::msr::simp,          hv::msr::tsc_invariant_control};
     auto const record = [](u32 msr) { values[msr - hv::msr::first] = try_rdmsr(msr); };
     for (auto const msr : wanted)
         record(msr);

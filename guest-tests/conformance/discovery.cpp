@@ -132,8 +132,9 @@ TEST(discovery, unknown_msrs_raise_gp, "6.0b appendix F, synthetic MSRs")
     /// Gaps in every edition's table of synthetic MSRs.
     constexpr struct {
         u32 first, last;
-    } gaps[] = {{0x40000004, 0x4000000F}, {0x40000024, 0x4000003F}, {0x40000085, 0x4000008F}, {0x400000A0, 0x400000AF},
-                {0x400000B8, 0x400000BF}, {0x40000109, 0x40000113}, {0x40000119, 0x400001FF}};
+    } gaps[] = {{0x40000004, 0x4000000F}, {0x40000024, 0x4000003F}, {0x40000085, 0x4000008F},
+                {0x400000A0, 0x400000AF}, {0x400000B8, 0x400000BF}, {0x40000109, 0x40000113},
+                {0x40000119, 0x400001FF}};
     for (auto const& gap : gaps) {
         for (auto number = gap.first; number <= gap.last; ++number) {
             note_position(number);

@@ -1,29 +1,29 @@
 /// What most tests of messages and events begin with.
 #pragma once
 
-#include "conformance/peer.hpp"
-#include "conformance/ports.hpp"
-#include "conformance/synic.hpp"
+#include "hyperv/peer.hpp"
+#include "hyperv/ports.hpp"
+#include "hyperv/synic.hpp"
 #include "runtime/test.hpp"
 
 /// Hypercalls, and this processor's SynIC for the rest of the test.
-#define NEEDS_SYNIC()                                                                                                  \
-    NEEDS(synic);                                                                                                      \
-    NEEDS(hypercall_msrs);                                                                                             \
-    guest::hv::enable_hypercalls();                                                                                    \
+#define NEEDS_SYNIC()                                                                                                \
+    NEEDS(synic);                                                                                                    \
+    NEEDS(hypercall_msrs);                                                                                           \
+    guest::hv::enable_hypercalls();                                                                                  \
     guest::Synic const synic_enabled
 
 /// The SynIC test device. Where the root's test peer answers, the device must be there too.
-#define NEEDS_TEST_DEVICE()                                                                                            \
-    NEEDS_SYNIC();                                                                                                     \
-    do {                                                                                                               \
-        if (guest::test_device_present()) break;                                                                       \
-        if (guest::peer_present()) FAIL("the test peer answers, the SynIC test device does not");                      \
-        SKIP("no SynIC test device at I/O port 0x3000");                                                               \
+#define NEEDS_TEST_DEVICE()                                                                                          \
+    NEEDS_SYNIC();                                                                                                   \
+    do {                                                                                                             \
+        if (guest::test_device_present()) break;                                                                     \
+        if (guest::peer_present()) FAIL("the test peer answers, the SynIC test device does not");                    \
+        SKIP("no SynIC test device at I/O port 0x3000");                                                             \
     } while (false)
 
 /// The root's test peer, and the right to create ports.
-#define NEEDS_PEER()                                                                                                   \
-    NEEDS(create_port);                                                                                                \
-    NEEDS_SYNIC();                                                                                                     \
+#define NEEDS_PEER()                                                                                                 \
+    NEEDS(create_port);                                                                                              \
+    NEEDS_SYNIC();                                                                                                   \
     SKIP_UNLESS(guest::peer_present(), "no test peer at I/O port 0x3010")

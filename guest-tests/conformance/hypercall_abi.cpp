@@ -101,8 +101,7 @@ TEST(hypercall_abi, fast_where_it_cannot_be, "2.0a appendix B; hypercall-interfa
     NEEDS(post_messages);
     enable_hypercalls();
     Status seen{};
-    auto const vector =
-        attempt([&] { seen = status(hypercall(call::post_message | fast, no_such_connection, 8)); });
+    auto const vector = attempt([&] { seen = status(hypercall(call::post_message | fast, no_such_connection, 8)); });
     if (vector == invalid_opcode) return; // XMM fast input without the feature may also raise #UD
     CHECK_EQ(vector, static_cast<u64>(no_exception));
     CHECK_STATUS(seen, Status::InvalidHypercallInput);

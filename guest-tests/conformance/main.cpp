@@ -1,6 +1,6 @@
 // The conformance suite: what a guest of a Hyper-V hypervisor may rely on, one line per test.
 #include "conformance/boot_state.hpp"
-#include "conformance/synic.hpp"
+#include "hyperv/synic.hpp"
 #include "runtime/console.hpp"
 #include "runtime/cpu.hpp"
 #include "runtime/test.hpp"

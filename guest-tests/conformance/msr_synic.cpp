@@ -1,7 +1,8 @@
 // The SynIC's MSRs: values, reserved bits, pages. TLFS 2.0a 14.6; online "Virtual Interrupt Control".
 #include "conformance/boot_state.hpp"
 #include "conformance/overlay.hpp"
-#include "conformance/synic.hpp"
+#include "hyperv/peer.hpp"
+#include "hyperv/synic.hpp"
 #include "runtime/test.hpp"
 
 using namespace guest;
@@ -30,6 +31,7 @@ void appears_as_zeros(u32 msr)
 
 void survives_bad_addresses(u32 msr)
 {
+    SKIP_UNLESS(peer_present(), "no test peer at I/O port 0x3010; QEMU 7.2 aborts on this");
     constexpr u64 local_apic_and_beyond_memory[] = {0xFEE0'0000, 0xF'FFFF'FFFF'F000};
     for (auto const address : local_apic_and_beyond_memory) {
         note_position(address);

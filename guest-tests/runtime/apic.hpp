@@ -27,7 +27,10 @@ inline u32 volatile& reg(u32 offset)
     return *reinterpret_cast<u32 volatile*>(0xFEE0'0000u + u64{offset});
 }
 
-inline void end_of_interrupt() { reg(eoi) = 0; }
+inline void end_of_interrupt()
+{
+    reg(eoi) = 0;
+}
 
 /// Enables this processor's APIC, masks its legacy input, and (boot processor) the two legacy controllers.
 void enable();

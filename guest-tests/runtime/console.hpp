@@ -10,14 +10,23 @@ struct Hex {
 };
 
 /// Prints as 0x....
-constexpr Hex hex(u64 value) { return {value}; }
+constexpr Hex hex(u64 value)
+{
+    return {value};
+}
 
 void write(char const* text);
 void write(char character);
 void write(u64 decimal);
 void write(Hex number);
-inline void write(u32 decimal) { write(u64{decimal}); }
-inline void write(unsigned long long decimal) { write(static_cast<u64>(decimal)); }
+inline void write(u32 decimal)
+{
+    write(u64{decimal});
+}
+inline void write(unsigned long long decimal)
+{
+    write(static_cast<u64>(decimal));
+}
 void write(int decimal);
 
 /// Writes to the first serial port (16550 at 0x3F8), polled. Boot processor only.

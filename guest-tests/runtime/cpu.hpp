@@ -62,7 +62,8 @@ void start_on(unsigned index, Task task, void* argument);
 template <typename F>
 [[nodiscard]] bool run_on(unsigned index, F&& function)
 {
-    return run_on(index, [](void* f) { (*static_cast<F*>(f))(); }, &function);
+    return run_on(
+        index, [](void* f) { (*static_cast<F*>(f))(); }, &function);
 }
 
 inline u32 interrupt_count(u8 vector, unsigned index = 0)

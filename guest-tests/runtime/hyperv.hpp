@@ -111,9 +111,18 @@ bool offered(Feature const& feature);
 
 /// A hypercall input value: call code in bits 15:0, then these.
 inline constexpr u64 fast = u64{1} << 16;
-constexpr u64 variable_header(u64 qwords) { return qwords << 17; }
-constexpr u64 rep_count(u64 count) { return count << 32; }
-constexpr u64 rep_start(u64 index) { return index << 48; }
+constexpr u64 variable_header(u64 qwords)
+{
+    return qwords << 17;
+}
+constexpr u64 rep_count(u64 count)
+{
+    return count << 32;
+}
+constexpr u64 rep_start(u64 index)
+{
+    return index << 48;
+}
 
 namespace call {
 inline constexpr u64 get_partition_id = 0x46;
@@ -141,8 +150,14 @@ u64 hypercall_page();
 u64 hypercall(u64 control, u64 in = 0, u64 out = 0);
 
 /// The status of a result value, and its reps completed.
-constexpr Status status(u64 result) { return static_cast<Status>(result & 0xFFFF); }
-constexpr u64 reps_completed(u64 result) { return result >> 32 & 0xFFF; }
+constexpr Status status(u64 result)
+{
+    return static_cast<Status>(result & 0xFFFF);
+}
+constexpr u64 reps_completed(u64 result)
+{
+    return result >> 32 & 0xFFF;
+}
 
 /// This processor's page for hypercall inputs.
 void* input_page();

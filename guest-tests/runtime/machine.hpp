@@ -12,8 +12,14 @@ using u64 = std::uint64_t;
 
 inline constexpr u64 page_size = 4096;
 
-inline void out8(u16 port, u8 value) { asm volatile("outb %0, %1" ::"a"(value), "Nd"(port) : "memory"); }
-inline void out32(u16 port, u32 value) { asm volatile("outl %0, %1" ::"a"(value), "Nd"(port) : "memory"); }
+inline void out8(u16 port, u8 value)
+{
+    asm volatile("outb %0, %1" ::"a"(value), "Nd"(port) : "memory");
+}
+inline void out32(u16 port, u32 value)
+{
+    asm volatile("outl %0, %1" ::"a"(value), "Nd"(port) : "memory");
+}
 
 inline u8 in8(u16 port)
 {
@@ -63,13 +69,25 @@ inline CpuidResult cpuid(u32 leaf, u32 subleaf = 0)
     return r;
 }
 
-inline void enable_interrupts() { asm volatile("sti" ::: "memory"); }
-inline void disable_interrupts() { asm volatile("cli" ::: "memory"); }
+inline void enable_interrupts()
+{
+    asm volatile("sti" ::: "memory");
+}
+inline void disable_interrupts()
+{
+    asm volatile("cli" ::: "memory");
+}
 
 /// Enables interrupts and halts until one has been handled; none can slip in between.
-inline void wait_for_interrupt() { asm volatile("sti; hlt" ::: "memory"); }
+inline void wait_for_interrupt()
+{
+    asm volatile("sti; hlt" ::: "memory");
+}
 
-inline void relax() { asm volatile("pause" ::: "memory"); }
+inline void relax()
+{
+    asm volatile("pause" ::: "memory");
+}
 
 inline u64 read_cr2()
 {
@@ -85,7 +103,10 @@ inline u64 read_cr3()
     return value;
 }
 
-inline void write_cr3(u64 value) { asm volatile("movq %0, %%cr3" ::"r"(value) : "memory"); }
+inline void write_cr3(u64 value)
+{
+    asm volatile("movq %0, %%cr3" ::"r"(value) : "memory");
+}
 
 /// (a * b) >> 64, unsigned.
 inline u64 multiply_high(u64 a, u64 b)

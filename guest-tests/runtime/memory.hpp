@@ -1,9 +1,9 @@
 /// Plain memory, and the few helpers on it that the programs need.
 #pragma once
 
-#include "runtime/machine.hpp"
-
 #include <cstddef>
+
+#include "runtime/machine.hpp"
 
 extern "C" {
 void* memcpy(void* to, void const* from, std::size_t size);

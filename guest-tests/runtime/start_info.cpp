@@ -86,7 +86,8 @@ void read_madt(ApicIds& ids)
     if (!root) return;
     auto const step = wide ? 8u : 4u;
     for (u64 entry = sizeof(TableHeader); entry + step <= root->length; entry += step) {
-        auto const address = wide ? read_unaligned<u64>(root_address + entry) : read_unaligned<u32>(root_address + entry);
+        auto const address =
+            wide ? read_unaligned<u64>(root_address + entry) : read_unaligned<u32>(root_address + entry);
         auto const* const table = at<TableHeader>(address);
         if (table && memcmp(table->signature, "APIC", 4) == 0) return add_processors(*table, ids);
     }

@@ -28,7 +28,8 @@ void write_name(TestCase const& test)
 
 void write_value(u64 value)
 {
-    if (failure.kind == Finding::statuses) return print(hv::name(static_cast<hv::Status>(value)), " (", hex(value), ")");
+    if (failure.kind == Finding::statuses)
+        return print(hv::name(static_cast<hv::Status>(value)), " (", hex(value), ")");
     print(hex(value));
 }
 

@@ -41,11 +41,11 @@ u32 run_tests(void (*between)());
 
 } // namespace guest
 
-#define TEST_IN(linker_section, area, id, text)                                                                        \
-    static void test_##area##_##id();                                                                                  \
-    static constexpr guest::TestCase case_##area##_##id{#area "." #id, text, test_##area##_##id};                      \
-    [[gnu::used, gnu::section(linker_section)]] static guest::TestCase const* const entry_##area##_##id =              \
-        &case_##area##_##id;                                                                                           \
+#define TEST_IN(linker_section, area, id, text)                                                                      \
+    static void test_##area##_##id();                                                                                \
+    static constexpr guest::TestCase case_##area##_##id{#area "." #id, text, test_##area##_##id};                    \
+    [[gnu::used, gnu::section(linker_section)]] static guest::TestCase const* const entry_##area##_##id =            \
+        &case_##area##_##id;                                                                                         \
     static void test_##area##_##id()
 
 #define TEST(area, id, text) TEST_IN(".tests", area, id, text)
@@ -58,49 +58,49 @@ u32 run_tests(void (*between)());
 
 #define FAIL(text) return guest::report_failure({text, __FILE_NAME__, __LINE__, 0, 0, guest::Finding::only_text})
 
-#define CHECK(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) FAIL("not true: " #condition);                                                               \
+#define CHECK(condition)                                                                                             \
+    do {                                                                                                             \
+        if (!(condition)) FAIL("not true: " #condition);                                                             \
     } while (false)
 
-#define CHECK_EQ(left, right)                                                                                          \
-    do {                                                                                                               \
-        auto const actual_ = static_cast<guest::u64>(left);                                                            \
-        auto const expected_ = static_cast<guest::u64>(right);                                                         \
-        if (actual_ != expected_)                                                                                      \
-            return guest::report_failure(                                                                              \
-                {#left, __FILE_NAME__, __LINE__, actual_, expected_, guest::Finding::numbers});                        \
+#define CHECK_EQ(left, right)                                                                                        \
+    do {                                                                                                             \
+        auto const actual_ = static_cast<guest::u64>(left);                                                          \
+        auto const expected_ = static_cast<guest::u64>(right);                                                       \
+        if (actual_ != expected_)                                                                                    \
+            return guest::report_failure(                                                                            \
+                {#left, __FILE_NAME__, __LINE__, actual_, expected_, guest::Finding::numbers});                      \
     } while (false)
 
-#define CHECK_STATUS(left, right)                                                                                      \
-    do {                                                                                                               \
-        auto const actual_ = static_cast<guest::u64>(left);                                                            \
-        auto const expected_ = static_cast<guest::u64>(right);                                                         \
-        if (actual_ != expected_)                                                                                      \
-            return guest::report_failure(                                                                              \
-                {#left, __FILE_NAME__, __LINE__, actual_, expected_, guest::Finding::statuses});                       \
+#define CHECK_STATUS(left, right)                                                                                    \
+    do {                                                                                                             \
+        auto const actual_ = static_cast<guest::u64>(left);                                                          \
+        auto const expected_ = static_cast<guest::u64>(right);                                                       \
+        if (actual_ != expected_)                                                                                    \
+            return guest::report_failure(                                                                            \
+                {#left, __FILE_NAME__, __LINE__, actual_, expected_, guest::Finding::statuses});                     \
     } while (false)
 
 /// Calls a helper that may fail or skip, and ends the test when it did.
-#define RUN(call)                                                                                                      \
-    do {                                                                                                               \
-        call;                                                                                                          \
-        if (guest::test_is_over()) return;                                                                             \
+#define RUN(call)                                                                                                    \
+    do {                                                                                                             \
+        call;                                                                                                        \
+        if (guest::test_is_over()) return;                                                                           \
     } while (false)
 
 #define SKIP(reason) return guest::report_skip(reason)
 
-#define SKIP_UNLESS(condition, reason)                                                                                 \
-    do {                                                                                                               \
-        if (!(condition)) SKIP(reason);                                                                                \
+#define SKIP_UNLESS(condition, reason)                                                                               \
+    do {                                                                                                             \
+        if (!(condition)) SKIP(reason);                                                                              \
     } while (false)
 
 #define NEEDS_HYPERV() SKIP_UNLESS(guest::hv::present(), "CPUID shows no Hv#1 interface")
 
-#define NEEDS(id)                                                                                                      \
-    do {                                                                                                               \
-        NEEDS_HYPERV();                                                                                                \
-        SKIP_UNLESS(guest::hv::offered(guest::hv::feature::id), guest::hv::feature::id.text);                          \
+#define NEEDS(id)                                                                                                    \
+    do {                                                                                                             \
+        NEEDS_HYPERV();                                                                                              \
+        SKIP_UNLESS(guest::hv::offered(guest::hv::feature::id), guest::hv::feature::id.text);                        \
     } while (false)
 
 #define NEEDS_SECOND_CPU() SKIP_UNLESS(guest::cpu_count() > 1, "the machine has one processor")

@@ -54,8 +54,12 @@ void fill_idt()
 {
     for (unsigned vector = 0; vector < 256; ++vector) {
         auto const entry = reinterpret_cast<u64>(interrupt_entries) + 16u * vector;
-        idt[vector] = {static_cast<u16>(entry), GUEST_CODE64, interrupt_gate, static_cast<u16>(entry >> 16),
-                       static_cast<u32>(entry >> 32), 0};
+        idt[vector] = {static_cast<u16>(entry),
+                       GUEST_CODE64,
+                       interrupt_gate,
+                       static_cast<u16>(entry >> 16),
+                       static_cast<u32>(entry >> 32),
+                       0};
     }
 }
 
@@ -68,8 +72,8 @@ void load_gdt(Cpu& self)
     self.gdt[GUEST_CODE32 / 8] = 0x00CF9B000000FFFF;
     self.gdt[GUEST_USER_DATA / 8] = 0x00CFF3000000FFFF;
     self.gdt[GUEST_USER_CODE64 / 8] = 0x00AFFB000000FFFF;
-    self.gdt[GUEST_TSS / 8] = (sizeof(TaskState) - 1) | (tss & 0xFF'FFFF) << 16 | u64{0x89} << 40 |
-                              (tss >> 24 & 0xFF) << 56;
+    self.gdt[GUEST_TSS / 8] =
+        (sizeof(TaskState) - 1) | (tss & 0xFF'FFFF) << 16 | u64{0x89} << 40 | (tss >> 24 & 0xFF) << 56;
     self.gdt[GUEST_TSS / 8 + 1] = tss >> 32;
     self.tss.io_map_base = sizeof(TaskState);
 

@@ -1,7 +1,7 @@
-#include "conformance/peer.hpp"
+#include "hyperv/peer.hpp"
 
-#include "conformance/ports.hpp"
-#include "conformance/synic.hpp"
+#include "hyperv/ports.hpp"
+#include "hyperv/synic.hpp"
 #include "runtime/cpu.hpp"
 
 namespace guest {

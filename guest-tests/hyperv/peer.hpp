@@ -2,9 +2,9 @@
 /// device (port 0x3000, Porthole and QEMU's hyperv-testdev).
 #pragma once
 
-#include "runtime/hyperv.hpp"
-
 #include <cstddef>
+
+#include "runtime/hyperv.hpp"
 
 namespace guest {
 

@@ -1,4 +1,4 @@
-#include "conformance/ports.hpp"
+#include "hyperv/ports.hpp"
 
 namespace guest {
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "runtime/hyperv.hpp"
-#include "runtime/memory.hpp"
 
 namespace guest {
 
@@ -24,6 +23,14 @@ inline constexpr u64 per_microsecond = 10;
 inline constexpr u64 per_millisecond = 10'000;
 
 /// By the page, as the specification's code does it. The page must be enabled and its sequence not zero.
-u64 time_by_page(ReferenceTscPage const& page);
+inline u64 time_by_page(ReferenceTscPage const& page)
+{
+    for (;;) {
+        auto const sequence = load(page.sequence);
+        auto const tsc = rdtsc();
+        auto const time = multiply_high(tsc, load(page.scale)) + load(page.offset);
+        if (load(page.sequence) == sequence) return time;
+    }
+}
 
 } // namespace guest

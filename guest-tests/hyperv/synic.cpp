@@ -1,4 +1,4 @@
-#include "conformance/synic.hpp"
+#include "hyperv/synic.hpp"
 
 #include "runtime/hyperv.hpp"
 

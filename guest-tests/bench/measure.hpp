@@ -1,0 +1,43 @@
+/// Repeats something and says what it costs.
+#pragma once
+
+#include "runtime/machine.hpp"
+
+namespace guest {
+
+inline constexpr unsigned warm_up_rounds = 20;
+inline constexpr unsigned measured_rounds = 201; ///< odd, so that one of them is the median
+
+/// Makes of an action a measurement: the cycles it takes, less what measuring itself takes.
+template <typename Action>
+auto timed(Action const& action)
+{
+    return [action]() -> u64 {
+        auto const start = rdtsc();
+        action();
+        auto const end = rdtsc();
+        auto const empty = rdtsc() - end;
+        auto const cycles = end - start;
+        return cycles > empty ? cycles - empty : 1;
+    };
+}
+
+/// Prints the median of the values, or that the measurement failed.
+void report_values(char const* name, u64 (&values)[measured_rounds]);
+
+/// How many measurements failed.
+unsigned failures();
+
+/// Measures and prints. A measurement of zero cycles means that it failed.
+template <typename Measurement>
+void report(char const* name, Measurement const& measure)
+{
+    static u64 values[measured_rounds];
+    for (unsigned i = 0; i < warm_up_rounds; ++i)
+        (void)measure();
+    for (auto& value : values)
+        value = measure();
+    report_values(name, values);
+}
+
+} // namespace guest
