@@ -24,12 +24,13 @@ void sort(u64 (&values)[measured_rounds])
 void report_values(char const* name, u64 (&values)[measured_rounds])
 {
     sort(values);
-    if (values[0] == 0) {
-        ++failed;
-        print("failed ", name, ": one was not carried out\n");
-        return;
-    }
     print("bench ", name, " ", values[measured_rounds / 2], "\n");
+}
+
+void report_failed(char const* name)
+{
+    ++failed;
+    print("failed ", name, ": one was not carried out\n");
 }
 
 unsigned failures()

@@ -22,21 +22,24 @@ auto timed(Action const& action)
     };
 }
 
-/// Prints the median of the values, or that the measurement failed.
+/// Prints the median of the values.
 void report_values(char const* name, u64 (&values)[measured_rounds]);
+
+void report_failed(char const* name);
 
 /// How many measurements failed.
 unsigned failures();
 
-/// Measures and prints. A measurement of zero cycles means that it failed.
+/// Measures and prints. A measurement of zero cycles means that what was to be measured failed.
 template <typename Measurement>
 void report(char const* name, Measurement const& measure)
 {
     static u64 values[measured_rounds];
-    for (unsigned i = 0; i < warm_up_rounds; ++i)
-        (void)measure();
-    for (auto& value : values)
-        value = measure();
+    for (unsigned i = 0; i < warm_up_rounds + measured_rounds; ++i) {
+        auto const cycles = measure();
+        if (cycles == 0) return report_failed(name);
+        if (i >= warm_up_rounds) values[i - warm_up_rounds] = cycles;
+    }
     report_values(name, values);
 }
 
