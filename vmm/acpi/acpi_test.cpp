@@ -133,25 +133,25 @@ TEST_CASE("the FADT says what is there and what is not", "[acpi]")
     Tables const tables{1};
     auto const fadt = tables.fadt();
 
-    CHECK(fadt.header.length == 276);
+    CHECK(+fadt.header.length == 276);
     CHECK(fadt.header.revision == 6);
-    CHECK(fadt.dsdt_address == fadt.x_dsdt_address);
-    CHECK(fadt.facs_address % 64 == 0);
+    CHECK(+fadt.dsdt_address == +fadt.x_dsdt_address);
+    CHECK(+fadt.facs_address % 64 == 0);
     CHECK(text(tables.ram.get<FirmwareControl>(fadt.facs_address).signature) == "FACS");
-    CHECK(fadt.smi_command == 0);
-    CHECK(fadt.sci_interrupt == 9);
-    CHECK(fadt.pm1a_event_block == 0x600);
+    CHECK(+fadt.smi_command == 0);
+    CHECK(+fadt.sci_interrupt == 9);
+    CHECK(+fadt.pm1a_event_block == 0x600);
     CHECK(fadt.pm1_event_length == 4);
-    CHECK(fadt.pm1a_control_block == 0x604);
+    CHECK(+fadt.pm1a_control_block == 0x604);
     CHECK(fadt.pm1_control_length == 2);
-    CHECK(fadt.pm_timer_block == 0x608);
+    CHECK(+fadt.pm_timer_block == 0x608);
     CHECK(fadt.pm_timer_length == 4);
-    CHECK((fadt.boot_architecture & 0x02) == 0); // no 8042
-    CHECK((fadt.boot_architecture & 0x04) != 0); // no VGA
-    CHECK((fadt.boot_architecture & 0x20) == 0); // a CMOS RTC
-    CHECK((fadt.flags & 0x10) == 0);             // a fixed power button
-    CHECK((fadt.flags & 0x20) != 0);             // no fixed sleep button
-    CHECK((fadt.flags & 0x400) != 0);            // RESET_REG
+    CHECK((+fadt.boot_architecture & 0x02) == 0); // no 8042
+    CHECK((+fadt.boot_architecture & 0x04) != 0); // no VGA
+    CHECK((+fadt.boot_architecture & 0x20) == 0); // a CMOS RTC
+    CHECK((+fadt.flags & 0x10) == 0);             // a fixed power button
+    CHECK((+fadt.flags & 0x20) != 0);             // no fixed sleep button
+    CHECK((+fadt.flags & 0x400) != 0);            // RESET_REG
     CHECK(fadt.reset_value == 6);
 
     auto const is_io = [](GenericAddress const& gas, std::uint64_t address, unsigned width) {
@@ -172,14 +172,14 @@ TEST_CASE("the MADT lists every processor once", "[acpi]")
     std::vector<std::uint32_t> ids;
     for (auto const& entry : tables.madt(0)) {
         auto const apic = as<LocalApic>(entry);
-        CHECK(apic.flags == 1);
-        ids.push_back(apic.apic_id);
+        CHECK(+apic.flags == 1);
+        ids.push_back(+apic.apic_id);
     }
     for (auto const& entry : tables.madt(9)) {
         auto const apic = as<LocalX2Apic>(entry);
-        CHECK(apic.flags == 1);
-        CHECK(apic.apic_id >= 255);
-        ids.push_back(apic.apic_id);
+        CHECK(+apic.flags == 1);
+        CHECK(+apic.apic_id >= 255);
+        ids.push_back(+apic.apic_id);
     }
     std::vector<std::uint32_t> expected(cpus);
     std::iota(expected.begin(), expected.end(), 0U);
@@ -192,24 +192,24 @@ TEST_CASE("the MADT routes the timer to input 2 and the SCI as a level interrupt
 
     auto const io_apics = tables.madt(1);
     REQUIRE(io_apics.size() == 1);
-    CHECK(as<IoApic>(io_apics[0]).address == 0xFEC0'0000);
-    CHECK(as<IoApic>(io_apics[0]).gsi_base == 0);
+    CHECK(+as<IoApic>(io_apics[0]).address == 0xFEC0'0000);
+    CHECK(+as<IoApic>(io_apics[0]).gsi_base == 0);
 
     auto const overrides = tables.madt(2);
     REQUIRE(overrides.size() == 2);
     auto const timer = as<InterruptOverride>(overrides[0]);
     CHECK(timer.source == 0);
-    CHECK(timer.gsi == 2);
-    CHECK(timer.flags == 0);
+    CHECK(+timer.gsi == 2);
+    CHECK(+timer.flags == 0);
     auto const sci = as<InterruptOverride>(overrides[1]);
     CHECK(sci.source == 9);
-    CHECK(sci.gsi == 9);
-    CHECK(sci.flags == 0xD);
+    CHECK(+sci.gsi == 9);
+    CHECK(+sci.flags == 0xD);
 
     auto const nmi = tables.madt(4);
     REQUIRE(nmi.size() == 1);
-    CHECK(as<LocalApicNmi>(nmi[0]).lint == 1);
-    CHECK(as<LocalApicNmi>(nmi[0]).processor_uid == 0xFF);
+    CHECK(+as<LocalApicNmi>(nmi[0]).lint == 1);
+    CHECK(+as<LocalApicNmi>(nmi[0]).processor_uid == 0xFF);
 }
 
 TEST_CASE("more processors than the tables' place holds are refused", "[acpi]")
