@@ -83,12 +83,14 @@ struct TestGuest {
     static constexpr std::size_t pages = 64;
 
     explicit TestGuest(PartitionRegistry& registry, Rights rights = Rights::root(), unsigned vps = 2,
-                       PartitionId parent = PartitionRegistry::root_id)
+                       PartitionId parent = PartitionRegistry::root_id,
+                       std::uint64_t pool_bytes = std::uint64_t{64} << 20)
         : ram{new (std::align_val_t{page_size}) std::byte[pages * page_size]{}}
     {
         memory.add({Gpa{0}, pages * page_size, ram.get()});
         partition = registry.create({.parent = parent,
                                      .rights = rights,
+                                     .pool_bytes = pool_bytes,
                                      .memory = memory,
                                      .clock = clock,
                                      .interrupts = sink,
