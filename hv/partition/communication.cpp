@@ -150,8 +150,9 @@ Status connect(Partition& sender, ConnectionId id, Partition& receiver, PortId p
     if (!connections.reserve(id.value)) return Status::InsufficientMemory;
 
     LockedPort const target{receiver.registry().slab(), handle};
-    if (!target.alive || target.port.connected) return Status::InvalidPortId;
+    if (!target.alive) return Status::InvalidPortId;
     if (target.port.spec.connection_partition != sender.id()) return Status::InvalidPartitionId;
+    if (target.port.connected) return Status::InvalidPortId;
     if (target.port.spec.type != type) return Status::InvalidParameter;
     if (!sender.pool().charge(connection_charge)) return Status::InsufficientMemory;
     target.port.connected = true;

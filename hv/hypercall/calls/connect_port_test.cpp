@@ -84,6 +84,18 @@ TEST_CASE("HvConnectPort: INVALID_PARTITION_ID (TLFS 2.0a 14.9.3)", "[connection
     CHECK(connect(fabric.receiver, self, 1, self, 1) == Status::InvalidPartitionId);
 }
 
+TEST_CASE("HvConnectPort: a stranger does not learn that a port is connected (TLFS 2.0a 4.11.2)", "[connections]")
+{
+    Fabric const fabric;
+    TestGuest other{const_cast<PartitionRegistry&>(fabric.registry)};
+    Connector const connect{GENERATE(false, true)};
+    REQUIRE(fabric.create(1, message_port(1)) == Status::Success);
+
+    auto const before = connect(other, self, 1, fabric.receiver_id(), 1);
+    REQUIRE(fabric.connect(1, 1, PortType::Message) == Status::Success);
+    CHECK(connect(other, self, 1, fabric.receiver_id(), 1) == before);
+}
+
 TEST_CASE("HvConnectPort: INVALID_CONNECTION_ID (TLFS 2.0a 14.9.3)", "[connections]")
 {
     Fabric const fabric;
