@@ -66,7 +66,11 @@ struct LockedPort {
         alive = port.alive && port.generation == handle.generation();
     }
 
-    [[nodiscard]] bool takes(abi::PortType type) const { return alive && port.spec.type == type; }
+    /// A port that is alive has a live owner: its partition is severed before it goes.
+    [[nodiscard]] bool takes(abi::PortType type) const
+    {
+        return alive && port.owner->active() && port.spec.type == type;
+    }
 
     Port& port;
     std::unique_lock<decltype(Port::lock)> lock;

@@ -150,6 +150,18 @@ TEST_CASE("posting and signalling need their privileges, whatever else is wrong 
     CHECK(call(guest, CallCode::SignalEvent, abi::SignalEventInput{1, 0, 1}) == Status::AccessDenied);
 }
 
+TEST_CASE("a port of a partition that is not active cannot be sent to (TLFS 2.0a 14.9.7, 14.9.8)", "[messages]")
+{
+    Connected const fabric;
+    start_synic(fabric.receiver);
+    fabric.receiver.partition->set_active(false);
+    CHECK(fabric.post(1, 1) == Status::InvalidPortId);
+    CHECK(fabric.signal(2, 1) == Status::InvalidPortId);
+    CHECK(GuestSlot(fabric.receiver, sint).type() == 0);
+    fabric.receiver.partition->set_active(true);
+    CHECK(fabric.post(1, 1) == Status::Success);
+}
+
 TEST_CASE("HvPostMessage: the slot and sixteen buffers, then INSUFFICIENT_BUFFERS (TLFS 2.0a 14.2.1)", "[messages]")
 {
     Connected const fabric;
