@@ -30,6 +30,8 @@ struct SintRegister {
     [[nodiscard]] constexpr bool masked() const { return bit(word, 16); }
     [[nodiscard]] constexpr bool auto_eoi() const { return bit(word, 17); }
     [[nodiscard]] constexpr bool polling() const { return bit(word, 18); }
+    /// Takes nothing: polling has the effect of unmasking, but for the interrupt (6.0b §11.8.5).
+    [[nodiscard]] constexpr bool closed() const { return masked() && !polling(); }
 };
 
 struct StimerConfig {

@@ -104,7 +104,7 @@ void Synic::post_timer(Sint sint, abi::Message const& message, MessageBuffer& bu
 Status Synic::signal(Sint sint, unsigned flag, PendingInterrupts& pending)
 {
     std::lock_guard const guard{lock_};
-    if (!enabled() || !event_page_.host() || sints_[sint.value].masked()) return Status::InvalidSynicState;
+    if (!enabled() || !event_page_.host() || sints_[sint.value].closed()) return Status::InvalidSynicState;
 
     auto* const flags = event_page_.host() + sint.value * (abi::event_flag_count / 8);
     if (slot::set_flag(flags, flag)) interrupt(sint, pending);

@@ -238,6 +238,19 @@ TEST_CASE("a masked SINT loses the interrupt of a message and refuses an event f
     CHECK(fabric.receiver.sink.asserted.empty());
 }
 
+TEST_CASE("a polled SINT takes messages and flags without an interrupt (TLFS 6.0b 11.8.5)", "[messages]")
+{
+    Connected fabric;
+    start_synic(fabric.receiver);
+    auto const masked = GENERATE(std::uint64_t{0}, std::uint64_t{0x1'0000}); // polling has the effect of unmasking
+    write_msr(fabric.receiver, abi::msr::sint0 + sint.value, 0x4'0000 | masked | vector_of(sint));
+    CHECK(fabric.post(1, 1) == Status::Success);
+    CHECK(fabric.signal(2, 1) == Status::Success);
+    CHECK(GuestSlot(fabric.receiver, sint).type() == 1);
+    CHECK(take_flag(fabric.receiver, sint, 101));
+    CHECK(fabric.receiver.sink.asserted.empty());
+}
+
 TEST_CASE("the auto-EOI setting reaches the interrupt (TLFS 2.0a 14.6.5)", "[messages]")
 {
     Connected fabric;
