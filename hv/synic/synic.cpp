@@ -75,7 +75,6 @@ void Synic::scan_queues()
     {
         std::lock_guard const guard{lock_};
         deliver_all(pending);
-        if (queued_sints_.load(std::memory_order_relaxed) != 0 && deliverable()) pending.retry_later();
     }
     raise(pending);
 }
@@ -195,6 +194,7 @@ void Synic::deliver_all(PendingInterrupts& pending)
     auto waiting = queued_sints_.load(std::memory_order_relaxed);
     for (; waiting != 0; waiting &= waiting - 1)
         deliver_first(Sint{static_cast<std::uint32_t>(std::countr_zero(waiting))}, pending);
+    if (queued_sints_.load(std::memory_order_relaxed) != 0) pending.retry_later();
 }
 
 void Synic::interrupt(Sint sint, PendingInterrupts& pending) const

@@ -75,6 +75,7 @@ class Synic {
     /// Moves the first queued message into the slot if that is free, else marks the slot's message.
     void deliver_first(Sint sint, PendingInterrupts& pending);
     void deliver(Sint sint, abi::Message const& message, bool more, PendingInterrupts& pending);
+    /// The same for every queue; asks for a retry when something stays behind.
     void deliver_all(PendingInterrupts& pending);
     void interrupt(Sint sint, PendingInterrupts& pending) const;
 

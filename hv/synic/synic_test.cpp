@@ -167,6 +167,25 @@ TEST_CASE("a queue in a disabled SynIC asks for no retries; enabling delivers (T
     CHECK(g.in_use() == 0);
 }
 
+TEST_CASE("the retry goes on after a SynIC was disabled in between (TLFS 2.0a 14.2.4)", "[synic]")
+{
+    auto const disable_page = GENERATE(false, true);
+    auto const msr = disable_page ? abi::msr::simp : abi::msr::scontrol;
+    auto const on = disable_page ? place::message_page | 1 : std::uint64_t{1};
+    SynicGuest g;
+    REQUIRE(g.post(1) == Status::Success);
+    REQUIRE(g.post(2) == Status::Success);
+    g.msr(msr, 0);
+    g.synic.scan_queues(); // the interval ends while nothing can be delivered
+    auto const asked = g.guest.sink.retries;
+    g.msr(msr, on);
+    // The slot is still full. Without another retry, a guest that signals EOI and not EOM would wait for ever.
+    CHECK(g.guest.sink.retries == asked + 1);
+    g.slot.empty();
+    g.synic.scan_queues();
+    CHECK(g.slot.word() == 2);
+}
+
 TEST_CASE("a moved SIM page takes its messages along and uncovers what lay under it (TLFS 2.0a 8.1.3)", "[synic]")
 {
     SynicGuest g;
