@@ -21,6 +21,12 @@ abi::Message expiry_message(unsigned timer, RefTime expiration, RefTime delivery
     return message;
 }
 
+/// Whether an expiry has somewhere to go: SINT 0 is not permitted, nor a vector that no APIC delivers.
+bool has_target(abi::StimerConfig config)
+{
+    return config.direct() ? config.apic_vector() >= abi::SintRegister::lowest_vector : config.sint().value != 0;
+}
+
 RefTime saturating_sum(RefTime time, std::uint64_t period)
 {
     auto const sum = time.value + period;
@@ -37,8 +43,8 @@ bool SyntheticTimers::set_config(unsigned timer, std::uint64_t value, bool direc
 {
     abi::StimerConfig wanted{value & abi::StimerConfig::writable};
     if (wanted.direct() && !direct_offered) return false;
-    if (wanted.direct() && wanted.enabled() && wanted.apic_vector() < abi::SintRegister::lowest_vector) return false;
-    if (!wanted.direct() && wanted.sint().value == 0) wanted.word &= ~abi::StimerConfig::enable_bit;
+    if (wanted.direct() && wanted.enabled() && !has_target(wanted)) return false;
+    if (!has_target(wanted)) wanted.word &= ~abi::StimerConfig::enable_bit;
 
     auto& t = timers_[timer];
     t.config = wanted;
@@ -52,7 +58,7 @@ void SyntheticTimers::set_count(unsigned timer, std::uint64_t value)
     t.count = value;
     if (value == 0) {
         t.config.word &= ~abi::StimerConfig::enable_bit;
-    } else if (t.config.auto_enable() && (t.config.direct() || t.config.sint().value != 0)) {
+    } else if (t.config.auto_enable() && has_target(t.config)) {
         t.config.word |= abi::StimerConfig::enable_bit;
     }
     start(t);

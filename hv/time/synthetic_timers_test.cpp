@@ -268,6 +268,19 @@ TEST_CASE("direct mode that CPUID does not offer is #GP (TLFS 6.0b 2.4, 12.4)", 
     CHECK(guest.vp().write_msr(abi::msr::stimer0_config, bits::to_sint));
 }
 
+TEST_CASE("no way leads to a direct timer with a vector below 16, which no APIC delivers", "[timers]")
+{
+    TimerGuest g;
+    auto const vector = GENERATE(0U, 2U, 15U);
+    g.count(g.now() + 10);
+    CHECK_FALSE(g.guest.vp().write_msr(abi::msr::stimer0_config, bits::enable | bits::direct | bits::vector(vector)));
+    g.config(bits::auto_enable | bits::direct | bits::vector(vector)); // not enabled: accepted
+    g.count(g.now() + 10);
+    CHECK((g.shown() & bits::enable) == 0);
+    g.run(1000);
+    CHECK(g.guest.sink.asserted.empty());
+}
+
 TEST_CASE("an expiry with the slot busy waits in the timer's buffer; the next one replaces it (TLFS 2.0a 14.2.1)",
           "[timers]")
 {
