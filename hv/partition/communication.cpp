@@ -182,6 +182,7 @@ Status post(Partition& sender, ConnectionId id, abi::Message& message)
     PendingInterrupts pending;
     std::shared_ptr<PortHandler> handler;
     VirtualProcessor* vp = nullptr;
+    auto status = Status::Success;
     {
         LockedPort const target{sender.registry().slab(), handle};
         if (!target.takes(abi::PortType::Message)) return Status::InvalidPortId;
@@ -192,16 +193,15 @@ Status post(Partition& sender, ConnectionId id, abi::Message& message)
             vp = route(target.port, &Synic::accepts_messages);
             if (!vp) return Status::InvalidSynicState;
             message.header.origin = target.port.id.value;
-            auto const status = deliver(target.port, vp->synic(), message, pending);
-            if (status != Status::Success) return status;
+            status = deliver(target.port, vp->synic(), message, pending);
         }
     }
     if (handler)
         handler->on_message(message.header.type,
                             std::as_bytes(std::span{message.payload}).first(message.header.payload_size));
     else
-        vp->synic().raise(pending);
-    return Status::Success;
+        vp->synic().raise(pending); // also of a refused message: it may have moved a waiting one into the slot
+    return status;
 }
 
 Status signal(Partition& sender, ConnectionId id, std::uint32_t flag)

@@ -334,3 +334,23 @@ TEST_CASE("a fixed VP is the target whatever the others do (TLFS 2.0a 14.9.1)", 
     CHECK(GuestSlot(fabric.receiver, sint, 0).type() == 0);
     CHECK(GuestSlot(fabric.receiver, sint, 1).type() == 1);
 }
+
+TEST_CASE("a refused post that makes room for a waiting message still raises its interrupt (TLFS 2.0a 14.2.4)",
+          "[messages]")
+{
+    Connected fabric;
+    start_synic(fabric.receiver);
+    REQUIRE(fabric.create(3, message_port(sint.value)) == Status::Success);
+    REQUIRE(fabric.connect(3, 3, PortType::Message) == Status::Success);
+    REQUIRE(fabric.post(3, 100) == Status::Success); // in the slot
+    REQUIRE(fabric.post(3, 101) == Status::Success); // the first to wait, in another port's buffer
+    for (std::uint64_t word = 0; word < 16; ++word)
+        REQUIRE(fabric.post(1, word) == Status::Success);
+
+    GuestSlot const slot{fabric.receiver, sint};
+    slot.empty(); // and no EOM yet
+    fabric.receiver.sink.asserted.clear();
+    CHECK(fabric.post(1, 16) == Status::InsufficientBuffers);
+    CHECK(slot.word() == 101);
+    CHECK(fabric.receiver.sink.asserted.size() == 1);
+}
