@@ -182,7 +182,7 @@ TEST_CASE("a writer that waits for room is let go when the run ends", "[console]
     Pipe pipe;
     Reactor reactor;
     ConsoleOutput output{
-        reactor.io, ConsoleDescriptor::copy_of(pipe.writer.get()), nobody_lost, {.capacity = 8192, .patience = 1h}};
+        reactor.io, ConsoleDescriptor::copy_of(pipe.writer.get()), [](auto&) {}, {.capacity = 8192, .patience = 1h}};
     std::thread vcpu{[&] { output.write(bytes_of(std::string(1 << 20, 'x'))); }};
     while (readable(pipe.reader.get()) < 65536) // the pipe is full: the writer waits, or soon will
         std::this_thread::yield();
