@@ -2,6 +2,8 @@
 /// take them from here.
 #pragma once
 
+#include "hv/hypercall/hypercall_page.hpp"
+
 #include <cstdint>
 
 namespace devices::platform {
@@ -40,8 +42,8 @@ inline constexpr std::uint8_t reset_control_value = 6; ///< what the FADT's RESE
 inline constexpr std::uint8_t cmos_century_index = 0x32; ///< the FADT's CENTURY
 
 // Hypercall pages exit here (one OUT AL each); PC hardware leaves both ports free.
-inline constexpr std::uint16_t hypercall_port_64 = 0xE6; ///< from 64-bit mode
-inline constexpr std::uint16_t hypercall_port_32 = 0xE7; ///< from 32-bit mode
+inline constexpr std::uint16_t hypercall_port_64 = hv::hypercall_port_64bit;
+inline constexpr std::uint16_t hypercall_port_32 = hv::hypercall_port_32bit;
 
 // With --test-devices only: what public test kernels expect, and the root's test peer.
 inline constexpr PortRange debug_console{0xE9, 1};

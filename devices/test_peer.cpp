@@ -175,6 +175,8 @@ hv::Status TestPeer::take(PeerRequest& request)
 hv::Status TestPeer::post(PeerRequest const& request, std::uint32_t n) const
 {
     if (request.payload_size > hv::abi::max_payload) return hv::Status::InvalidParameter;
+    if (request.message_type == 0 || (request.message_type & hv::abi::hypervisor_message_mask) != 0)
+        return hv::Status::InvalidParameter;
     if ((request.connection_id & hv::abi::reserved_id_bits) != 0) return hv::Status::InvalidConnectionId;
     hv::abi::Message message{};
     message.header.type = hv::abi::MessageType{request.message_type};

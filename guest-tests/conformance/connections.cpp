@@ -94,7 +94,7 @@ TEST(connections, connect_refuses_bad_inputs, "2.0a 14.9.3")
     RUN(refused([](Input in) { in.connection_id |= 0x0100'0000; }, Status::InvalidConnectionId));
     RUN(refused([](Input in) { in.port_id = 0x00FE'DCBA; }, Status::InvalidPortId));
     RUN(refused([](Input in) { in.port_id |= 0x0100'0000; }, Status::InvalidPortId));
-    RUN(refused([](Input in) { in.info[0] = 1; }, Status::InvalidParameter));
+    RUN(refused([](Input in) { in.info[0] = 0x1'0000'0000; }, Status::InvalidParameter));
     CHECK_STATUS(disconnect_port(connection), Status::InvalidConnectionId); // none of them left one behind
 }
 

@@ -65,11 +65,10 @@ struct ConnectPortInput { // 0x0059
     std::uint64_t port_partition;
     std::uint32_t port_id;
     std::uint32_t padding1;
-    PortType type; ///< HV_CONNECTION_INFO: its first word, and eight bytes behind it
+    PortType type; ///< the first eight bytes of HV_CONNECTION_INFO
     std::uint32_t padding2;
-    std::uint64_t monitor_address; ///< reserved in message and event connections
 };
-static_assert(sizeof(ConnectPortInput) == 48 && offsetof(ConnectPortInput, type) == 32);
+static_assert(sizeof(ConnectPortInput) == 40 && offsetof(ConnectPortInput, type) == 32);
 
 struct ConnectPortVtlInput { // 0x0096
     std::uint64_t connection_partition;

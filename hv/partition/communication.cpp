@@ -144,7 +144,7 @@ Status delete_port(Partition& owner, PortId id)
     return Status::Success;
 }
 
-Status connect(Partition& sender, ConnectionId id, Partition& receiver, PortId port_id, abi::PortType type)
+Status connect(Partition& sender, ConnectionId id, Partition& receiver, PortId port_id, std::optional<abi::PortType> type)
 {
     std::lock_guard const guard{sender.tables_lock};
     auto& connections = sender.connections();
@@ -157,7 +157,7 @@ Status connect(Partition& sender, ConnectionId id, Partition& receiver, PortId p
     if (!target.alive) return Status::InvalidPortId;
     if (target.port.spec.connection_partition != sender.id()) return Status::InvalidPartitionId;
     if (target.port.connected) return Status::InvalidPortId;
-    if (target.port.spec.type != type) return Status::InvalidParameter;
+    if (type && target.port.spec.type != *type) return Status::InvalidParameter;
     if (!sender.pool().charge(connection_charge)) return Status::InsufficientMemory;
     target.port.connected = true;
     connections.set(id.value, handle.word);

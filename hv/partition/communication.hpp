@@ -8,6 +8,7 @@
 #include "hv/types.hpp"
 
 #include <cstdint>
+#include <optional>
 
 namespace hv {
 
@@ -28,9 +29,10 @@ inline constexpr std::uint64_t connection_charge = 64;
 /// slot any more. InvalidPortId when there is none.
 [[nodiscard]] Status delete_port(Partition& owner, PortId id);
 
-/// Connects `sender` to a port of `receiver` that names `sender` as its connection partition and has the given type.
+/// Connects `sender` to a port of `receiver` that names `sender` as its connection partition and has the given type,
+/// if one is given.
 [[nodiscard]] Status connect(Partition& sender, ConnectionId id, Partition& receiver, PortId port,
-                             abi::PortType type);
+                             std::optional<abi::PortType> type);
 
 /// Messages already posted through the connection are unaffected.
 [[nodiscard]] Status disconnect(Partition& sender, ConnectionId id);

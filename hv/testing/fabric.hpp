@@ -175,7 +175,7 @@ struct Fabric {
     [[nodiscard]] Status connect(std::uint32_t connection, std::uint32_t port, abi::PortType type) const
     {
         return call(sender, abi::CallCode::ConnectPort,
-                    abi::ConnectPortInput{self_partition.value, connection, 0, receiver_id(), port, 0, type, 0, 0});
+                    abi::ConnectPortInput{self_partition.value, connection, 0, receiver_id(), port, 0, type, 0});
     }
     [[nodiscard]] Status disconnect(std::uint32_t connection) const
     {

@@ -53,7 +53,7 @@ Machine::Machine(World world, GuestOptions const& options)
     create_vcpus(options, rights);
     vmbus_ = std::make_unique<hv::vmbus::VersionRefusal>(partition_);
     devices::PowerEvents& events = *this; // private to all but the devices
-    pc_ = std::make_unique<PcDevices>(world_.io, vm_, world_.serial, events, ports_);
+    pc_ = std::make_unique<PcDevices>(world_.io, vm_, layout_, world_.serial, events, ports_);
     if (options.test_devices) {
         auto debug_exit = [this](std::uint32_t status) {
             end({Outcome::Kind::DebugExit, static_cast<int>(status & 0xFF), {}});

@@ -6,13 +6,16 @@ namespace vmm {
 
 namespace platform = devices::platform;
 
-PcDevices::PcDevices(boost::asio::io_context& io, Vm const& vm, devices::SerialSink& serial,
-                     devices::PowerEvents& events, devices::PortBus& ports)
+PcDevices::PcDevices(boost::asio::io_context& io, Vm const& vm, MemoryLayout const& layout,
+                     devices::SerialSink& serial, devices::PowerEvents& events, devices::PortBus& ports)
     : com1_irq_{vm, platform::com1_irq},
       sci_{vm, platform::acpi_sci},
+      rtc_irq_{vm, platform::rtc_irq},
       pm_clock_{io, std::chrono::nanoseconds{0}},
+      rtc_clock_{io, AsioClock::utc()},
       com1_{serial, com1_irq_},
       acpi_pm_{pm_clock_, sci_, events},
+      rtc_{rtc_clock_, rtc_irq_, {layout.low_end().value, layout.bytes() - layout.low_end().value}},
       reset_control_{events},
       keyboard_reset_{events},
       system_control_{events}
@@ -22,6 +25,7 @@ PcDevices::PcDevices(boost::asio::io_context& io, Vm const& vm, devices::SerialS
     };
     map(platform::com1, com1_);
     map(platform::acpi_pm, acpi_pm_);
+    map(platform::rtc, rtc_);
     map(platform::pci_config_address, pci_.address_port());
     map(platform::pci_config_data, pci_.data_port());
     map(platform::reset_control, reset_control_);

@@ -6,10 +6,12 @@
 #include "devices/port_bus.hpp"
 #include "devices/power_events.hpp"
 #include "devices/reset_control.hpp"
+#include "devices/rtc_cmos.hpp"
 #include "devices/serial_sink.hpp"
 #include "devices/uart16550.hpp"
 #include "vmm/kvm/vm.hpp"
 #include "vmm/machine/asio_clock.hpp"
+#include "vmm/memory_layout.hpp"
 
 #include <boost/asio/io_context.hpp>
 
@@ -17,8 +19,8 @@ namespace vmm {
 
 class PcDevices {
   public:
-    PcDevices(boost::asio::io_context& io, Vm const& vm, devices::SerialSink& serial, devices::PowerEvents& events,
-              devices::PortBus& ports);
+    PcDevices(boost::asio::io_context& io, Vm const& vm, MemoryLayout const& layout, devices::SerialSink& serial,
+              devices::PowerEvents& events, devices::PortBus& ports);
 
     [[nodiscard]] devices::Uart16550& com1() { return com1_; }
     [[nodiscard]] devices::AcpiPm& acpi_pm() { return acpi_pm_; }
@@ -26,9 +28,12 @@ class PcDevices {
   private:
     VmIrqLine com1_irq_;
     VmIrqLine sci_;
+    VmIrqLine rtc_irq_;
     AsioClock pm_clock_;
+    AsioClock rtc_clock_;
     devices::Uart16550 com1_;
     devices::AcpiPm acpi_pm_;
+    devices::RtcCmos rtc_;
     devices::PciHost pci_;
     devices::ResetControlRegister reset_control_;
     devices::KeyboardReset keyboard_reset_;

@@ -74,7 +74,7 @@ Status delete_port(Caller const& caller, abi::DeletePortInput const& in)
 namespace {
 
 Status connect(Caller const& caller, std::uint64_t sender_id, std::uint32_t connection, std::uint64_t receiver_id,
-               std::uint32_t port, abi::PortType type)
+               std::uint32_t port, std::optional<abi::PortType> type)
 {
     if ((connection & abi::reserved_id_bits) != 0) return Status::InvalidConnectionId;
 
@@ -90,11 +90,14 @@ Status connect(Caller const& caller, std::uint64_t sender_id, std::uint32_t conn
 
 } // namespace
 
-/// HvConnectPort (§14.9.3; call code 0x0059).
+/// HvConnectPort (§14.9.3; call code 0x0059). The text gives ConnectionInfo eight bytes, all of them reserved, where its
+/// HV_CONNECTION_INFO begins with the port's type: a caller may leave the type out.
 Status connect_port(Caller const& caller, abi::ConnectPortInput const& in)
 {
-    if (in.padding2 != 0 || in.monitor_address != 0) return Status::InvalidParameter;
-    return connect(caller, in.connection_partition, in.connection_id, in.port_partition, in.port_id, in.type);
+    if (in.padding2 != 0) return Status::InvalidParameter;
+    std::optional<abi::PortType> type;
+    if (in.type != abi::PortType{}) type = in.type;
+    return connect(caller, in.connection_partition, in.connection_id, in.port_partition, in.port_id, type);
 }
 
 /// HvCallConnectPort of the later texts (0x0096).
