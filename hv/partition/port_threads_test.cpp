@@ -1,0 +1,198 @@
+/// Ports and connections that come and go while others send through them (TLFS 2.0a §14.9.2, §14.9.6). Meant for
+/// ThreadSanitizer.
+#include "hv/testing/catch.hpp"
+#include "hv/testing/fabric.hpp"
+#include "hv/testing/threads.hpp"
+
+using namespace hv;
+using namespace hv::testing;
+using namespace std::chrono_literals;
+using abi::CallCode;
+
+namespace {
+
+constexpr Sint sint{2};
+constexpr auto self = self_partition.value;
+
+} // namespace
+
+TEST_CASE("once HvDeletePort has returned, nothing enters the slot (TLFS 2.0a 14.9.2)", "[threads]")
+{
+    Fabric fabric;
+    start_synic(fabric.receiver);
+    GuestSlot const slot{fabric.receiver, sint};
+    std::atomic<std::uint64_t> attempts{0};
+    std::atomic<std::uint64_t> accepted{0};
+    std::atomic<bool> done{false};
+    unsigned late = 0;
+    unsigned rounds = 0;
+    unsigned failures = 0;
+
+    auto const wait_until = [](auto reached) {
+        Patience const time{10s};
+        while (!reached() && time.lasts())
+            std::this_thread::yield();
+    };
+    run_together({
+        [&] { // VP 1 of the sender posts all the time
+            while (!done) {
+                auto const status = call(fabric.sender, CallCode::PostMessage, message_input(1, attempts.load()), 1);
+                if (status == Status::Success) ++accepted;
+                ++attempts;
+            }
+        },
+        [&] {
+            Patience const time{1500ms};
+            for (; time.lasts() && failures == 0; ++rounds) {
+                failures += fabric.create(5, message_port(sint.value)) != Status::Success;
+                failures += fabric.connect(1, 5, abi::PortType::Message) != Status::Success;
+                auto const before = accepted.load();
+                wait_until([&] { return accepted > before + rounds % 16; });
+                failures += fabric.remove(5) != Status::Success;
+
+                slot.empty();
+                slot.end_of_message();
+                auto const tried = attempts.load();
+                wait_until([&] { return attempts >= tried + 2; });
+                fabric.receiver.vp().synic().scan_queues();
+                late += slot.type() != 0;
+                failures += fabric.disconnect(1) != Status::Success;
+            }
+            done = true;
+        },
+    });
+
+    CHECK(failures == 0);
+    CHECK(late == 0);
+    CHECK(rounds > 5);
+}
+
+TEST_CASE("ports and connections that come and go under traffic leave the pools whole (TLFS 2.0a 14.2.1, 14.4)",
+          "[threads]")
+{
+    constexpr std::uint32_t ids = 6; // ports 0 to 3 for messages, 4 and 5 for events
+    constexpr unsigned vps = 3;
+    PartitionRegistry registry;
+    TestGuest receiver{registry, Rights::root(), vps};
+    TestGuest sender{registry, Rights::root(), vps};
+    auto const receiver_id = receiver.partition->id().value;
+    auto const sender_id = sender.partition->id().value;
+    for (unsigned vp = 0; vp < vps; ++vp)
+        start_synic(receiver, vp);
+
+    auto const type_of = [](std::uint32_t id) { return id < 4 ? abi::PortType::Message : abi::PortType::Event; };
+    auto const create = [&](std::uint32_t id, unsigned vp) {
+        auto const info = id < 4 ? message_port(sint.value, id == 3 ? any_vp.value : id % 2)
+                                 : event_port(sint.value, 0, 64, id % 2);
+        return call(receiver, CallCode::CreatePort, abi::CreatePortInput{self, id, 0, sender_id, info}, vp);
+    };
+    auto const remove = [&](std::uint32_t id, unsigned vp) {
+        return call(receiver, CallCode::DeletePort, abi::DeletePortInput{self, id, 0}, vp);
+    };
+    auto const connect = [&](std::uint32_t id, unsigned vp) {
+        return call(sender, CallCode::ConnectPort,
+                    abi::ConnectPortInput{self, id, 0, receiver_id, id, 0, type_of(id), 0, 0}, vp);
+    };
+    auto const disconnect = [&](std::uint32_t id, unsigned vp) {
+        return call(sender, CallCode::DisconnectPort, abi::DisconnectPortInput{self, id, 0}, vp);
+    };
+    auto const tear_down = [&] {
+        for (std::uint32_t id = 0; id < ids; ++id) {
+            (void)disconnect(id, 0);
+            (void)remove(id, 0);
+        }
+    };
+
+    for (std::uint32_t id = 0; id < ids; ++id) { // so that the table nodes are there
+        REQUIRE(create(id, 0) == Status::Success);
+        REQUIRE(connect(id, 0) == Status::Success);
+    }
+    tear_down();
+    auto const receiver_pool = receiver.partition->pool().free_bytes();
+    auto const sender_pool = sender.partition->pool().free_bytes();
+
+    std::array<std::atomic<std::uint32_t>, 0x100> seen{}; // by status
+    std::atomic<std::uint64_t> accepted{0};
+    std::atomic<std::uint64_t> taken{0};
+    auto const note = [&](Status status) {
+        ++seen[static_cast<std::size_t>(status) & 0xFF];
+        return status == Status::Success;
+    };
+    std::vector<std::function<void()>> bodies;
+    for (unsigned vp = 0; vp < vps; ++vp) {
+        bodies.emplace_back([&, vp] { // the receiver's VPs make and delete ports and read their slots
+            Patience const time{1200ms};
+            Choices choices{vp};
+            GuestSlot const slot{receiver, sint, vp};
+            while (time.lasts()) {
+                auto const id = choices.below(ids);
+                switch (choices.below(4)) {
+                case 0: (void)note(remove(id, vp)); break;
+                case 1: (void)note(create(id, vp)); break;
+                default: break;
+                }
+                while (slot.take())
+                    ++taken;
+            }
+        });
+        bodies.emplace_back([&, vp] { // the sender's VPs connect, disconnect, post and signal
+            Patience const time{1200ms};
+            Choices choices{100 + vp};
+            while (time.lasts()) {
+                auto const id = choices.below(ids);
+                switch (choices.below(8)) {
+                case 0: (void)note(connect(id, vp)); break;
+                case 1: (void)note(disconnect(id, vp)); break;
+                case 2: (void)note(call(sender, CallCode::SignalEvent, abi::SignalEventInput{id, 5, 0}, vp)); break;
+                default:
+                    if (note(call(sender, CallCode::PostMessage, message_input(id, 1), vp))) ++accepted;
+                    break;
+                }
+            }
+        });
+    }
+    run_together(bodies);
+    tear_down();
+
+    CHECK(receiver.partition->pool().free_bytes() == receiver_pool);
+    CHECK(sender.partition->pool().free_bytes() == sender_pool);
+    CHECK(taken > 0);
+    CHECK(taken <= accepted);
+    for (unsigned vp = 0; vp < vps; ++vp) { // no queue has kept a deleted port's message
+        GuestSlot const slot{receiver, sint, vp};
+        slot.empty();
+        slot.end_of_message();
+        CHECK(slot.type() == 0);
+    }
+    for (std::size_t status = 0; status < seen.size(); ++status) {
+        auto const expected = status == static_cast<std::size_t>(Status::Success) ||
+                              status == static_cast<std::size_t>(Status::InvalidPortId) ||
+                              status == static_cast<std::size_t>(Status::InvalidConnectionId) ||
+                              status == static_cast<std::size_t>(Status::InsufficientBuffers);
+        if (!expected) CHECK(seen[status] == 0);
+    }
+}
+
+TEST_CASE("two partitions that connect to each other at the same time do not lock each other out", "[threads]")
+{
+    Fabric fabric;
+    auto const& one = fabric.receiver;
+    auto const& two = fabric.sender;
+    auto const cross = [](TestGuest const& mine, TestGuest const& other) {
+        auto const other_id = other.partition->id().value;
+        Patience const time{400ms};
+        while (time.lasts()) {
+            (void)call(mine, CallCode::CreatePort, abi::CreatePortInput{self, 1, 0, other_id, message_port(1)});
+            (void)call(mine, CallCode::ConnectPort,
+                       abi::ConnectPortInput{self, 1, 0, other_id, 1, 0, abi::PortType::Message, 0, 0});
+            (void)call(mine, CallCode::PostMessage, message_input(1, 1));
+            (void)call(mine, CallCode::DisconnectPort, abi::DisconnectPortInput{self, 1, 0});
+            (void)call(mine, CallCode::DeletePort, abi::DeletePortInput{self, 1, 0});
+        }
+    };
+    run_together({[&] { cross(one, two); }, [&] { cross(two, one); }});
+
+    CHECK(one.partition->ports().find(1) == 0);
+    CHECK(two.partition->connections().find(1) == 0);
+    CHECK(one.partition->pool().free_bytes() == two.partition->pool().free_bytes());
+}
