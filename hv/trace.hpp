@@ -2,8 +2,10 @@
 #pragma once
 
 #include "hv/abi/hypercall.hpp"
+#include "hv/abi/message.hpp"
 #include "hv/types.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -22,6 +24,13 @@ class Tracer {
                            std::uint64_t result) = 0;
     virtual void msr_read(VpIndex vp, std::uint32_t msr, std::uint64_t value, bool ok) = 0;
     virtual void msr_write(VpIndex vp, std::uint32_t msr, std::uint64_t value, bool ok) = 0;
+
+    /// What a VP's SynIC does with a message: into its slot at once, or behind others.
+    enum class MessageStep { Delivered, Queued };
+    virtual void message(VpIndex vp, Sint sint, abi::MessageHeader const& header, MessageStep step) = 0;
+    /// `edge`: the flag was clear.
+    virtual void event(VpIndex vp, Sint sint, unsigned flag, bool edge) = 0;
+    virtual void interrupt(VpIndex vp, std::uint8_t vector, bool auto_eoi) = 0;
 };
 
 } // namespace hv

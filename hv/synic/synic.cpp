@@ -14,8 +14,8 @@ constexpr auto delivery_time_qword = offsetof(abi::TimerPayload, delivery_time) 
 
 } // namespace
 
-Synic::Synic(VpIndex vp, GuestMemory const& memory, InterruptSink& sink, ReferenceTime const& time)
-    : vp_{vp}, memory_{memory}, sink_{sink}, time_{time}
+Synic::Synic(VpIndex vp, GuestMemory const& memory, InterruptSink& sink, ReferenceTime const& time, Tracer* tracer)
+    : vp_{vp}, memory_{memory}, sink_{sink}, time_{time}, tracer_{tracer}
 {}
 
 void Synic::set_scontrol(std::uint64_t value)
@@ -106,7 +106,10 @@ Status Synic::signal(Sint sint, unsigned flag, PendingInterrupts& pending)
     if (!enabled() || !event_page_.host() || sints_[sint.value].closed()) return Status::InvalidSynicState;
 
     auto* const flags = event_page_.host() + sint.value * (abi::event_flag_count / 8);
-    if (slot::set_flag(flags, flag)) interrupt(sint, pending);
+    auto const edge = slot::set_flag(flags, flag);
+    if (tracer_) [[unlikely]]
+        tracer_->event(vp_, sint, flag, edge);
+    if (edge) interrupt(sint, pending);
     return Status::Success;
 }
 
@@ -155,6 +158,8 @@ void Synic::enqueue(Sint sint, abi::Message const& message, MessageBuffer& buffe
     auto& queue = queues_[sint.value];
     queue.push(buffer);
     queued_sints_.fetch_or(1U << sint.value, std::memory_order_release);
+    if (tracer_) [[unlikely]]
+        tracer_->message(vp_, sint, message.header, Tracer::MessageStep::Queued);
 
     if (deliverable()) deliver_first(sint, pending);
     if (!queue.empty() && deliverable()) pending.retry_later();
@@ -185,6 +190,8 @@ void Synic::deliver_first(Sint sint, PendingInterrupts& pending)
 void Synic::deliver(Sint sint, abi::Message const& message, bool more, PendingInterrupts& pending)
 {
     slot::fill(slot(sint), message, more);
+    if (tracer_) [[unlikely]]
+        tracer_->message(vp_, sint, message.header, Tracer::MessageStep::Delivered);
     interrupt(sint, pending);
 }
 

@@ -11,6 +11,7 @@
 #include "hv/synic/interrupt.hpp"
 #include "hv/synic/message_queue.hpp"
 #include "hv/time/reference_time.hpp"
+#include "hv/trace.hpp"
 
 #include <array>
 #include <atomic>
@@ -20,7 +21,8 @@ namespace hv {
 
 class Synic {
   public:
-    Synic(VpIndex vp, GuestMemory const& memory, InterruptSink& sink, ReferenceTime const& time);
+    Synic(VpIndex vp, GuestMemory const& memory, InterruptSink& sink, ReferenceTime const& time,
+          Tracer* tracer = nullptr);
 
     [[nodiscard]] VpIndex vp() const { return vp_; }
 
@@ -83,6 +85,7 @@ class Synic {
     GuestMemory const& memory_;
     InterruptSink& sink_;
     ReferenceTime const& time_;
+    Tracer* const tracer_;
 
     Lock lock_;
     std::atomic<std::uint64_t> scontrol_{0};

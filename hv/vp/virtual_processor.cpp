@@ -8,7 +8,7 @@ VirtualProcessor::VirtualProcessor(Partition& partition, VpIndex index, VpContro
     : partition_{partition},
       index_{index},
       control_{control},
-      synic_{index, partition.memory(), partition.interrupts(), partition.time()},
+      synic_{index, partition.memory(), partition.interrupts(), partition.time(), partition.tracer()},
       timers_{partition.time(), synic_, control}
 {}
 

@@ -3,6 +3,7 @@
 #include "vmm/host/kvm_host.hpp"
 #include "vmm/log.hpp"
 #include "vmm/machine/session.hpp"
+#include "vmm/trace/trace_log.hpp"
 
 #include <cstdio>
 
@@ -35,7 +36,7 @@ int run(RunOptions const& options)
     open_log(options.log_level, options.log_file);
     check_host_memory(options.guest.memory);
     auto const host = KvmHost::open();
-    auto const outcome = Session{host, options.guest, nullptr}.run();
+    auto const outcome = Session{host, options.guest, open_trace(options.trace)}.run();
     if (outcome.kind == Outcome::Kind::Died) std::fprintf(stderr, "porthole: %s", outcome.text.c_str());
     if (outcome.kind == Outcome::Kind::HostError) std::fprintf(stderr, "porthole: %s\n", outcome.text.c_str());
     return exit_status(outcome);

@@ -36,7 +36,7 @@ Outcome Session::run()
     console_.start();
     for (;;) {
         auto outcome = run_once();
-        if (outcome.kind == Outcome::Kind::Reset && options_.on_reboot == OnReboot::Restart) {
+        if (restarts_after(outcome)) {
             io_.restart();
             continue;
         }
@@ -57,8 +57,19 @@ Outcome Session::run_once()
         options_);
     machine_->start();
     io_.run();
-    console_.stop();
+    auto outcome = taken_outcome();
+    if (!restarts_after(outcome)) console_.stop(); // no output waits for a slow reader any longer
     machine_->stop();
+    return outcome;
+}
+
+bool Session::restarts_after(Outcome const& outcome) const
+{
+    return outcome.kind == Outcome::Kind::Reset && options_.on_reboot == OnReboot::Restart;
+}
+
+Outcome Session::taken_outcome()
+{
     std::lock_guard const guard{lock_};
     return outcome_.value_or(Outcome{Outcome::Kind::HostError, 0, "the event loop ended by itself"});
 }
@@ -76,7 +87,7 @@ void Session::on_signal(int number)
 {
     if (asked_to_power_off_ || !machine_) return end({Outcome::Kind::Forced, number, {}});
     asked_to_power_off_ = true;
-    spdlog::info("asked the guest to power off; a second signal ends it at once");
+    spdlog::warn("asked the guest to power off; a second signal ends it at once");
     machine_->press_power_button();
 }
 

@@ -37,6 +37,8 @@ class Session final : devices::SerialSink {
     void on_signal(int number);
     [[nodiscard]] std::size_t receive(std::span<std::byte const> input);
     [[nodiscard]] Outcome run_once();
+    [[nodiscard]] bool restarts_after(Outcome const& outcome) const;
+    [[nodiscard]] Outcome taken_outcome();
     /// The first call wins; from any thread.
     void end(Outcome outcome);
 

@@ -1,0 +1,85 @@
+#include "vmm/trace/trace_log.hpp"
+
+#include "hv/abi/status.hpp"
+#include "vmm/trace/decode.hpp"
+#include "vmm/user_error.hpp"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace vmm {
+
+TraceLog::TraceLog(TraceOptions const& options, std::uint64_t limit)
+    : options_{options},
+      limit_{limit},
+      start_{std::chrono::steady_clock::now()},
+      file_{options.file.empty() ? stderr : std::fopen(options.file.c_str(), "we")}
+{
+    if (!file_)
+        throw UserError{"cannot write the trace file '" + options.file + "': " + std::strerror(errno) +
+                        "; give --trace another path"};
+}
+
+void TraceLog::line(hv::VpIndex vp, std::string const& text)
+{
+    auto const seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+    std::lock_guard const guard{lock_};
+    if (lines_ > limit_) return;
+    if (lines_++ == limit_) {
+        fmt::print(file_.get(), "the trace ends here, after {} lines\n", limit_);
+        return;
+    }
+    fmt::print(file_.get(), "{:12.6f} vp{} {}\n", seconds, vp.value, text);
+}
+
+void TraceLog::hypercall(hv::VpIndex vp, hv::abi::Control control, char const* name, std::span<std::byte const> input,
+                         std::uint64_t result)
+{
+    if (!options_.hypercall) return;
+    auto const status = static_cast<hv::Status>(result & 0xFFFF);
+    line(vp, fmt::format("hypercall {} ({:#06x}{}) {} -> {}", name ? name : "unknown", control.code(),
+                         control.fast() ? ", fast" : "", describe_input(control.code(), input), hv::name_of(status)));
+}
+
+void TraceLog::msr_read(hv::VpIndex vp, std::uint32_t msr, std::uint64_t value, bool ok)
+{
+    if (!options_.msr) return;
+    line(vp, ok ? fmt::format("msr read {} = {:#x}", msr_name(msr), value)
+                : fmt::format("msr read {} -> #GP", msr_name(msr)));
+}
+
+void TraceLog::msr_write(hv::VpIndex vp, std::uint32_t msr, std::uint64_t value, bool ok)
+{
+    if (!options_.msr) return;
+    line(vp, fmt::format("msr write {} = {:#x}{}", msr_name(msr), value, ok ? "" : " -> #GP"));
+}
+
+void TraceLog::message(hv::VpIndex vp, hv::Sint sint, hv::abi::MessageHeader const& header, MessageStep step)
+{
+    if (!options_.synic) return;
+    line(vp, fmt::format("synic SINT{} message type {:#x}, {} bytes, origin {:#x}: {}", sint.value,
+                         static_cast<std::uint32_t>(header.type), header.payload_size, header.origin,
+                         step == MessageStep::Delivered ? "in its slot" : "queued"));
+}
+
+void TraceLog::event(hv::VpIndex vp, hv::Sint sint, unsigned flag, bool edge)
+{
+    if (!options_.synic) return;
+    line(vp, fmt::format("synic SINT{} event flag {}{}", sint.value, flag, edge ? "" : " (was set)"));
+}
+
+void TraceLog::interrupt(hv::VpIndex vp, std::uint8_t vector, bool auto_eoi)
+{
+    if (!options_.irq) return;
+    line(vp, fmt::format("irq vector {:#x}{}", vector, auto_eoi ? ", auto-EOI" : ""));
+}
+
+std::unique_ptr<hv::Tracer> open_trace(TraceOptions const& options)
+{
+    if (!options.any()) return nullptr;
+    return std::make_unique<TraceLog>(options);
+}
+
+} // namespace vmm
