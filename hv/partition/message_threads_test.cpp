@@ -33,7 +33,7 @@ struct Traffic {
                                               message_port(sint.value, target_vp)}) == Status::Success);
             REQUIRE(call(sender, abi::CallCode::ConnectPort,
                          abi::ConnectPortInput{self_partition.value, id, 0, receiver.partition->id().value, id, 0,
-                                               abi::PortType::Message, 0, 0}) == Status::Success);
+                                               abi::PortType::Message, 0}) == Status::Success);
         }
     }
 
@@ -224,7 +224,7 @@ TEST_CASE("event flags: as many interrupts as edges (TLFS 2.0a 14.3.1)", "[threa
                                       event_port(sint.value, 64, 64)}) == Status::Success);
     REQUIRE(call(sender, abi::CallCode::ConnectPort,
                  abi::ConnectPortInput{self_partition.value, 1, 0, receiver.partition->id().value, 1, 0,
-                                       abi::PortType::Event, 0, 0}) == Status::Success);
+                                       abi::PortType::Event, 0}) == Status::Success);
 
     std::atomic<unsigned> still_sending{senders};
     std::atomic<unsigned> refused{0};

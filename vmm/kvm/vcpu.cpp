@@ -84,6 +84,7 @@ void Vcpu::thread_main()
         die(e.what());
     }
     timer_.reset();
+    auto_eoi_retry_.reset();
     kick_signal::adopt_thread(nullptr);
 }
 
@@ -92,6 +93,8 @@ void Vcpu::run_guest()
     while (!stopping_.load(std::memory_order_relaxed)) {
         if (overdue_) [[unlikely]]
             expire_timers();
+        if (auto_eoi_.waiting()) [[unlikely]]
+            inject_auto_eoi();
         if (::ioctl(fd(), KVM_RUN, 0) == 0) [[likely]] {
             handle_exit();
         } else if (errno == EINTR || errno == EAGAIN) {
@@ -110,6 +113,22 @@ void Vcpu::expire_timers()
     expiring_ = true;
     vp_->expire_timers();
     expiring_ = false;
+}
+
+void Vcpu::assert_auto_eoi(std::uint8_t vector)
+{
+    auto_eoi_.request(vector);
+    if (thread_.get_id() != std::this_thread::get_id()) kick_signal::send(thread_.native_handle());
+}
+
+/// There is no exit for "the guest takes interrupts again" with the local APIC in the kernel, so this looks again
+/// soon.
+void Vcpu::inject_auto_eoi()
+{
+    constexpr std::chrono::microseconds soon{100};
+    if (auto_eoi_.inject(fd(), *run_)) return;
+    if (!auto_eoi_retry_) auto_eoi_retry_.emplace();
+    auto_eoi_retry_->arm(soon);
 }
 
 void Vcpu::handle_exit()

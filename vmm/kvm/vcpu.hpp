@@ -6,6 +6,7 @@
 #include "hv/vp/virtual_processor.hpp"
 #include "vmm/host/kvm_host.hpp"
 #include "vmm/host/unique_fd.hpp"
+#include "vmm/kvm/auto_eoi.hpp"
 #include "vmm/kvm/deadline_timer.hpp"
 #include "vmm/kvm/death_report.hpp"
 #include "vmm/kvm/vm.hpp"
@@ -39,6 +40,9 @@ class Vcpu final : public hv::VpControl {
     void request_stop();
     void join();
 
+    /// Asserts a vector that is never in service. From any thread.
+    void assert_auto_eoi(std::uint8_t vector);
+
     void arm_deadline(hv::RefTime deadline) override;
     void disarm_deadline() override;
     void idle() override;
@@ -50,6 +54,7 @@ class Vcpu final : public hv::VpControl {
     void thread_main();
     void run_guest();
     void expire_timers();
+    void inject_auto_eoi();
     void handle_exit();
     void handle_io();
     void handle_mmio() const;
@@ -67,7 +72,9 @@ class Vcpu final : public hv::VpControl {
     kvm_run* run_;
     hv::VirtualProcessor* vp_ = nullptr;
 
+    AutoEoiInterrupts auto_eoi_;
     std::optional<DeadlineTimer> timer_; // lives on the thread
+    std::optional<DeadlineTimer> auto_eoi_retry_;
     bool deadline_armed_ = false;
     bool overdue_ = false; // the guest has armed a deadline that is past already
     bool expiring_ = false;

@@ -162,9 +162,14 @@ void Machine::report_crash(hv::CrashReport const& report)
     end({Outcome::Kind::Died, 0, describe(report, ram_.memory())});
 }
 
-void Machine::assert_vector(hv::VpIndex vp, std::uint8_t vector, bool)
+void Machine::assert_vector(hv::VpIndex vp, std::uint8_t vector, bool auto_eoi)
 {
-    vm_.signal_msi(vp.value, vector);
+    if (world_.tracer) [[unlikely]]
+        world_.tracer->interrupt(vp, vector, auto_eoi);
+    if (auto_eoi) [[unlikely]]
+        vcpus_[vp.value]->assert_auto_eoi(vector);
+    else
+        vm_.signal_msi(vp.value, vector);
 }
 
 void Machine::retry_messages_later(hv::VpIndex vp)
