@@ -91,7 +91,7 @@ TEST_CASE("ports and connections that come and go under traffic leave the pools 
     };
     auto const connect = [&](std::uint32_t id, unsigned vp) {
         return call(sender, CallCode::ConnectPort,
-                    abi::ConnectPortInput{self, id, 0, receiver_id, id, 0, type_of(id), 0, 0}, vp);
+                    abi::ConnectPortInput{self, id, 0, receiver_id, id, 0, type_of(id), 0}, vp);
     };
     auto const disconnect = [&](std::uint32_t id, unsigned vp) {
         return call(sender, CallCode::DisconnectPort, abi::DisconnectPortInput{self, id, 0}, vp);
@@ -184,7 +184,7 @@ TEST_CASE("two partitions that connect to each other at the same time do not loc
         while (time.lasts()) {
             (void)call(mine, CallCode::CreatePort, abi::CreatePortInput{self, 1, 0, other_id, message_port(1)});
             (void)call(mine, CallCode::ConnectPort,
-                       abi::ConnectPortInput{self, 1, 0, other_id, 1, 0, abi::PortType::Message, 0, 0});
+                       abi::ConnectPortInput{self, 1, 0, other_id, 1, 0, abi::PortType::Message, 0});
             (void)call(mine, CallCode::PostMessage, message_input(1, 1));
             (void)call(mine, CallCode::DisconnectPort, abi::DisconnectPortInput{self, 1, 0});
             (void)call(mine, CallCode::DeletePort, abi::DeletePortInput{self, 1, 0});

@@ -40,7 +40,7 @@ TEST_CASE("a partition that goes takes its ports and connections along; its peer
     };
     auto const connect = [](TestGuest const& sender, std::uint32_t id, std::uint64_t peer) {
         return call(sender, abi::CallCode::ConnectPort,
-                    abi::ConnectPortInput{self_partition.value, id, 0, peer, 1, 0, abi::PortType::Message, 0, 0});
+                    abi::ConnectPortInput{self_partition.value, id, 0, peer, 1, 0, abi::PortType::Message, 0});
     };
     REQUIRE(create(*goes, stays_id) == Status::Success);
     REQUIRE(create(stays, goes_id) == Status::Success);
