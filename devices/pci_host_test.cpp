@@ -33,8 +33,8 @@ struct Machine {
     Machine()
     {
         using namespace devices::platform;
-        bus.map(pci_config_address.first, pci_config_address.count, host.address_port());
-        bus.map(pci_config_data.first, pci_config_data.count, host.data_port());
+        bus.map(pci_config_address, host.address_port());
+        bus.map(pci_config_data, host.data_port());
     }
 
     void select(unsigned device, unsigned function, unsigned reg, unsigned pci_bus = 0)

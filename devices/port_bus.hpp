@@ -1,6 +1,7 @@
 /// Decodes the I/O ports of one machine: which device answers which port.
 #pragma once
 
+#include "devices/platform.hpp"
 #include "devices/port_io.hpp"
 
 #include <array>
@@ -15,6 +16,7 @@ class PortBus {
     /// device has claimed one of them, or the range leaves the 64 Ki ports. Called while the machine is built, before
     /// any VP runs.
     void map(std::uint16_t first, std::uint16_t count, PortDevice& device);
+    void map(platform::PortRange ports, PortDevice& device) { map(ports.first, ports.count, device); }
 
     /// A port that no device claims reads as all ones, as on a PC.
     [[nodiscard]] std::uint32_t read(std::uint16_t port, unsigned size) const;
