@@ -125,8 +125,8 @@ bool AcpiPm::set_control(unsigned byte, std::uint8_t value)
     auto const written = kept | in_byte(value, byte);
     control_ = written & (control_bus_master_reload | control_sleep_type); // SLP_EN and GBL_RLS always read zero
 
-    auto const sleep = byte == 1 && (written & control_sleep_enable);
-    return sleep && (written & control_sleep_type) >> sleep_type_shift == platform::acpi_s5_sleep_type;
+    auto const type = (written & control_sleep_type) >> sleep_type_shift;
+    return (written & control_sleep_enable) && type == platform::acpi_s5_sleep_type;
 }
 
 /// TMR_STS: the timer's highest bit has changed since last time.
@@ -146,10 +146,11 @@ void AcpiPm::update()
         sci_.set(level);
     }
 
-    if ((enable_ & pm1_timer) && !(status_ & pm1_timer))
+    if ((enable_ & pm1_timer) && !(status_ & pm1_timer)) {
         clock_.arm(time_of((carry_period_ + 1) << carry_bit));
-    else
+    } else {
         clock_.disarm();
+    }
 }
 
 } // namespace devices

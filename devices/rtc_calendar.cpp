@@ -100,14 +100,15 @@ std::optional<sys_seconds> next_alarm(RtcAlarm const& alarm, RtcFormat format, s
     auto t = after + seconds{1};
     while (t <= after + hours{24}) {
         std::chrono::hh_mm_ss const clock{t - floor<std::chrono::days>(t)};
-        if (!matches(hour, clock.hours().count()))
+        if (!matches(hour, clock.hours().count())) {
             t = floor<hours>(t) + hours{1};
-        else if (!matches(minute, clock.minutes().count()))
+        } else if (!matches(minute, clock.minutes().count())) {
             t = floor<minutes>(t) + minutes{1};
-        else if (!matches(second, clock.seconds().count()))
+        } else if (!matches(second, clock.seconds().count())) {
             t += seconds{1};
-        else
+        } else {
             return t;
+        }
     }
     return std::nullopt;
 }

@@ -128,10 +128,8 @@ void RtcCmos::write_byte(std::uint16_t offset, std::uint8_t value)
 {
     if (offset > 1) return;
     std::scoped_lock const guard{mutex_};
-    if (offset == 0)
-        index_ = value & 0x7F; // bit 7 masks NMIs on a PC, which has none here
-    else
-        write_register(index_, value);
+    if (offset == 1) return write_register(index_, value);
+    index_ = value & 0x7F; // bit 7 masks NMIs, of which there are none here
 }
 
 std::uint8_t RtcCmos::read_register(unsigned index)
@@ -334,10 +332,11 @@ void RtcCmos::update()
     auto const due = chain_due ? std::optional{*chain_due - phase_} : std::nullopt;
     if (due == armed_) return;
     armed_ = due;
-    if (due)
+    if (due) {
         clock_.arm(*due);
-    else
+    } else {
         clock_.disarm();
+    }
 }
 
 } // namespace devices

@@ -7,7 +7,7 @@ using std::chrono::sys_days;
 
 namespace {
 
-constexpr std::uint64_t mib = 1024 * 1024;
+constexpr std::uint64_t mib = 1024UL * 1024;
 constexpr std::chrono::sys_seconds sunday_noon = sys_days{2026y / 11 / 22} + 12h + 34min + 56s;
 
 enum : unsigned { reg_a = 0x0A, reg_b = 0x0B, reg_c = 0x0C, reg_d = 0x0D };

@@ -155,16 +155,12 @@ void Uart16550::write_register(unsigned reg, std::uint8_t value)
 {
     switch (reg) {
     case data:
-        if (divisor_latch_open())
-            divisor_ = static_cast<std::uint16_t>((divisor_ & 0xFF00U) | value);
-        else
-            transmit(value);
+        if (!divisor_latch_open()) return transmit(value);
+        divisor_ = static_cast<std::uint16_t>((divisor_ & 0xFF00U) | value);
         break;
     case interrupt_enable:
-        if (divisor_latch_open())
-            divisor_ = static_cast<std::uint16_t>((divisor_ & 0x00FFU) | (value << 8U));
-        else
-            set_interrupt_enable(value);
+        if (!divisor_latch_open()) return set_interrupt_enable(value);
+        divisor_ = static_cast<std::uint16_t>((divisor_ & 0x00FFU) | (std::uint32_t{value} << 8U));
         break;
     case interrupt_identification: set_fifo_control(value); break;
     case line_control: line_control_ = value; break;

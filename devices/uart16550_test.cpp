@@ -192,6 +192,9 @@ TEST_CASE("the interrupt line is gated by OUT2", "[uart]")
     CHECK(m.irq.level);
     m.out(mcr, 0x00);
     CHECK_FALSE(m.irq.level);
+    m.out(mcr, 0x18); // which loopback disconnects
+    CHECK_FALSE(m.irq.level);
+    CHECK((m.in(iir)&0x0F) == 0x02);
 }
 
 TEST_CASE("received characters interrupt at the trigger level, and below it by timeout", "[uart]")
@@ -268,6 +271,7 @@ TEST_CASE("clearing the FIFO, and leaving loopback, make room", "[uart]")
 
     m.out(mcr, 0x1B);
     CHECK(m.type("y") == 0);
+    CHECK((m.in(lsr)&0x01) == 0);
     CHECK(m.sink.drained == 1);
     m.out(mcr, 0x0B);
     CHECK(m.sink.drained == 2);

@@ -94,13 +94,14 @@ void hammer(PortDevice& device, std::uint16_t ports, Between between, unsigned a
 {
     std::mt19937 random{4711};
     for (unsigned i = 0; i < accesses; ++i) {
-        auto const offset = static_cast<std::uint16_t>(random() % (2U * ports));
+        auto const offset = static_cast<std::uint16_t>(random() % (ports * 2UL));
         auto const size = 1U << (random() % 3);
         auto const value = static_cast<std::uint32_t>(random());
-        if (random() % 2)
+        if (random() % 2) {
             device.write(offset, size, value);
-        else
+        } else {
             static_cast<void>(device.read(offset, size));
+        }
         between();
     }
 }
