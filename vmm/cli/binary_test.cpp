@@ -1,5 +1,6 @@
 // What a user sees of the real executable: exit status, standard output, standard error.
 #include "hv/testing/catch.hpp"
+#include "vmm/host/testing/contains.hpp"
 #include "vmm/host/unique_fd.hpp"
 
 #include <algorithm>
@@ -13,9 +14,9 @@
 
 namespace {
 
-using Catch::Matchers::Contains;
 using Catch::Matchers::StartsWith;
 using vmm::UniqueFd;
+using vmm::testing::Contains;
 
 struct Outcome {
     int status;

@@ -1,13 +1,14 @@
 #include "hv/testing/catch.hpp"
 #include "vmm/cli/command_line.hpp"
+#include "vmm/host/testing/contains.hpp"
 #include "vmm/user_error.hpp"
 
 #include <array>
 
 namespace {
 
-using Catch::Matchers::Contains;
 using Catch::Matchers::StartsWith;
+using vmm::testing::Contains;
 
 constexpr std::array<std::string_view, 2> privileges{"create-port", "connect-port"};
 constexpr std::array<std::string_view, 3> features{"synic", "stimer", "reference-tsc"};

@@ -1,10 +1,11 @@
 #include "hv/testing/catch.hpp"
 #include "vmm/cli/doctor_report.hpp"
+#include "vmm/host/testing/contains.hpp"
 
 namespace {
 
-using Catch::Matchers::Contains;
 using Catch::Matchers::EndsWith;
+using vmm::testing::Contains;
 
 vmm::DoctorReport healthy()
 {

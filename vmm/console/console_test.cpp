@@ -1,6 +1,7 @@
 #include "hv/testing/catch.hpp"
 #include "vmm/console/console.hpp"
 #include "vmm/console/testing/streams.hpp"
+#include "vmm/host/testing/contains.hpp"
 #include "vmm/user_error.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -14,9 +15,9 @@
 namespace {
 
 using namespace vmm::testing;
-using Catch::Matchers::Contains;
 using vmm::Console;
 using vmm::SerialTarget;
+using vmm::testing::Contains;
 
 struct Directory {
     std::filesystem::path path =

@@ -1,6 +1,7 @@
 #include "hv/testing/catch.hpp"
 #include "vmm/console/output.hpp"
 #include "vmm/console/testing/streams.hpp"
+#include "vmm/host/testing/contains.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
 
@@ -13,9 +14,9 @@ namespace {
 
 using namespace std::chrono_literals;
 using namespace vmm::testing;
-using Catch::Matchers::Contains;
 using vmm::ConsoleDescriptor;
 using vmm::ConsoleOutput;
+using vmm::testing::Contains;
 
 /// An io_context on a thread of its own, as in a run.
 class Reactor {

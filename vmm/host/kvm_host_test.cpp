@@ -2,6 +2,7 @@
 #include "vmm/host/host_facts.hpp"
 #include "vmm/host/host_memory.hpp"
 #include "vmm/host/kvm_host.hpp"
+#include "vmm/host/testing/contains.hpp"
 #include "vmm/user_error.hpp"
 
 #include <linux/kvm.h>
@@ -29,7 +30,7 @@ bool is_one_line(std::string const& text)
 
 } // namespace
 
-using Catch::Matchers::Contains;
+using vmm::testing::Contains;
 
 TEST_CASE("the processor flags say which virtualisation there is", "[host]")
 {
