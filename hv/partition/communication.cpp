@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <mutex>
 #include <new>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -182,6 +183,7 @@ Status post(Partition& sender, ConnectionId id, abi::Message& message)
     PendingInterrupts pending;
     std::shared_ptr<PortHandler> handler;
     VirtualProcessor* vp = nullptr;
+    std::optional<Partition::Visit> visit;
     auto status = Status::Success;
     {
         LockedPort const target{sender.registry().slab(), handle};
@@ -192,6 +194,7 @@ Status post(Partition& sender, ConnectionId id, abi::Message& message)
         } else {
             vp = route(target.port, &Synic::accepts_messages);
             if (!vp) return Status::InvalidSynicState;
+            visit.emplace(*target.port.owner);
             message.header.origin = target.port.id.value;
             status = deliver(target.port, vp->synic(), message, pending);
         }
@@ -212,6 +215,7 @@ Status signal(Partition& sender, ConnectionId id, std::uint32_t flag)
     PendingInterrupts pending;
     std::shared_ptr<PortHandler> handler;
     VirtualProcessor* vp = nullptr;
+    std::optional<Partition::Visit> visit;
     {
         LockedPort const target{sender.registry().slab(), handle};
         if (!target.takes(abi::PortType::Event)) return Status::InvalidPortId;
@@ -221,6 +225,7 @@ Status signal(Partition& sender, ConnectionId id, std::uint32_t flag)
         if (!handler) {
             vp = route(target.port, &Synic::accepts_events);
             if (!vp) return Status::InvalidSynicState;
+            visit.emplace(*target.port.owner);
             auto const status = vp->synic().signal(spec.sint, spec.base_flag + flag, pending);
             if (status != Status::Success) return status;
         }

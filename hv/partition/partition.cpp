@@ -5,6 +5,7 @@
 
 #include <cstring>
 #include <mutex>
+#include <thread>
 
 namespace hv {
 
@@ -33,6 +34,12 @@ VirtualProcessor& Partition::add_vp(VpControl& control)
     auto const index = VpIndex{static_cast<std::uint32_t>(vps_.size())};
     vps_.push_back(std::make_unique<VirtualProcessor>(*this, index, control));
     return *vps_.back();
+}
+
+void Partition::wait_for_visits() const
+{
+    while (visitors_.load(std::memory_order_acquire) != 0)
+        std::this_thread::yield(); // for as long as a sender takes to raise an interrupt
 }
 
 void Partition::set_guest_os_id(std::uint64_t value)

@@ -88,6 +88,24 @@ class Partition {
     /// The hypercall page is in place, so that a call can come from it.
     [[nodiscard]] bool hypercalls_enabled() const { return abi::PageRegister{hypercall_msr()}.enabled(); }
 
+    /// Keeps the partition, and what it was made from, in place for a sender that has let go of the port's lock and
+    /// still has interrupts to raise. Begun with the lock of one of its live ports held.
+    class Visit {
+      public:
+        explicit Visit(Partition& partition) : partition_{partition}
+        {
+            partition_.visitors_.fetch_add(1, std::memory_order_relaxed);
+        }
+        Visit(Visit const&) = delete;
+        Visit& operator=(Visit const&) = delete;
+        ~Visit() { partition_.visitors_.fetch_sub(1, std::memory_order_release); }
+
+      private:
+        Partition& partition_;
+    };
+    /// Returns when no visit is under way. With all ports deleted, none begins any more.
+    void wait_for_visits() const;
+
     [[nodiscard]] MemoryPool& pool() { return pool_; }
 
     // Ports by ID and connections by ID; values are PortHandle words. `tables_lock` is held while they change.
@@ -108,6 +126,7 @@ class Partition {
     MachineControl& machine_;
     Tracer* const tracer_;
     std::atomic<bool> active_{true};
+    std::atomic<std::uint32_t> visitors_{0};
     std::vector<std::unique_ptr<VirtualProcessor>> vps_;
 
     Mutex<LockRank::Partition> lock_; // the pages below, and writes to the words

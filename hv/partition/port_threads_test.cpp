@@ -196,3 +196,47 @@ TEST_CASE("two partitions that connect to each other at the same time do not loc
     CHECK(two.partition->connections().find(1) == 0);
     CHECK(one.partition->pool().free_bytes() == two.partition->pool().free_bytes());
 }
+
+TEST_CASE("a partition can be taken away while others send to it and make ports in it", "[threads]")
+{
+    PartitionRegistry registry;
+    TestGuest parent{registry, Rights::root(), 2};
+    std::atomic<std::uint64_t> child_id{0};
+    std::atomic<bool> done{false};
+    unsigned rounds = 0;
+    run_together({
+        [&] {
+            while (!done) {
+                (void)call(parent, CallCode::PostMessage, message_input(1, 1), 0);
+                (void)call(parent, CallCode::SignalEvent, abi::SignalEventInput{2, 1, 0}, 0);
+            }
+        },
+        [&] {
+            while (!done) {
+                auto const id = child_id.load();
+                (void)call(parent, CallCode::CreatePort, abi::CreatePortInput{id, 1, 0, self, message_port(1)}, 1);
+                (void)call(parent, CallCode::CreatePort, abi::CreatePortInput{id, 2, 0, self, event_port(1, 0, 8)},
+                           1);
+                for (std::uint32_t port = 1; port <= 2; ++port)
+                    (void)call(parent, CallCode::ConnectPort,
+                               abi::ConnectPortInput{self, port, 0, id, port, 0, abi::PortType{port}, 0, 0}, 1);
+            }
+        },
+        [&] {
+            Patience const time{1000ms};
+            for (; time.lasts(); ++rounds) {
+                auto child = std::make_unique<TestGuest>(registry, Rights::ordinary(), 1, parent.partition->id());
+                start_synic(*child);
+                child_id = child->partition->id().value;
+                for (unsigned i = 0; i < 50; ++i)
+                    std::this_thread::yield();
+                registry.remove(*child->partition);
+                child.reset(); // its memory and its interrupt sink with it
+                for (std::uint32_t id = 1; id <= 2; ++id)
+                    (void)communication::disconnect(*parent.partition, ConnectionId{id});
+            }
+            done = true;
+        },
+    });
+    CHECK(rounds > 5);
+}

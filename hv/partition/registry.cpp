@@ -60,6 +60,7 @@ void PartitionRegistry::remove(Partition& partition)
 {
     partition.set_active(false);
     communication::sever(partition);
+    partition.wait_for_visits();
     std::lock_guard const guard{lock_};
     partitions_.erase(partition.id());
 }

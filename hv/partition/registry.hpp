@@ -24,7 +24,8 @@ class PartitionRegistry {
     /// Adds a partition with an ID that no partition has had before. It is active at once.
     std::shared_ptr<Partition> create(PartitionConfig const& config);
     /// Takes a partition out, its ports and connections with it (TLFS 2.0a §5.4.3, HvDeletePartition). None of its
-    /// VPs may be running. Its children stay, without anyone who may act for them.
+    /// VPs may be running; those of others may. Once it returns, nothing that the partition was made from is used any
+    /// more. Its children stay, without anyone who may act for them.
     void remove(Partition& partition);
 
     /// nullptr when there is none of that ID.
