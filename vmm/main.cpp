@@ -1,20 +1,25 @@
+#include "hv/partition/privileges.hpp"
 #include "vmm/cli/command_line.hpp"
 #include "vmm/cli/commands.hpp"
 #include "vmm/cli/standard_streams.hpp"
 #include "vmm/user_error.hpp"
 
-#include <array>
+#include <algorithm>
 #include <cstdio>
+#include <span>
+#include <string_view>
+#include <vector>
 
 namespace {
 
 constexpr int host_error = 2;
 
-constexpr std::array<std::string_view, 5> privileges{"create-port", "connect-port", "access-partition-id",
-                                                     "post-messages", "signal-events"};
-constexpr std::array<std::string_view, 13> hv_features{
-    "vp-runtime", "time-ref-count", "synic",         "stimer", "stimer-direct", "reference-tsc", "reset",
-    "guest-idle", "frequency",      "tsc-invariant", "crash",  "vp-assist",     "xmm-input"};
+std::vector<std::string_view> names_of(std::span<hv::RightName const> table)
+{
+    std::vector<std::string_view> names(table.size());
+    std::ranges::transform(table, names.begin(), &hv::RightName::name);
+    return names;
+}
 
 struct Dispatch {
     int operator()(vmm::RunOptions const& options) const { return vmm::run(options); }
@@ -33,8 +38,10 @@ int main(int argc, char** argv)
 {
     try {
         vmm::reserve_standard_streams();
+        auto const privileges = names_of(hv::privilege_names());
+        auto const features = names_of(hv::feature_names());
         auto const command =
-            vmm::parse_command_line({argv + 1, argv + (argc > 0 ? argc : 1)}, {privileges, hv_features});
+            vmm::parse_command_line({argv + 1, argv + (argc > 0 ? argc : 1)}, {privileges, features});
         return std::visit(Dispatch{}, command);
     } catch (std::exception const& e) {
         std::fprintf(stderr, "porthole: %s\n", e.what());

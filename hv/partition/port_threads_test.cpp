@@ -219,7 +219,7 @@ TEST_CASE("a partition can be taken away while others send to it and make ports 
                            1);
                 for (std::uint32_t port = 1; port <= 2; ++port)
                     (void)call(parent, CallCode::ConnectPort,
-                               abi::ConnectPortInput{self, port, 0, id, port, 0, abi::PortType{port}, 0, 0}, 1);
+                               abi::ConnectPortInput{self, port, 0, id, port, 0, abi::PortType{port}, 0}, 1);
             }
         },
         [&] {
