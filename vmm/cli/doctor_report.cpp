@@ -59,10 +59,11 @@ std::string to_text(DoctorReport const& report)
                             "most processors:   {}\n"
                             "capabilities:\n",
                             hyperv_line(report), report.max_vcpus);
-        for (auto const& finding : report.used)
+        for (auto const& finding : report.used) {
             text += fmt::format("  {:<7} {:<9} {:<30} {}\n", state(finding),
                                 finding.capability->required ? "required" : "optional", finding.capability->name,
                                 finding.capability->purpose);
+        }
     }
     return text + "can run: " + verdict(report) + "\n";
 }

@@ -98,9 +98,10 @@ std::uint64_t parse_memory(std::string_view option, std::string_view text)
 unsigned parse_cpus(std::string_view option, std::string_view text)
 {
     auto const number = whole_number<unsigned>(text);
-    if (!number || *number < 1 || *number > GuestOptions::max_cpus)
+    if (!number || *number < 1 || *number > GuestOptions::max_cpus) {
         refuse(option, text, "is not a possible number of processors",
                "use 1 to " + std::to_string(GuestOptions::max_cpus));
+    }
     return *number;
 }
 

@@ -31,9 +31,10 @@ ConsoleDescriptor output_of(SerialTarget const& target)
     constexpr ::mode_t readable_by_all = 0644;
     UniqueFd const file{
         ::open(target.path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, readable_by_all)};
-    if (!file)
+    if (!file) {
         throw UserError{"--serial: cannot write '" + target.path + "': " + std::strerror(errno) +
                         "; name a file that can be created"};
+    }
     return ConsoleDescriptor::copy_of(file.get());
 }
 

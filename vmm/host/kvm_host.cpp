@@ -21,9 +21,10 @@ KvmHost KvmHost::open_unchecked(std::string const& device)
 
     auto const version = ::ioctl(fd.get(), KVM_GET_API_VERSION, 0);
     if (version < 0) throw UserError{device + " is not a KVM device: load KVM (kvm_amd or kvm_intel) and try again"};
-    if (version != KVM_API_VERSION)
+    if (version != KVM_API_VERSION) {
         throw UserError{device + " speaks KVM API version " + std::to_string(version) + ", not " +
                         std::to_string(KVM_API_VERSION) + ": use Linux 5.10 or newer"};
+    }
     return KvmHost{std::move(fd), host_kind(facts)};
 }
 
@@ -76,9 +77,10 @@ UniqueFd KvmHost::create_vm() const
         UniqueFd vm{::ioctl(fd(), KVM_CREATE_VM, 0)};
         if (vm) return vm;
         if (errno == EINTR) continue;
-        if (errno == EBUSY)
+        if (errno == EBUSY) {
             throw UserError{"KVM is busy: stop the other hypervisor (VirtualBox, VMware) that holds the processor, "
                             "then try again"};
+        }
         throw UserError{std::string{"KVM cannot create a virtual machine: "} + std::strerror(errno) +
                         "; see 'dmesg | grep -i kvm'"};
     }
