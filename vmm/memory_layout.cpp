@@ -12,12 +12,14 @@ namespace {
 void check(std::uint64_t bytes)
 {
     using namespace layout;
-    if (bytes < min_memory)
+    if (bytes < min_memory) {
         throw UserError{"guest memory of " + std::to_string(bytes / kib) + " KiB is too small: give at least " +
                         std::to_string(min_memory / mib) + "M"};
-    if (bytes > max_memory)
+    }
+    if (bytes > max_memory) {
         throw UserError{"guest memory of " + std::to_string(bytes / gib) + " GiB is too large: give at most " +
                         std::to_string(max_memory / gib) + "G"};
+    }
     if (bytes % hv::page_size != 0)
         throw UserError{"guest memory of " + std::to_string(bytes) + " bytes is not a multiple of 4 KiB"};
 }

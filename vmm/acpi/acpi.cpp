@@ -169,11 +169,12 @@ FixedDescription fadt(hv::Gpa facs_address, hv::Gpa dsdt_address)
 void append_processor(Bytes& table, unsigned id)
 {
     constexpr unsigned first_x2apic_only = 255; // 0xFF addresses all local APICs
-    if (id < first_x2apic_only)
+    if (id < first_x2apic_only) {
         append(table,
                LocalApic{.processor_uid = static_cast<std::uint8_t>(id), .apic_id = static_cast<std::uint8_t>(id)});
-    else
+    } else {
         append(table, LocalX2Apic{.apic_id = id, .processor_uid = id});
+    }
 }
 
 Bytes madt(AcpiConfig const& config)

@@ -6,7 +6,6 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <ranges>
 #include <stdexcept>
 
 namespace vmm {
@@ -34,20 +33,24 @@ void RamClaims::claim(MemoryRange const& range, std::string what)
     auto const is_ram = std::ranges::any_of(layout_.map(), [&](MemoryMapEntry const& entry) {
         return entry.kind == MemoryKind::ram && entry.range.contains(range);
     });
-    if (!is_ram)
+    if (!is_ram) {
         throw UserError{fmt::format("{} needs RAM from {:#x} to {:#x}, which a guest with {} MiB does not have: "
                                     "give it more memory, or another kernel",
                                     what, range.base.value, range.end(), layout_.bytes() / layout::mib)};
-    if (auto const* const other = overlapping(range))
+    }
+    if (auto const* const other = overlapping(range)) {
         throw UserError{fmt::format("{} at {:#x} to {:#x} overlaps {} at {:#x} to {:#x}: use another kernel", what,
                                     range.base.value, range.end(), other->what, other->range.base.value,
                                     other->range.end())};
+    }
     claims_.push_back({range, std::move(what)});
 }
 
 std::optional<MemoryRange> RamClaims::claim_highest(std::uint64_t size, hv::Gpa end, std::string what)
 {
-    for (auto const& [range, kind] : layout_.map() | std::views::reverse) {
+    auto const map = layout_.map();
+    for (auto entry = map.rbegin(); entry != map.rend(); ++entry) {
+        auto const& [range, kind] = *entry;
         if (kind != MemoryKind::ram || range.base < layout::extended_ram) continue;
 
         auto top = std::min(range.end(), end.value);

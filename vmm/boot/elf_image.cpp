@@ -14,8 +14,8 @@ namespace {
 
 constexpr std::size_t max_program_headers = 128;
 constexpr std::uint64_t max_notes_size = 64 * layout::kib;
-constexpr std::uint32_t xen_phys32_entry = 18;      ///< XEN_ELFNOTE_PHYS32_ENTRY (Xen public/elfnote.h)
-constexpr std::string_view xen_note_name{"Xen", 4}; // with its terminating zero
+constexpr std::uint32_t xen_phys32_entry = 18; ///< XEN_ELFNOTE_PHYS32_ENTRY (Xen public/elfnote.h)
+constexpr std::string_view xen_note_name{"Xen\0", 4};
 
 struct Elf32 {
     using Header = Elf32_Ehdr;

@@ -17,9 +17,10 @@ int open_or_throw(std::filesystem::path const& path, std::string const& name)
 {
     // O_NONBLOCK: a FIFO without a writer is refused, not waited for.
     auto const fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
+    if (fd < 0) {
         throw UserError{"cannot open the " + name + ": " + std::strerror(errno) +
                         ": check the path and its permissions"};
+    }
     return fd;
 }
 

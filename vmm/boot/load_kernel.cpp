@@ -32,9 +32,10 @@ BootState load_kernel(BootRequest const& request, MemoryLayout const& layout, hv
     kernel.read(0, head);
 
     auto const format = std::ranges::find_if(formats, [&](auto const& f) { return f.recognises(head); });
-    if (format == formats.end())
+    if (format == formats.end()) {
         throw UserError{"the " + kernel.name() +
                         " is not a kernel that can be started: give a Linux bzImage or an ELF file with a PVH note"};
+    }
 
     LoadContext context{request, kernel, initrd ? &*initrd : nullptr, layout, memory, RamClaims{layout}, head};
     auto const state = format->load(context);
@@ -49,11 +50,12 @@ std::optional<MemoryRange> load_initrd(LoadContext& context, hv::Gpa preferred_e
     auto const& initrd = *context.initrd;
     auto place = context.claims.claim_highest(initrd.size(), preferred_end, "the initrd");
     if (!place) place = context.claims.claim_highest(initrd.size(), last_end, "the initrd");
-    if (!place)
+    if (!place) {
         throw UserError{
             fmt::format("the {} of {} KiB does not fit beside the kernel into {} MiB of guest memory: give "
                         "it more memory",
                         initrd.name(), initrd.size() / layout::kib, context.layout.bytes() / layout::mib)};
+    }
     initrd.load(0, *place, context.memory);
     return place;
 }
@@ -62,9 +64,10 @@ void write_command_line(LoadContext const& context, std::uint64_t max_length)
 {
     auto const& cmdline = context.request.cmdline;
     auto const limit = std::min(max_length, boot_area::command_line.size - 1);
-    if (cmdline.size() > limit)
+    if (cmdline.size() > limit) {
         throw UserError{fmt::format("the kernel command line of {} bytes is too long: this kernel takes at most {}",
                                     cmdline.size(), limit)};
+    }
     std::memcpy(host_address(context.memory, boot_area::command_line), cmdline.c_str(), cmdline.size() + 1);
 }
 

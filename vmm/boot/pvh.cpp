@@ -66,16 +66,18 @@ constexpr std::uint64_t address_in_handover(std::size_t offset)
 
 hv::Gpa checked_entry(LoadContext const& context, ElfImage const& image)
 {
-    if (!image.pvh_entry)
+    if (!image.pvh_entry) {
         throw UserError{"the " + context.kernel.name() +
                         " is an ELF file without a PVH note: use a bzImage, or build the kernel with CONFIG_PVH"};
+    }
     auto const entry = *image.pvh_entry;
     auto const is_loaded = std::ranges::any_of(image.segments, [&](ElfSegment const& segment) {
         return segment.memory.base <= entry && entry.value < segment.memory.base.value + segment.file_size;
     });
-    if (!is_loaded || entry.value >= layout::mmio_hole.end())
+    if (!is_loaded || entry.value >= layout::mmio_hole.end()) {
         throw UserError{"the " + context.kernel.name() +
                         " has its PVH entry outside what it loads: get another copy"};
+    }
     return entry;
 }
 
@@ -94,9 +96,10 @@ void hand_over(LoadContext const& context, std::optional<MemoryRange> const& ini
     }
 
     out.info.memory_map = address_in_handover(offsetof(Handover, map));
-    for (auto const& [range, kind] : context.layout.map())
+    for (auto const& [range, kind] : context.layout.map()) {
         out.map.at(out.info.memory_map_entries++) = {range.base.value, range.size, static_cast<std::uint32_t>(kind),
                                                      0};
+    }
 
     std::memcpy(host_address(context.memory, boot_area::handover), &out, sizeof out);
 }

@@ -25,7 +25,7 @@ inline constexpr std::size_t setup_data = 0x250;
 inline constexpr std::size_t pref_address = 0x258;
 inline constexpr std::size_t init_size = 0x260;
 
-inline constexpr std::size_t payload = 2 * 512; ///< in the file: one boot sector, one setup sector
+inline constexpr std::size_t payload = 0x400; ///< in the file, behind a boot sector and a setup sector
 inline constexpr std::size_t payload_size = 8192;
 inline constexpr std::uint64_t load_address = 0x100'0000;
 } // namespace bz
