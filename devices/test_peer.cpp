@@ -93,6 +93,11 @@ void TestPeer::perform(PeerRequest& request)
     request.taken = 0;
     request.statuses.fill(0);
 
+    if (((request.connection_id | request.port_id) & hv::abi::reserved_id_bits) != 0) {
+        request.status = static_cast<std::uint32_t>(hv::Status::InvalidParameter);
+        return;
+    }
+
     auto const repeats = request.operation == Operation::Post || request.operation == Operation::Signal;
     auto const count = repeats ? std::min(request.count, most_repeats) : 1;
     auto status = hv::Status::Success;
@@ -119,8 +124,6 @@ hv::Status TestPeer::connect(PeerRequest const& request)
 {
     std::lock_guard const guard{lock_};
     if (connections_.size() == most_objects) return hv::Status::NoResources;
-    if (((request.connection_id | request.port_id) & hv::abi::reserved_id_bits) != 0)
-        return hv::Status::InvalidParameter;
     auto const status = comm::connect(root(), hv::ConnectionId{request.connection_id}, *guest_,
                                       hv::PortId{request.port_id}, hv::abi::PortType{request.port_type});
     if (status == hv::Status::Success) connections_.insert(request.connection_id);
@@ -138,7 +141,6 @@ hv::Status TestPeer::listen(PeerRequest const& request)
 {
     std::lock_guard const guard{lock_};
     if (ports_.size() == most_objects) return hv::Status::NoResources;
-    if ((request.port_id & hv::abi::reserved_id_bits) != 0) return hv::Status::InvalidPortId;
     auto inbox = std::make_shared<Inbox>();
     auto const status = comm::create_port(root(), hv::PortId{request.port_id},
                                           {.type = hv::abi::PortType{request.port_type},
@@ -177,7 +179,6 @@ hv::Status TestPeer::post(PeerRequest const& request, std::uint32_t n) const
     if (request.payload_size > hv::abi::max_payload) return hv::Status::InvalidParameter;
     if (request.message_type == 0 || (request.message_type & hv::abi::hypervisor_message_mask) != 0)
         return hv::Status::InvalidParameter;
-    if ((request.connection_id & hv::abi::reserved_id_bits) != 0) return hv::Status::InvalidConnectionId;
     hv::abi::Message message{};
     message.header.type = hv::abi::MessageType{request.message_type};
     message.header.payload_size = static_cast<std::uint8_t>(request.payload_size);

@@ -30,6 +30,7 @@ Node* IdTable::child(std::atomic<Node*>& link)
 
 bool IdTable::reserve(std::uint32_t id)
 {
+    if (id >> id_bits != 0) return false;
     auto* const middle = child(root_[id >> 16]);
     return middle && child(middle->children[id >> 8 & 0xFF]);
 }

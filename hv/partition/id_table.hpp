@@ -20,16 +20,19 @@ class IdTable {
     IdTable& operator=(IdTable const&) = delete;
     ~IdTable();
 
-    /// The value kept for `id` (below 2^24), or 0. Callable from any thread at any time.
+    static constexpr unsigned id_bits = 24;
+
+    /// The value kept for `id`, or 0, as for one of more bits. Callable from any thread at any time.
     [[nodiscard]] std::uint64_t find(std::uint32_t id) const
     {
+        if (id >> id_bits != 0) return 0;
         auto const* const middle = root_[id >> 16].load(std::memory_order_acquire);
         if (!middle) return 0;
         auto const* const leaf = middle->children[id >> 8 & 0xFF].load(std::memory_order_acquire);
         return leaf ? leaf->values[id & 0xFF].load(std::memory_order_acquire) : 0;
     }
 
-    /// Makes room for `id`. False when the pool is exhausted.
+    /// Makes room for `id`. False when the pool is exhausted, or for an ID of too many bits.
     [[nodiscard]] bool reserve(std::uint32_t id);
     /// Keeps a value for an ID that has room; 0 forgets it.
     void set(std::uint32_t id, std::uint64_t value);
