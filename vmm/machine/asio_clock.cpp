@@ -3,19 +3,53 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <mutex>
+#include <optional>
 #include <utility>
 
 namespace vmm {
 
 using std::chrono::steady_clock;
 
-/// Touched on the io_context only.
-struct AsioClock::Timer {
+/// The timer itself and the callback are touched on the io_context only. However often a guest makes its device
+/// change the deadline, one handler is on its way at most, and it takes the newest.
+struct AsioClock::Timer : std::enable_shared_from_this<Timer> {
+    using Deadline = std::optional<steady_clock::time_point>;
+
     explicit Timer(boost::asio::io_context& context) : io{context}, timer{context} {}
+
+    void want(Deadline deadline)
+    {
+        std::lock_guard const guard{lock};
+        wanted = deadline;
+        if (on_its_way) return;
+        on_its_way = true;
+        boost::asio::post(io, [self = shared_from_this()] { self->apply(); });
+    }
+
+    void apply()
+    {
+        Deadline deadline;
+        {
+            std::lock_guard const guard{lock};
+            on_its_way = false;
+            deadline = wanted;
+        }
+        timer.cancel();
+        if (!deadline) return;
+        timer.expires_at(*deadline);
+        timer.async_wait([self = shared_from_this()](boost::system::error_code const& error) {
+            if (!error && self->callback) self->callback();
+        });
+    }
 
     boost::asio::io_context& io;
     boost::asio::steady_timer timer;
     std::function<void()> callback;
+
+    std::mutex lock; // the two below
+    Deadline wanted;
+    bool on_its_way = false;
 };
 
 AsioClock::AsioClock(boost::asio::io_context& io, std::chrono::nanoseconds start)
@@ -45,17 +79,12 @@ void AsioClock::on_deadline(std::function<void()> callback)
 
 void AsioClock::arm(std::chrono::nanoseconds deadline)
 {
-    boost::asio::post(timer_->io, [timer = timer_, when = epoch_ + deadline] {
-        timer->timer.expires_at(when);
-        timer->timer.async_wait([timer](boost::system::error_code const& error) {
-            if (!error && timer->callback) timer->callback();
-        });
-    });
+    timer_->want(epoch_ + deadline);
 }
 
 void AsioClock::disarm()
 {
-    boost::asio::post(timer_->io, [timer = timer_] { timer->timer.cancel(); });
+    timer_->want(std::nullopt);
 }
 
 } // namespace vmm

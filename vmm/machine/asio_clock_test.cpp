@@ -1,0 +1,48 @@
+#include "hv/testing/catch.hpp"
+#include "vmm/machine/asio_clock.hpp"
+
+#include <chrono>
+
+using namespace std::chrono_literals;
+
+TEST_CASE("a deadline is kept, and never early", "[clock]")
+{
+    boost::asio::io_context io;
+    vmm::AsioClock clock{io, 5s};
+    std::chrono::nanoseconds called_at{0};
+    clock.on_deadline([&] { called_at = clock.now(); });
+
+    auto const deadline = clock.now() + 2ms;
+    clock.arm(deadline);
+    io.run();
+    CHECK(called_at >= deadline);
+    CHECK(clock.now() >= 5s);
+}
+
+TEST_CASE("however often the deadline changes, one handler is on its way", "[clock]")
+{
+    boost::asio::io_context io;
+    vmm::AsioClock clock{io, 0s};
+    unsigned calls = 0;
+    clock.on_deadline([&] { ++calls; });
+
+    for (int i = 0; i < 10'000; ++i) {
+        clock.arm(clock.now() + 1h);
+        clock.disarm();
+    }
+    CHECK(io.run() == 1);
+    CHECK(calls == 0);
+}
+
+TEST_CASE("a clock that is gone calls nobody", "[clock]")
+{
+    boost::asio::io_context io;
+    unsigned calls = 0;
+    {
+        vmm::AsioClock clock{io, 0s};
+        clock.on_deadline([&] { ++calls; });
+        clock.arm(0ns);
+    }
+    io.run();
+    CHECK(calls == 0);
+}
