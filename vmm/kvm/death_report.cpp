@@ -61,7 +61,8 @@ std::string describe(hv::CrashReport const& report, hv::GuestMemory const& memor
     auto const size = std::min(p[4], longest);
     if (auto const* const from = memory.at(hv::Gpa{p[3]}, size)) {
         std::vector<char> message(size);
-        hv::copy_from_shared(message.data(), from, size);
+        for (std::size_t i = 0; i < size; ++i)
+            hv::copy_from_shared(&message[i], from + i, 1); // at any alignment
         text += "it left this message:\n" + printable(message);
         if (text.back() != '\n') text += '\n';
     }

@@ -2,6 +2,9 @@
 
 #include <linux/kvm.h>
 
+#include <initializer_list>
+#include <unistd.h>
+
 namespace vmm::kick_signal {
 
 namespace {
@@ -24,6 +27,7 @@ void install()
 {
     struct sigaction action {};
     action.sa_handler = mark;
+    action.sa_flags = SA_RESTART; // KVM_RUN returns all the same; a write to a log goes on
     sigemptyset(&action.sa_mask);
     sigaction(number(), &action, nullptr);
 }
@@ -33,13 +37,15 @@ void adopt_thread(kvm_run* run)
     own_run = run;
     sigset_t mask;
     sigfillset(&mask);
+    for (auto const crash : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT})
+        sigdelset(&mask, crash);
     if (run) sigdelset(&mask, number());
     pthread_sigmask(SIG_SETMASK, &mask, nullptr);
 }
 
-void send(pthread_t thread)
+void send(int thread)
 {
-    pthread_kill(thread, number());
+    if (thread != 0) (void)::tgkill(::getpid(), thread, number());
 }
 
 } // namespace vmm::kick_signal

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <csignal>
-#include <pthread.h>
 
 struct kvm_run;
 
@@ -14,9 +13,11 @@ namespace vmm::kick_signal {
 /// Installs the handler for the process. Called before the first vCPU thread starts.
 void install();
 
-/// Makes the calling thread a vCPU thread: it takes this signal and no other. nullptr when it ends.
+/// Makes the calling thread a vCPU thread: it takes this signal, and none but
+/// those of a crash besides. nullptr when it ends.
 void adopt_thread(kvm_run* run);
 
-void send(pthread_t thread);
+/// `thread` is a kernel thread ID of this process; one that has ended, or 0, is fine.
+void send(int thread);
 
 } // namespace vmm::kick_signal

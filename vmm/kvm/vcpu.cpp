@@ -18,6 +18,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 #include <utility>
 
 namespace vmm {
@@ -65,7 +66,7 @@ void Vcpu::start()
 void Vcpu::request_stop()
 {
     stopping_.store(true);
-    if (thread_.joinable()) kick_signal::send(thread_.native_handle());
+    kick_signal::send(thread_id_.load());
 }
 
 void Vcpu::join()
@@ -77,6 +78,7 @@ void Vcpu::thread_main()
 {
     pthread_setname_np(pthread_self(), fmt::format("vcpu{}", index_).c_str());
     kick_signal::adopt_thread(run_);
+    thread_id_.store(::gettid());
     try {
         timer_.emplace();
         run_guest();
@@ -85,6 +87,7 @@ void Vcpu::thread_main()
     }
     timer_.reset();
     auto_eoi_retry_.reset();
+    thread_id_.store(0);
     kick_signal::adopt_thread(nullptr);
 }
 
@@ -93,8 +96,11 @@ void Vcpu::run_guest()
     while (!stopping_.load(std::memory_order_relaxed)) {
         if (overdue_) [[unlikely]]
             expire_timers();
-        if (auto_eoi_.waiting()) [[unlikely]]
+        if (auto_eoi_.waiting()) [[unlikely]] {
             inject_auto_eoi();
+            if (deadline_armed_) expire_timers(); // it may have swallowed a kick
+            if (stopping_.load()) break;
+        }
         if (::ioctl(fd(), KVM_RUN, 0) == 0) [[likely]] {
             handle_exit();
         } else if (errno == EINTR || errno == EAGAIN) {
@@ -118,7 +124,8 @@ void Vcpu::expire_timers()
 void Vcpu::assert_auto_eoi(std::uint8_t vector)
 {
     auto_eoi_.request(vector);
-    if (thread_.get_id() != std::this_thread::get_id()) kick_signal::send(thread_.native_handle());
+    auto const thread = thread_id_.load();
+    if (thread != ::gettid()) kick_signal::send(thread);
 }
 
 /// There is no exit for "the guest takes interrupts again" with the local APIC in the kernel, so this looks again

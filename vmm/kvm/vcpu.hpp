@@ -79,6 +79,7 @@ class Vcpu final : public hv::VpControl {
     bool overdue_ = false; // the guest has armed a deadline that is past already
     bool expiring_ = false;
     std::atomic<bool> stopping_{false};
+    std::atomic<int> thread_id_{0}; ///< while the thread runs
     std::thread thread_;
 };
 
