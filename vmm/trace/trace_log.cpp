@@ -5,6 +5,7 @@
 #include "vmm/user_error.hpp"
 
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
 
 #include <cerrno>
 #include <cstring>
@@ -27,11 +28,11 @@ void TraceLog::line(hv::VpIndex vp, std::string const& text)
     auto const seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
     std::lock_guard const guard{lock_};
     if (lines_ > limit_) return;
-    if (lines_++ == limit_) {
-        fmt::print(file_.get(), "the trace ends here, after {} lines\n", limit_);
-        return;
-    }
-    fmt::print(file_.get(), "{:12.6f} vp{} {}\n", seconds, vp.value, text);
+    auto const out = lines_++ == limit_ ? fmt::format("the trace ends here, after {} lines\n", limit_)
+                                        : fmt::format("{:12.6f} vp{} {}\n", seconds, vp.value, text);
+    if (std::fwrite(out.data(), 1, out.size(), file_.get()) == out.size()) return;
+    spdlog::warn("the trace cannot be written any further: {}", std::strerror(errno));
+    lines_ = limit_ + 1;
 }
 
 void TraceLog::hypercall(hv::VpIndex vp, hv::abi::Control control, char const* name, std::span<std::byte const> input,
