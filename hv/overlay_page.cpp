@@ -1,11 +1,13 @@
 #include "hv/overlay_page.hpp"
 
+#include <new>
+
 namespace hv {
 
-OverlayPage::Store& OverlayPage::store()
+OverlayPage::Store* OverlayPage::store()
 {
-    if (!store_) store_ = std::make_unique<Store>();
-    return *store_;
+    if (!store_) store_.reset(new (std::nothrow) Store);
+    return store_.get();
 }
 
 bool OverlayPage::map(GuestMemory const& memory, Gpa gpa)
@@ -15,9 +17,10 @@ bool OverlayPage::map(GuestMemory const& memory, Gpa gpa)
     unmap();
     if (!page) return false;
 
-    auto& s = store();
-    copy_from_shared(s.covered.data(), page, page_size);
-    copy_to_shared(page, s.overlay.data(), page_size);
+    auto* const s = store();
+    if (!s) return false;
+    copy_from_shared(s->covered.data(), page, page_size);
+    copy_to_shared(page, s->overlay.data(), page_size);
     host_ = page;
     return true;
 }
@@ -32,10 +35,13 @@ void OverlayPage::unmap()
 
 void OverlayPage::fill(Content const& content)
 {
-    if (host_)
+    if (host_) {
         copy_to_shared(host_, content.data(), page_size);
-    else
-        store().overlay = content;
+        return;
+    }
+    auto* const s = store();
+    if (!s) throw std::bad_alloc{};
+    s->overlay = content;
 }
 
 } // namespace hv

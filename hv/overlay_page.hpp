@@ -16,14 +16,15 @@ class OverlayPage {
   public:
     using Content = std::array<std::byte, page_size>;
 
-    /// Covers the page at `gpa`, uncovering the former place first. False, and covering nothing, when it is not RAM.
+    /// Covers the page at `gpa`, uncovering the former place first. False, and covering nothing, when it is not RAM
+    /// or the host is out of memory.
     bool map(GuestMemory const& memory, Gpa gpa);
     void unmap();
 
     /// The page as the guest sees it, or nullptr while it covers nothing.
     [[nodiscard]] std::byte* host() const { return host_; }
 
-    /// Sets the content, whether mapped or not.
+    /// Sets the content, whether mapped or not. Called while the partition is built; throws std::bad_alloc.
     void fill(Content const& content);
 
   private:
@@ -32,7 +33,8 @@ class OverlayPage {
         alignas(8) Content covered{};
     };
 
-    Store& store();
+    /// nullptr when the host is out of memory.
+    Store* store();
 
     std::unique_ptr<Store> store_; // made when first needed: most VPs never have most pages
     std::byte* host_ = nullptr;
