@@ -52,7 +52,7 @@ TEST_CASE("the power button raises the SCI until its status is cleared", "[acpi_
     CHECK_FALSE(m.sci.level);
 
     m.pm.write(enable, 2, 0xFFFF);
-    CHECK(m.pm.read(enable, 2) == 0x0121);
+    CHECK(m.pm.read(enable, 2) == 0x0521);
     CHECK(m.sci.level);
 
     m.pm.write(status, 2, 0x00FF); // other bits than the button's

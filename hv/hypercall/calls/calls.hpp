@@ -1,5 +1,6 @@
 /// The hypercalls, one function each: it has its input as a copy that nobody can change any more, and says how it
-/// went. All check in one order: reserved bits and sizes, access, targets, state (docs/architecture.md).
+/// went. docs/architecture.md has the order of their checks; AccessDenied comes before what tells a stranger what
+/// exists.
 #pragma once
 
 #include "hv/abi/port.hpp"
