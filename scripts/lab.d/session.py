@@ -2,7 +2,8 @@
 """Starts the lab machine for scripts/lab, passes the command's streams through, and exits with its status.
 
 The machine has three virtio serial ports: the command's stdout, stderr and stdin. The first two end in the run's nonce
-(stdout's followed by the exit status in three columns), as scripts/lab.d/init writes them.
+(stdout's followed by the exit status in three columns), as scripts/lab.d/init writes them. On its console the nonce says
+that the command starts.
 """
 
 import argparse
@@ -109,10 +110,11 @@ def start(machine, run, ports):
     return process
 
 
-def started(run):
+def started(run, nonce):
+    """Whether the machine has got as far as the command, which it says on its console."""
     try:
         with open(f"{run}/console", "rb") as console:
-            return b"started" in console.read()
+            return nonce in console.read()
     except FileNotFoundError:
         return False
 
@@ -136,7 +138,7 @@ def relay(options, out, err, keyboard):
     running = False
     outputs = [out, err]
     while outputs:
-        if not running and started(options.run):
+        if not running and started(options.run, out.nonce):
             running = True
             begin = time.monotonic()
         elapsed = time.monotonic() - begin
