@@ -19,10 +19,10 @@ finish()
     [[ $failed -eq 0 ]]
 }
 
-# built PRESET: builds it, quietly; ends the level, as failed, when that does not work.
+# built PRESET TARGET...: builds that, quietly; ends the level, as failed, when it does not work.
 built()
 {
-    "$project/scripts/build" "$1" > "$logs/build-$1.log" 2>&1 && return
+    "$project/scripts/build" "$@" > "$logs/build-$1.log" 2>&1 && return
     tail -n 30 "$logs/build-$1.log"
     not_ok "build.$1" "does not build; see above or $logs/build-$1.log"
     finish
