@@ -6,6 +6,7 @@ namespace {
 
 constexpr u32 masked = 1u << 16;
 constexpr u32 software_enable = 1u << 8;
+constexpr u32 periodic = 1u << 17;
 constexpr u32 divide_by_one = 0xB;
 constexpr u32 delivery_init = 5u << 8;
 constexpr u32 delivery_start_up = 6u << 8;
@@ -71,6 +72,13 @@ void start_timer(u8 vector, u32 ticks)
 {
     reg(timer_divide) = divide_by_one;
     reg(timer_entry) = ticks ? vector : masked;
+    reg(timer_initial) = ticks;
+}
+
+void start_periodic_timer(u8 vector, u32 ticks)
+{
+    reg(timer_divide) = divide_by_one;
+    reg(timer_entry) = periodic | vector;
     reg(timer_initial) = ticks;
 }
 

@@ -40,8 +40,11 @@ void send_interrupt(u32 apic_id, u8 vector);
 void send_init(u32 apic_id);
 void send_start_up(u32 apic_id, u32 address);
 
-/// One interrupt after `ticks` of the APIC clock; zero stops the timer.
+/// One interrupt after `ticks` of the APIC clock; zero stops the timer, periodic or not.
 void start_timer(u8 vector, u32 ticks);
+
+/// One interrupt every `ticks`.
+void start_periodic_timer(u8 vector, u32 ticks);
 
 /// Whether the vector waits in the request register of this processor's APIC.
 [[nodiscard]] bool is_requested(u8 vector);
