@@ -109,6 +109,7 @@ Status create_port(Partition& owner, PortId id, PortSpec const& spec)
     if (auto const status = check(owner, spec); status != Status::Success) return status;
 
     std::lock_guard const guard{owner.tables_lock};
+    if (!owner.active()) return Status::InvalidPartitionState; // else sever has been here, and would not come again
     auto& ports = owner.ports();
     if (ports.find(id.value) != 0) return Status::InvalidPortId;
     if (!owner.pool().charge(port_charge)) return Status::InsufficientMemory;
@@ -148,6 +149,7 @@ Status delete_port(Partition& owner, PortId id)
 Status connect(Partition& sender, ConnectionId id, Partition& receiver, PortId port_id, std::optional<abi::PortType> type)
 {
     std::lock_guard const guard{sender.tables_lock};
+    if (!sender.active()) return Status::InvalidPartitionState;
     auto& connections = sender.connections();
     if (connections.find(id.value) != 0) return Status::InvalidConnectionId;
     PortHandle const handle{receiver.ports().find(port_id.value)};

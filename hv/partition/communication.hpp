@@ -22,7 +22,7 @@ inline constexpr std::uint64_t port_charge = sizeof(Port) + sizeof(PortBuffers);
 inline constexpr std::uint64_t connection_charge = 64;
 
 /// Makes a port in `owner`. InvalidPortId: in use; InvalidParameter, InvalidVpIndex: the spec; InsufficientMemory:
-/// the pool is exhausted; NoResources: Porthole's own limit.
+/// the pool is exhausted; InvalidPartitionState: the owner is being removed; NoResources: Porthole's own limit.
 [[nodiscard]] Status create_port(Partition& owner, PortId id, PortSpec const& spec);
 
 /// Deletes a port with its buffers and the messages queued in them. Afterwards nothing that came through it enters a

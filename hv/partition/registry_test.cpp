@@ -71,3 +71,24 @@ TEST_CASE("its children stay, and nobody may act for them any more", "[registry]
     CHECK(call(child, abi::CallCode::DeletePort, input) == Status::InvalidPortId);
     CHECK(call(other, abi::CallCode::DeletePort, input) == Status::AccessDenied);
 }
+
+TEST_CASE("nothing is made in a partition that has gone meanwhile, though the caller still holds it", "[registry]")
+{
+    Fabric fabric;
+    REQUIRE(fabric.create(1, message_port(1)) == Status::Success);
+    auto const receiver = fabric.receiver.partition;
+    auto const sender = fabric.sender.partition;
+    PortSpec const spec{.type = abi::PortType::Message,
+                        .sint = Sint{1},
+                        .target_vp = VpIndex{0},
+                        .connection_partition = sender->id(),
+                        .handler = nullptr};
+
+    // As for a thread that has found both partitions active just before.
+    fabric.registry.remove(*sender);
+    CHECK(communication::connect(*sender, ConnectionId{1}, *receiver, PortId{1}, abi::PortType::Message) ==
+          Status::InvalidPartitionState);
+    fabric.registry.remove(*receiver);
+    CHECK(communication::create_port(*receiver, PortId{2}, spec) == Status::InvalidPartitionState);
+    CHECK(receiver->ports().find(2) == 0);
+}
