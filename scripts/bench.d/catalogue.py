@@ -1,0 +1,45 @@
+"""What scripts/bench measures. Lower is better in every unit."""
+
+from dataclasses import dataclass, field
+
+INSTRUCTIONS = "instructions"
+KIB = "KiB"
+
+MICRO = "micro"    # printed by the guest program guest-tests/bench
+LAUNCH = "launch"  # Linux, from the start of the VMM to its end
+MEMORY = "memory"  # Linux, once its init runs
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    name: str
+    kind: str
+    what: str
+    unit: str = INSTRUCTIONS
+    # Which exits the path takes by its nature, in the names that vmm/bench prints, and how many of each.
+    exits: dict = field(default_factory=dict)
+
+
+OUT = {"bare_out": 1}
+
+BENCHMARKS = (
+    Benchmark("bare_out_exit", MICRO, "OUT to a port where nothing is", exits=OUT),
+    Benchmark("wrmsr_exit", MICRO, "write of HV_X64_MSR_EOM", exits={"bare_wrmsr": 1}),
+    Benchmark("hypercall_unknown_fast", MICRO, "hypercall with an unknown code, there and back", exits=OUT),
+    Benchmark("get_partition_id", MICRO, "HvGetPartitionId", exits=OUT),
+    Benchmark("create_delete_port", MICRO, "HvCreatePort and HvDeletePort", exits={"bare_out": 2}),
+    Benchmark("post_message_self", MICRO, "HvPostMessage until the handler has emptied the slot", exits=OUT),
+    Benchmark("signal_event_self", MICRO, "HvSignalEvent until the handler has cleared the flag", exits=OUT),
+    Benchmark("time_ref_count", MICRO, "read of HV_X64_MSR_TIME_REF_COUNT", exits={"bare_rdmsr": 1}),
+    Benchmark("reference_tsc_page", MICRO, "reference time by the TSC page"),
+    Benchmark("linux_launch_to_exit", LAUNCH, "Linux, from exec of the VMM to its exit"),
+    Benchmark("resident_overhead_serial", MEMORY, "resident memory beyond guest RAM, once Linux's init runs", unit=KIB),
+)
+
+
+def named(names):
+    """The benchmarks of these names, in the catalogue's order. Raises ValueError for one that is not there."""
+    unknown = set(names) - {benchmark.name for benchmark in BENCHMARKS}
+    if unknown:
+        raise ValueError(f"no benchmark '{min(unknown)}'; there are: {', '.join(b.name for b in BENCHMARKS)}")
+    return tuple(benchmark for benchmark in BENCHMARKS if benchmark.name in names)

@@ -1,0 +1,50 @@
+"""The VMMs that are compared, and how each is told to run the same guest."""
+
+from dataclasses import dataclass
+
+TEST_GUEST_MIB = 64
+LINUX_MIB = 256
+LINUX_COMMAND_LINE = "quiet console=ttyS0 panic=-1"
+
+
+@dataclass(frozen=True)
+class Guest:
+    """What a VMM is to run, as paths."""
+    test_program: str
+    kernel: str
+
+
+class Porthole:
+    name = "porthole"
+    test_success = 1  # of the debug-exit device: a written 0 becomes exit status 1
+
+    def __init__(self, binary):
+        self.binary = binary
+
+    def test_command(self, guest):
+        return [self.binary, "run", "--test-devices", "--privileges", "create-port,connect-port,access-partition-id",
+                "--memory", f"{TEST_GUEST_MIB}M", "--kernel", guest.test_program]
+
+    def linux_command(self, guest, initrd):
+        return [self.binary, "run", "--memory", f"{LINUX_MIB}M", "--kernel", guest.kernel, "--initrd", initrd,
+                "--cmdline", LINUX_COMMAND_LINE]
+
+
+class Qemu:
+    name = "qemu"
+    test_success = 1
+
+    def __init__(self, binary):
+        self.common = [binary, "-machine", "q35", "-accel", "kvm", "-smp", "1", "-display", "none", "-serial", "stdio",
+                       "-no-reboot"]
+
+    def test_command(self, guest):
+        return self.common + [
+            "-cpu", "host,hv-vpindex,hv-runtime,hv-time,hv-synic,hv-stimer,hv-stimer-direct,hv-frequencies",
+            "-device", "hyperv-testdev", "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
+            "-nodefaults", "-m", str(TEST_GUEST_MIB), "-kernel", guest.test_program]
+
+    def linux_command(self, guest, initrd):
+        # The q35 machine as it comes, but for the network card, which would wait for a server to boot from.
+        return self.common + ["-cpu", "host", "-nic", "none", "-m", str(LINUX_MIB), "-kernel", guest.kernel, "-initrd", initrd,
+                              "-append", LINUX_COMMAND_LINE]

@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+"""Runs in the deterministic lab, for scripts/bench: runs the VMMs and prints, as one JSON object a line, what it is
+doing ({"now": TEXT}), what it found ({"name", "machine", "values"}), or why it cannot go on ({"error": TEXT}).
+"""
+
+import argparse
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+from catalogue import BENCHMARKS, LAUNCH, MEMORY, MICRO, named
+from machines import LINUX_MIB, Guest, Porthole, Qemu
+from stage import Stage
+
+ROOT = "/dev/shm/bench"
+QEMU_FOLDERS = ("/usr/share/qemu", "/usr/share/seabios")
+REBOOTED = "reboot: Restarting system"
+READY = "init is running"
+
+
+class Failed(Exception):
+    """Something did not run as it should; says what, with the end of its output."""
+
+
+def say(**what):
+    print(json.dumps(what), flush=True)
+
+
+def tail(text):
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    return "".join(f"\n    {line}" for line in lines[-12:]) or " (no output)"
+
+
+def spawn(command, stdout):
+    null = os.open("/dev/null", os.O_RDONLY)
+    actions = [(os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, stdout, 1), (os.POSIX_SPAWN_DUP2, stdout, 2)]
+    try:
+        return os.posix_spawnp(command[0], command, os.environ, file_actions=actions)
+    finally:
+        os.close(null)
+
+
+def run(command, expected_status):
+    """Runs it to its end. Returns its output and how many instructions the machine took for it."""
+    path = "/tmp/output"
+    output = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    try:
+        begin = time.monotonic_ns()
+        pid = spawn(command, output)
+        _, status = os.waitpid(pid, 0)
+        instructions = time.monotonic_ns() - begin
+    finally:
+        os.close(output)
+    with open(path, errors="replace") as file:
+        text = file.read()
+    status = os.waitstatus_to_exitcode(status)
+    if status != expected_status:
+        raise Failed(f"'{' '.join(command)}' ended with status {status}, not {expected_status}:{tail(text)}")
+    return text, instructions
+
+
+def printed_figures(text):
+    return {name: int(value) for name, value in re.findall(r"^bench (\w+) (\d+)\s*$", text, re.MULTILINE)}
+
+
+def bare_exits(binary):
+    say(now="bare exits")
+    for name, value in printed_figures(run([binary], 0)[0]).items():
+        say(name=name, machine="bare", values=[value])
+
+
+def micro(machine, guest):
+    """Prints what the guest's benchmarks found; those that the machine cannot run, without values."""
+    say(now=f"guest benchmarks under {machine.name}")
+    text, _ = run(machine.test_command(guest), machine.test_success)
+    figures = printed_figures(text)
+    skipped = set(re.findall(r"^skip (\w+):", text, re.MULTILINE))
+    expected = {benchmark.name for benchmark in BENCHMARKS if benchmark.kind == MICRO}
+    stray = figures.keys() - expected
+    missing = expected - figures.keys() - skipped
+    if stray or missing:
+        raise Failed(f"under {machine.name} the guest's benchmarks lack {sorted(missing)}, "
+                     f"and have {sorted(stray)} that scripts/bench does not know:{tail(text)}")
+    for name in expected:
+        say(name=name, machine=machine.name, values=[figures[name]] if name in figures else [])
+
+
+def launch(machine, guest, initrd, runs):
+    values = []
+    for number in range(runs):
+        say(now=f"Linux under {machine.name}, run {number + 1} of {runs}")
+        text, instructions = run(machine.linux_command(guest, initrd), 0)
+        if REBOOTED not in text:
+            raise Failed(f"Linux did not reboot under {machine.name}:{tail(text)}")
+        values.append(instructions)
+    return values
+
+
+def resident_kib(pid):
+    """Of the process, but for its mappings that are as large as the guest's memory."""
+    total = 0
+    counted = True
+    with open(f"/proc/{pid}/smaps") as smaps:
+        for line in smaps:
+            field = line.split()
+            if match := re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line):
+                counted = int(match[2], 16) - int(match[1], 16) < LINUX_MIB << 20
+            elif field[0] == "Rss:" and counted:
+                total += int(field[1])
+    return total
+
+
+def memory(machine, guest, initrd):
+    say(now=f"memory of Linux under {machine.name}")
+    reader, writer = os.pipe()
+    pid = spawn(machine.linux_command(guest, initrd), writer)
+    os.close(writer)
+    text = ""
+    with os.fdopen(reader, errors="replace") as output:
+        while READY not in text:
+            line = output.readline()
+            if not line:
+                raise Failed(f"Linux did not reach its init under {machine.name}:{tail(text)}")
+            text += line
+        kib = resident_kib(pid)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    return [kib]
+
+
+def enter_stage(options):
+    """Moves into a root of few files. Returns the machines and the paths of guests there."""
+    stage = Stage(ROOT)
+    stage.add_program(f"{options.build}/porthole", to="/porthole")
+    stage.add_program(f"{options.build}/bare_exit", to="/bare_exit")
+    stage.add_program(options.qemu)
+    for folder in QEMU_FOLDERS:
+        stage.add(folder)
+    stage.add(f"{options.build}/guest-tests/bench.elf", to="/bench.elf")
+    stage.add(options.kernel, to="/vmlinuz")
+    for init in ("ready", "reboot"):
+        stage.add(f"{options.initrds}/{init}.initrd", to=f"/{init}.initrd")
+    stage.enter()
+    return [Porthole("/porthole"), Qemu(options.qemu)], Guest(test_program="/bench.elf", kernel="/vmlinuz")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--names", required=True)
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--qemu", required=True)
+    parser.add_argument("--kernel", required=True)
+    parser.add_argument("--initrds", required=True)
+    parser.add_argument("--runs", type=int, required=True)
+    options = parser.parse_args()
+
+    kinds = {benchmark.kind: benchmark.name for benchmark in named(options.names.split(","))}
+    try:
+        say(now="copying what is measured to memory")
+        machines, guest = enter_stage(options)
+        bare_exits("/bare_exit")
+        for machine in machines:
+            if MICRO in kinds:
+                micro(machine, guest)
+        for machine in machines:
+            if MEMORY in kinds:
+                say(name=kinds[MEMORY], machine=machine.name, values=memory(machine, guest, "/ready.initrd"))
+        for machine in machines:
+            if LAUNCH in kinds:
+                values = launch(machine, guest, "/reboot.initrd", options.runs)
+                say(name=kinds[LAUNCH], machine=machine.name, values=values)
+    except (Failed, OSError, subprocess.CalledProcessError) as error:
+        say(error=str(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

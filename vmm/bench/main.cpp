@@ -1,0 +1,130 @@
+// What a VM exit to user space costs when nothing is done there: the floor for every path that takes one. A guest
+// that does nothing else, set up like any of Porthole's, and a loop around KVM_RUN. One line each: `bench NAME
+// CYCLES`, the median of many.
+#include "hv/abi/msr.hpp"
+#include "vmm/bench/guest.h"
+#include "vmm/kvm/guest_ram.hpp"
+#include "vmm/kvm/kvm_ioctl.hpp"
+#include "vmm/kvm/vm.hpp"
+
+#include <linux/kvm.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstring>
+#include <span>
+#include <sys/mman.h>
+
+extern "C" {
+extern std::byte const bench_guest_out[], bench_guest_out_end[];
+extern std::byte const bench_guest_wrmsr[], bench_guest_wrmsr_end[];
+extern std::byte const bench_guest_rdmsr[], bench_guest_rdmsr_end[];
+}
+
+namespace {
+
+using namespace vmm;
+
+constexpr std::uint16_t rounds = 201;
+constexpr hv::Gpa code{0x1000};
+constexpr hv::Gpa results{0x4000};
+
+struct Program {
+    char const* name;
+    std::span<std::byte const> image;
+    std::uint32_t msr;
+};
+
+/// The vCPU's run page.
+class RunPage {
+  public:
+    RunPage(KvmHost const& host, int vcpu_fd) : size_{host.run_page_size()}
+    {
+        auto* const page = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu_fd, 0);
+        if (page == MAP_FAILED) throw KvmError{"cannot map a vCPU's run page"};
+        run_ = static_cast<kvm_run*>(page);
+    }
+    RunPage(RunPage const&) = delete;
+    RunPage& operator=(RunPage const&) = delete;
+    ~RunPage() { ::munmap(run_, size_); }
+
+    [[nodiscard]] kvm_run& operator*() const { return *run_; }
+
+  private:
+    std::size_t const size_;
+    kvm_run* run_;
+};
+
+void enter_real_mode(int vcpu_fd, Program const& program)
+{
+    kvm_sregs sregs{};
+    kvm_ioctl(vcpu_fd, KVM_GET_SREGS, &sregs, "the registers of a vCPU");
+    sregs.cs.base = 0;
+    sregs.cs.selector = 0;
+    kvm_ioctl(vcpu_fd, KVM_SET_SREGS, &sregs, "the boot state of a vCPU");
+
+    kvm_regs regs{};
+    regs.rflags = 2; // the bit that is always set
+    regs.rip = code.value;
+    regs.rcx = program.msr;
+    regs.rdi = results.value;
+    regs.rsi = rounds;
+    kvm_ioctl(vcpu_fd, KVM_SET_REGS, &regs, "the boot registers of a vCPU");
+}
+
+void run(int vcpu_fd, kvm_run& run)
+{
+    run.kvm_valid_regs = KVM_SYNC_X86_REGS;
+    for (;;) {
+        if (::ioctl(vcpu_fd, KVM_RUN, 0) != 0) {
+            if (errno == EINTR) continue;
+            throw KvmError{"KVM_RUN failed"};
+        }
+        switch (run.exit_reason) {
+        case KVM_EXIT_IO:
+            if (run.io.port == end_port) return;
+            break;
+        case KVM_EXIT_X86_RDMSR:
+        case KVM_EXIT_X86_WRMSR: run.msr.error = 0; break;
+        default: throw KvmError{"KVM stopped the guest for an unexpected reason"};
+        }
+    }
+}
+
+std::uint32_t median_cycles(KvmHost const& host, Program const& program)
+{
+    GuestRam const ram{MemoryLayout{layout::min_memory}};
+    Vm const vm{host, ram.memory()};
+    UniqueFd const vcpu{kvm_ioctl(vm.fd(), KVM_CREATE_VCPU, "a vCPU")};
+    RunPage const page{host, vcpu.get()};
+
+    std::memcpy(ram.memory().at(code, program.image.size()), program.image.data(), program.image.size());
+    enter_real_mode(vcpu.get(), program);
+    run(vcpu.get(), *page);
+
+    std::array<std::uint32_t, rounds> cycles{};
+    std::memcpy(cycles.data(), ram.memory().at(results, sizeof cycles), sizeof cycles);
+    auto const median = cycles.begin() + rounds / 2;
+    std::ranges::nth_element(cycles, median);
+    return *median;
+}
+
+} // namespace
+
+int main()
+{
+    Program const programs[]{
+        {"bare_out", {bench_guest_out, bench_guest_out_end}, 0},
+        {"bare_wrmsr", {bench_guest_wrmsr, bench_guest_wrmsr_end}, hv::abi::msr::eom},
+        {"bare_rdmsr", {bench_guest_rdmsr, bench_guest_rdmsr_end}, hv::abi::msr::time_ref_count},
+    };
+    try {
+        auto const host = KvmHost::open();
+        for (auto const& program : programs)
+            std::printf("bench %s %u\n", program.name, median_cycles(host, program));
+    } catch (std::exception const& e) {
+        std::fprintf(stderr, "bare_exit: %s\n", e.what());
+        return 2;
+    }
+}
