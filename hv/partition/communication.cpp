@@ -28,8 +28,9 @@ Status check(Partition const& owner, PortSpec const& spec)
     return Status::Success;
 }
 
-/// Ends a port's life. Called with no lock held but the tables'; its slot is free for another port afterwards.
-void bury(Partition& owner, PortHandle handle)
+/// Ends a port's life. Called with no lock held but the tables'; its slot is free for another port afterwards. The
+/// handler is the caller's to let go once that lock is free too, because its end may use the fabric.
+[[nodiscard]] std::shared_ptr<PortHandler> bury(Partition& owner, PortHandle handle)
 {
     auto& slab = owner.registry().slab();
     auto& port = slab.at(handle);
@@ -48,6 +49,7 @@ void bury(Partition& owner, PortHandle handle)
     }
     slab.release(handle);
     owner.pool().release(port_charge);
+    return handler;
 }
 
 void let_go(Partition& sender, PortHandle handle)
@@ -138,15 +140,17 @@ Status create_port(Partition& owner, PortId id, PortSpec const& spec)
 
 Status delete_port(Partition& owner, PortId id)
 {
+    std::shared_ptr<PortHandler> handler; // goes after the lock
     std::lock_guard const guard{owner.tables_lock};
     PortHandle const handle{owner.ports().find(id.value)};
     if (!handle) return Status::InvalidPortId;
     owner.ports().set(id.value, 0);
-    bury(owner, handle);
+    handler = bury(owner, handle);
     return Status::Success;
 }
 
-Status connect(Partition& sender, ConnectionId id, Partition& receiver, PortId port_id, std::optional<abi::PortType> type)
+Status connect(Partition& sender, ConnectionId id, Partition& receiver, PortId port_id,
+               std::optional<abi::PortType> type)
 {
     std::lock_guard const guard{sender.tables_lock};
     if (!sender.active()) return Status::InvalidPartitionState;
@@ -241,10 +245,11 @@ Status signal(Partition& sender, ConnectionId id, std::uint32_t flag)
 
 void sever(Partition& partition)
 {
+    std::vector<std::shared_ptr<PortHandler>> handlers; // go after the lock
     std::lock_guard const guard{partition.tables_lock};
     partition.ports().for_each([&](std::uint32_t id, std::uint64_t word) {
         partition.ports().set(id, 0);
-        bury(partition, PortHandle{word});
+        if (auto handler = bury(partition, PortHandle{word})) handlers.push_back(std::move(handler));
     });
     partition.connections().for_each([&](std::uint32_t id, std::uint64_t word) {
         partition.connections().set(id, 0);

@@ -78,13 +78,23 @@ struct RecordingMachine final : MachineControl {
     void report_crash(CrashReport const& report) override { crashes.push_back(report); }
 };
 
+/// Hears everything and keeps nothing. A test overrides what it wants to see.
+struct QuietTracer : Tracer {
+    void hypercall(VpIndex, abi::Control, char const*, std::span<std::byte const>, std::uint64_t) override {}
+    void msr_read(VpIndex, std::uint32_t, std::uint64_t, bool) override {}
+    void msr_write(VpIndex, std::uint32_t, std::uint64_t, bool) override {}
+    void message(VpIndex, Sint, abi::MessageHeader const&, MessageStep) override {}
+    void event(VpIndex, Sint, unsigned, bool) override {}
+    void interrupt(VpIndex, std::uint8_t, bool) override {}
+};
+
 /// One guest partition with some VPs and 64 pages of memory at GPA 0.
 struct TestGuest {
     static constexpr std::size_t pages = 64;
 
     explicit TestGuest(PartitionRegistry& registry, Rights rights = Rights::root(), unsigned vps = 2,
                        PartitionId parent = PartitionRegistry::root_id,
-                       std::uint64_t pool_bytes = std::uint64_t{64} << 20)
+                       std::uint64_t pool_bytes = std::uint64_t{64} << 20, Tracer* tracer = nullptr)
         : ram{new (std::align_val_t{page_size}) std::byte[pages * page_size]{}}
     {
         memory.add({Gpa{0}, pages * page_size, ram.get()});
@@ -94,7 +104,8 @@ struct TestGuest {
                                      .memory = memory,
                                      .clock = clock,
                                      .interrupts = sink,
-                                     .machine = machine});
+                                     .machine = machine,
+                                     .tracer = tracer});
         for (unsigned i = 0; i < vps; ++i) {
             controls.push_back(std::make_unique<FakeVpControl>());
             partition->add_vp(*controls.back());

@@ -1,0 +1,129 @@
+/// The hypercall page's code (TLFS 2.0a §4.5, §4.12), run by an interpreter of the few instructions that it uses, in
+/// both modes and at every privilege level.
+#include "hv/hypercall/hypercall_page.hpp"
+#include "hv/testing/catch.hpp"
+
+#include <optional>
+
+using namespace hv;
+
+namespace {
+
+struct Outcome {
+    std::optional<unsigned> port; ///< of the OUT, if there was one
+    bool undefined = false;       ///< UD2
+    std::uint64_t rax_at_exit = 0;
+    bool returned = false;
+    int stack_depth = 0; ///< words still pushed at the exit
+};
+
+/// A processor that knows PUSH/POP rAX, MOV EAX,CS, AND EAX,imm8, JZ, JNZ, INC, DEC, OUT imm8, RET and UD2. Anything
+/// else ends the run with an empty outcome.
+class Interpreter {
+  public:
+    Interpreter(OverlayPage::Content const& page, bool long_mode, unsigned cpl, std::uint64_t rax)
+        : page_{page}, long_mode_{long_mode}, cpl_{cpl}, rax_{rax}
+    {}
+
+    Outcome run()
+    {
+        for (unsigned steps = 0; steps < 32; ++steps) {
+            auto const opcode = fetch();
+            switch (opcode) {
+            case 0x50:
+                pushed_ = rax_;
+                ++outcome_.stack_depth;
+                break;
+            case 0x58:
+                rax_ = pushed_;
+                --outcome_.stack_depth;
+                break;
+            case 0x8C:
+                if (fetch() != 0xC8) return {};
+                rax_ = 0x10U | cpl_; // MOV EAX, CS
+                break;
+            case 0x83:
+                if (fetch() != 0xE0) return {};
+                set(rax_ & fetch()); // AND EAX, imm8
+                break;
+            case 0x74: jump(zero_); break;
+            case 0x75: jump(!zero_); break;
+            case 0x48:
+                if (!long_mode_) {
+                    set(static_cast<std::uint32_t>(rax_ - 1)); // DEC EAX
+                    break;
+                }
+                if (fetch() != 0xFF || fetch() != 0xC0) return {};
+                set(rax_ + 1); // INC RAX
+                break;
+            case 0xFF:
+                if (fetch() != 0xC0) return {};
+                set(static_cast<std::uint32_t>(rax_ + 1)); // INC EAX
+                break;
+            case 0xE6:
+                outcome_.port = fetch();
+                outcome_.rax_at_exit = rax_;
+                break;
+            case 0xC3: outcome_.returned = true; return outcome_;
+            case 0x0F: outcome_.undefined = fetch() == 0x0B; return outcome_;
+            default: return {};
+            }
+        }
+        return {};
+    }
+
+  private:
+    unsigned fetch() { return std::to_integer<unsigned>(page_[at_++]); }
+    void set(std::uint64_t value)
+    {
+        rax_ = value;
+        zero_ = value == 0;
+    }
+    void jump(bool taken)
+    {
+        auto const distance = fetch();
+        if (taken) at_ += distance;
+    }
+
+    OverlayPage::Content const& page_;
+    bool long_mode_;
+    unsigned cpl_;
+    std::uint64_t rax_;
+    std::uint64_t pushed_ = 0;
+    bool zero_ = false;
+    std::size_t at_ = 0;
+    Outcome outcome_;
+};
+
+} // namespace
+
+TEST_CASE("the hypercall page tells 64-bit from 32-bit callers and keeps RAX (TLFS 2.0a 4.7, 4.12)", "[hypercall]")
+{
+    auto const rax = GENERATE(std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{0x8765'4321});
+    auto const caller_64 = Interpreter{hypercall_page(), true, 0, rax}.run();
+    CHECK(caller_64.port == 0xE6U);
+    auto const caller_32 = Interpreter{hypercall_page(), false, 0, rax}.run();
+    CHECK(caller_32.port == 0xE7U);
+    for (auto const& outcome : {caller_64, caller_32}) {
+        CHECK(outcome.rax_at_exit == rax);
+        CHECK(outcome.stack_depth == 0);
+        CHECK(outcome.returned);
+    }
+}
+
+TEST_CASE("the hypercall page raises #UD outside CPL 0, before any exit (TLFS 2.0a 4.5)", "[hypercall]")
+{
+    auto const cpl = GENERATE(1U, 2U, 3U);
+    auto const long_mode = GENERATE(false, true);
+    auto const outcome = Interpreter{hypercall_page(), long_mode, cpl, 7}.run();
+    CHECK(outcome.undefined);
+    CHECK_FALSE(outcome.port);
+    CHECK(outcome.stack_depth == 0);
+}
+
+TEST_CASE("the rest of the hypercall page traps", "[hypercall]")
+{
+    auto const& page = hypercall_page();
+    for (std::size_t i = 23; i < page.size(); ++i)
+        CHECK(page[i] == std::byte{0xCC});
+}
