@@ -20,6 +20,7 @@ ROOT = "/dev/shm/bench"
 QEMU_FOLDERS = ("/usr/share/qemu", "/usr/share/seabios")
 REBOOTED = "reboot: Restarting system"
 READY = "init is running"
+LIMIT = 60  # seconds of the machine's time, for one program
 
 
 class Failed(Exception):
@@ -28,6 +29,10 @@ class Failed(Exception):
 
 def say(**what):
     print(json.dumps(what), flush=True)
+
+
+def out_of_time(*_):
+    raise Failed(f"nothing happened for {LIMIT} seconds of the machine's time")
 
 
 def tail(text):
@@ -49,10 +54,12 @@ def run(command, expected_status):
     path = "/tmp/output"
     output = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     try:
+        signal.alarm(LIMIT)
         begin = time.monotonic_ns()
         pid = spawn(command, output)
         _, status = os.waitpid(pid, 0)
         instructions = time.monotonic_ns() - begin
+        signal.alarm(0)
     finally:
         os.close(output)
     with open(path, errors="replace") as file:
@@ -120,12 +127,14 @@ def memory(machine, guest, initrd):
     pid = spawn(machine.linux_command(guest, initrd), writer)
     os.close(writer)
     text = ""
+    signal.alarm(LIMIT)
     with os.fdopen(reader, errors="replace") as output:
         while READY not in text:
             line = output.readline()
             if not line:
                 raise Failed(f"Linux did not reach its init under {machine.name}:{tail(text)}")
             text += line
+        signal.alarm(0)
         kib = resident_kib(pid)
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
@@ -159,6 +168,7 @@ def main():
     options = parser.parse_args()
 
     kinds = {benchmark.kind: benchmark.name for benchmark in named(options.names.split(","))}
+    signal.signal(signal.SIGALRM, out_of_time)
     try:
         say(now="copying what is measured to memory")
         machines, guest = enter_stage(options)
