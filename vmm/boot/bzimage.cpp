@@ -136,7 +136,7 @@ BootState load_bzimage(LoadContext& context)
     params.hdr.setup_data = 0;
     params.acpi_rsdp_addr = context.request.rsdp.value;
 
-    write_command_line(context, header.cmdline_size);
+    write_command_line(context, context.request.cmdline, header.cmdline_size);
     params.hdr.cmd_line_ptr = static_cast<std::uint32_t>(boot_area::command_line.base.value);
 
     auto const [preferred, last] = initrd_limits(header);

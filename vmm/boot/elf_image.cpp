@@ -84,7 +84,7 @@ ElfSegment checked_segment(InputFile const& file, ProgramHeader const& header)
         refuse(file, "has a segment that is larger than its memory: get another copy");
     if (header.p_paddr >= MemoryRange::max_end || header.p_memsz >= MemoryRange::max_end - header.p_paddr)
         refuse(file, "has a segment beyond all memory: use another kernel");
-    return {header.p_offset, header.p_filesz, {hv::Gpa{header.p_paddr}, header.p_memsz}};
+    return {header.p_offset, header.p_filesz, {hv::Gpa{header.p_paddr}, header.p_memsz}, header.p_vaddr};
 }
 
 template <typename Elf>
@@ -104,7 +104,7 @@ ElfImage read_as(InputFile const& file, std::span<std::byte const> head)
     std::vector<typename Elf::ProgramHeader> program(header.e_phnum);
     file.read(header.e_phoff, std::as_writable_bytes(std::span{program}));
 
-    ElfImage image;
+    ElfImage image{{}, header.e_entry, {}};
     for (auto const& entry : program) {
         if (entry.p_type == PT_NOTE && !image.pvh_entry) image.pvh_entry = read_notes(file, entry);
         if (entry.p_type == PT_LOAD && entry.p_memsz > 0) image.segments.push_back(checked_segment(file, entry));
@@ -124,6 +124,14 @@ ElfImage read_elf(InputFile const& file, std::span<std::byte const> head)
     if (ident[EI_CLASS] == ELFCLASS32) return read_as<Elf32>(file, head);
     if (ident[EI_CLASS] == ELFCLASS64) return read_as<Elf64>(file, head);
     refuse(file, "has a malformed ELF header: get another copy");
+}
+
+void load_segments(InputFile const& file, ElfImage const& image, RamClaims& claims, hv::GuestMemory const& memory)
+{
+    for (auto const& segment : image.segments)
+        claims.claim(segment.memory, "a segment of the kernel");
+    for (auto const& segment : image.segments)
+        file.load(segment.file_offset, {segment.memory.base, segment.file_size}, memory);
 }
 
 } // namespace vmm

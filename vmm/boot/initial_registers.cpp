@@ -20,7 +20,8 @@ constexpr std::uint64_t efer_lme = 1U << 8;
 constexpr std::uint64_t efer_lma = 1U << 10;
 constexpr std::uint64_t rflags_always_one = 1U << 1;
 
-// __BOOT_CS and __BOOT_DS of Linux (Documentation/x86/boot.rst, 64-bit boot protocol); PVH leaves selectors open.
+// __BOOT_CS and __BOOT_DS of Linux (Documentation/x86/boot.rst, 64-bit boot protocol); PVH and Multiboot leave
+// selectors open.
 constexpr std::uint16_t code_selector = 0x10;
 constexpr std::uint16_t data_selector = 0x18;
 constexpr std::uint16_t tss_selector = 0x20;
@@ -114,6 +115,7 @@ void apply(BootState const& state, kvm_regs& regs, kvm_sregs& sregs)
     regs = {};
     regs.rip = state.entry.value;
     regs.rsi = state.rsi;
+    regs.rax = state.rax;
     regs.rbx = state.rbx;
     regs.rflags = rflags_always_one;
 

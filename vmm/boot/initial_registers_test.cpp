@@ -99,6 +99,17 @@ TEST_CASE("a PVH start is flat 32-bit protected mode with start_info in EBX", "[
     CHECK(cpu.descriptor(0x20) == 0x0000'8B00'0000'0067);
 }
 
+TEST_CASE("a Multiboot start has the loader's magic in EAX", "[boot]")
+{
+    Started const cpu{
+        {.mode = BootState::Mode::protected_mode, .entry = hv::Gpa{0x20'0040}, .rbx = 0x2000, .rax = 0x2BAD'B002}};
+
+    CHECK(cpu.regs.rax == 0x2BAD'B002);
+    CHECK(cpu.regs.rbx == 0x2000);
+    CHECK((cpu.regs.rflags & 0x2'0200) == 0); // neither interrupts nor virtual-8086 mode
+    CHECK((cpu.sregs.cr0 & 0x8000'0001) == 1);
+}
+
 TEST_CASE("what KVM owns in the special registers is left alone", "[boot]")
 {
     Started const cpu{{}};

@@ -23,7 +23,7 @@ struct LoadContext {
     std::span<std::byte const> head;
 };
 
-inline constexpr std::size_t head_size = 1024;
+inline constexpr std::size_t head_size = 8192; ///< a Multiboot header may lie anywhere in there
 
 struct KernelFormat {
     bool (*recognises)(std::span<std::byte const> head);
@@ -34,8 +34,8 @@ struct KernelFormat {
 /// Throws UserError when it fits nowhere. Called when the kernel's place is claimed.
 [[nodiscard]] std::optional<MemoryRange> load_initrd(LoadContext& context, hv::Gpa preferred_end, hv::Gpa last_end);
 
-/// Puts the command line and its terminating zero into the boot area. `max_length` is the longest that this kernel
-/// takes, in bytes; a longer one is a UserError.
-void write_command_line(LoadContext const& context, std::uint64_t max_length);
+/// Puts `text`, the command line, and its terminating zero into the boot area. `max_length` is the longest that this
+/// kernel takes, in bytes; a longer one is a UserError.
+void write_command_line(LoadContext const& context, std::string const& text, std::uint64_t max_length);
 
 } // namespace vmm

@@ -4,6 +4,7 @@
 #include "vmm/boot/bzimage.hpp"
 #include "vmm/boot/initial_registers.hpp"
 #include "vmm/boot/kernel_format.hpp"
+#include "vmm/boot/multiboot.hpp"
 #include "vmm/boot/pvh.hpp"
 #include "vmm/user_error.hpp"
 
@@ -17,7 +18,8 @@ namespace vmm {
 
 namespace {
 
-constexpr std::array formats{bzimage_format, pvh_format};
+/// The first that recognises a file loads it. The order is QEMU's, so that a kernel with two ways in takes the same.
+constexpr std::array formats{bzimage_format, multiboot_format, pvh_format};
 
 } // namespace
 
@@ -33,8 +35,10 @@ BootState load_kernel(BootRequest const& request, MemoryLayout const& layout, hv
 
     auto const format = std::ranges::find_if(formats, [&](auto const& f) { return f.recognises(head); });
     if (format == formats.end()) {
-        throw UserError{"the " + kernel.name() +
-                        " is not a kernel that can be started: give a Linux bzImage or an ELF file with a PVH note"};
+        throw UserError{
+            "the " + kernel.name() +
+            " is not a kernel that can be started: give a Linux bzImage, a Multiboot kernel, or an ELF file "
+            "with a PVH note"};
     }
 
     LoadContext context{request, kernel, initrd ? &*initrd : nullptr, layout, memory, RamClaims{layout}, head};
@@ -60,15 +64,14 @@ std::optional<MemoryRange> load_initrd(LoadContext& context, hv::Gpa preferred_e
     return place;
 }
 
-void write_command_line(LoadContext const& context, std::uint64_t max_length)
+void write_command_line(LoadContext const& context, std::string const& text, std::uint64_t max_length)
 {
-    auto const& cmdline = context.request.cmdline;
     auto const limit = std::min(max_length, boot_area::command_line.size - 1);
-    if (cmdline.size() > limit) {
+    if (text.size() > limit) {
         throw UserError{fmt::format("the kernel command line of {} bytes is too long: this kernel takes at most {}",
-                                    cmdline.size(), limit)};
+                                    text.size(), limit)};
     }
-    std::memcpy(host_address(context.memory, boot_area::command_line), cmdline.c_str(), cmdline.size() + 1);
+    std::memcpy(host_address(context.memory, boot_area::command_line), text.c_str(), text.size() + 1);
 }
 
 } // namespace vmm

@@ -42,6 +42,13 @@ Bytes mutated(Bytes file, std::mt19937_64& random)
     return file;
 }
 
+Bytes make_multiboot_elf32()
+{
+    auto file = make_pvh_elf32();
+    put_multiboot_header(file, 0x300, 0);
+    return file;
+}
+
 } // namespace
 
 TEST_CASE("a file that is no kernel is refused with the reason", "[boot]")
@@ -63,7 +70,8 @@ TEST_CASE("an initrd that cannot be read is refused with the reason", "[boot]")
 
 TEST_CASE("a kernel with a spoilt header is loaded or refused, whatever it says", "[boot]")
 {
-    auto const original = GENERATE(make_bzimage(), make_pvh_elf64(), make_pvh_elf32());
+    auto const original =
+        GENERATE(make_bzimage(), make_pvh_elf64(), make_pvh_elf32(), make_multiboot_elf32(), make_multiboot_flat());
     GuestRam const ram{64 * layout::mib};
     ScratchFile const initrd{pattern(5000)};
     ScratchFile const file{original};

@@ -67,8 +67,10 @@ constexpr std::uint64_t address_in_handover(std::size_t offset)
 hv::Gpa checked_entry(LoadContext const& context, ElfImage const& image)
 {
     if (!image.pvh_entry) {
-        throw UserError{"the " + context.kernel.name() +
-                        " is an ELF file without a PVH note: use a bzImage, or build the kernel with CONFIG_PVH"};
+        throw UserError{
+            "the " + context.kernel.name() +
+            " is an ELF file without a PVH note or a Multiboot header: use a bzImage, or build the kernel with "
+            "CONFIG_PVH"};
     }
     auto const entry = *image.pvh_entry;
     auto const is_loaded = std::ranges::any_of(image.segments, [&](ElfSegment const& segment) {
@@ -116,12 +118,8 @@ BootState load_pvh(LoadContext& context)
     auto const image = read_elf(context.kernel, context.head);
     auto const entry = checked_entry(context, image);
 
-    for (auto const& segment : image.segments)
-        context.claims.claim(segment.memory, "a segment of the kernel");
-    for (auto const& segment : image.segments)
-        context.kernel.load(segment.file_offset, {segment.memory.base, segment.file_size}, context.memory);
-
-    write_command_line(context, max_command_line);
+    load_segments(context.kernel, image, context.claims, context.memory);
+    write_command_line(context, context.request.cmdline, max_command_line);
     auto const below_4g = hv::Gpa{layout::mmio_hole.end()}; // Linux takes the low 32 bits of a module's address
     hand_over(context, load_initrd(context, below_4g, below_4g));
 

@@ -22,6 +22,7 @@ Bytes make_elf(unsigned char elf_class, std::uint16_t machine)
     header.e_type = ET_EXEC;
     header.e_machine = machine;
     header.e_version = EV_CURRENT;
+    header.e_entry = entry + virtual_offset;
     header.e_phoff = sizeof header;
     header.e_ehsize = sizeof header;
     header.e_phentsize = sizeof(ProgramHeader);
@@ -32,9 +33,11 @@ Bytes make_elf(unsigned char elf_class, std::uint16_t machine)
     text.p_type = PT_LOAD;
     text.p_offset = segments;
     text.p_paddr = text_address;
+    text.p_vaddr = text_address + virtual_offset;
     text.p_filesz = text.p_memsz = segment_size;
     auto data = text;
     data.p_paddr = data_address;
+    data.p_vaddr = data_address + virtual_offset;
     data.p_memsz = data_memory;
     ProgramHeader notes{};
     notes.p_type = PT_NOTE;
@@ -90,6 +93,26 @@ Bytes make_pvh_elf64()
 Bytes make_pvh_elf32()
 {
     return make_elf<Elf32_Ehdr, Elf32_Phdr, std::uint32_t>(ELFCLASS32, EM_386);
+}
+
+void put_multiboot_header(Bytes& file, std::size_t offset, std::uint32_t flags)
+{
+    constexpr std::uint32_t magic = 0x1BAD'B002;
+    put(file, offset, std::array{magic, flags, 0 - (magic + flags)});
+}
+
+Bytes make_multiboot_flat()
+{
+    using namespace flat;
+    auto file = pattern(size);
+    put_multiboot_header(file, header, 0x1'0000);
+    constexpr auto loaded = static_cast<std::uint32_t>(size - skipped);
+    put(file, header_address, std::uint32_t{load + header - skipped});
+    put(file, load_address, load);
+    put(file, load_end, load + loaded);
+    put(file, bss_end, load + loaded + bss);
+    put(file, entry_address, entry);
+    return file;
 }
 
 } // namespace vmm::testing

@@ -33,7 +33,8 @@ inline constexpr std::uint64_t load_address = 0x100'0000;
 /// Preferred address 16 MiB, init_size 1 MiB, payload pattern(payload_size).
 [[nodiscard]] Bytes make_bzimage();
 
-// A 64-bit ELF file: header, three program headers (two PT_LOAD, one PT_NOTE), the note, the segments' bytes.
+// A 64-bit ELF file: header, space for a Multiboot header, three program headers (two PT_LOAD, one PT_NOTE), the
+// note, the segments' bytes.
 namespace elf {
 inline constexpr std::size_t machine = 18;
 inline constexpr std::size_t phoff = 32;
@@ -49,9 +50,28 @@ inline constexpr std::uint64_t text_address = 0x20'0000;
 inline constexpr std::uint64_t data_address = 0x30'0000;
 inline constexpr std::uint64_t data_memory = 0x8000;
 inline constexpr std::uint64_t entry = text_address + 0x40;
+inline constexpr std::uint64_t virtual_offset = 0xC000'0000; ///< from physical to virtual addresses
 } // namespace elf
 
 [[nodiscard]] Bytes make_pvh_elf64();
 [[nodiscard]] Bytes make_pvh_elf32();
+
+/// Puts a Multiboot header of these flags at `offset`.
+void put_multiboot_header(Bytes& file, std::size_t offset, std::uint32_t flags);
+
+// A file that is nothing but its bytes, and a Multiboot header that says where they go.
+namespace flat {
+inline constexpr std::size_t header = 0x104; ///< in the file
+inline constexpr std::size_t addresses = header + 12;
+inline constexpr std::size_t header_address = addresses, load_address = addresses + 4, load_end = addresses + 8,
+                             bss_end = addresses + 12, entry_address = addresses + 16;
+inline constexpr std::size_t skipped = 0x40; ///< the file's first bytes, which are not loaded
+inline constexpr std::size_t size = 0x3000;
+inline constexpr std::uint32_t load = 0x40'0000;
+inline constexpr std::uint32_t bss = 0x1'0000; ///< bytes behind what is loaded
+inline constexpr std::uint32_t entry = load + 0x800;
+} // namespace flat
+
+[[nodiscard]] Bytes make_multiboot_flat();
 
 } // namespace vmm::testing
