@@ -14,7 +14,7 @@ constexpr std::uint16_t timer_base = platform::acpi_pm_timer.first - platform::a
 constexpr std::uint16_t pm1_timer = 1U << 0;
 constexpr std::uint16_t pm1_global_lock = 1U << 5;
 constexpr std::uint16_t pm1_power_button = 1U << 8;
-constexpr std::uint16_t pm1_rtc_alarm = 1U << 10; // wakes a sleeping machine, and this one does not sleep: kept, unused
+constexpr std::uint16_t pm1_rtc_alarm = 1U << 10; // kept, without effect: this machine does not sleep
 constexpr std::uint16_t pm1_enable_bits = pm1_timer | pm1_global_lock | pm1_power_button | pm1_rtc_alarm;
 
 constexpr std::uint16_t control_sci_enabled = 1U << 0;

@@ -53,14 +53,15 @@ void SynicTestDevice::connect(Request const& request, bool events) const
 {
     auto const type = events ? hv::abi::PortType::Event : hv::abi::PortType::Message;
     hv::PortId const port{port_ids + request.connection};
-    auto const made = hv::communication::create_port(*partition_, port,
-                                                     {.type = type,
-                                                      .sint = request.sint,
-                                                      .target_vp = request.vp,
-                                                      .base_flag = events ? std::uint16_t{request.connection} : std::uint16_t{0},
-                                                      .flag_count = events ? std::uint16_t{1} : std::uint16_t{0},
-                                                      .connection_partition = partition_->id(),
-                                                      .handler = nullptr});
+    auto const made =
+        hv::communication::create_port(*partition_, port,
+                                       {.type = type,
+                                        .sint = request.sint,
+                                        .target_vp = request.vp,
+                                        .base_flag = events ? std::uint16_t{request.connection} : std::uint16_t{0},
+                                        .flag_count = events ? std::uint16_t{1} : std::uint16_t{0},
+                                        .connection_partition = partition_->id(),
+                                        .handler = nullptr});
     if (made != hv::Status::Success) return;
     hv::ConnectionId const connection{request.connection};
     if (hv::communication::connect(*partition_, connection, *partition_, port, type) != hv::Status::Success)

@@ -83,7 +83,8 @@ std::uint8_t Uart16550::ReceiveFifo::pop()
 
 std::size_t Uart16550::receive(std::span<std::byte const> data)
 {
-    std::scoped_lock const guard{mutex_};
+    auto const lock = lock_for_input();
+    if (!lock) return 0;
 
     // In loopback the receiver's pin is disconnected; the sender waits rather than talking to nobody.
     auto const room = looped() ? 0U : capacity() - std::min(capacity(), received_.size());
@@ -96,10 +97,10 @@ std::size_t Uart16550::receive(std::span<std::byte const> data)
     return taken;
 }
 
-bool Uart16550::receive_interrupt_enabled() const
+bool Uart16550::receive_interrupt_enabled()
 {
-    std::scoped_lock const guard{mutex_};
-    return (interrupt_enable_ & ier::received) != 0;
+    auto const lock = lock_for_input();
+    return lock && (interrupt_enable_ & ier::received) != 0;
 }
 
 std::uint8_t Uart16550::read_byte(std::uint16_t offset)
@@ -114,7 +115,7 @@ std::uint8_t Uart16550::read_byte(std::uint16_t offset)
         update_line();
         drained = take_drained();
     }
-    if (drained) sink_.input_drained();
+    if (take_turned_away() || drained) sink_.input_drained();
     return value;
 }
 
@@ -129,7 +130,24 @@ void Uart16550::write_byte(std::uint16_t offset, std::uint8_t value)
         update_line();
         drained = take_drained();
     }
-    if (drained) sink_.input_drained();
+    if (take_turned_away() || drained) sink_.input_drained();
+}
+
+/// The lock, unless somebody has it. Then they, or who has it next, see that input was turned away: they look after
+/// they have let go of the lock, and here the mark is made before the lock is tried for the last time. Both sides
+/// exchange the mark: if theirs came first, the lock that they had let go of before is seen to be free.
+std::unique_lock<std::mutex> Uart16550::lock_for_input()
+{
+    std::unique_lock lock{mutex_, std::try_to_lock};
+    if (lock) return lock;
+    (void)turned_away_.exchange(true);
+    (void)lock.try_lock();
+    return lock;
+}
+
+bool Uart16550::take_turned_away()
+{
+    return turned_away_.exchange(false);
 }
 
 std::uint8_t Uart16550::read_register(unsigned reg)

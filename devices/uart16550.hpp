@@ -5,6 +5,7 @@
 #include "devices/serial_sink.hpp"
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -19,13 +20,14 @@ class Uart16550 final : public BytePorts {
     Uart16550(SerialSink& sink, IrqLine& irq) : sink_{sink}, irq_{irq} {}
 
     /// Input for the guest, from any thread. Returns how many bytes were taken from the front; the caller keeps the
-    /// rest, if any, and offers it again after SerialSink::input_drained().
+    /// rest, if any, and offers it again after SerialSink::input_drained(). Never waits: while another thread uses
+    /// the device, perhaps with output that waits for a slow reader, it takes nothing.
     [[nodiscard]] std::size_t receive(std::span<std::byte const> data);
 
     /// Whether the guest has enabled the received-data interrupt. A driver that is only starting throws away what
     /// came before that, so input that must not be lost can wait for it. Turning it on is announced by
-    /// SerialSink::input_drained() too.
-    [[nodiscard]] bool receive_interrupt_enabled() const;
+    /// SerialSink::input_drained() too. Never waits, as receive() does: false while it cannot know.
+    [[nodiscard]] bool receive_interrupt_enabled();
 
   private:
     static constexpr unsigned fifo_size = 16;
@@ -70,10 +72,14 @@ class Uart16550 final : public BytePorts {
     void update_line();
     [[nodiscard]] bool take_drained();
 
+    [[nodiscard]] std::unique_lock<std::mutex> lock_for_input();
+    [[nodiscard]] bool take_turned_away();
+
     SerialSink& sink_;
     IrqLine& irq_;
 
-    mutable std::mutex mutex_;
+    std::atomic<bool> turned_away_{false}; ///< input came while another thread used the device
+    std::mutex mutex_;                     // all below
     ReceiveFifo received_;
     std::uint16_t divisor_ = 12; // 9600 baud
     std::uint8_t interrupt_enable_ = 0;

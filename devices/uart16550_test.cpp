@@ -3,6 +3,7 @@
 #include "hv/testing/catch.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <string_view>
 #include <thread>
 
@@ -358,4 +359,83 @@ TEST_CASE("no sequence of accesses confuses the serial port", "[uart][hammer]")
     static_cast<void>(m.in(lsr));
     CHECK(m.in(iir) == 0xC4);
     CHECK(m.read_all() == "?");
+}
+
+TEST_CASE("input never waits for output that waits for its reader, and is told when to come again", "[uart][threads]")
+{
+    /// The host's end, whose reader stands still until the test lets it go on.
+    struct SlowReader : devices::SerialSink {
+        std::atomic<bool> writing{false};
+        std::atomic<bool> go_on{false};
+        std::atomic<unsigned> drained{0};
+
+        void write(std::span<std::byte const>) override
+        {
+            writing = true;
+            while (!go_on)
+                std::this_thread::yield();
+        }
+        void input_drained() override { ++drained; }
+    };
+    SlowReader sink;
+    devices::testing::RecordedLine irq;
+    devices::Uart16550 uart{sink, irq};
+    uart.write(ier, 1, 0x01);
+    sink.drained = 0;
+    auto const input = std::as_bytes(std::span{std::string_view{"x"}});
+
+    std::thread vcpu{[&] { uart.write(thr, 1, 'o'); }};
+    while (!sink.writing)
+        std::this_thread::yield();
+    CHECK(uart.receive(input) == 0);
+    CHECK_FALSE(uart.receive_interrupt_enabled());
+    CHECK(sink.drained == 0);
+    sink.go_on = true;
+    vcpu.join();
+
+    CHECK(sink.drained == 1);
+    CHECK(uart.receive_interrupt_enabled());
+    CHECK(uart.receive(input) == 1);
+    CHECK((uart.read(lsr, 1) & 0x01) != 0);
+    CHECK(sink.drained == 1);
+}
+
+TEST_CASE("no input is lost between a guest that uses its port all the time and one who waits to be told",
+          "[uart][threads]")
+{
+    constexpr std::size_t count = 20'000;
+    struct Teller : devices::SerialSink {
+        std::atomic<std::uint64_t> told{1};
+        void write(std::span<std::byte const>) override {}
+        void input_drained() override { ++told; }
+    };
+    Teller sink;
+    devices::testing::RecordedLine irq;
+    devices::Uart16550 uart{sink, irq};
+    std::atomic<std::size_t> got{0};
+    std::atomic<bool> given_up{false};
+
+    std::thread vcpu{[&] {
+        while (got < count && !given_up) {
+            if ((uart.read(lsr, 1) & 0x01) != 0) {
+                (void)uart.read(rbr, 1);
+                ++got;
+            }
+        }
+    }};
+    auto const byte = std::byte{'x'};
+    for (std::size_t sent = 0; sent < count && !given_up;) {
+        auto const told = sink.told.load();
+        if (uart.receive({&byte, 1}) == 1) {
+            ++sent;
+            continue;
+        }
+        auto const end = std::chrono::steady_clock::now() + std::chrono::seconds{20};
+        while (sink.told == told && !given_up) { // only then it comes again
+            std::this_thread::yield();
+            given_up = std::chrono::steady_clock::now() > end;
+        }
+    }
+    vcpu.join();
+    CHECK(got == count);
 }

@@ -1,7 +1,9 @@
 /// What the model asks of the world. The VMM implements these over KVM; unit tests hand in recorders.
 #pragma once
 
+#include "hv/abi/register_name.hpp"
 #include "hv/abi/registers.hpp"
+#include "hv/abi/status.hpp"
 #include "hv/types.hpp"
 
 #include <array>
@@ -23,6 +25,8 @@ class InterruptSink {
     virtual void assert_vector(VpIndex vp, std::uint8_t vector, bool auto_eoi) = 0;
     /// Calls VirtualProcessor::retry_messages on that VP some milliseconds later, from any thread.
     virtual void retry_messages_later(VpIndex vp) = 0;
+    /// The guest has enabled a VP's SynIC (SCONTROL bit 0), which was disabled.
+    virtual void synic_enabled(VpIndex) {}
 };
 
 /// The partition's TSC and what is derived from it. Callable from any thread.
@@ -38,7 +42,7 @@ class Clock {
     [[nodiscard]] virtual std::uint64_t apic_hz() const = 0; ///< the local APIC timer's, before its divider
 };
 
-/// One VP as the machine runs it. All calls come from that VP's own thread.
+/// One VP as the machine runs it. All calls but `kick` come from that VP's own thread.
 class VpControl {
   public:
     VpControl() = default;
@@ -52,8 +56,22 @@ class VpControl {
     /// Stops the VP until an interrupt is pending; with interrupts masked it may return early. May be spurious.
     virtual void idle() = 0;
     [[nodiscard]] virtual std::uint64_t runtime_100ns() const = 0; ///< time the VP has consumed
+    /// The VP waits for another one in vain: whoever else wants the host's processor may have it.
+    virtual void yield() = 0;
     /// XMM0 to XMM5, for hypercalls that bring their input there.
     [[nodiscard]] virtual bool read_xmm(std::span<std::byte, 96> out) const = 0;
+    /// Takes the VP out of the guest for a moment; its thread then calls VpRequests::serve. From any thread.
+    virtual void kick() = 0;
+    /// Called before anybody looks at the VP's registers during a hypercall of its own: the instruction that made the
+    /// call counts as done.
+    virtual void settle() = 0;
+    /// A register that is not synthetic. InvalidParameter when the machine has none of that name.
+    [[nodiscard]] virtual Status get_register(abi::RegisterName name, abi::RegisterValue& value) const = 0;
+    /// InvalidParameter when there is none or it is read-only, InvalidRegisterValue when it cannot have this value.
+    [[nodiscard]] virtual Status set_register(abi::RegisterName name, abi::RegisterValue const& value) = 0;
+    /// Has a VP that waits for its start-up begin there. InvalidVpState when it does not wait, InvalidRegisterValue
+    /// when it cannot be so.
+    [[nodiscard]] virtual Status start(abi::InitialVpContext const& context) = 0;
     /// The guest has asked to see its TSC as invariant (TSC_INVARIANT_CONTROL bit 0).
     virtual void expose_invariant_tsc(bool on) = 0;
 };

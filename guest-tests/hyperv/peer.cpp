@@ -1,8 +1,10 @@
 #include "hyperv/peer.hpp"
 
+#include "hyperv/guest_peer.hpp"
 #include "hyperv/ports.hpp"
 #include "hyperv/synic.hpp"
 #include "runtime/cpu.hpp"
+#include "runtime/start_info.hpp"
 
 namespace guest {
 
@@ -13,6 +15,7 @@ constexpr u32 peer_answer = 0x5045'4552;
 constexpr u16 test_device_port = 0x3000;
 
 Page requests[GUEST_MAX_CPUS];
+u64 guest_peer; ///< its partition ID; zero for none
 
 PeerRequest request(PeerOperation operation, u32 connection_id, u32 port_id, u32 port_type)
 {
@@ -31,13 +34,32 @@ hv::Status status_of(PeerRequest const& r)
 
 } // namespace
 
+void find_peer()
+{
+    u64 partition = 0;
+    for (auto const* digit = option("peer"); *digit >= '0' && *digit <= '9'; ++digit)
+        partition = partition * 10 + static_cast<u64>(*digit - '0');
+    if (partition && open_guest_peer(partition)) guest_peer = partition;
+}
+
+bool peer_is_a_guest()
+{
+    return guest_peer != 0;
+}
+
 bool peer_present()
 {
-    return in32(peer_port) == peer_answer;
+    return peer_is_a_guest() || in32(peer_port) == peer_answer;
+}
+
+u64 peer_partition()
+{
+    return peer_is_a_guest() ? guest_peer : root_partition;
 }
 
 PeerRequest ask_peer(PeerRequest const& r)
 {
+    if (peer_is_a_guest()) return ask_guest_peer(r);
     auto& shared = *reinterpret_cast<PeerRequest*>(requests[this_cpu().index].bytes);
     shared = r;
     out32(peer_port, static_cast<u32>(gpa(&shared)));

@@ -1,5 +1,5 @@
-/// The other ends that a VMM offers to test programs: the root's test peer (port 0x3010, Porthole) and the SynIC test
-/// device (port 0x3000, Porthole and QEMU's hyperv-testdev).
+/// The other ends that test programs can have: a peer, which is the root's test peer (port 0x3010, Porthole) or a
+/// second guest (guest_peer.hpp), and the SynIC test device (port 0x3000, Porthole and QEMU's hyperv-testdev).
 #pragma once
 
 #include <cstddef>
@@ -8,13 +8,13 @@
 
 namespace guest {
 
-enum class PeerOperation : u32 { connect = 1, post, signal, disconnect, listen, take, close };
+enum class PeerOperation : u32 { connect = 1, post, signal, disconnect, listen, take, close, quit };
 
-/// What the peer is asked, and its answer; carried out before the OUT that hands it over completes.
+/// What the peer is asked, and its answer. The root carries it out before the OUT that hands it over completes.
 struct PeerRequest {
     PeerOperation operation;
-    u32 connection_id; ///< of the root
-    u32 port_id;       ///< connect: ours; listen, take, close: the root's
+    u32 connection_id; ///< of the peer
+    u32 port_id;       ///< connect: ours; listen, take, close: the peer's
     u32 port_type;     ///< connect, listen
     u32 message_type;
     u32 payload_size;
@@ -41,10 +41,23 @@ static_assert(offsetof(PeerRequest, taken_origin) == 96);
 static_assert(offsetof(PeerRequest, taken_payload) == 104);
 static_assert(sizeof(PeerRequest) == 352);
 
+/// With `peer=N` on the command line, the peer is the guest with partition ID N. Called once, before the others.
+void find_peer();
 bool peer_present();
+/// The root's ID, or that of the other guest.
+u64 peer_partition();
+bool peer_is_a_guest();
 
 /// Carries out a request; boot processor and others alike.
 PeerRequest ask_peer(PeerRequest const& request);
+
+/// The two halves of it, with a peer that is a guest: what it is asked happens meanwhile.
+void begin_asking_peer(PeerRequest const& request);
+[[nodiscard]] bool peer_has_answered();
+PeerRequest finish_asking_peer();
+
+/// Ends the run of a peer that is a guest; the second time, nothing happens.
+void dismiss_guest_peer();
 
 hv::Status peer_connect(u32 connection_id, u32 port_id, u32 port_type);
 hv::Status peer_disconnect(u32 connection_id);

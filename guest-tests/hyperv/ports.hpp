@@ -14,6 +14,8 @@ inline constexpr unsigned event_flag_count = 2048;
 
 inline constexpr u32 message_port = 1;
 inline constexpr u32 event_port = 2;
+inline constexpr u32 monitor_port = 3;
+inline constexpr u32 doorbell_port = 4;
 
 /// The input of HvCreatePort; the later numbering (0x95) gives a meaning to bytes that 2.0a calls padding, and has
 /// eight more.
@@ -48,7 +50,7 @@ struct ConnectPortInput {
     u64 port_partition;
     u32 port_id;
     u32 padding1;
-    u64 info[4];   ///< 0x59: one reserved qword; 0x96: HV_CONNECTION_INFO, the port type first
+    u64 info[4];   ///< 0x59: one qword, a monitor page or reserved; 0x96: HV_CONNECTION_INFO, the port type first
     u64 proximity; ///< only of 0x96
 };
 static_assert(sizeof(ConnectPortInput) == 72);
@@ -59,6 +61,23 @@ struct ConnectionInput { ///< HvDisconnectPort
     u32 padding;
 };
 
+struct GetPropertyInput {
+    u64 partition;
+    u32 port_id;
+    u32 padding0;
+    u32 code;
+    u32 padding1;
+};
+
+struct SetPropertyInput {
+    GetPropertyInput what;
+    u64 value;
+};
+static_assert(sizeof(SetPropertyInput) == 32);
+
+inline constexpr u32 property_post_count = 0;
+inline constexpr u32 property_preferred_vp = 1;
+
 struct PostMessageInput {
     u32 connection_id;
     u32 reserved;
@@ -68,11 +87,14 @@ struct PostMessageInput {
 };
 static_assert(sizeof(PostMessageInput) == 256);
 
-/// Inputs that are in order: a port of our own that the root may connect to.
+/// Inputs that are in order: a port of our own that the peer may connect to.
 CreatePortInput message_port_input(u32 port_id, u32 sint, u32 vp = 0);
 CreatePortInput event_port_input(u32 port_id, u32 sint, u16 base, u16 count, u32 vp = 0);
 
-/// A connection of our own to a port of the root.
+/// A monitor port of our own, its page at `page`.
+CreatePortInput monitor_port_input(u32 port_id, u64 page);
+
+/// A connection of our own to a port of the peer.
 ConnectPortInput connect_input(u32 connection_id, u32 port_id);
 
 hv::Status create_port(CreatePortInput const& input);
@@ -81,6 +103,14 @@ hv::Status connect_port(ConnectPortInput const& input);
 hv::Status disconnect_port(u32 connection_id, u64 partition = self_partition);
 hv::Status post_message(u32 connection_id, u32 type, u64 first_qword, u32 size = 8);
 hv::Status signal_event(u32 connection_id, u16 flag);
+
+/// A port's property, or why not. `set` answers with the value that the call has returned.
+struct Property {
+    hv::Status status;
+    u64 value;
+};
+Property get_property(u32 port_id, u32 code, u64 partition = self_partition);
+Property set_property(u32 port_id, u32 code, u64 value, u64 partition = self_partition);
 
 /// Our own partition ID, or zero when we may not know it.
 u64 own_partition_id();

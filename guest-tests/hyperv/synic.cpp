@@ -35,7 +35,7 @@ void put_back_on_this_cpu()
 
 } // namespace
 
-Synic::Synic()
+void open_synic()
 {
     auto const self = this_cpu().index;
     wrmsr(hv::msr::simp, gpa(&message_pages[self]) | hv::enable_bit);
@@ -43,6 +43,11 @@ Synic::Synic()
     message_pages[self].fill(0);
     event_pages[self].fill(0);
     wrmsr(hv::msr::scontrol, hv::enable_bit);
+}
+
+Synic::Synic()
+{
+    open_synic();
 }
 
 Synic::~Synic()

@@ -39,6 +39,9 @@ class Synic {
     Synic& operator=(Synic const&) = delete;
 };
 
+/// What the constructor does, for a processor that keeps its SynIC.
+void open_synic();
+
 /// Lets a source interrupt this processor, or (sint_masked in flags) only receive.
 void set_sint(unsigned sint, u8 vector, u64 flags = 0);
 void mask_sint(unsigned sint);

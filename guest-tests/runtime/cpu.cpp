@@ -25,6 +25,7 @@ static_assert(sizeof(Cpu) < GUEST_CPU_BLOCK / 4, "too little left for the stack"
 namespace {
 
 unsigned online = 1;
+unsigned reserved;
 
 /// Waits for tasks until the machine ends. Interrupts are off between the look and the halt, so none is missed.
 [[noreturn]] void serve(Cpu& self)
@@ -93,6 +94,18 @@ unsigned start_cpus()
         ++online;
     }
     return online;
+}
+
+unsigned machine_cpu_count()
+{
+    return online + reserved;
+}
+
+unsigned reserve_last_cpu()
+{
+    if (online == 1) return 0;
+    ++reserved;
+    return --online;
 }
 
 void start_on(unsigned index, Task task, void* argument)

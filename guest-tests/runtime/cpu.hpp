@@ -51,6 +51,13 @@ Cpu& cpu(unsigned index);
 /// Returns how many are online; those that do not answer within a second are left out.
 unsigned start_cpus();
 
+/// Those, and one that has been reserved.
+unsigned machine_cpu_count();
+
+/// Takes the last processor out of cpu_count(), for a job of its own; its index, or 0 when there is only one. It goes
+/// on taking tasks.
+[[nodiscard]] unsigned reserve_last_cpu();
+
 /// Runs the task on another processor, interrupts on. False when it has not returned within the budget.
 [[nodiscard]] bool run_on(unsigned index, Task task, void* argument, u32 milliseconds = 5000);
 

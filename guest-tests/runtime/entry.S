@@ -1,7 +1,8 @@
 /* The first instructions of every processor.
  *
  * The boot processor arrives as Xen's docs/misc/pvh.pandoc says: 32-bit protected mode, flat segments, no paging,
- * EBX = address of hvm_start_info. The others arrive by SIPI in real mode at GUEST_TRAMPOLINE.
+ * EBX = address of hvm_start_info; or as the Multiboot Specification says, see multiboot.S. The others arrive by SIPI in
+ * real mode at GUEST_TRAMPOLINE.
  */
 #include "runtime/layout.h"
 
@@ -17,6 +18,7 @@
 pvh_entry:
     cli
     cld
+    movl %eax, boot_eax
     movl %ebx, start_info_address
     lgdt boot_gdtr
     ljmp $GUEST_CODE32, $enter_long_mode
@@ -79,6 +81,10 @@ boot_stack:
     .globl start_info_address
 start_info_address:
     .quad 0
+    .globl boot_eax
+boot_eax:
+    .long 0
+    .balign 8
 
 boot_gdt:
     .quad 0

@@ -73,14 +73,21 @@ char const* name(Status status)
     case Status::InvalidParameter: return "HV_STATUS_INVALID_PARAMETER";
     case Status::AccessDenied: return "HV_STATUS_ACCESS_DENIED";
     case Status::InvalidPartitionState: return "HV_STATUS_INVALID_PARTITION_STATE";
+    case Status::OperationDenied: return "HV_STATUS_OPERATION_DENIED";
+    case Status::UnknownProperty: return "HV_STATUS_UNKNOWN_PROPERTY";
+    case Status::PropertyValueOutOfRange: return "HV_STATUS_PROPERTY_VALUE_OUT_OF_RANGE";
     case Status::InsufficientMemory: return "HV_STATUS_INSUFFICIENT_MEMORY";
     case Status::InvalidPartitionId: return "HV_STATUS_INVALID_PARTITION_ID";
     case Status::InvalidVpIndex: return "HV_STATUS_INVALID_VP_INDEX";
     case Status::InvalidPortId: return "HV_STATUS_INVALID_PORT_ID";
     case Status::InvalidConnectionId: return "HV_STATUS_INVALID_CONNECTION_ID";
     case Status::InsufficientBuffers: return "HV_STATUS_INSUFFICIENT_BUFFERS";
+    case Status::InvalidVpState: return "HV_STATUS_INVALID_VP_STATE";
     case Status::InvalidSynicState: return "HV_STATUS_INVALID_SYNIC_STATE";
+    case Status::InvalidProximityDomainInfo: return "HV_STATUS_INVALID_PROXIMITY_DOMAIN_INFO";
     case Status::NoResources: return "HV_STATUS_NO_RESOURCES";
+    case Status::InvalidRegisterValue: return "HV_STATUS_INVALID_REGISTER_VALUE";
+    case Status::InvalidVtlState: return "HV_STATUS_INVALID_VTL_STATE";
     }
     return "HV_STATUS";
 }

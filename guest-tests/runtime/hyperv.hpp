@@ -52,14 +52,21 @@ enum class Status : u16 {
     InvalidParameter = 0x05,
     AccessDenied = 0x06,
     InvalidPartitionState = 0x07,
+    OperationDenied = 0x08,
+    UnknownProperty = 0x09,
+    PropertyValueOutOfRange = 0x0A,
     InsufficientMemory = 0x0B,
     InvalidPartitionId = 0x0D,
     InvalidVpIndex = 0x0E,
     InvalidPortId = 0x11,
     InvalidConnectionId = 0x12,
     InsufficientBuffers = 0x13,
+    InvalidVpState = 0x15,
     InvalidSynicState = 0x18,
+    InvalidProximityDomainInfo = 0x1A,
     NoResources = 0x1D,
+    InvalidRegisterValue = 0x50,
+    InvalidVtlState = 0x51,
 };
 
 /// The name of a status in the specification's spelling; for one it does not know, "HV_STATUS".
@@ -91,6 +98,10 @@ inline constexpr Feature post_messages{ebx, 4, "PostMessages: CPUID 0x40000003 E
 inline constexpr Feature signal_events{ebx, 5, "SignalEvents: CPUID 0x40000003 EBX bit 5 is clear"};
 inline constexpr Feature create_port{ebx, 6, "CreatePort: CPUID 0x40000003 EBX bit 6 is clear"};
 inline constexpr Feature connect_port{ebx, 7, "ConnectPort: CPUID 0x40000003 EBX bit 7 is clear"};
+inline constexpr Feature vp_registers{ebx, 17, "AccessVpRegisters: CPUID 0x40000003 EBX bit 17 is clear"};
+inline constexpr Feature extended_hypercalls{ebx, 20,
+                                             "EnableExtendedHypercalls: CPUID 0x40000003 EBX bit 20 is clear"};
+inline constexpr Feature start_vp{ebx, 21, "StartVirtualProcessor: CPUID 0x40000003 EBX bit 21 is clear"};
 inline constexpr Feature xmm_input{edx, 4, "XMM fast input: CPUID 0x40000003 EDX bit 4 is clear"};
 inline constexpr Feature crash_msrs{edx, 10, "crash MSRs: CPUID 0x40000003 EDX bit 10 is clear"};
 inline constexpr Feature hypercall_lock{edx, 18, "HYPERCALL lock: CPUID 0x40000003 EDX bit 18 is clear"};
@@ -125,15 +136,33 @@ constexpr u64 rep_start(u64 index)
 }
 
 namespace call {
+inline constexpr u64 flush_virtual_address_space = 0x02;
+inline constexpr u64 flush_virtual_address_list = 0x03;
+inline constexpr u64 notify_long_spin_wait = 0x08;
+inline constexpr u64 send_cluster_ipi = 0x0B;
+inline constexpr u64 flush_virtual_address_space_ex = 0x13;
+inline constexpr u64 flush_virtual_address_list_ex = 0x14;
+inline constexpr u64 send_cluster_ipi_ex = 0x15;
+inline constexpr u64 get_partition_property = 0x44;
 inline constexpr u64 get_partition_id = 0x46;
+inline constexpr u64 get_vp_registers = 0x50;
+inline constexpr u64 set_vp_registers = 0x51;
+inline constexpr u64 assert_virtual_interrupt_old = 0x55;
+inline constexpr u64 clear_virtual_interrupt = 0x56;
 inline constexpr u64 create_port = 0x57;
 inline constexpr u64 delete_port = 0x58;
 inline constexpr u64 connect_port = 0x59;
+inline constexpr u64 get_port_property = 0x5A;
 inline constexpr u64 disconnect_port = 0x5B;
 inline constexpr u64 post_message = 0x5C;
 inline constexpr u64 signal_event = 0x5D;
+inline constexpr u64 set_port_property = 0x70;
 inline constexpr u64 create_port_vtl = 0x95;
 inline constexpr u64 connect_port_vtl = 0x96;
+inline constexpr u64 assert_virtual_interrupt = 0x94;
+inline constexpr u64 start_virtual_processor = 0x99;
+inline constexpr u64 get_vp_index_from_apic_id = 0x9A;
+inline constexpr u64 ext_query_capabilities = 0x8001;
 inline constexpr u64 unknown = 0x0FFE;
 } // namespace call
 

@@ -3,6 +3,7 @@
 #include "runtime/memory.hpp"
 
 extern "C" guest::u64 start_info_address;
+extern "C" guest::u32 boot_eax;
 
 namespace guest {
 
@@ -19,6 +20,19 @@ struct StartInfo {
     u64 rsdp;
 };
 constexpr u32 start_info_magic = 0x336E'C578;
+
+/// Multiboot Specification 0.6.96, 3.3: as far as we read it.
+struct MultibootInfo {
+    u32 flags;
+    u32 memory_and_boot_device[3];
+    u32 command_line;
+};
+constexpr u32 multiboot_magic = 0x2BAD'B002;
+constexpr u32 multiboot_has_command_line = 1u << 2;
+
+/// Where firmware, or a VMM in its place, leaves the RSDP of a BIOS machine (ACPI 6.4, 5.2.5.1).
+constexpr u64 rsdp_area_begin = 0xE'0000;
+constexpr u64 rsdp_area_end = 0x10'0000;
 constexpr u64 mapped_bytes = u64{1} << 32;
 
 /// ACPI 6.4, sections 5.2.5.3, 5.2.6 and 5.2.12.
@@ -44,6 +58,8 @@ struct [[gnu::packed]] LocalApic {
     u8 id;
     u32 flags;
 };
+constexpr char const* rsdp_signature = "RSD PTR ";
+constexpr u64 rsdp_signature_size = 8;
 constexpr u8 local_apic_entry = 0;
 constexpr u32 madt_fixed_part = sizeof(TableHeader) + 8;
 
@@ -79,7 +95,7 @@ void add_processors(TableHeader const& madt, ApicIds& ids)
 void read_madt(ApicIds& ids)
 {
     auto const* const rsdp = at<Rsdp>(rsdp_address);
-    if (!rsdp || memcmp(rsdp->signature, "RSD PTR ", 8) != 0) return;
+    if (!rsdp || memcmp(rsdp->signature, rsdp_signature, rsdp_signature_size) != 0) return;
     bool const wide = rsdp->revision >= 2 && rsdp->xsdt;
     auto const root_address = wide ? rsdp->xsdt : rsdp->rsdt;
     auto const* const root = at<TableHeader>(root_address);
@@ -93,16 +109,33 @@ void read_madt(ApicIds& ids)
     }
 }
 
+void copy_command_line(u64 address)
+{
+    auto const* const text = at<char>(address);
+    for (unsigned i = 0; text && text[i] && i + 1 < sizeof line; ++i)
+        line[i] = text[i];
+}
+
+u64 find_rsdp()
+{
+    for (auto address = rsdp_area_begin; address < rsdp_area_end; address += 16) {
+        if (memcmp(at<char>(address), rsdp_signature, rsdp_signature_size) == 0) return address;
+    }
+    return 0;
+}
+
 } // namespace
 
 void read_start_info()
 {
-    auto const* const info = at<StartInfo>(start_info_address);
-    if (!info || info->magic != start_info_magic) return;
-    rsdp_address = info->rsdp;
-    auto const* const text = at<char>(info->command_line);
-    for (unsigned i = 0; text && text[i] && i + 1 < sizeof line; ++i)
-        line[i] = text[i];
+    if (auto const* const info = at<StartInfo>(start_info_address); info && info->magic == start_info_magic) {
+        rsdp_address = info->rsdp;
+        return copy_command_line(info->command_line);
+    }
+    if (boot_eax != multiboot_magic) return;
+    auto const* const info = at<MultibootInfo>(start_info_address);
+    if (info->flags & multiboot_has_command_line) copy_command_line(info->command_line);
+    rsdp_address = find_rsdp();
 }
 
 char const* command_line()

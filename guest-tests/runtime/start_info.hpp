@@ -6,7 +6,7 @@
 
 namespace guest {
 
-/// Copies what is needed out of hvm_start_info, before anything overwrites it.
+/// Copies what is needed out of hvm_start_info or the Multiboot information, before anything overwrites it.
 void read_start_info();
 
 /// The command line, without the program's name; empty when there is none.

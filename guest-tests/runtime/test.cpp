@@ -46,14 +46,90 @@ void write_failure()
     print(" (", failure.file, ":", failure.line, ")");
 }
 
-void write_line(TestCase const& test)
+void write_line(u32 number, TestCase const& test)
 {
-    constexpr char const* words[] = {"ok ", "not ok ", "skip "};
-    print(words[static_cast<u8>(outcome)]);
+    print(outcome == Outcome::failed ? "not ok " : "ok ", number, " - ");
     write_name(test);
     if (outcome == Outcome::failed) write_failure();
-    if (outcome == Outcome::skipped) print(": ", skip_reason);
+    if (outcome == Outcome::skipped) print(" # SKIP ", skip_reason);
     print("\n");
+}
+
+struct Counts {
+    u32 of[3]; ///< by outcome
+
+    void add(Outcome one) { ++of[static_cast<u8>(one)]; }
+    [[nodiscard]] u32 failed() const { return of[static_cast<u8>(Outcome::failed)]; }
+    [[nodiscard]] u32 sum() const { return of[0] + of[1] + of[2]; }
+    void write() const { print(of[0], " passed, ", of[1], " failed, ", of[2], " skipped\n"); }
+};
+
+/// How a test's section is counted: "2.0a 14.9.1, 14.9.7" as "2.0a 14.9", "alignment, outputs" as "alignment".
+struct SectionName {
+    char text[48]{};
+
+    explicit SectionName(char const* section)
+    {
+        unsigned dots = 0;
+        bool past_edition = false;
+        for (unsigned i = 0; section[i] && i + 1 < sizeof text; ++i) {
+            auto const c = section[i];
+            if (c == ',' || c == ';' || c == ':') break;
+            if (c == ' ') past_edition = true;
+            if (past_edition && c == '.' && ++dots == 2) break;
+            text[i] = c;
+        }
+    }
+    [[nodiscard]] bool operator==(SectionName const& other) const
+    {
+        return memcmp(text, other.text, sizeof text) == 0;
+    }
+};
+
+struct SectionCounts {
+    SectionName name{""};
+    Counts counts{};
+};
+
+/// In the order in which the sections were first tested.
+class Summary {
+  public:
+    void add(char const* section, Outcome one)
+    {
+        SectionName const name{section};
+        auto i = 0u;
+        while (i < used_ && !(sections_[i].name == name))
+            ++i;
+        if (i == capacity) return;
+        if (i == used_) sections_[used_++].name = name;
+        sections_[i].counts.add(one);
+    }
+    void write() const
+    {
+        for (auto i = 0u; i < used_; ++i) {
+            print("# section ", sections_[i].name.text, ": ");
+            sections_[i].counts.write();
+        }
+    }
+
+  private:
+    static constexpr u32 capacity = 96;
+    SectionCounts sections_[capacity]{};
+    u32 used_ = 0;
+};
+
+/// Whether the name begins with one of the prefixes, which commas divide.
+bool is_wanted(TestCase const& test, char const* prefixes)
+{
+    for (;;) {
+        auto const* name = test.name;
+        while (*prefixes && *prefixes != ',' && *name == *prefixes)
+            ++name, ++prefixes;
+        if (!*prefixes || *prefixes == ',') return true;
+        while (*prefixes && *prefixes != ',')
+            ++prefixes;
+        if (!*prefixes++) return false;
+    }
 }
 
 } // namespace
@@ -85,24 +161,32 @@ void note_position(u64 number)
 
 u32 run_tests(void (*between)())
 {
-    char prefix[64]{};
+    char prefixes[128]{};
     auto const* const wanted = option("test");
-    for (unsigned i = 0; wanted[i] && i + 1 < sizeof prefix; ++i)
-        prefix[i] = wanted[i];
+    for (unsigned i = 0; wanted[i] && i + 1 < sizeof prefixes; ++i)
+        prefixes[i] = wanted[i];
 
-    u32 count[3]{};
+    u32 planned = 0;
+    for (auto const* const* test = tests_begin; test != tests_end; ++test)
+        planned += is_wanted(**test, prefixes);
+    print("1..", planned, "\n");
+
+    Counts counts{};
+    static Summary summary;
     for (auto const* const* test = tests_begin; test != tests_end; ++test) {
-        if (!starts_with((*test)->name, prefix)) continue;
+        if (!is_wanted(**test, prefixes)) continue;
         outcome = Outcome::passed;
         has_position = false;
         (*test)->run();
         between();
-        write_line(**test);
-        ++count[static_cast<u8>(outcome)];
+        counts.add(outcome);
+        summary.add((*test)->section, outcome);
+        write_line(counts.sum(), **test);
     }
-    print(count[0], " passed, ", count[1], " failed, ", count[2], " skipped\n");
-    if (count[0] + count[1] + count[2] == 0) return 2;
-    return count[1] ? 1 : 0;
+    summary.write();
+    counts.write();
+    if (counts.sum() == 0) return 2;
+    return counts.failed() ? 1 : 0;
 }
 
 } // namespace guest

@@ -2,7 +2,8 @@
 ///
 ///     TEST(ports, delete_twice, "2.0a 14.9.2") { ... CHECK_STATUS(delete_port(id), Status::InvalidPortId); }
 ///
-/// prints one line: `ok ports.delete_twice [2.0a 14.9.2]`, or `not ok …: why (file:line)`, or `skip …: reason`.
+/// prints one line, as the Test Anything Protocol has it: `ok 7 - ports.delete_twice [2.0a 14.9.2]`,
+/// `not ok 7 - … : why (file:line)`, or `ok 7 - … # SKIP reason`.
 #pragma once
 
 #include "runtime/hyperv.hpp"
@@ -35,8 +36,9 @@ void report_skip(char const* reason);
 /// Adds a number to the next failure's line, for tests that loop ("at N").
 void note_position(u64 number);
 
-/// Runs all tests whose names start with the command line's `test=PREFIX` (all of them without it), with
-/// `between` after each. Returns the exit code: 0, or 1 when a test failed, 2 when no name matched.
+/// Runs all tests whose names start with one of the command line's `test=PREFIX,…` (all of them without it), with
+/// `between` after each, then a count for each section and one of everything. Returns the exit code: 0, or 1 when a
+/// test failed, 2 when no name matched.
 u32 run_tests(void (*between)());
 
 } // namespace guest

@@ -42,6 +42,7 @@ TEST_CASE("status codes and their names (TLFS 2.0a appendix B; 6.0b appendix B)"
         {0x001D, "NO_RESOURCES"},
         {0x001E, "FEATURE_UNAVAILABLE"},
         {0x0050, "INVALID_REGISTER_VALUE"},
+        {0x0051, "INVALID_VTL_STATE"},
     };
     for (unsigned code = 0; code < 0x100; ++code) {
         auto const found = documented.find(static_cast<std::uint16_t>(code));

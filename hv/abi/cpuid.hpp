@@ -22,6 +22,6 @@ inline constexpr std::uint32_t interface_hv1 = 0x3123'7648;
 inline constexpr std::uint32_t recommend_reset_msr = 1U << 4;
 inline constexpr std::uint32_t recommend_relaxed_timing = 1U << 5;
 inline constexpr std::uint32_t recommend_deprecate_auto_eoi = 1U << 9;
-inline constexpr std::uint32_t never_notify_spin_wait = 0xFFFF'FFFF; ///< EBX
+inline constexpr std::uint32_t spin_wait_attempts = 0xFFF; ///< EBX: then HvNotifyLongSpinWait
 
 } // namespace hv::abi::cpuid

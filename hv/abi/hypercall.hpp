@@ -10,15 +10,26 @@ namespace hv::abi {
 
 /// HV_CALL_CODE of the calls that Porthole answers (TLFS 2.0a appendix A; 6.0b appendix A for the later numbers).
 enum class CallCode : std::uint16_t {
+    NotifyLongSpinWait = 0x0008,
+    SendSyntheticClusterIpi = 0x000B,
+    SendSyntheticClusterIpiEx = 0x0015,
+    GetPartitionProperty = 0x0044,
     GetPartitionId = 0x0046,
+    GetVpRegisters = 0x0050,
+    SetVpRegisters = 0x0051,
     CreatePort = 0x0057,
     DeletePort = 0x0058,
     ConnectPort = 0x0059,
+    GetPortProperty = 0x005A,
     DisconnectPort = 0x005B,
     PostMessage = 0x005C,
     SignalEvent = 0x005D,
+    SetPortProperty = 0x0070,
     CreatePortVtl = 0x0095,  ///< HvCallCreatePort of the later texts, with VTL and NUMA fields
     ConnectPortVtl = 0x0096, ///< HvCallConnectPort of the later texts
+    StartVirtualProcessor = 0x0099,
+    GetVpIndexFromApicId = 0x009A,
+    ExtQueryCapabilities = 0x8001, ///< the first of the extended calls
 };
 
 /// The hypercall input value: RCX, or EDX:EAX of a 32-bit caller.
@@ -30,6 +41,8 @@ struct Control {
     [[nodiscard]] constexpr std::uint64_t variable_header_qwords() const { return field<17, 10>(word); }
     [[nodiscard]] constexpr std::uint64_t rep_count() const { return field<32, 12>(word); }
     [[nodiscard]] constexpr std::uint64_t rep_start() const { return field<48, 12>(word); }
+    /// Nothing but the call code and the fast bit, as of a simple call.
+    [[nodiscard]] constexpr bool simple() const { return word >> 17 == 0; }
     /// Bits 30:27, 47:44 and 63:60, and bit 31 (Is Nested), which means nothing without a nested hypervisor.
     [[nodiscard]] constexpr bool reserved_clear() const { return (word & 0xF000'F000'F800'0000) == 0; }
 };
@@ -40,8 +53,9 @@ struct Control {
     return static_cast<std::uint64_t>(status) | reps_completed << 32;
 }
 
-inline constexpr std::uint64_t parameter_alignment = 8; ///< TLFS 2.0a §4.6, bytes
-inline constexpr std::size_t fast_input_bytes = 16;     ///< RDX and R8
-inline constexpr std::size_t xmm_input_bytes = 112;     ///< RDX, R8 and XMM0 to XMM5 (§4.7.1)
+inline constexpr std::uint16_t first_extended_code = 0x8001; ///< newest, Extended Hypercall Interface
+inline constexpr std::uint64_t parameter_alignment = 8;      ///< TLFS 2.0a §4.6, bytes
+inline constexpr std::size_t fast_input_bytes = 16;          ///< RDX and R8
+inline constexpr std::size_t xmm_input_bytes = 112;          ///< RDX, R8 and XMM0 to XMM5 (§4.7.1)
 
 } // namespace hv::abi

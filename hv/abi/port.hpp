@@ -15,17 +15,21 @@ inline constexpr unsigned event_flag_count = 2048; ///< HV_EVENT_FLAGS_COUNT, pe
 
 enum class PortType : std::uint32_t { Message = 1, Event = 2, Monitor = 3, Doorbell = 4 };
 
-/// HV_PORT_INFO. Which of the two views holds is said by the type.
+/// HV_PORT_INFO. Which of the views holds is said by the type.
 struct PortInfo {
     PortType type;
     std::uint32_t padding;
-    std::uint32_t target_sint; ///< message and event ports
+    std::uint32_t target_sint; ///< message and event ports; monitor ports have the page's GPA in these eight bytes
     std::uint32_t target_vp;   ///< message and event ports
     std::uint16_t base_flag;   ///< event ports; zero otherwise
     std::uint16_t flag_count;  ///< event ports; zero otherwise
     std::uint32_t reserved;
 
-    /// Bytes 16 to 23, all reserved in a message port.
+    [[nodiscard]] constexpr std::uint64_t monitor_address() const
+    {
+        return target_sint | std::uint64_t{target_vp} << 32;
+    }
+    /// Bytes 16 to 23, all reserved in a message port and in a monitor port.
     [[nodiscard]] constexpr bool tail_clear() const { return base_flag == 0 && flag_count == 0 && reserved == 0; }
 };
 static_assert(sizeof(PortInfo) == 24 && offsetof(PortInfo, base_flag) == 16);
@@ -65,8 +69,14 @@ struct ConnectPortInput { // 0x0059
     std::uint64_t port_partition;
     std::uint32_t port_id;
     std::uint32_t padding1;
-    PortType type; ///< the first eight bytes of HV_CONNECTION_INFO
+    PortType type; ///< the first eight bytes of HV_CONNECTION_INFO, or as `info` has it
     std::uint32_t padding2;
+
+    /// The eight bytes of ConnectionInfo that the table of §14.9.3 has: zero, or the GPA of a monitor page.
+    [[nodiscard]] constexpr std::uint64_t info() const
+    {
+        return static_cast<std::uint32_t>(type) | std::uint64_t{padding2} << 32;
+    }
 };
 static_assert(sizeof(ConnectPortInput) == 40 && offsetof(ConnectPortInput, type) == 32);
 
@@ -81,7 +91,7 @@ struct ConnectPortVtlInput { // 0x0096
     std::uint32_t reserved2;
     PortType type;
     std::uint32_t padding;
-    std::array<std::uint64_t, 3> info;
+    std::array<std::uint64_t, 3> info; ///< of a monitor port: its page's GPA first
     std::uint64_t proximity;
 };
 static_assert(sizeof(ConnectPortVtlInput) == 72 && offsetof(ConnectPortVtlInput, type) == 32);
@@ -92,6 +102,32 @@ struct DisconnectPortInput { // 0x005B
     std::uint32_t padding;
 };
 static_assert(sizeof(DisconnectPortInput) == 16);
+
+/// HV_PORT_PROPERTY_CODE (§14.8.7). Later headers name more of them, but no published text says what they mean.
+enum class PortProperty : std::uint32_t { PostCount = 0, PreferredTargetVp = 1 };
+
+struct GetPortPropertyInput { // 0x005A
+    std::uint64_t partition;
+    std::uint32_t port_id;
+    std::uint32_t padding0;
+    PortProperty code;
+    std::uint32_t padding1;
+};
+static_assert(sizeof(GetPortPropertyInput) == 24 && offsetof(GetPortPropertyInput, code) == 16);
+
+struct SetPortPropertyInput { // 0x0070
+    std::uint64_t partition;
+    std::uint32_t port_id;
+    std::uint32_t padding0;
+    PortProperty code;
+    std::uint32_t padding1;
+    std::uint64_t value;
+};
+static_assert(sizeof(SetPortPropertyInput) == 32 && offsetof(SetPortPropertyInput, value) == 24);
+
+struct PortPropertyOutput { // 0x005A, 0x0070
+    std::uint64_t value;
+};
 
 struct PostMessageInput { // 0x005C
     std::uint32_t connection_id;

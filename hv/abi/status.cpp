@@ -30,6 +30,7 @@ char const* name_of(Status status)
     case Status::NoResources: return "NO_RESOURCES";
     case Status::FeatureUnavailable: return "FEATURE_UNAVAILABLE";
     case Status::InvalidRegisterValue: return "INVALID_REGISTER_VALUE";
+    case Status::InvalidVtlState: return "INVALID_VTL_STATE";
     }
     return "?";
 }

@@ -31,6 +31,7 @@ enum class Status : std::uint16_t {
     NoResources = 0x001D,
     FeatureUnavailable = 0x001E,
     InvalidRegisterValue = 0x0050,
+    InvalidVtlState = 0x0051, ///< number from Microsoft's headers; 6.0b names it in the calls, not in its appendix
 };
 
 /// The TLFS name without HV_STATUS_, for traces: "INVALID_PORT_ID".

@@ -21,7 +21,8 @@ std::array<CpuidLeaf, 7> hypervisor_leaves(Rights const& rights, CpuidLimits con
         {cpuid::interface, cpuid::interface_hv1, 0, 0, 0},
         {cpuid::identity, build_number, version_10_0, 0, 0},
         {cpuid::features, rights.eax(), rights.ebx(), 0, rights.edx()},
-        {cpuid::recommendations, recommended, cpuid::never_notify_spin_wait, limits.physical_address_bits, 0},
+        {cpuid::recommendations, recommended | rights.recommendations(), cpuid::spin_wait_attempts,
+         limits.physical_address_bits, 0},
         {cpuid::limits, limits.max_vps, 0, 0, 0},
         {cpuid::hardware, 0, 0, 0, 0},
     }};

@@ -48,7 +48,7 @@ TEST_CASE("an ordinary guest is offered what it may use, and not ports or its pa
 TEST_CASE("the root and a granted guest are offered the rest (TLFS 6.0b 4.2.2)", "[cpuid]")
 {
     auto const leaf = hypervisor_leaves(Rights::root(), limits)[3];
-    CHECK(leaf.ebx == (1U << 1 | 1U << 4 | 1U << 5 | 1U << 6 | 1U << 7));
+    CHECK(leaf.ebx == (1U << 0 | 1U << 1 | 1U << 4 | 1U << 5 | 1U << 6 | 1U << 7 | 1U << 17 | 1U << 20 | 1U << 21));
 }
 
 TEST_CASE("what is withdrawn is not offered", "[cpuid]")
@@ -61,8 +61,22 @@ TEST_CASE("recommendations and limits (TLFS 6.0b 2.4.5, 2.4.6)", "[cpuid]")
 {
     auto const leaves = hypervisor_leaves(Rights::ordinary(), limits);
     CHECK(leaves[4].eax == (1U << 5 | 1U << 9)); // relaxed timing, deprecate auto-EOI; no enlightened TLB flushes
-    CHECK(leaves[4].ebx == 0xFFFF'FFFF);         // never notify about spin waits
+    CHECK(leaves[4].ebx == 0xFFF);               // spin so often, then HvNotifyLongSpinWait
     CHECK(leaves[4].ecx == 48);
     CHECK(leaves[5].eax == 64);
     CHECK((leaves[6].eax | leaves[6].ebx | leaves[6].ecx | leaves[6].edx) == 0);
+}
+
+TEST_CASE("the cluster IPI calls are recommended only when they are asked for (TLFS 6.0b 2.4.5)", "[cpuid]")
+{
+    auto rights = Rights::ordinary();
+    rights.set(Recommendation::ClusterIpi, true);
+    CHECK(hypervisor_leaves(rights, limits)[4].eax == (1U << 5 | 1U << 9 | 1U << 10));
+    rights.set(Recommendation::ExProcessorMasks, true);
+    CHECK(hypervisor_leaves(rights, limits)[4].eax == (1U << 5 | 1U << 9 | 1U << 10 | 1U << 11));
+}
+
+TEST_CASE("no TLB flush by hypercall is ever recommended (TLFS 6.0b 2.4.5)", "[cpuid]")
+{
+    CHECK((hypervisor_leaves(Rights::root(), limits)[4].eax & (1U << 1 | 1U << 2)) == 0);
 }

@@ -20,4 +20,17 @@ Target Caller::controlled(std::uint64_t id, Privilege privilege) const
     return target;
 }
 
+Target Caller::child(std::uint64_t id) const
+{
+    auto target = controlled(id, Privilege::CreatePartitions);
+    if (target && &*target == &partition) return Target{Status::AccessDenied};
+    return target;
+}
+
+Target Caller::self_or_child(std::uint64_t id) const
+{
+    if (id == self_partition.value || id == partition.id().value) return Target{partition};
+    return child(id);
+}
+
 } // namespace hv

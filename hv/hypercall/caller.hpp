@@ -42,6 +42,12 @@ struct Caller {
     /// The named partition when the caller is it or its parent and has the privilege, else AccessDenied. A caller
     /// without the privilege does not learn which partitions exist.
     [[nodiscard]] Target controlled(std::uint64_t id, Privilege privilege) const;
+
+    /// The named partition when it is the caller's child and the caller may act on children (CreatePartitions, TLFS
+    /// 6.0b §4.2.2), else AccessDenied.
+    [[nodiscard]] Target child(std::uint64_t id) const;
+    /// The caller itself, or its child as above.
+    [[nodiscard]] Target self_or_child(std::uint64_t id) const;
 };
 
 } // namespace hv

@@ -1,14 +1,14 @@
 #include "hv/partition/communication.hpp"
 
+#include "hv/partition/locked_port.hpp"
+#include "hv/partition/monitor_ports.hpp"
 #include "hv/partition/partition.hpp"
 #include "hv/partition/registry.hpp"
-#include "hv/vp/virtual_processor.hpp"
+#include "hv/synic/synic.hpp"
 
-#include <cstddef>
+#include <memory>
 #include <mutex>
-#include <new>
-#include <optional>
-#include <span>
+#include <utility>
 #include <vector>
 
 namespace hv::communication {
@@ -18,6 +18,7 @@ namespace {
 /// §14.8.6, §14.9.1. A spec without a handler leads to a VP of the owner.
 Status check(Partition const& owner, PortSpec const& spec)
 {
+    if (spec.type == abi::PortType::Monitor) return monitor_ports::check(owner, spec.monitor_page);
     if (spec.handler) return Status::Success;
     if (spec.sint.value == 0 || spec.sint.value >= sint_count) return Status::InvalidParameter;
     if (spec.type == abi::PortType::Event) {
@@ -35,10 +36,12 @@ Status check(Partition const& owner, PortSpec const& spec)
     auto& slab = owner.registry().slab();
     auto& port = slab.at(handle);
     std::unique_ptr<PortBuffers> buffers;
+    std::unique_ptr<MonitorPort> monitor;
     std::shared_ptr<PortHandler> handler;
     {
         std::lock_guard const guard{port.lock};
         port.alive = false;
+        monitor = std::move(port.monitor);
         buffers = std::move(port.buffers);
         handler = std::move(port.spec.handler);
         if (buffers) {
@@ -47,61 +50,75 @@ Status check(Partition const& owner, PortSpec const& spec)
             }
         }
     }
+    if (monitor) monitor_ports::close(owner, std::move(monitor));
     slab.release(handle);
     owner.pool().release(port_charge);
     return handler;
 }
 
-void let_go(Partition& sender, PortHandle handle)
+/// Ends a connection, the sender's tables locked.
+void let_go(Partition& sender, ConnectionId id, PortHandle handle)
 {
-    auto& port = sender.registry().slab().at(handle);
     {
-        std::lock_guard const guard{port.lock};
-        if (port.generation == handle.generation()) port.connected = false;
+        LockedPort const target{sender.registry().slab(), handle};
+        if (target.alive) {
+            if (target.port.monitor) monitor_ports::stop(sender, *target.port.monitor);
+            target.port.connected = false;
+        }
     }
+    monitor_ports::hide(sender, id);
     sender.pool().release(connection_charge);
 }
 
-/// The port behind a connection, locked, if it still is the one that was connected to and takes this type of traffic.
-struct LockedPort {
-    LockedPort(PortSlab const& slab, PortHandle handle) : port{slab.at(handle)}, lock{port.lock}
-    {
-        alive = port.alive && port.generation == handle.generation();
-    }
-
-    /// A port that is alive has a live owner: its partition is severed before it goes.
-    [[nodiscard]] bool takes(abi::PortType type) const
-    {
-        return alive && port.owner->active() && port.spec.type == type;
-    }
-
-    Port& port;
-    std::unique_lock<decltype(Port::lock)> lock;
-    bool alive = false;
-};
-
-/// The VP that a message or event goes to; nullptr when HV_ANY_VP finds none with its SynIC and page enabled.
-VirtualProcessor* route(Port const& port, bool (Synic::*accepts)() const)
+/// Whether a connection is made as the port's type wants it.
+Status fits(ConnectionInfo const& info, abi::PortType type)
 {
-    auto const& owner = *port.owner;
-    if (port.spec.target_vp != any_vp) return owner.vp(port.spec.target_vp);
-    for (auto const& vp : owner.vps()) {
-        if ((vp->synic().*accepts)()) return vp.get();
-    }
-    return nullptr;
+    if (info.type && *info.type != type) return Status::InvalidParameter;
+    if (type == abi::PortType::Monitor || !info.address) return Status::Success;
+    auto const named =
+        info.type ? std::uint64_t{0} : static_cast<std::uint64_t>(type); // §14.8.9 begins with the type
+    return *info.address == 0 || *info.address == named ? Status::Success : Status::InvalidParameter;
 }
 
-/// Queues or delivers, with the port locked. The port's buffers come into being when the first message has to wait.
-Status deliver(Port& port, Synic& synic, abi::Message const& message, PendingInterrupts& pending)
+/// Everything but asking for a scan.
+Status make_connection(Partition& sender, ConnectionId id, Partition& receiver, PortId port_id,
+                       ConnectionInfo const& info)
 {
-    auto status = synic.post(port.spec.sint, message, port.buffers.get(), pending);
-    if (status == Status::NoResources) {
-        port.buffers.reset(new (std::nothrow) PortBuffers);
-        if (!port.buffers) return Status::InsufficientBuffers;
-        status = synic.post(port.spec.sint, message, port.buffers.get(), pending);
+    std::lock_guard const guard{sender.tables_lock};
+    if (!sender.active()) return Status::InvalidPartitionState;
+    auto& connections = sender.connections();
+    if (connections.find(id.value) != 0) return Status::InvalidConnectionId;
+    PortHandle const handle{receiver.ports().find(port_id.value)};
+    if (!handle) return Status::InvalidPortId;
+    if (!connections.reserve(id.value)) return Status::InsufficientMemory;
+
+    LockedPort const target{receiver.registry().slab(), handle};
+    auto& port = target.port;
+    if (!target.alive) return Status::InvalidPortId;
+    if (port.spec.connection_partition != sender.id()) return Status::InvalidPortId; // as if it were not there
+    if (!receiver.active()) return Status::InvalidPartitionState;
+    if (port.connected) return Status::InvalidPortId;
+    if (auto const status = fits(info, port.spec.type); status != Status::Success) return status;
+    if (!sender.pool().charge(connection_charge)) return Status::InsufficientMemory;
+    if (port.monitor) {
+        if (auto const status = monitor_ports::connect(sender, id, *port.monitor, info.address);
+            status != Status::Success) {
+            sender.pool().release(connection_charge);
+            return status;
+        }
     }
-    if (status == Status::Success) ++port.post_count;
-    return status;
+    port.connected = true;
+    connections.set(id.value, handle.word);
+    return Status::Success;
+}
+
+/// The VP that a port for HV_ANY_VP tries first. The port is locked.
+Status prefer(Port& port, std::uint64_t vp)
+{
+    if (port.spec.type == abi::PortType::Monitor || port.spec.target_vp != any_vp) return Status::OperationDenied;
+    if (vp != any_vp.value && vp >= port.owner->vps().size()) return Status::PropertyValueOutOfRange;
+    port.preferred_vp = VpIndex{static_cast<std::uint32_t>(vp)};
+    return Status::Success;
 }
 
 } // namespace
@@ -115,15 +132,19 @@ Status create_port(Partition& owner, PortId id, PortSpec const& spec)
     auto& ports = owner.ports();
     if (ports.find(id.value) != 0) return Status::InvalidPortId;
     if (!owner.pool().charge(port_charge)) return Status::InsufficientMemory;
-    if (!ports.reserve(id.value)) {
+    std::unique_ptr<MonitorPort> monitor;
+    auto const refused = [&](Status status) {
+        if (monitor) monitor_ports::close(owner, std::move(monitor));
         owner.pool().release(port_charge);
-        return Status::InsufficientMemory;
+        return status;
+    };
+    if (!ports.reserve(id.value)) return refused(Status::InsufficientMemory);
+    if (spec.type == abi::PortType::Monitor) {
+        auto const status = monitor_ports::open(owner, spec.monitor_page, monitor);
+        if (status != Status::Success) return refused(status);
     }
     auto const handle = owner.registry().slab().allocate();
-    if (!handle) {
-        owner.pool().release(port_charge);
-        return Status::NoResources;
-    }
+    if (!handle) return refused(Status::NoResources);
     {
         auto& port = owner.registry().slab().at(handle);
         std::lock_guard const port_guard{port.lock};
@@ -132,6 +153,8 @@ Status create_port(Partition& owner, PortId id, PortSpec const& spec)
         port.id = id;
         port.owner = &owner;
         port.spec = spec;
+        port.monitor = std::move(monitor);
+        port.preferred_vp = any_vp;
         port.post_count = 0;
     }
     ports.set(id.value, handle.word);
@@ -149,26 +172,12 @@ Status delete_port(Partition& owner, PortId id)
     return Status::Success;
 }
 
-Status connect(Partition& sender, ConnectionId id, Partition& receiver, PortId port_id,
-               std::optional<abi::PortType> type)
+Status connect(Partition& sender, ConnectionId id, Partition& receiver, PortId port_id, ConnectionInfo const& info)
 {
-    std::lock_guard const guard{sender.tables_lock};
-    if (!sender.active()) return Status::InvalidPartitionState;
-    auto& connections = sender.connections();
-    if (connections.find(id.value) != 0) return Status::InvalidConnectionId;
-    PortHandle const handle{receiver.ports().find(port_id.value)};
-    if (!handle) return Status::InvalidPortId;
-    if (!connections.reserve(id.value)) return Status::InsufficientMemory;
-
-    LockedPort const target{receiver.registry().slab(), handle};
-    if (!target.alive) return Status::InvalidPortId;
-    if (target.port.spec.connection_partition != sender.id()) return Status::InvalidPartitionId;
-    if (target.port.connected) return Status::InvalidPortId;
-    if (type && target.port.spec.type != *type) return Status::InvalidParameter;
-    if (!sender.pool().charge(connection_charge)) return Status::InsufficientMemory;
-    target.port.connected = true;
-    connections.set(id.value, handle.word);
-    return Status::Success;
+    auto const status = make_connection(sender, id, receiver, port_id, info);
+    // A monitor page may have something to look at now, the new one or one whose triggers name this connection.
+    if (status == Status::Success && sender.monitors().dozing) sender.registry().monitors().rouse(sender);
+    return status;
 }
 
 Status disconnect(Partition& sender, ConnectionId id)
@@ -177,70 +186,39 @@ Status disconnect(Partition& sender, ConnectionId id)
     PortHandle const handle{sender.connections().find(id.value)};
     if (!handle) return Status::InvalidConnectionId;
     sender.connections().set(id.value, 0);
-    let_go(sender, handle);
+    let_go(sender, id, handle);
     return Status::Success;
 }
 
-Status post(Partition& sender, ConnectionId id, abi::Message& message)
+Status port_property(Partition& owner, PortId id, abi::PortProperty code, std::uint64_t& value)
 {
-    PortHandle const handle{sender.connections().find(id.value)};
-    if (!handle) return Status::InvalidConnectionId;
+    PortHandle const handle{owner.ports().find(id.value)};
+    if (!handle) return Status::InvalidPortId;
+    LockedPort const target{owner.registry().slab(), handle};
+    if (!target.alive) return Status::InvalidPortId;
 
-    PendingInterrupts pending;
-    std::shared_ptr<PortHandler> handler;
-    VirtualProcessor* vp = nullptr;
-    std::optional<Partition::Visit> visit;
-    auto status = Status::Success;
-    {
-        LockedPort const target{sender.registry().slab(), handle};
-        if (!target.takes(abi::PortType::Message)) return Status::InvalidPortId;
-        handler = target.port.spec.handler;
-        if (handler) {
-            ++target.port.post_count;
-        } else {
-            vp = route(target.port, &Synic::accepts_messages);
-            if (!vp) return Status::InvalidSynicState;
-            visit.emplace(*target.port.owner);
-            message.header.origin = target.port.id.value;
-            status = deliver(target.port, vp->synic(), message, pending);
-        }
+    auto const& port = target.port;
+    switch (code) {
+    case abi::PortProperty::PostCount: value = port.post_count; return Status::Success;
+    case abi::PortProperty::PreferredTargetVp:
+        value = port.spec.target_vp == any_vp ? port.preferred_vp.value : port.spec.target_vp.value;
+        return Status::Success;
     }
-    if (handler)
-        handler->on_message(message.header.type,
-                            std::as_bytes(std::span{message.payload}).first(message.header.payload_size));
-    else
-        vp->synic().raise(pending); // also of a refused message: it may have moved a waiting one into the slot
-    return status;
+    return Status::UnknownProperty;
 }
 
-Status signal(Partition& sender, ConnectionId id, std::uint32_t flag)
+Status set_port_property(Partition& owner, PortId id, abi::PortProperty code, std::uint64_t value)
 {
-    PortHandle const handle{sender.connections().find(id.value)};
-    if (!handle) return Status::InvalidConnectionId;
+    PortHandle const handle{owner.ports().find(id.value)};
+    if (!handle) return Status::InvalidPortId;
+    LockedPort const target{owner.registry().slab(), handle};
+    if (!target.alive) return Status::InvalidPortId;
 
-    PendingInterrupts pending;
-    std::shared_ptr<PortHandler> handler;
-    VirtualProcessor* vp = nullptr;
-    std::optional<Partition::Visit> visit;
-    {
-        LockedPort const target{sender.registry().slab(), handle};
-        if (!target.takes(abi::PortType::Event)) return Status::InvalidPortId;
-        auto const& spec = target.port.spec;
-        if (flag >= spec.flag_count) return Status::InvalidParameter;
-        handler = spec.handler;
-        if (!handler) {
-            vp = route(target.port, &Synic::accepts_events);
-            if (!vp) return Status::InvalidSynicState;
-            visit.emplace(*target.port.owner);
-            auto const status = vp->synic().signal(spec.sint, spec.base_flag + flag, pending);
-            if (status != Status::Success) return status;
-        }
+    switch (code) {
+    case abi::PortProperty::PostCount: return Status::OperationDenied;
+    case abi::PortProperty::PreferredTargetVp: return prefer(target.port, value);
     }
-    if (handler)
-        handler->on_event(flag);
-    else
-        vp->synic().raise(pending);
-    return Status::Success;
+    return Status::UnknownProperty;
 }
 
 void sever(Partition& partition)
@@ -253,7 +231,7 @@ void sever(Partition& partition)
     });
     partition.connections().for_each([&](std::uint32_t id, std::uint64_t word) {
         partition.connections().set(id, 0);
-        let_go(partition, PortHandle{word});
+        let_go(partition, ConnectionId{id}, PortHandle{word});
     });
 }
 

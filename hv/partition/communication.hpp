@@ -21,21 +21,48 @@ inline constexpr std::uint64_t port_charge = sizeof(Port) + sizeof(PortBuffers);
 /// Charged for each connection, bytes.
 inline constexpr std::uint64_t connection_charge = 64;
 
-/// Makes a port in `owner`. InvalidPortId: in use; InvalidParameter, InvalidVpIndex: the spec; InsufficientMemory:
-/// the pool is exhausted; InvalidPartitionState: the owner is being removed; NoResources: Porthole's own limit.
+/// Charged on top for a monitor port: the page, what it covers, and what the scanner keeps of it. Bytes.
+inline constexpr std::uint64_t monitor_port_charge = 3 * page_size;
+/// Charged on top for a connection that has a monitor page: what that covers, and its bookkeeping.
+inline constexpr std::uint64_t monitor_connection_charge = page_size + 256;
+
+/// Makes a port in `owner`. InvalidPortId: in use; InvalidParameter, InvalidVpIndex, InvalidAlignment: the spec;
+/// InsufficientMemory: the pool is exhausted; InvalidPartitionState: the owner is being removed; NoResources:
+/// Porthole's own limits.
 [[nodiscard]] Status create_port(Partition& owner, PortId id, PortSpec const& spec);
 
 /// Deletes a port with its buffers and the messages queued in them. Afterwards nothing that came through it enters a
 /// slot any more. InvalidPortId when there is none.
 [[nodiscard]] Status delete_port(Partition& owner, PortId id);
 
-/// Connects `sender` to a port of `receiver` that names `sender` as its connection partition and has the given type,
-/// if one is given.
+/// What a connection is made with (§14.8.9).
+struct ConnectionInfo {
+    ConnectionInfo(abi::PortType wanted) : type{wanted} {}
+    ConnectionInfo(abi::PortType wanted, std::uint64_t word) : type{wanted}, address{word} {}
+    /// The eight bytes of §14.9.3, whose meaning depends on the port's type.
+    [[nodiscard]] static ConnectionInfo untyped(std::uint64_t word) { return ConnectionInfo{word}; }
+
+    std::optional<abi::PortType> type;    ///< what the port must be
+    std::optional<std::uint64_t> address; ///< of the monitor page in the sender; without one, it shows nowhere in it
+
+  private:
+    explicit ConnectionInfo(std::uint64_t word) : address{word} {}
+};
+
+/// Connects `sender` to a port of `receiver` that names `sender` as its connection partition.
 [[nodiscard]] Status connect(Partition& sender, ConnectionId id, Partition& receiver, PortId port,
-                             std::optional<abi::PortType> type);
+                             ConnectionInfo const& info);
 
 /// Messages already posted through the connection are unaffected.
 [[nodiscard]] Status disconnect(Partition& sender, ConnectionId id);
+
+/// HvPortPropertyPostCount or HvPortPropertyPreferredTargetVp of a port; InvalidPortId when there is none, or
+/// UnknownProperty.
+[[nodiscard]] Status port_property(Partition& owner, PortId id, abi::PortProperty code, std::uint64_t& value);
+
+/// Sets the preferred VP of a port for HV_ANY_VP: HV_ANY_VP, which is none, or a VP of the owner, else
+/// PropertyValueOutOfRange. OperationDenied: the post count, or a port for one VP.
+[[nodiscard]] Status set_port_property(Partition& owner, PortId id, abi::PortProperty code, std::uint64_t value);
 
 /// Sends a message whose header has type and payload size set and checked; the origin is filled in here.
 [[nodiscard]] Status post(Partition& sender, ConnectionId id, abi::Message& message);

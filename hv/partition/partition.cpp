@@ -19,6 +19,8 @@ Partition::Partition(PartitionRegistry& registry, PartitionId id, PartitionConfi
       interrupts_{config.interrupts},
       machine_{config.machine},
       tracer_{config.tracer},
+      processor_{config.processor},
+      max_vps_{config.max_vps},
       pool_{config.pool_bytes}
 {
     hypercall_page_.fill(hypercall_page());
@@ -38,7 +40,7 @@ VirtualProcessor& Partition::add_vp(VpControl& control)
 
 void Partition::wait_for_visits() const
 {
-    while (visitors_.load(std::memory_order_acquire) != 0)
+    while (visitors_.load() != 0)
         std::this_thread::yield(); // for as long as a sender takes to raise an interrupt
 }
 

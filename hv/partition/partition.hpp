@@ -2,8 +2,10 @@
 #pragma once
 
 #include "hv/abi/registers.hpp"
+#include "hv/cpuid/processor_facts.hpp"
 #include "hv/guest_memory.hpp"
 #include "hv/interfaces.hpp"
+#include "hv/monitor/partition_monitors.hpp"
 #include "hv/overlay_page.hpp"
 #include "hv/partition/id_table.hpp"
 #include "hv/partition/memory_pool.hpp"
@@ -34,6 +36,8 @@ struct PartitionConfig {
     InterruptSink& interrupts;
     MachineControl& machine;
     Tracer* tracer = nullptr;
+    ProcessorFacts processor{};
+    std::uint32_t max_vps = 0; ///< as leaf 0x40000005 says
 };
 
 class Partition {
@@ -44,7 +48,8 @@ class Partition {
     ~Partition();
 
     [[nodiscard]] PartitionId id() const { return id_; }
-    [[nodiscard]] PartitionId parent() const { return parent_; }
+    /// Changes when the parent goes: the registry then makes the root the parent. From any thread.
+    [[nodiscard]] PartitionId parent() const { return parent_.load(std::memory_order_relaxed); }
     [[nodiscard]] Rights const& rights() const { return rights_; }
     [[nodiscard]] PartitionRegistry& registry() const { return registry_; }
     [[nodiscard]] GuestMemory const& memory() const { return memory_; }
@@ -52,10 +57,12 @@ class Partition {
     [[nodiscard]] InterruptSink& interrupts() const { return interrupts_; }
     [[nodiscard]] MachineControl& machine() const { return machine_; }
     [[nodiscard]] Tracer* tracer() const { return tracer_; }
+    [[nodiscard]] ProcessorFacts const& processor() const { return processor_; }
+    [[nodiscard]] std::uint32_t max_vps() const { return max_vps_; }
 
     /// Only an active partition can be acted upon (TLFS 2.0a §5.2.5).
-    [[nodiscard]] bool active() const { return active_.load(std::memory_order_acquire); }
-    void set_active(bool active) { active_.store(active, std::memory_order_release); }
+    [[nodiscard]] bool active() const { return active_.load(); }
+    void set_active(bool active) { active_.store(active); }
 
     /// VPs are added in the order of their indices while the partition is built.
     VirtualProcessor& add_vp(VpControl& control);
@@ -88,14 +95,13 @@ class Partition {
     /// The hypercall page is in place, so that a call can come from it.
     [[nodiscard]] bool hypercalls_enabled() const { return abi::PageRegister{hypercall_msr()}.enabled(); }
 
-    /// Keeps the partition, and what it was made from, in place for a sender that has let go of the port's lock and
-    /// still has interrupts to raise. Begun with the lock of one of its live ports held.
+    /// Keeps the partition, and what it was made from, in place: for a sender that has let go of the port's lock and
+    /// still has interrupts to raise, or for one VP that asks another. Begun with the lock of one of its live ports
+    /// held, or with the monitor scanner's while that looks at a page for it, or else followed by a look whether the
+    /// partition is still active.
     class Visit {
       public:
-        explicit Visit(Partition& partition) : partition_{partition}
-        {
-            partition_.visitors_.fetch_add(1, std::memory_order_relaxed);
-        }
+        explicit Visit(Partition& partition) : partition_{partition} { partition_.visitors_.fetch_add(1); }
         Visit(Visit const&) = delete;
         Visit& operator=(Visit const&) = delete;
         ~Visit() { partition_.visitors_.fetch_sub(1, std::memory_order_release); }
@@ -103,7 +109,7 @@ class Partition {
       private:
         Partition& partition_;
     };
-    /// Returns when no visit is under way. With all ports deleted, none begins any more.
+    /// Returns when no visit is under way. With the partition inactive and all ports deleted, none begins any more.
     void wait_for_visits() const;
 
     [[nodiscard]] MemoryPool& pool() { return pool_; }
@@ -112,19 +118,24 @@ class Partition {
     Mutex<LockRank::Tables> tables_lock;
     [[nodiscard]] IdTable& ports() { return ports_; }
     [[nodiscard]] IdTable& connections() { return connections_; }
+    [[nodiscard]] PartitionMonitors& monitors() { return monitors_; }
 
   private:
+    friend class PartitionRegistry; // which alone knows who may be a parent
+
     void disable_hypercall_page();
 
     PartitionRegistry& registry_;
     PartitionId const id_;
-    PartitionId const parent_;
+    std::atomic<PartitionId> parent_;
     Rights const rights_;
     GuestMemory const& memory_;
     ReferenceTime const time_;
     InterruptSink& interrupts_;
     MachineControl& machine_;
     Tracer* const tracer_;
+    ProcessorFacts const processor_;
+    std::uint32_t const max_vps_;
     std::atomic<bool> active_{true};
     std::atomic<std::uint32_t> visitors_{0};
     std::vector<std::unique_ptr<VirtualProcessor>> vps_;
@@ -141,6 +152,7 @@ class Partition {
     MemoryPool pool_;
     IdTable ports_{pool_};
     IdTable connections_{pool_};
+    PartitionMonitors monitors_;
 };
 
 } // namespace hv

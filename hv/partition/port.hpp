@@ -2,19 +2,22 @@
 #pragma once
 
 #include "hv/abi/port.hpp"
+#include "hv/monitor/partition_monitors.hpp"
 #include "hv/sync.hpp"
 #include "hv/synic/message_queue.hpp"
 #include "hv/types.hpp"
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 namespace hv {
 
 class Partition;
 
-/// Takes what arrives at a port of the root partition, on the sender's thread and with no lock held.
+/// Takes what arrives at a port of the root partition, on the sender's thread and with no lock held. An event of a
+/// monitor page comes on the thread that scans.
 class PortHandler {
   public:
     PortHandler() = default;
@@ -33,6 +36,7 @@ struct PortSpec {
     VpIndex target_vp{};
     std::uint16_t base_flag = 0;
     std::uint16_t flag_count = 0;
+    std::optional<Gpa> monitor_page{}; ///< of a monitor port; without one, the page shows nowhere in the owner
     PartitionId connection_partition{};
     std::shared_ptr<PortHandler> handler; ///< of a root port; null when the port is a guest's
 };
@@ -48,7 +52,9 @@ struct Port {
     Partition* owner = nullptr;
     PortSpec spec;
     std::unique_ptr<PortBuffers> buffers; ///< charged when the port is made, allocated when first needed
-    std::uint64_t post_count = 0;
+    std::unique_ptr<MonitorPort> monitor; ///< of a monitor port
+    VpIndex preferred_vp = any_vp;        ///< of a port for HV_ANY_VP (HvPortPropertyPreferredTargetVp, §14.8.7)
+    std::uint64_t post_count = 0;         ///< messages accepted since its creation (HvPortPropertyPostCount)
 };
 
 } // namespace hv

@@ -15,6 +15,11 @@ constexpr std::array privilege_table{
     RightName{"signal-events", SignalEvents, {}, "HvSignalEvent"},
     RightName{"create-port", CreatePort, {}, "HvCreatePort, HvDeletePort"},
     RightName{"connect-port", ConnectPort, {}, "HvConnectPort, HvDisconnectPort"},
+    RightName{
+        "create-partitions", CreatePartitions, {}, "what is restricted to children; there is no HvCreatePartition"},
+    RightName{"access-vp-registers", AccessVpRegisters, {}, "HvGetVpRegisters, HvSetVpRegisters"},
+    RightName{"start-virtual-processor", StartVirtualProcessor, {}, "HvStartVirtualProcessor"},
+    RightName{"extended-hypercalls", EnableExtendedHypercalls, {}, "HvExtCallQueryCapabilities"},
 };
 
 constexpr std::array feature_table{
@@ -32,6 +37,14 @@ constexpr std::array feature_table{
     RightName{"sint-polling", {}, Feature::SintPolling, "the polling bit of SINTx"},
     RightName{"hypercall-lock", {}, Feature::HypercallMsrLock, "the lock bit of HYPERCALL"},
     RightName{"xmm-input", {}, Feature::XmmInput, "hypercall input in XMM registers"},
+    RightName{
+        "cluster-ipi", {}, {}, "HvSendSyntheticClusterIpi; slower than the APIC", Recommendation::ClusterIpi, false},
+    RightName{"ex-processor-masks",
+              {},
+              {},
+              "HvSendSyntheticClusterIpiEx, with cluster-ipi",
+              Recommendation::ExProcessorMasks,
+              false},
 };
 
 } // namespace
@@ -44,7 +57,7 @@ Rights Rights::ordinary()
     rights.set(PostMessages, true);
     rights.set(SignalEvents, true);
     for (auto const& entry : feature_table)
-        (void)apply(rights, feature_table, entry.name, true);
+        if (entry.ordinary) (void)apply(rights, feature_table, entry.name, true);
     return rights;
 }
 
@@ -53,6 +66,8 @@ Rights Rights::root()
     auto rights = ordinary();
     for (auto const& entry : privilege_table)
         (void)apply(rights, privilege_table, entry.name, true);
+    for (auto const& entry : feature_table)
+        (void)apply(rights, feature_table, entry.name, true);
     return rights;
 }
 
@@ -71,6 +86,7 @@ bool apply(Rights& rights, std::span<RightName const> names, std::string_view na
     if (entry == names.end()) return false;
     if (entry->privilege) rights.set(*entry->privilege, on);
     if (entry->feature) rights.set(*entry->feature, on);
+    if (entry->recommendation) rights.set(*entry->recommendation, on);
     return true;
 }
 

@@ -22,11 +22,15 @@ enum class Privilege : unsigned {
     AccessGuestIdle = 10,
     AccessFrequencies = 11,
     AccessTscInvariantControl = 15,
+    CreatePartitions = 32, ///< also: to make the calls that are restricted to children
     AccessPartitionId = 33,
     PostMessages = 36,
     SignalEvents = 37,
     CreatePort = 38,
     ConnectPort = 39,
+    AccessVpRegisters = 49,
+    EnableExtendedHypercalls = 52,
+    StartVirtualProcessor = 53,
 };
 
 /// A bit of leaf 0x40000003 EDX.
@@ -38,6 +42,12 @@ enum class Feature : unsigned {
     SintPolling = 17,
     HypercallMsrLock = 18,
     DirectTimers = 19,
+};
+
+/// A bit of leaf 0x40000004 EAX that stands for a hypercall: recommended and offered are one thing here.
+enum class Recommendation : unsigned {
+    ClusterIpi = 10,
+    ExProcessorMasks = 11,
 };
 
 class Rights {
@@ -53,12 +63,18 @@ class Rights {
 
     [[nodiscard]] constexpr bool has(Privilege p) const { return ((privileges_ >> unsigned(p)) & 1) != 0; }
     [[nodiscard]] constexpr bool has(Feature f) const { return ((features_ >> unsigned(f)) & 1) != 0; }
+    [[nodiscard]] constexpr bool has(Recommendation r) const { return ((recommendations_ >> unsigned(r)) & 1) != 0; }
     constexpr void set(Privilege p, bool on) { change(privileges_, std::uint64_t{1} << unsigned(p), on); }
     constexpr void set(Feature f, bool on) { change(features_, 1U << unsigned(f), on); }
 
+    constexpr void set(Recommendation r, bool on) { change(recommendations_, 1U << unsigned(r), on); }
     [[nodiscard]] constexpr std::uint32_t eax() const { return static_cast<std::uint32_t>(privileges_); }
     [[nodiscard]] constexpr std::uint32_t ebx() const { return static_cast<std::uint32_t>(privileges_ >> 32); }
     [[nodiscard]] constexpr std::uint32_t edx() const { return features_; }
+    /// HV_PARTITION_PRIVILEGE_MASK.
+    [[nodiscard]] constexpr std::uint64_t privileges() const { return privileges_; }
+    /// Bits of leaf 0x40000004 EAX.
+    [[nodiscard]] constexpr std::uint32_t recommendations() const { return recommendations_; }
 
   private:
     template <typename Word>
@@ -69,6 +85,7 @@ class Rights {
 
     std::uint64_t privileges_ = 0;
     std::uint32_t features_ = 0;
+    std::uint32_t recommendations_ = 0;
 };
 
 /// A name on the command line, and what it stands for.
@@ -77,6 +94,8 @@ struct RightName {
     std::optional<Privilege> privilege;
     std::optional<Feature> feature;
     std::string_view meaning;
+    std::optional<Recommendation> recommendation{};
+    bool ordinary = true; ///< of a feature: offered unless it is hidden; else only when it is asked for
 };
 
 /// Names for --privileges: what a partition may ask of the hypervisor (EBX).

@@ -14,9 +14,10 @@ TEST_CASE("names grant and withdraw what they stand for; unknown ones and the ot
             REQUIRE(apply(rights, names, entry.name, true));
             if (entry.privilege) CHECK(rights.has(*entry.privilege));
             if (entry.feature) CHECK(rights.has(*entry.feature));
-            CHECK((rights.eax() | rights.ebx() | rights.edx()) != 0);
+            if (entry.recommendation) CHECK(rights.has(*entry.recommendation));
+            CHECK((rights.eax() | rights.ebx() | rights.edx() | rights.recommendations()) != 0);
             REQUIRE(apply(rights, names, entry.name, false));
-            CHECK((rights.eax() | rights.ebx() | rights.edx()) == 0);
+            CHECK((rights.eax() | rights.ebx() | rights.edx() | rights.recommendations()) == 0);
             auto const other = names.data() == privilege_names().data() ? feature_names() : privilege_names();
             CHECK_FALSE(apply(rights, other, entry.name, true));
         }
@@ -34,7 +35,7 @@ TEST_CASE("names are unique over both tables, and each has a meaning for --help"
         for (auto const& entry : names) {
             CHECK(seen.insert(entry.name).second);
             CHECK_FALSE(entry.meaning.empty());
-            CHECK((entry.privilege || entry.feature));
+            CHECK((entry.privilege || entry.feature || entry.recommendation));
         }
     }
 }
@@ -49,14 +50,25 @@ TEST_CASE("privilege names are about EBX, and the mask has its documented bits (
     }
     using enum Privilege;
     std::pair<Privilege, unsigned> const bits[]{
-        {AccessVpRunTime, 0},     {AccessReferenceCounter, 1},
-        {AccessSynic, 2},         {AccessSyntheticTimers, 3},
-        {AccessHypercallMsrs, 5}, {AccessVpIndex, 6},
-        {AccessReset, 7},         {AccessReferenceTsc, 9},
-        {AccessGuestIdle, 10},    {AccessFrequencies, 11},
-        {AccessPartitionId, 33},  {PostMessages, 36},
-        {SignalEvents, 37},       {CreatePort, 38},
+        {AccessVpRunTime, 0},
+        {AccessReferenceCounter, 1},
+        {AccessSynic, 2},
+        {AccessSyntheticTimers, 3},
+        {AccessHypercallMsrs, 5},
+        {AccessVpIndex, 6},
+        {AccessReset, 7},
+        {AccessReferenceTsc, 9},
+        {AccessGuestIdle, 10},
+        {AccessFrequencies, 11},
+        {AccessPartitionId, 33},
+        {PostMessages, 36},
+        {SignalEvents, 37},
+        {CreatePort, 38},
         {ConnectPort, 39},
+        {CreatePartitions, 32},
+        {EnableExtendedHypercalls, 52},
+        {AccessVpRegisters, 49},
+        {StartVirtualProcessor, 53},
     };
     for (auto const& [privilege, bit] : bits) {
         Rights rights;
@@ -72,6 +84,9 @@ TEST_CASE("an ordinary guest may not create ports, connect or ask for its ID", "
     CHECK_FALSE(rights.has(Privilege::CreatePort));
     CHECK_FALSE(rights.has(Privilege::ConnectPort));
     CHECK_FALSE(rights.has(Privilege::AccessPartitionId));
+    CHECK_FALSE(rights.has(Privilege::CreatePartitions));
+    CHECK_FALSE(rights.has(Privilege::EnableExtendedHypercalls));
+    CHECK(rights.recommendations() == 0);
     CHECK(rights.has(Privilege::PostMessages));
     CHECK(rights.has(Privilege::SignalEvents));
 }

@@ -52,6 +52,7 @@ std::shared_ptr<Partition> PartitionRegistry::create(PartitionConfig const& conf
     auto const id = next_id_;
     ++next_id_.value;
     auto partition = std::make_shared<Partition>(*this, id, config);
+    partition->parent_.store(existing_or_root(config.parent), std::memory_order_relaxed);
     partitions_.emplace(id, partition);
     return partition;
 }
@@ -60,9 +61,24 @@ void PartitionRegistry::remove(Partition& partition)
 {
     partition.set_active(false);
     communication::sever(partition);
+    monitors_.stop_all(partition);
     partition.wait_for_visits();
     std::lock_guard const guard{lock_};
     partitions_.erase(partition.id());
+    for (auto const& [id, other] : partitions_) {
+        if (other->parent() == partition.id()) other->parent_.store(root_id, std::memory_order_relaxed);
+    }
+}
+
+void PartitionRegistry::set_parent(Partition& child, PartitionId parent)
+{
+    std::lock_guard const guard{lock_};
+    child.parent_.store(existing_or_root(parent), std::memory_order_relaxed);
+}
+
+PartitionId PartitionRegistry::existing_or_root(PartitionId id) const
+{
+    return partitions_.contains(id) ? id : root_id;
 }
 
 std::shared_ptr<Partition> PartitionRegistry::find(PartitionId id) const

@@ -2,6 +2,7 @@
 /// lead into C++ handlers. Every other partition is a machine.
 #pragma once
 
+#include "hv/monitor/monitor_scanner.hpp"
 #include "hv/partition/partition.hpp"
 #include "hv/partition/port_slab.hpp"
 #include "hv/sync.hpp"
@@ -21,22 +22,31 @@ class PartitionRegistry {
     PartitionRegistry& operator=(PartitionRegistry const&) = delete;
     ~PartitionRegistry();
 
-    /// Adds a partition with an ID that no partition has had before. It is active at once.
+    /// Adds a partition with an ID that no partition has had before: the lowest, from 2 on. It is active at once. A
+    /// parent that does not exist, any more or yet, leaves it to the root.
     std::shared_ptr<Partition> create(PartitionConfig const& config);
     /// Takes a partition out, its ports and connections with it (TLFS 2.0a §5.4.3, HvDeletePartition). None of its
     /// VPs may be running; those of others may. Once it returns, nothing that the partition was made from is used any
-    /// more. Its children stay, without anyone who may act for them.
+    /// more. Its children become the root's.
     void remove(Partition& partition);
+    /// Gives a partition another parent; the root when there is none of that ID. From any thread. Parents must form
+    /// no cycle.
+    void set_parent(Partition& child, PartitionId parent);
 
     /// nullptr when there is none of that ID.
     [[nodiscard]] std::shared_ptr<Partition> find(PartitionId id) const;
     [[nodiscard]] Partition& root() const { return *root_; }
     [[nodiscard]] PortSlab& slab() { return slab_; }
+    [[nodiscard]] MonitorScanner& monitors() { return monitors_; }
 
   private:
     struct RootWorld;
 
-    PortSlab slab_; // outlives every partition
+    /// With `lock_` held.
+    [[nodiscard]] PartitionId existing_or_root(PartitionId id) const;
+
+    PortSlab slab_;           // outlives every partition
+    MonitorScanner monitors_; // so does this
     std::unique_ptr<RootWorld> root_world_;
     std::shared_ptr<Partition> root_;
     mutable Mutex<LockRank::Registry> lock_;

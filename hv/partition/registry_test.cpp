@@ -60,16 +60,43 @@ TEST_CASE("a partition that goes takes its ports and connections along; its peer
           Status::Success);
 }
 
-TEST_CASE("its children stay, and nobody may act for them any more", "[registry]")
+TEST_CASE("its children become the root's, and their own children stay theirs", "[registry]")
 {
     PartitionRegistry registry;
     TestGuest const parent{registry};
     TestGuest const child{registry, Rights::root(), 1, parent.partition->id()};
+    TestGuest const grandchild{registry, Rights::root(), 1, child.partition->id()};
     TestGuest const other{registry};
-    registry.remove(*parent.partition);
     abi::DeletePortInput const input{child.partition->id().value, 1, 0};
+    REQUIRE(call(parent, abi::CallCode::DeletePort, input) == Status::InvalidPortId);
+
+    registry.remove(*parent.partition);
+    CHECK(child.partition->parent() == PartitionRegistry::root_id);
+    CHECK(grandchild.partition->parent() == child.partition->id());
     CHECK(call(child, abi::CallCode::DeletePort, input) == Status::InvalidPortId);
     CHECK(call(other, abi::CallCode::DeletePort, input) == Status::AccessDenied);
+}
+
+TEST_CASE("a parent that does not exist leaves a partition to the root", "[registry]")
+{
+    PartitionRegistry registry;
+    PartitionId gone{};
+    {
+        TestGuest const former{registry};
+        gone = former.partition->id();
+        registry.remove(*former.partition);
+    }
+    TestGuest const orphan{registry, Rights::root(), 1, gone};
+    CHECK(orphan.partition->parent() == PartitionRegistry::root_id);
+
+    TestGuest const parent{registry};
+    registry.set_parent(*orphan.partition, parent.partition->id());
+    CHECK(orphan.partition->parent() == parent.partition->id());
+    abi::DeletePortInput const input{orphan.partition->id().value, 1, 0};
+    CHECK(call(parent, abi::CallCode::DeletePort, input) == Status::InvalidPortId);
+    registry.set_parent(*orphan.partition, gone);
+    CHECK(orphan.partition->parent() == PartitionRegistry::root_id);
+    CHECK(call(parent, abi::CallCode::DeletePort, input) == Status::AccessDenied);
 }
 
 TEST_CASE("nothing is made in a partition that has gone meanwhile, though the caller still holds it", "[registry]")

@@ -21,13 +21,17 @@ Synic::Synic(VpIndex vp, GuestMemory const& memory, InterruptSink& sink, Referen
 void Synic::set_scontrol(std::uint64_t value)
 {
     PendingInterrupts pending;
+    bool newly_enabled = false;
     {
         std::lock_guard const guard{lock_};
+        auto const was_enabled = enabled();
         scontrol_.store(value, std::memory_order_relaxed);
+        newly_enabled = enabled() && !was_enabled;
         update_hints();
         deliver_all(pending);
     }
     raise(pending);
+    if (newly_enabled) sink_.synic_enabled(vp_);
 }
 
 void Synic::set_simp(std::uint64_t value)
@@ -64,6 +68,9 @@ bool Synic::set_sint(Sint sint, std::uint64_t value)
 
     std::lock_guard const guard{lock_};
     sints_[sint.value] = wanted;
+    auto const others = heard_sints_.load(std::memory_order_relaxed) & ~(1U << sint.value);
+    heard_sints_.store(others | static_cast<std::uint32_t>(!wanted.closed()) << sint.value,
+                       std::memory_order_relaxed);
     return true;
 }
 

@@ -39,9 +39,16 @@ class Synic {
     /// EOM (§14.6.6), also after the retry interval: delivers what the guest has made room for.
     void scan_queues();
 
-    /// Whether HV_ANY_VP routing may choose this VP (§14.2.4, §14.3.1). A hint: post and signal decide again.
+    // What HV_ANY_VP routing chooses by (§14.2.4, §14.3.1). Hints that need no lock: post and signal decide again.
+
+    /// SynIC and page are enabled.
     [[nodiscard]] bool accepts_messages() const { return accepts_messages_.load(std::memory_order_relaxed); }
     [[nodiscard]] bool accepts_events() const { return accepts_events_.load(std::memory_order_relaxed); }
+    /// The SINT is not masked, or polled, which has the effect of unmasking it.
+    [[nodiscard]] bool hears(Sint sint) const
+    {
+        return (heard_sints_.load(std::memory_order_relaxed) >> sint.value & 1) != 0;
+    }
 
     // Delivery. Each leaves the interrupts to raise in `pending`; the caller raises them without a lock held.
 
@@ -96,6 +103,7 @@ class Synic {
     std::array<abi::SintRegister, sint_count> sints_{};
     std::array<MessageQueue, sint_count> queues_{};
     std::atomic<std::uint32_t> queued_sints_{0}; // a bit for each queue that is not empty
+    std::atomic<std::uint32_t> heard_sints_{0};  // a bit for each that is not closed
     std::atomic<bool> accepts_messages_{false};
     std::atomic<bool> accepts_events_{false};
 };

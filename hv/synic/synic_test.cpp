@@ -255,3 +255,21 @@ TEST_CASE("set_flag tells the edge, for each of the 2048 flags (TLFS 2.0a 14.8.5
     }
     CHECK(std::ranges::all_of(flags, [](auto b) { return b == std::byte{0xFF}; }));
 }
+
+TEST_CASE("each time that a SynIC is enabled the world hears of it, and of nothing else (TLFS 2.0a 14.6.1)",
+          "[synic]")
+{
+    PartitionRegistry registry;
+    TestGuest guest{registry, Rights::root(), 2};
+    write_msr(guest, abi::msr::simp, place::message_page | 1);
+    write_msr(guest, abi::msr::scontrol, 2); // not the enable bit
+    CHECK(guest.sink.synics_enabled.empty());
+
+    write_msr(guest, abi::msr::scontrol, 1, 1);
+    write_msr(guest, abi::msr::scontrol, 1, 1);
+    CHECK(guest.sink.synics_enabled == std::vector<std::uint32_t>{1});
+    write_msr(guest, abi::msr::scontrol, 0, 1);
+    write_msr(guest, abi::msr::scontrol, 1, 1);
+    write_msr(guest, abi::msr::scontrol, 1, 0);
+    CHECK(guest.sink.synics_enabled == std::vector<std::uint32_t>{1, 1, 0});
+}

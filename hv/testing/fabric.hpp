@@ -13,6 +13,7 @@
 #include <cstring>
 #include <optional>
 #include <ostream>
+#include <vector>
 
 namespace hv {
 
@@ -60,6 +61,43 @@ template <typename Input>
 {
     auto const control = static_cast<std::uint64_t>(code) | 1U << 16;
     return status_of(dispatch(guest.vp(), {{control}, first, second}));
+}
+
+/// The rep fields of a hypercall input value.
+[[nodiscard]] constexpr std::uint64_t reps(std::uint64_t count, std::uint64_t start = 0)
+{
+    return count << 32 | start << 48;
+}
+
+/// How many reps a result value says are done.
+[[nodiscard]] constexpr std::uint64_t reps_done(std::uint64_t result)
+{
+    return result >> 32;
+}
+
+/// A rep hypercall with header and list in memory, its output going to `place::output`. The result value.
+template <typename Header, typename Element>
+[[nodiscard]] std::uint64_t rep_call(TestGuest const& guest, abi::CallCode code, Header const& header,
+                                     std::vector<Element> const& list, std::uint64_t start = 0, unsigned vp = 0)
+{
+    auto const offset = vp * place::per_vp;
+    bool written = guest.memory.write(Gpa{place::input + offset}, header);
+    for (std::size_t i = 0; i < list.size(); ++i)
+        std::memcpy(guest.ram.get() + place::input + offset + sizeof header + i * sizeof(Element), &list[i],
+                    sizeof(Element));
+    if (!written) return abi::result(Status::InvalidAlignment);
+    auto const control = static_cast<std::uint64_t>(code) | reps(list.size(), start);
+    return dispatch(guest.vp(vp), {{control}, place::input + offset, place::output + offset});
+}
+
+/// What a rep call has left in its output list.
+template <typename Element>
+[[nodiscard]] Element output_element(TestGuest const& guest, std::size_t index, unsigned vp = 0)
+{
+    Element element{};
+    auto const offset = vp * place::per_vp + index * sizeof(Element);
+    std::memcpy(&element, guest.ram.get() + place::output + offset, sizeof element);
+    return element;
 }
 
 inline void write_msr(TestGuest const& guest, std::uint32_t msr, std::uint64_t value, unsigned vp = 0)

@@ -9,10 +9,13 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
+#include <sys/mman.h>
 #include <vector>
 
 namespace hv::testing {
@@ -39,6 +42,7 @@ struct RecordingSink final : InterruptSink {
     std::mutex lock;
     std::vector<Assertion> asserted;
     unsigned retries = 0;
+    std::vector<std::uint32_t> synics_enabled; // VP indices
 
     void assert_vector(VpIndex vp, std::uint8_t vector, bool auto_eoi) override
     {
@@ -50,18 +54,55 @@ struct RecordingSink final : InterruptSink {
         std::lock_guard const guard{lock};
         ++retries;
     }
+    void synic_enabled(VpIndex vp) override
+    {
+        std::lock_guard const guard{lock};
+        synics_enabled.push_back(vp.value);
+    }
 };
 
 struct FakeVpControl final : VpControl {
     std::optional<RefTime> deadline;
     unsigned idles = 0;
+    unsigned yields = 0;
     std::array<std::byte, 96> xmm{};
     std::optional<bool> invariant_tsc;
+    std::map<abi::RegisterName, abi::RegisterValue> registers; ///< those that there are
+    std::function<void()> on_kick = [] {};
+    unsigned settled = 0;
+    bool takes_values = true;
+    bool waits_for_start = false;
+    std::optional<abi::InitialVpContext> started;
 
     void arm_deadline(RefTime when) override { deadline = when; }
     void disarm_deadline() override { deadline.reset(); }
     void idle() override { ++idles; }
+    void yield() override { ++yields; }
     void expose_invariant_tsc(bool on) override { invariant_tsc = on; }
+    void kick() override { on_kick(); }
+    void settle() override { ++settled; }
+    [[nodiscard]] Status get_register(abi::RegisterName name, abi::RegisterValue& value) const override
+    {
+        auto const found = registers.find(name);
+        if (found == registers.end()) return Status::InvalidParameter;
+        value = found->second;
+        return Status::Success;
+    }
+    [[nodiscard]] Status set_register(abi::RegisterName name, abi::RegisterValue const& value) override
+    {
+        if (!registers.contains(name)) return Status::InvalidParameter;
+        if (!takes_values) return Status::InvalidRegisterValue;
+        registers[name] = value;
+        return Status::Success;
+    }
+    [[nodiscard]] Status start(abi::InitialVpContext const& context) override
+    {
+        if (!waits_for_start) return Status::InvalidVpState;
+        if (!takes_values) return Status::InvalidRegisterValue;
+        waits_for_start = false;
+        started = context;
+        return Status::Success;
+    }
     [[nodiscard]] std::uint64_t runtime_100ns() const override { return 4242; }
     [[nodiscard]] bool read_xmm(std::span<std::byte, 96> out) const override
     {
@@ -95,7 +136,8 @@ struct TestGuest {
     explicit TestGuest(PartitionRegistry& registry, Rights rights = Rights::root(), unsigned vps = 2,
                        PartitionId parent = PartitionRegistry::root_id,
                        std::uint64_t pool_bytes = std::uint64_t{64} << 20, Tracer* tracer = nullptr)
-        : ram{new (std::align_val_t{page_size}) std::byte[pages * page_size]{}}
+        : ram{static_cast<std::byte*>(
+              ::mmap(nullptr, pages * page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))}
     {
         memory.add({Gpa{0}, pages * page_size, ram.get()});
         partition = registry.create({.parent = parent,
@@ -108,14 +150,16 @@ struct TestGuest {
                                      .tracer = tracer});
         for (unsigned i = 0; i < vps; ++i) {
             controls.push_back(std::make_unique<FakeVpControl>());
-            partition->add_vp(*controls.back());
+            auto& vp = partition->add_vp(*controls.back());
+            vp.requests().open();
+            controls.back()->on_kick = [&vp] { vp.requests().serve(); }; // as if its thread did it at once
         }
     }
 
     [[nodiscard]] VirtualProcessor& vp(unsigned index = 0) const { return *partition->vps()[index]; }
 
     struct FreeRam {
-        void operator()(std::byte* p) const { ::operator delete[](p, std::align_val_t{page_size}); }
+        void operator()(std::byte* p) const { ::munmap(p, pages * page_size); }
     };
 
     std::unique_ptr<std::byte[], FreeRam> ram;

@@ -9,7 +9,8 @@ VirtualProcessor::VirtualProcessor(Partition& partition, VpIndex index, VpContro
       index_{index},
       control_{control},
       synic_{index, partition.memory(), partition.interrupts(), partition.time(), partition.tracer()},
-      timers_{partition.time(), synic_, control}
+      timers_{partition.time(), synic_, control},
+      requests_{control}
 {}
 
 std::optional<std::uint64_t> VirtualProcessor::read_msr(std::uint32_t msr)

@@ -6,6 +6,7 @@
 #include "hv/synic/synic.hpp"
 #include "hv/time/synthetic_timers.hpp"
 #include "hv/types.hpp"
+#include "hv/vp/vp_requests.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -14,7 +15,7 @@ namespace hv {
 
 class Partition;
 
-/// Used by the VP's own thread, but for `synic`, which any thread may use.
+/// Used by the VP's own thread, but for `synic` and `requests`, which any thread may use.
 class VirtualProcessor {
   public:
     VirtualProcessor(Partition& partition, VpIndex index, VpControl& control);
@@ -23,10 +24,16 @@ class VirtualProcessor {
     [[nodiscard]] VpIndex index() const { return index_; }
     [[nodiscard]] VpControl& control() const { return control_; }
     [[nodiscard]] Synic& synic() { return synic_; }
+    [[nodiscard]] VpRequests& requests() { return requests_; }
 
     /// RDMSR and WRMSR of 0x40000000 to 0x400001FF. No value, or false, means #GP.
     [[nodiscard]] std::optional<std::uint64_t> read_msr(std::uint32_t msr);
     [[nodiscard]] bool write_msr(std::uint32_t msr, std::uint64_t value);
+
+    /// A register by its name. InvalidParameter when this VP has none of that name.
+    [[nodiscard]] Status get_register(abi::RegisterName name, abi::RegisterValue& value);
+    /// InvalidParameter also when it is read-only, InvalidRegisterValue when it cannot have this value.
+    [[nodiscard]] Status set_register(abi::RegisterName name, abi::RegisterValue const& value);
 
     /// The deadline asked for through VpControl has come.
     void expire_timers() { timers_.expire(); }
@@ -43,6 +50,7 @@ class VirtualProcessor {
     SyntheticTimers timers_;
     abi::PageRegister assist_;
     OverlayPage assist_page_;
+    VpRequests requests_;
 };
 
 } // namespace hv

@@ -1,91 +1,15 @@
 // What a user sees of the real executable: exit status, standard output, standard error.
 #include "hv/testing/catch.hpp"
+#include "vmm/cli/testing/porthole.hpp"
 #include "vmm/host/testing/contains.hpp"
-#include "vmm/host/unique_fd.hpp"
-
-#include <algorithm>
-#include <array>
-#include <cstdio>
-#include <fcntl.h>
-#include <filesystem>
-#include <string>
-#include <sys/wait.h>
-#include <vector>
 
 namespace {
 
 using Catch::Matchers::StartsWith;
-using vmm::UniqueFd;
+using vmm::testing::check_is_one_complaint;
 using vmm::testing::Contains;
-
-struct Outcome {
-    int status;
-    std::string out;
-    std::string err;
-};
-
-enum class Stdout { Captured, Closed, Full };
-
-/// Both executables are built into one directory.
-std::string executable()
-{
-    auto const path = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "porthole";
-    INFO("build the target 'porthole' too");
-    REQUIRE(std::filesystem::exists(path));
-    return path.string();
-}
-
-UniqueFd scratch_file()
-{
-    std::FILE* const file = std::tmpfile();
-    REQUIRE(file != nullptr);
-    UniqueFd copy{::dup(::fileno(file))};
-    std::fclose(file);
-    return copy;
-}
-
-std::string content(UniqueFd const& file)
-{
-    std::string text(64 * 1024, '\0');
-    auto const size = ::pread(file.get(), text.data(), text.size(), 0);
-    REQUIRE(size >= 0);
-    text.resize(static_cast<std::size_t>(size));
-    return text;
-}
-
-Outcome porthole(std::vector<std::string> arguments, Stdout where = Stdout::Captured)
-{
-    arguments.insert(arguments.begin(), executable());
-    std::vector<char*> argv;
-    for (auto& argument : arguments)
-        argv.push_back(argument.data());
-    argv.push_back(nullptr);
-
-    auto const out = scratch_file();
-    auto const err = scratch_file();
-    auto const child = ::fork();
-    REQUIRE(child >= 0);
-    if (child == 0) {
-        ::dup2(out.get(), STDOUT_FILENO);
-        ::dup2(err.get(), STDERR_FILENO);
-        if (where == Stdout::Closed) ::close(STDOUT_FILENO);
-        if (where == Stdout::Full) ::dup2(::open("/dev/full", O_WRONLY | O_CLOEXEC), STDOUT_FILENO);
-        ::execv(argv[0], argv.data());
-        ::_exit(127);
-    }
-    int status = 0;
-    REQUIRE(::waitpid(child, &status, 0) == child);
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content(out), content(err)};
-}
-
-void check_is_one_complaint(Outcome const& outcome, std::string const& about)
-{
-    CHECK(outcome.status == 2);
-    CHECK(outcome.out.empty());
-    CHECK_THAT(outcome.err, StartsWith("porthole: ") && Contains(about));
-    CHECK(std::count(outcome.err.begin(), outcome.err.end(), '\n') == 1);
-    CHECK(outcome.err.back() == '\n');
-}
+using vmm::testing::porthole;
+using vmm::testing::Stdout;
 
 } // namespace
 

@@ -1,12 +1,15 @@
 #include "vmm/cli/command_line.hpp"
 
 #include "vmm/cli/option_values.hpp"
+#include "vmm/config/config_file.hpp"
 #include "vmm/user_error.hpp"
 
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <array>
 #include <functional>
+#include <optional>
 
 namespace vmm {
 
@@ -16,16 +19,19 @@ namespace {
 class RunCommand {
   public:
     RunCommand(CLI::App& app, KnownNames const& known)
-        : command_{*app.add_subcommand("run", "Launch a guest and stay until it ends")}
+        : known_{known}, command_{*app.add_subcommand("run", "Launch guests and stay until they end")}
     {
-        auto& guest = options_.guest;
+        auto& guest = guest_;
         command_.allow_extras();
         command_.footer(wrapped("Privileges:", known.privileges) + wrapped("Hyper-V features:", known.hv_features) +
                         "Of an option that is given twice, the last counts; lists add up.\n"
                         "On the serial console, Ctrl-A x ends the run and Ctrl-A h lists the other keys.\n"
                         "See also porthole(1).");
 
-        add("--kernel", "PATH", "the kernel: a bzImage, or an ELF file with a PVH note (required)",
+        add("--config", "PATH", "launch the guests that this file describes, and not one described by options",
+            [this](auto const& text) { config_ = text; });
+        add("--kernel", "PATH",
+            "the kernel: a bzImage, a Multiboot kernel, or an ELF file with a PVH note (required without --config)",
             [&guest](auto const& text) { guest.kernel = text; });
         add("--initrd", "PATH", "the initial RAM disk", [&guest](auto const& text) { guest.initrd = text; });
         add("--cmdline", "TEXT", "the kernel's command line", [&guest](auto const& text) { guest.cmdline = text; });
@@ -33,7 +39,7 @@ class RunCommand {
             [&guest](auto const& text) { guest.memory = parse_memory("--memory", text); });
         add("--cpus", "N", "virtual processors, 1 (the default) to " + std::to_string(GuestOptions::max_cpus),
             [&guest](auto const& text) { guest.cpus = parse_cpus("--cpus", text); });
-        add("--serial", "TARGET", "the other end of COM1: stdio (the default), file:PATH or none",
+        add("--serial", "TARGET", "the other end of COM1: stdio (the default), lines, pty, file:PATH or none",
             [&guest](auto const& text) { guest.serial = parse_serial("--serial", text); });
         add("--on-reboot", "WHAT", "when the guest reboots: exit (the default) or restart",
             [&guest](auto const& text) { guest.on_reboot = parse_on_reboot("--on-reboot", text); });
@@ -48,6 +54,8 @@ class RunCommand {
                      auto const changes = parse_features("--hv-features", text, known.hv_features);
                      guest.hv_features.insert(guest.hv_features.end(), changes.begin(), changes.end());
                  });
+        add("--pool", "SIZE", "memory that the guest's ports and connections may take up, 64M by default",
+            [&guest](auto const& text) { guest.pool = parse_pool("--pool", text); });
         command_.add_flag("--test-devices", guest.test_devices,
                           "add the devices that test kernels expect: debug exit, debug console, SynIC test device");
         add("--trace", "KIND,...[=FILE]", "write one line for each hypercall,msr,synic,irq event, to FILE or stderr",
@@ -62,11 +70,20 @@ class RunCommand {
 
     [[nodiscard]] CLI::App const& command() const { return command_; }
 
-    [[nodiscard]] RunOptions const& finished() const
+    [[nodiscard]] RunOptions finished() const
     {
-        if (options_.guest.kernel.empty())
-            throw UserError{"--kernel is missing: name the kernel to boot, e.g. porthole run --kernel bzImage"};
-        return options_;
+        auto options = options_;
+        if (config_) {
+            refuse_guest_options();
+            options.guests = read_config(*config_, known_);
+            return options;
+        }
+        if (guest_.kernel.empty()) {
+            throw UserError{"--kernel is missing: name the kernel to boot, e.g. porthole run --kernel bzImage, or "
+                            "--config FILE for several guests"};
+        }
+        options.guests.push_back(guest_);
+        return options;
     }
 
   private:
@@ -111,7 +128,21 @@ class RunCommand {
             ->allow_extra_args(false);
     }
 
-    RunOptions options_{};
+    /// A file says all about its guests: which of the two should win is nothing that a user can guess.
+    void refuse_guest_options() const
+    {
+        constexpr std::array of_the_process{"--help", "--config", "--trace", "--log-level", "--log-file"};
+        for (auto const* const option : command_.get_options()) {
+            auto const name = option->get_name();
+            if (option->count() == 0 || std::ranges::find(of_the_process, name) != of_the_process.end()) continue;
+            throw UserError{"--config and " + name + " exclude each other: say it in the file, of a guest there"};
+        }
+    }
+
+    KnownNames known_;
+    GuestOptions guest_{};
+    std::optional<std::string> config_{};
+    RunOptions options_{}; ///< but for the guests
     CLI::App& command_;
 };
 
@@ -180,7 +211,8 @@ Command parse_command_line(std::span<char const* const> arguments, KnownNames co
     refuse_extras(*doctor, "porthole doctor --help");
     if (run.command().parsed()) return run.finished();
     if (doctor->parsed()) return DoctorRequest{};
-    throw UserError{"say what to do: 'porthole run --kernel PATH', 'porthole doctor' or 'porthole --help'"};
+    throw UserError{"say what to do: 'porthole run --kernel PATH', 'porthole run --config FILE', 'porthole doctor' "
+                    "or 'porthole --help'"};
 }
 
 } // namespace vmm

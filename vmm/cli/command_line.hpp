@@ -10,12 +10,6 @@
 
 namespace vmm {
 
-/// The names that --privileges and --hv-features take. The lists belong to those who give them meaning.
-struct KnownNames {
-    std::span<std::string_view const> privileges;
-    std::span<std::string_view const> hv_features;
-};
-
 /// `porthole doctor`.
 struct DoctorRequest {};
 

@@ -4,6 +4,9 @@
 #include "vmm/user_error.hpp"
 
 #include <array>
+#include <filesystem>
+#include <fstream>
+#include <unistd.h>
 
 namespace {
 
@@ -49,13 +52,13 @@ std::string run_complaint(std::vector<char const*> const& more)
 TEST_CASE("a kernel alone gives the defaults", "[cli]")
 {
     auto const options = run({});
-    CHECK(options.guest.kernel == "k");
-    CHECK(options.guest.initrd.empty());
-    CHECK(options.guest.memory == 512U << 20);
-    CHECK(options.guest.cpus == 1);
-    CHECK(options.guest.serial == vmm::SerialTarget{});
-    CHECK(options.guest.on_reboot == vmm::OnReboot::Exit);
-    CHECK_FALSE(options.guest.test_devices);
+    CHECK(options.guests.at(0).kernel == "k");
+    CHECK(options.guests.at(0).initrd.empty());
+    CHECK(options.guests.at(0).memory == 512U << 20);
+    CHECK(options.guests.at(0).cpus == 1);
+    CHECK(options.guests.at(0).serial == vmm::SerialTarget{});
+    CHECK(options.guests.at(0).on_reboot == vmm::OnReboot::Exit);
+    CHECK_FALSE(options.guests.at(0).test_devices);
     CHECK_FALSE(options.trace.any());
     CHECK(options.log_level == "warning");
 }
@@ -78,6 +81,8 @@ TEST_CASE("every option of run arrives in its field", "[cli]")
                               "--hv-features",
                               "-stimer,+synic,reference-tsc",
                               "--test-devices",
+                              "--pool",
+                              "16M",
                               "--trace",
                               "hypercall,irq=t.txt",
                               "--log-level",
@@ -85,16 +90,17 @@ TEST_CASE("every option of run arrives in its field", "[cli]")
                               "--log-file",
                               "l.txt"});
 
-    CHECK(options.guest.initrd == "i");
-    CHECK(options.guest.cmdline == "console=ttyS0 quiet");
-    CHECK(options.guest.memory == std::uint64_t{4} << 30);
-    CHECK(options.guest.cpus == 16);
-    CHECK(options.guest.serial == vmm::SerialTarget{vmm::SerialTarget::Kind::File, "out.txt"});
-    CHECK(options.guest.on_reboot == vmm::OnReboot::Restart);
-    CHECK(options.guest.privileges == std::vector<std::string>{"create-port", "connect-port"});
-    CHECK(options.guest.hv_features ==
+    CHECK(options.guests.at(0).initrd == "i");
+    CHECK(options.guests.at(0).cmdline == "console=ttyS0 quiet");
+    CHECK(options.guests.at(0).memory == std::uint64_t{4} << 30);
+    CHECK(options.guests.at(0).cpus == 16);
+    CHECK(options.guests.at(0).serial == vmm::SerialTarget{vmm::SerialTarget::Kind::File, "out.txt"});
+    CHECK(options.guests.at(0).on_reboot == vmm::OnReboot::Restart);
+    CHECK(options.guests.at(0).privileges == std::vector<std::string>{"create-port", "connect-port"});
+    CHECK(options.guests.at(0).hv_features ==
           std::vector<vmm::FeatureChange>{{false, "stimer"}, {true, "synic"}, {true, "reference-tsc"}});
-    CHECK(options.guest.test_devices);
+    CHECK(options.guests.at(0).test_devices);
+    CHECK(options.guests.at(0).pool == 16U << 20);
     CHECK(options.trace == vmm::TraceOptions{true, false, false, true, "t.txt"});
     CHECK(options.log_level == "debug");
     CHECK(options.log_file == "l.txt");
@@ -102,28 +108,40 @@ TEST_CASE("every option of run arrives in its field", "[cli]")
 
 TEST_CASE("a value may begin with a dash, hold an equals sign or be empty", "[cli]")
 {
-    CHECK(run({"--cmdline", "-v --memory"}).guest.cmdline == "-v --memory");
-    CHECK(run({"--cmdline=root=/dev/sda x=y"}).guest.cmdline == "root=/dev/sda x=y");
-    CHECK(run({"--cmdline", ""}).guest.cmdline.empty());
-    CHECK(run({"--cmdline=", "--cpus", "2"}).guest.cpus == 2);
-    CHECK(run({"--hv-features", "-synic"}).guest.hv_features.size() == 1);
-    CHECK(run({"--hv-features=-synic"}).guest.hv_features == std::vector<vmm::FeatureChange>{{false, "synic"}});
+    CHECK(run({"--cmdline", "-v --memory"}).guests.at(0).cmdline == "-v --memory");
+    CHECK(run({"--cmdline=root=/dev/sda x=y"}).guests.at(0).cmdline == "root=/dev/sda x=y");
+    CHECK(run({"--cmdline", ""}).guests.at(0).cmdline.empty());
+    CHECK(run({"--cmdline=", "--cpus", "2"}).guests.at(0).cpus == 2);
+    CHECK(run({"--hv-features", "-synic"}).guests.at(0).hv_features.size() == 1);
+    CHECK(run({"--hv-features=-synic"}).guests.at(0).hv_features ==
+          std::vector<vmm::FeatureChange>{{false, "synic"}});
+}
+
+TEST_CASE("a serial port's other end is one of five things", "[cli]")
+{
+    using Kind = vmm::SerialTarget::Kind;
+    auto const serial = [](char const* text) { return run({"--serial", text}).guests.at(0).serial; };
+    CHECK(serial("stdio") == vmm::SerialTarget{Kind::Stdio, {}});
+    CHECK(serial("lines") == vmm::SerialTarget{Kind::Lines, {}});
+    CHECK(serial("pty") == vmm::SerialTarget{Kind::Pty, {}});
+    CHECK(serial("none") == vmm::SerialTarget{Kind::None, {}});
+    CHECK(serial("file:pty") == vmm::SerialTarget{Kind::File, "pty"});
 }
 
 TEST_CASE("lists add up, other options count as given last", "[cli]")
 {
     auto const options = run({"--cpus", "2", "--privileges", "create-port", "--cpus", "3", "--privileges",
                               "connect-port", "--hv-features", "-synic", "--hv-features", "synic"});
-    CHECK(options.guest.cpus == 3);
-    CHECK(options.guest.privileges.size() == 2);
-    CHECK(options.guest.hv_features == std::vector<vmm::FeatureChange>{{false, "synic"}, {true, "synic"}});
+    CHECK(options.guests.at(0).cpus == 3);
+    CHECK(options.guests.at(0).privileges.size() == 2);
+    CHECK(options.guests.at(0).hv_features == std::vector<vmm::FeatureChange>{{false, "synic"}, {true, "synic"}});
 }
 
 TEST_CASE("memory is a whole number with a unit, and enough of it", "[cli]")
 {
-    CHECK(run({"--memory", "16M"}).guest.memory == 16U << 20);
-    CHECK(run({"--memory", "20480k"}).guest.memory == 20U << 20);
-    CHECK(run({"--memory", "1T"}).guest.memory == std::uint64_t{1} << 40);
+    CHECK(run({"--memory", "16M"}).guests.at(0).memory == 16U << 20);
+    CHECK(run({"--memory", "20480k"}).guests.at(0).memory == 20U << 20);
+    CHECK(run({"--memory", "1T"}).guests.at(0).memory == std::uint64_t{1} << 40);
 
     CHECK_THAT(run_complaint({"--memory", "512"}), Contains("no unit") && Contains("512M"));
     CHECK_THAT(run_complaint({"--memory", "15M"}), Contains("too little") && Contains("16M"));
@@ -137,7 +155,7 @@ TEST_CASE("memory is a whole number with a unit, and enough of it", "[cli]")
 
 TEST_CASE("the number of processors has limits", "[cli]")
 {
-    CHECK(run({"--cpus", "254"}).guest.cpus == 254);
+    CHECK(run({"--cpus", "254"}).guests.at(0).cpus == 254);
     for (auto const* const text : {"0", "255", "-1", "two", "4294967297", "2.0"})
         CHECK_THAT(run_complaint({"--cpus", text}), Contains("--cpus: '") && Contains("use 1 to 254"));
 }
@@ -150,8 +168,8 @@ TEST_CASE("a name that nobody knows is answered with those that are known", "[cl
     CHECK_THAT(run_complaint({"--hv-features", "synic,,stimer"}), Contains("''"));
     CHECK_THAT(run_complaint({"--trace", "msr,fly"}), Contains("'fly'"));
     CHECK_THAT(run_complaint({"--trace", "msr="}), Contains("names no file"));
-    CHECK_THAT(run_complaint({"--serial", "tcp:1"}), Contains("stdio, file:PATH or none"));
-    CHECK_THAT(run_complaint({"--serial", "file:"}), Contains("stdio, file:PATH or none"));
+    CHECK_THAT(run_complaint({"--serial", "tcp:1"}), Contains("stdio, lines, pty, file:PATH or none"));
+    CHECK_THAT(run_complaint({"--serial", "file:"}), Contains("stdio, lines, pty, file:PATH or none"));
     CHECK_THAT(run_complaint({"--on-reboot", "halt"}), Contains("exit or restart"));
     CHECK_THAT(run_complaint({"--log-level", "loud"}), Contains("use trace, debug"));
 }
@@ -175,6 +193,37 @@ TEST_CASE("a usage error is one line that names the argument", "[cli]")
         CHECK(text.find('\n') == std::string::npos);
 }
 
+TEST_CASE("a configuration file takes the place of all options about a guest", "[cli]")
+{
+    auto const path = std::filesystem::temp_directory_path() / ("cli-" + std::to_string(::getpid()) + ".toml");
+    std::ofstream{path} << "[[guest]]\nname = 'a'\nkernel = 'k'\n[[guest]]\nname = 'b'\nkernel = 'k'\n";
+    auto const file = path.string();
+
+    auto const options = std::get<vmm::RunOptions>(
+        parse({"run", "--config", file.c_str(), "--log-level", "info", "--log-file", "l.txt", "--trace", "msr"}));
+    REQUIRE(options.guests.size() == 2);
+    CHECK(options.guests[1].name == "b");
+    CHECK(options.log_level == "info");
+    CHECK(options.log_file == "l.txt");
+    CHECK(options.trace.msr);
+
+    auto const with = [&](std::vector<char const*> const& more) {
+        std::vector<char const*> arguments{"run", "--config", file.c_str()};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        return complaint(arguments);
+    };
+    using Arguments = std::vector<char const*>;
+    for (auto const& more :
+         {Arguments{"--kernel", "k"}, Arguments{"--initrd", "i"}, Arguments{"--cmdline", "x"},
+          Arguments{"--memory", "1G"}, Arguments{"--cpus", "2"}, Arguments{"--serial", "pty"},
+          Arguments{"--on-reboot", "exit"}, Arguments{"--privileges", "create-port"},
+          Arguments{"--hv-features", "synic"}, Arguments{"--test-devices"}, Arguments{"--pool", "1M"}})
+        CHECK_THAT(with(more), StartsWith("--config and " + std::string{more.front()} + " exclude each other"));
+    std::filesystem::remove(path);
+    CHECK_THAT(with({}), StartsWith("--config: cannot read '" + file + "'"));
+    CHECK_THAT(complaint({"run", "--config"}), StartsWith("--config needs a value"));
+}
+
 TEST_CASE("help, version and doctor", "[cli]")
 {
     auto const text = [](std::vector<char const*> const& arguments) {
@@ -182,9 +231,9 @@ TEST_CASE("help, version and doctor", "[cli]")
     };
     CHECK(text({"--version"}) == "porthole " PORTHOLE_VERSION "\n");
     CHECK_THAT(text({"--help"}), Contains("run") && Contains("doctor"));
-    for (auto const* const option :
-         {"--kernel", "--initrd", "--cmdline", "--memory", "--cpus", "--serial", "--on-reboot", "--log-level",
-          "--log-file", "--privileges", "--hv-features", "--test-devices", "--trace", "create-port", "synic"})
+    for (auto const* const option : {"--kernel", "--initrd", "--cmdline", "--memory", "--cpus", "--serial",
+                                     "--on-reboot", "--log-level", "--log-file", "--privileges", "--hv-features",
+                                     "--test-devices", "--trace", "create-port", "synic", "--config", "--pool"})
         CHECK_THAT(text({"run", "--help"}), Contains(option));
     CHECK(std::holds_alternative<vmm::DoctorRequest>(parse({"doctor"})));
 }

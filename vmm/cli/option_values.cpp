@@ -73,9 +73,7 @@ void require_known(std::string_view option, std::string_view name, std::span<std
         refuse(option, name, "is not known", known_list(known));
 }
 
-} // namespace
-
-std::uint64_t parse_memory(std::string_view option, std::string_view text)
+std::uint64_t parse_size(std::string_view option, std::string_view text)
 {
     constexpr std::string_view example = "write e.g. 512M or 4G";
     auto const shift = text.empty() ? 0 : unit_shift(text.back());
@@ -88,10 +86,24 @@ std::uint64_t parse_memory(std::string_view option, std::string_view text)
     if (!number) refuse(option, text, "is not a size", example);
     if (*number > std::numeric_limits<std::uint64_t>::max() >> shift)
         refuse(option, text, "is more than any machine has", example);
+    return *number << shift;
+}
 
-    auto const bytes = *number << shift;
+} // namespace
+
+std::uint64_t parse_memory(std::string_view option, std::string_view text)
+{
+    auto const bytes = parse_size(option, text);
     if (bytes < GuestOptions::min_memory) refuse(option, text, "is too little", "give the guest at least 16M");
     if ((bytes & page_mask) != 0) refuse(option, text, "is not a whole number of pages", "make it a multiple of 4K");
+    return bytes;
+}
+
+std::uint64_t parse_pool(std::string_view option, std::string_view text)
+{
+    auto const bytes = parse_size(option, text);
+    if (bytes < GuestOptions::min_pool || bytes > GuestOptions::max_pool)
+        refuse(option, text, "is not a possible pool", "give 16K to 64G");
     return bytes;
 }
 
@@ -109,10 +121,12 @@ SerialTarget parse_serial(std::string_view option, std::string_view text)
 {
     constexpr std::string_view file = "file:";
     if (text == "stdio") return {};
+    if (text == "lines") return {SerialTarget::Kind::Lines, {}};
+    if (text == "pty") return {SerialTarget::Kind::Pty, {}};
     if (text == "none") return {SerialTarget::Kind::None, {}};
     if (text.starts_with(file) && text.size() > file.size())
         return {SerialTarget::Kind::File, std::string{text.substr(file.size())}};
-    refuse(option, text, "is not a serial target", "use stdio, file:PATH or none");
+    refuse(option, text, "is not a serial target", "use stdio, lines, pty, file:PATH or none");
 }
 
 OnReboot parse_on_reboot(std::string_view option, std::string_view text)
@@ -120,6 +134,18 @@ OnReboot parse_on_reboot(std::string_view option, std::string_view text)
     if (text == "exit") return OnReboot::Exit;
     if (text == "restart") return OnReboot::Restart;
     refuse(option, text, "is not known", "use exit or restart");
+}
+
+ReadySignal parse_ready(std::string_view option, std::string_view text)
+{
+    constexpr std::string_view serial = "serial:";
+    if (text == "synic") return {ReadySignal::Kind::Synic, {}};
+    if (!text.starts_with(serial) || text.size() == serial.size())
+        refuse(option, text, "is not a ready signal", "use synic or serial:TEXT");
+    auto const wanted = text.substr(serial.size());
+    if (wanted.size() > ReadySignal::longest_text)
+        refuse(option, text, "is too long", "wait for at most 256 bytes of text");
+    return {ReadySignal::Kind::Text, std::string{wanted}};
 }
 
 std::string parse_log_level(std::string_view option, std::string_view text)

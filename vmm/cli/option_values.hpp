@@ -12,14 +12,20 @@ namespace vmm {
 /// "512M", "4G": a whole number and one of K, M, G and T. Bytes.
 [[nodiscard]] std::uint64_t parse_memory(std::string_view option, std::string_view text);
 
+/// The same for a partition's memory pool, GuestOptions::min_pool to max_pool.
+[[nodiscard]] std::uint64_t parse_pool(std::string_view option, std::string_view text);
+
 /// 1 to GuestOptions::max_cpus.
 [[nodiscard]] unsigned parse_cpus(std::string_view option, std::string_view text);
 
-/// "stdio", "file:PATH" or "none".
+/// "stdio", "lines", "pty", "file:PATH" or "none".
 [[nodiscard]] SerialTarget parse_serial(std::string_view option, std::string_view text);
 
 /// "exit" or "restart".
 [[nodiscard]] OnReboot parse_on_reboot(std::string_view option, std::string_view text);
+
+/// "synic" or "serial:TEXT".
+[[nodiscard]] ReadySignal parse_ready(std::string_view option, std::string_view text);
 
 /// One of spdlog's level names.
 [[nodiscard]] std::string parse_log_level(std::string_view option, std::string_view text);

@@ -1,8 +1,11 @@
 /// What `porthole run` was asked to do, as typed values.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace vmm {
@@ -14,7 +17,13 @@ enum class OnReboot {
 
 /// Where a serial port's other end is.
 struct SerialTarget {
-    enum class Kind { Stdio, File, None };
+    enum class Kind {
+        Stdio, ///< standard input and output, with the escape key
+        Lines, ///< standard output, whole lines with the guest's name before each; no input
+        Pty,   ///< a new pseudo terminal
+        File,  ///< output only
+        None,
+    };
 
     Kind kind = Kind::Stdio;
     std::string path{}; ///< for File
@@ -30,10 +39,32 @@ struct FeatureChange {
     friend bool operator==(FeatureChange const&, FeatureChange const&) = default;
 };
 
+/// By what a guest shows that those may start who wait for it.
+struct ReadySignal {
+    static constexpr std::size_t longest_text = 256;
+
+    enum class Kind {
+        None,
+        Synic, ///< it enables the SynIC of a VP
+        Text,  ///< it prints `text` on its serial port
+    };
+
+    Kind kind = Kind::None;
+    std::string text{}; ///< 1 to `longest_text` bytes
+
+    friend bool operator==(ReadySignal const&, ReadySignal const&) = default;
+};
+
 /// One guest. Nothing here is about the process, so that a run of several guests is several of these.
 struct GuestOptions {
     static constexpr std::uint64_t min_memory = std::uint64_t{16} << 20;
     static constexpr unsigned max_cpus = 254; ///< 8-bit APIC IDs, less the broadcast ID and the I/O APIC's
+
+    static constexpr std::uint64_t min_pool = std::uint64_t{16} << 10; ///< what the root takes up in it fits
+    static constexpr std::uint64_t max_pool = std::uint64_t{64} << 30;
+
+    std::string name{}; ///< of a guest in a configuration file; empty for the one of the command line
+    [[nodiscard]] std::string designation() const { return name.empty() ? "the guest" : "guest '" + name + "'"; }
 
     std::string kernel{}; ///< path
     std::string initrd{}; ///< path; empty for none
@@ -45,6 +76,16 @@ struct GuestOptions {
     std::vector<std::string> privileges{};    ///< granted beyond those of an ordinary guest
     std::vector<FeatureChange> hv_features{}; ///< in the order given; a later one wins
     bool test_devices = false;
+    std::uint64_t pool = std::uint64_t{64} << 20; ///< bytes that its ports and connections may take up
+    std::string parent{};                         ///< another guest's name; empty for the root
+    std::vector<std::string> after{};             ///< names of the guests whose ready signals it waits for
+    ReadySignal ready{};
+};
+
+/// The names of privileges and features. The lists belong to those who give them meaning.
+struct KnownNames {
+    std::span<std::string_view const> privileges;
+    std::span<std::string_view const> hv_features;
 };
 
 /// Which events are written as lines of text, and where to.
@@ -60,9 +101,9 @@ struct TraceOptions {
 };
 
 struct RunOptions {
-    GuestOptions guest{};
-    std::string log_level = "warning"; ///< one of spdlog's names
-    std::string log_file{};            ///< empty for stderr
+    std::vector<GuestOptions> guests{}; ///< names, parents and waits have been checked
+    std::string log_level = "warning";  ///< one of spdlog's names
+    std::string log_file{};             ///< empty for stderr
     TraceOptions trace{};
 };
 

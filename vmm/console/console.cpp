@@ -14,42 +14,49 @@ namespace {
 
 constexpr int no_descriptor = -1;
 
-bool is_open_for(int fd, int access)
-{
-    auto const flags = ::fcntl(fd, F_GETFL);
-    return flags >= 0 && ((flags & O_ACCMODE) == access || (flags & O_ACCMODE) == O_RDWR);
-}
+using Kind = SerialTarget::Kind;
 
-ConsoleDescriptor output_of(SerialTarget const& target)
+UniqueFd created(std::string const& path)
 {
-    if (target.kind == SerialTarget::Kind::Stdio) {
-        if (!is_open_for(STDOUT_FILENO, O_WRONLY))
-            throw UserError{"standard output is closed: redirect it, or use --serial file:PATH or --serial none"};
-        return ConsoleDescriptor::copy_of(STDOUT_FILENO);
-    }
-
     constexpr ::mode_t readable_by_all = 0644;
-    UniqueFd const file{
-        ::open(target.path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, readable_by_all)};
+    UniqueFd file{::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, readable_by_all)};
     if (!file) {
-        throw UserError{"--serial: cannot write '" + target.path + "': " + std::strerror(errno) +
+        throw UserError{"cannot write the guest's serial output to '" + path + "': " + std::strerror(errno) +
                         "; name a file that can be created"};
     }
-    return ConsoleDescriptor::copy_of(file.get());
+    return file;
 }
+
+/// A guest never waits for somebody to open its pseudo terminal: there may be nobody.
+constexpr OutputQueue::Limits pty_limits{.patience = std::chrono::milliseconds{0}};
 
 } // namespace
 
-Console::Console(boost::asio::io_context& io, SerialTarget const& target, Callbacks callbacks)
-    : callbacks_{std::move(callbacks)},
-      terminal_{target.kind == SerialTarget::Kind::Stdio ? STDIN_FILENO : no_descriptor}
+Console::Console(boost::asio::io_context& io, StandardOutput& standard_output, SerialTarget const& target,
+                 std::string_view name, Callbacks callbacks)
+    : callbacks_{std::move(callbacks)}, terminal_{target.kind == Kind::Stdio ? STDIN_FILENO : no_descriptor}
 {
-    if (target.kind == SerialTarget::Kind::None) return;
-    output_.emplace(io, output_of(target), callbacks_.output_lost);
-
-    if (target.kind != SerialTarget::Kind::Stdio || !is_open_for(STDIN_FILENO, O_RDONLY)) return;
-    input_.emplace(io, ConsoleDescriptor::copy_of(STDIN_FILENO), terminal_, callbacks_.receive,
-                   [this](ConsoleCommand command) { on_command(command); });
+    switch (target.kind) {
+    case Kind::None: break;
+    case Kind::File:
+        output_.emplace(io, ConsoleDescriptor::copy_of(created(target.path).get()), callbacks_.output_lost);
+        break;
+    case Kind::Lines:
+        output_.emplace(standard_output.queue(), callbacks_.output_lost);
+        lines_.emplace(name.empty() ? "guest" : name);
+        break;
+    case Kind::Pty:
+        pty_.emplace();
+        output_.emplace(io, ConsoleDescriptor::copy_of(pty_->master()), callbacks_.output_lost, pty_limits);
+        input_.emplace(io, ConsoleDescriptor::copy_of(pty_->master()), terminal_, callbacks_.receive, nullptr);
+        break;
+    case Kind::Stdio:
+        output_.emplace(standard_output.queue(), callbacks_.output_lost);
+        if (!is_open_for(STDIN_FILENO, O_RDONLY)) break;
+        input_.emplace(io, ConsoleDescriptor::copy_of(STDIN_FILENO), terminal_, callbacks_.receive,
+                       [this](ConsoleCommand command) { on_command(command); });
+        break;
+    }
 }
 
 void Console::start()
@@ -59,7 +66,14 @@ void Console::start()
 
 void Console::write(std::span<std::byte const> bytes)
 {
-    if (output_) output_->write(bytes);
+    if (!lines_) {
+        if (output_) output_->write(bytes);
+        return;
+    }
+    std::lock_guard const guard{lines_lock_};
+    std::vector<std::byte> complete;
+    lines_->feed(bytes, complete);
+    if (!complete.empty()) output_->write(complete);
 }
 
 void Console::resume()
@@ -70,6 +84,20 @@ void Console::resume()
 void Console::stop()
 {
     if (output_) output_->stop_waiting();
+}
+
+void Console::resume_waiting()
+{
+    if (output_) output_->resume_waiting();
+}
+
+void Console::end_line()
+{
+    if (!lines_) return;
+    std::lock_guard const guard{lines_lock_};
+    std::vector<std::byte> rest;
+    lines_->finish(rest);
+    output_->write(rest);
 }
 
 std::string Console::finish()

@@ -1,15 +1,19 @@
-/// The host's end of a guest's serial port: the terminal, a pipe, a file, or nothing.
+/// The host's end of a guest's serial port: the terminal, a pipe, a pseudo terminal, a file, or nothing.
 #pragma once
 
 #include "vmm/cli/run_options.hpp"
 #include "vmm/console/input.hpp"
+#include "vmm/console/line_prefix.hpp"
 #include "vmm/console/output.hpp"
+#include "vmm/console/pseudo_terminal.hpp"
+#include "vmm/console/standard_output.hpp"
 #include "vmm/console/terminal.hpp"
 
 #include <boost/asio/io_context.hpp>
 
 #include <cstddef>
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -23,13 +27,15 @@ class Console {
     struct Callbacks {
         ConsoleInput::Receive receive;                       ///< input for the guest; returns how many bytes it took
         std::function<void()> quit;                          ///< Ctrl-A x
-        std::function<void(std::string const&)> output_lost; ///< once; one line for the user. The run should end
+        std::function<void(std::string const&)> output_lost; ///< once; one line for the user. The guest should end
     };
 
-    /// Opens the target; a terminal goes to raw mode. Throws UserError. A file is created, or emptied.
+    /// Opens the target; a terminal goes to raw mode. Throws UserError. A file is created, or emptied. `name` is the
+    /// guest's, for lines.
     /// The io_context must have stopped for good when this object ends, which flushes the output and gives the
     /// terminal back.
-    Console(boost::asio::io_context& io, SerialTarget const& target, Callbacks callbacks);
+    Console(boost::asio::io_context& io, StandardOutput& standard_output, SerialTarget const& target,
+            std::string_view name, Callbacks callbacks);
     Console(Console const&) = delete;
     Console& operator=(Console const&) = delete;
 
@@ -46,8 +52,15 @@ class Console {
     /// file waits for the guest instead.
     [[nodiscard]] bool is_interactive() const { return terminal_.is_terminal(); }
 
-    /// The run is to end: no write() waits any longer.
+    /// The guest is to end: no write() waits any longer.
     void stop();
+    /// It starts anew: they may wait again.
+    void resume_waiting();
+    /// It has ended: what it has printed without a line's end is a line. After stop().
+    void end_line();
+
+    /// The pseudo terminal's path; empty when there is none.
+    [[nodiscard]] std::string pty_path() const { return pty_ ? pty_->path() : std::string{}; }
 
     /// Writes out what is left. After the last write(). Returns what went wrong with the output, one line, or
     /// nothing.
@@ -58,6 +71,9 @@ class Console {
 
     Callbacks callbacks_;
     Terminal terminal_; // outlives the input; given back after the output's last byte
+    std::optional<PseudoTerminal> pty_;
+    std::mutex lines_lock_; // the next, and the order of its lines
+    std::optional<LinePrefix> lines_;
     std::optional<ConsoleOutput> output_;
     std::optional<ConsoleInput> input_;
 };

@@ -31,6 +31,12 @@ bool epoll_takes(int fd)
 
 } // namespace
 
+bool is_open_for(int fd, int access)
+{
+    auto const flags = ::fcntl(fd, F_GETFL);
+    return flags >= 0 && ((flags & O_ACCMODE) == access || (flags & O_ACCMODE) == O_RDWR);
+}
+
 ConsoleDescriptor ConsoleDescriptor::copy_of(int fd)
 {
     auto const flags = ::fcntl(fd, F_GETFL);

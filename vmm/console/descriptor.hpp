@@ -5,6 +5,9 @@
 
 namespace vmm {
 
+/// Whether `fd` is open, and for `access`: O_RDONLY or O_WRONLY.
+[[nodiscard]] bool is_open_for(int fd, int access);
+
 /// A descriptor for non-blocking use. A terminal or a pipe is opened anew, because O_NONBLOCK belongs to what is open
 /// and not to the descriptor: set on our standard input, it would show up in the user's shell. Where that cannot be
 /// done, and for sockets, it is shared, and the flags are put back at the end.

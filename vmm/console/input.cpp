@@ -87,7 +87,11 @@ void ConsoleInput::read()
 
     std::vector<ConsoleCommand> commands;
     auto const waiting = pending_.size();
-    filter_.feed(std::span{chunk_}.first(static_cast<std::size_t>(count)), pending_, commands);
+    auto const got = std::span{chunk_}.first(static_cast<std::size_t>(count));
+    if (command_)
+        filter_.feed(got, pending_, commands);
+    else
+        pending_.insert(pending_.end(), got.begin(), got.end());
     if (terminal_.is_terminal()) pending_.resize(std::min(pending_.size(), std::max(waiting, typed_ahead_limit)));
     for (auto const command : commands)
         command_(command);

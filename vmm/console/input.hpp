@@ -32,6 +32,8 @@ class ConsoleInput {
 
     /// `terminal` is that of the descriptor; it may be none. It must outlive this object. The io_context must have
     /// stopped for good when this object ends.
+    ///
+    /// Without a `command` nothing is taken out: all goes to the guest.
     ConsoleInput(boost::asio::io_context& io, ConsoleDescriptor descriptor, Terminal& terminal, Receive receive,
                  Command command);
     ConsoleInput(ConsoleInput const&) = delete;

@@ -1,9 +1,8 @@
 #include "hv/testing/catch.hpp"
 #include "vmm/console/output.hpp"
+#include "vmm/console/testing/reactor.hpp"
 #include "vmm/console/testing/streams.hpp"
 #include "vmm/host/testing/contains.hpp"
-
-#include <boost/asio/executor_work_guard.hpp>
 
 #include <array>
 #include <fcntl.h>
@@ -17,27 +16,6 @@ using namespace vmm::testing;
 using vmm::ConsoleDescriptor;
 using vmm::ConsoleOutput;
 using vmm::testing::Contains;
-
-/// An io_context on a thread of its own, as in a run.
-class Reactor {
-  public:
-    Reactor() : thread_{[this] { io.run(); }} {}
-    Reactor(Reactor const&) = delete;
-    Reactor& operator=(Reactor const&) = delete;
-    ~Reactor() { stop(); }
-
-    void stop()
-    {
-        io.stop();
-        if (thread_.joinable()) thread_.join();
-    }
-
-    boost::asio::io_context io;
-
-  private:
-    boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{io.get_executor()};
-    std::thread thread_;
-};
 
 void nobody_lost(std::string const& message)
 {

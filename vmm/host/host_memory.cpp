@@ -4,6 +4,7 @@
 
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <sstream>
 #include <string>
 
@@ -22,13 +23,20 @@ std::uint64_t host_memory(std::string_view meminfo)
     return total;
 }
 
-void check_host_memory(std::uint64_t bytes)
+void check_host_memory(std::span<GuestOptions const> guests)
 {
+    std::uint64_t bytes = 0;
+    for (auto const& guest : guests) {
+        constexpr auto most = std::numeric_limits<std::uint64_t>::max();
+        bytes = guest.memory > most - bytes ? most : bytes + guest.memory;
+    }
     std::ifstream file{"/proc/meminfo"};
     auto const total = host_memory(std::string{std::istreambuf_iterator<char>{file}, {}});
     if (total == 0 || bytes <= total) return;
-    throw UserError{"--memory: the guest would have " + std::to_string(bytes >> 20) + " MiB and this host has " +
-                    std::to_string(total >> 20) + " MiB, swap included: ask for less"};
+    auto const who = guests.size() == 1 ? guests.front().designation() : "the guests together";
+    throw UserError{(guests.front().name.empty() ? "--memory: " : "memory: ") + who + " would have " +
+                    std::to_string(bytes >> 20) + " MiB and this host has " + std::to_string(total >> 20) +
+                    " MiB, swap included: ask for less"};
 }
 
 } // namespace vmm

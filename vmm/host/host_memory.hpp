@@ -1,7 +1,10 @@
-/// How much memory the host can give to a guest.
+/// How much memory the host can give to guests.
 #pragma once
 
+#include "vmm/cli/run_options.hpp"
+
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 namespace vmm {
@@ -9,7 +12,7 @@ namespace vmm {
 /// RAM and swap of the host in bytes, from the text of /proc/meminfo; 0 when it says nothing.
 [[nodiscard]] std::uint64_t host_memory(std::string_view meminfo);
 
-/// Throws UserError when `bytes` of guest memory are more than this host has, RAM and swap together.
-void check_host_memory(std::uint64_t bytes);
+/// Throws UserError when all guests' memory is more than this host has, RAM and swap together.
+void check_host_memory(std::span<GuestOptions const> guests);
 
 } // namespace vmm

@@ -28,8 +28,17 @@ bool is_one_line(std::string const& text)
     return !text.empty() && text.find('\n') == std::string::npos;
 }
 
+std::vector<vmm::GuestOptions> guests_with(std::vector<std::uint64_t> const& memory)
+{
+    std::vector<vmm::GuestOptions> guests(memory.size());
+    for (std::size_t n = 0; n < memory.size(); ++n)
+        guests[n].memory = memory[n];
+    return guests;
+}
+
 } // namespace
 
+using Catch::Matchers::StartsWith;
 using vmm::testing::Contains;
 
 TEST_CASE("the processor flags say which virtualisation there is", "[host]")
@@ -126,9 +135,17 @@ TEST_CASE("the host's memory is its RAM and its swap", "[host]")
 {
     CHECK(vmm::host_memory("MemTotal:       1024 kB\nMemFree: 7 kB\nSwapTotal:  1024 kB\n") == 2 << 20);
     CHECK(vmm::host_memory("") == 0);
-    CHECK_NOTHROW(vmm::check_host_memory(1 << 20));
+    CHECK_NOTHROW(vmm::check_host_memory(guests_with({1 << 20})));
 
-    auto const text = message_of([] { vmm::check_host_memory(std::uint64_t{1} << 60); });
-    CHECK(is_one_line(text));
-    CHECK_THAT(text, Contains("--memory"));
+    constexpr auto half = std::uint64_t{1} << 63;
+    auto const alone = message_of([] { vmm::check_host_memory(guests_with({half})); });
+    CHECK(is_one_line(alone));
+    CHECK_THAT(alone, Contains("--memory: the guest would have"));
+    auto const together = message_of([] {
+        auto guests = guests_with({1 << 20, half, half});
+        guests.front().name = "server"; // as all have in a configuration file
+        vmm::check_host_memory(guests);
+    });
+    CHECK(is_one_line(together));
+    CHECK_THAT(together, StartsWith("memory: the guests together would have"));
 }

@@ -30,10 +30,10 @@ std::string printable(std::vector<char> const& text)
 
 } // namespace
 
-std::string describe(DeathReport const& report)
+std::string describe(std::string const& who, DeathReport const& report)
 {
     auto const& r = report.regs;
-    auto text = fmt::format("the guest died: {} (vCPU {})\n", report.reason, report.vp);
+    auto text = fmt::format("{} died: {} (vCPU {})\n", who, report.reason, report.vp);
     text += fmt::format("  rip {:016x}  rflags {:016x}\n", r.rip, r.rflags);
     text += fmt::format("  rax {:016x}  rbx {:016x}  rcx {:016x}  rdx {:016x}\n", r.rax, r.rbx, r.rcx, r.rdx);
     text += fmt::format("  rsi {:016x}  rdi {:016x}  rbp {:016x}  rsp {:016x}\n", r.rsi, r.rdi, r.rbp, r.rsp);
@@ -50,11 +50,11 @@ std::string describe(DeathReport const& report)
     return text;
 }
 
-std::string describe(hv::CrashReport const& report, hv::GuestMemory const& memory)
+std::string describe(std::string const& who, hv::CrashReport const& report, hv::GuestMemory const& memory)
 {
     auto const& p = report.parameters;
     auto text =
-        fmt::format("the guest reported a crash: {:#x} {:#x} {:#x} {:#x} {:#x}\n", p[0], p[1], p[2], p[3], p[4]);
+        fmt::format("{} reported a crash: {:#x} {:#x} {:#x} {:#x} {:#x}\n", who, p[0], p[1], p[2], p[3], p[4]);
     if ((report.control & hv::abi::crash_message) == 0) return text;
 
     constexpr std::uint64_t longest = hv::page_size;

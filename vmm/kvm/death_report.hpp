@@ -18,10 +18,12 @@ struct DeathReport {
     std::optional<kvm_sregs> sregs;
 };
 
-[[nodiscard]] std::string describe(DeathReport const& report);
+/// `who` is what to call the guest: "the guest", "guest 'server'".
+[[nodiscard]] std::string describe(std::string const& who, DeathReport const& report);
 
 /// What a guest said through the crash MSRs (TLFS 6.0b §4.3). A text that it left in memory is shown with everything
 /// unprintable replaced.
-[[nodiscard]] std::string describe(hv::CrashReport const& report, hv::GuestMemory const& memory);
+[[nodiscard]] std::string describe(std::string const& who, hv::CrashReport const& report,
+                                   hv::GuestMemory const& memory);
 
 } // namespace vmm

@@ -1,6 +1,7 @@
 /// What CPUID tells a guest: what KVM supports, the topology of this machine, and the hypervisor leaves.
 #pragma once
 
+#include "hv/cpuid/processor_facts.hpp"
 #include "hv/partition/privileges.hpp"
 #include "vmm/host/kvm_host.hpp"
 
@@ -17,6 +18,8 @@ class GuestCpuid {
     /// `vps` is how many VPs the guest has, all cores of one package. Throws KvmError.
     GuestCpuid(KvmHost const& host, hv::Rights const& rights, unsigned vps);
 
+    /// What the leaves say of the processors.
+    [[nodiscard]] hv::ProcessorFacts processor() const;
     /// Gives one vCPU its leaves; its APIC ID is its index.
     void install(int vcpu_fd, std::uint32_t apic_id) const;
 

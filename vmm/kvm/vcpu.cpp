@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -65,8 +66,10 @@ void Vcpu::start()
 
 void Vcpu::request_stop()
 {
+    if (!thread_.joinable()) return;
     stopping_.store(true);
-    kick_signal::send(thread_id_.load());
+    vp_->requests().close(); // it may be waiting for another VP
+    kick();
 }
 
 void Vcpu::join()
@@ -81,10 +84,12 @@ void Vcpu::thread_main()
     thread_id_.store(::gettid());
     try {
         timer_.emplace();
+        leave_at_once(); // a request may have come before there was a thread to kick
         run_guest();
     } catch (std::exception const& e) {
         die(e.what());
     }
+    vp_->requests().close();
     timer_.reset();
     auto_eoi_retry_.reset();
     thread_id_.store(0);
@@ -99,6 +104,7 @@ void Vcpu::run_guest()
         if (auto_eoi_.waiting()) [[unlikely]] {
             inject_auto_eoi();
             if (deadline_armed_) expire_timers(); // it may have swallowed a kick
+            if (vp_->requests().waiting()) leave_at_once();
             if (stopping_.load()) break;
         }
         if (::ioctl(fd(), KVM_RUN, 0) == 0) [[likely]] {
@@ -106,10 +112,45 @@ void Vcpu::run_guest()
         } else if (errno == EINTR || errno == EAGAIN) {
             __atomic_store_n(&run_->immediate_exit, 0, __ATOMIC_RELAXED);
             if (deadline_armed_) expire_timers();
+            if (vp_->requests().waiting()) vp_->requests().serve();
         } else {
             die(std::string{"KVM_RUN failed: "} + std::strerror(errno));
         }
     }
+}
+
+/// The next KVM_RUN finishes the instruction that the last exit was for, brings the run page up to date and returns.
+void Vcpu::leave_at_once()
+{
+    __atomic_store_n(&run_->immediate_exit, 1, __ATOMIC_RELAXED);
+}
+
+void Vcpu::kick()
+{
+    kick_signal::send(thread_id_.load());
+}
+
+/// Some kinds of KVM show RIP at the OUT of a hypercall until the next KVM_RUN. The mark stays, in case that a kick
+/// has come meanwhile: the next KVM_RUN returns too.
+void Vcpu::settle()
+{
+    leave_at_once();
+    (void)::ioctl(fd(), KVM_RUN, 0);
+}
+
+hv::Status Vcpu::get_register(hv::abi::RegisterName name, hv::abi::RegisterValue& value) const
+{
+    return VcpuRegisters{fd(), *run_}.get(name, value);
+}
+
+hv::Status Vcpu::set_register(hv::abi::RegisterName name, hv::abi::RegisterValue const& value)
+{
+    return VcpuRegisters{fd(), *run_}.set(name, value);
+}
+
+hv::Status Vcpu::start(hv::abi::InitialVpContext const& context)
+{
+    return VcpuRegisters{fd(), *run_}.start(context);
 }
 
 void Vcpu::expire_timers()
@@ -278,6 +319,11 @@ void Vcpu::idle()
     }
     constexpr timespec pause{0, 1'000'000};
     ::nanosleep(&pause, nullptr); // a kick ends it
+}
+
+void Vcpu::yield()
+{
+    ::sched_yield();
 }
 
 std::uint64_t Vcpu::runtime_100ns() const

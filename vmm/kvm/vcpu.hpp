@@ -9,6 +9,7 @@
 #include "vmm/kvm/auto_eoi.hpp"
 #include "vmm/kvm/deadline_timer.hpp"
 #include "vmm/kvm/death_report.hpp"
+#include "vmm/kvm/vcpu_registers.hpp"
 #include "vmm/kvm/vm.hpp"
 
 #include <atomic>
@@ -46,6 +47,12 @@ class Vcpu final : public hv::VpControl {
     void arm_deadline(hv::RefTime deadline) override;
     void disarm_deadline() override;
     void idle() override;
+    void yield() override;
+    void kick() override;
+    [[nodiscard]] hv::Status start(hv::abi::InitialVpContext const& context) override;
+    void settle() override;
+    [[nodiscard]] hv::Status get_register(hv::abi::RegisterName name, hv::abi::RegisterValue& value) const override;
+    [[nodiscard]] hv::Status set_register(hv::abi::RegisterName name, hv::abi::RegisterValue const& value) override;
     [[nodiscard]] std::uint64_t runtime_100ns() const override;
     [[nodiscard]] bool read_xmm(std::span<std::byte, 96> out) const override;
     void expose_invariant_tsc(bool on) override;
@@ -55,6 +62,7 @@ class Vcpu final : public hv::VpControl {
     void run_guest();
     void expire_timers();
     void inject_auto_eoi();
+    void leave_at_once();
     void handle_exit();
     void handle_io();
     void handle_mmio() const;

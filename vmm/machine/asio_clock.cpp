@@ -33,6 +33,7 @@ struct AsioClock::Timer : std::enable_shared_from_this<Timer> {
         {
             std::lock_guard const guard{lock};
             on_its_way = false;
+            if (detached) return;
             deadline = wanted;
         }
         timer.cancel();
@@ -43,13 +44,24 @@ struct AsioClock::Timer : std::enable_shared_from_this<Timer> {
         });
     }
 
+    void detach()
+    {
+        {
+            std::lock_guard const guard{lock};
+            if (std::exchange(detached, true)) return;
+        }
+        callback = nullptr;
+        timer.cancel();
+    }
+
     boost::asio::io_context& io;
     boost::asio::steady_timer timer;
     std::function<void()> callback;
 
-    std::mutex lock; // the two below
+    std::mutex lock; // the three below
     Deadline wanted;
     bool on_its_way = false;
+    bool detached = false;
 };
 
 AsioClock::AsioClock(boost::asio::io_context& io, std::chrono::nanoseconds start)
@@ -58,8 +70,12 @@ AsioClock::AsioClock(boost::asio::io_context& io, std::chrono::nanoseconds start
 
 AsioClock::~AsioClock()
 {
-    timer_->callback = nullptr;
-    timer_->timer.cancel();
+    timer_->detach();
+}
+
+void AsioClock::detach()
+{
+    timer_->detach();
 }
 
 std::chrono::nanoseconds AsioClock::utc()

@@ -15,10 +15,15 @@ class AsioClock final : public devices::Clock {
   public:
     /// Runs steadily from `start`, which is what it reads now.
     AsioClock(boost::asio::io_context& io, std::chrono::nanoseconds start);
+    /// On the io_context, unless that has stopped or `detach` was called.
     ~AsioClock() override;
 
     /// One that reads the host's wall clock: UTC since 1970-01-01.
     [[nodiscard]] static std::chrono::nanoseconds utc();
+
+    /// Calls nobody any more. On the io_context, or when that has stopped; afterwards this object may end on any
+    /// thread.
+    void detach();
 
     [[nodiscard]] std::chrono::nanoseconds now() const override;
     void on_deadline(std::function<void()> callback) override;

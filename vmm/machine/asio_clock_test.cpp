@@ -1,7 +1,10 @@
 #include "hv/testing/catch.hpp"
 #include "vmm/machine/asio_clock.hpp"
+#include "vmm/machine/event_loop.hpp"
 
 #include <chrono>
+#include <optional>
+#include <thread>
 
 using namespace std::chrono_literals;
 
@@ -45,4 +48,28 @@ TEST_CASE("a clock that is gone calls nobody", "[clock]")
     }
     io.run();
     CHECK(calls == 0);
+}
+
+TEST_CASE("a clock that is detached calls nobody, and may end on another thread while the loop runs",
+          "[clock][threads]")
+{
+    vmm::EventLoop loop;
+    loop.start([](auto const& why) { FAIL_CHECK(why); });
+    for (int round = 0; round < 200; ++round) {
+        std::optional<vmm::AsioClock> clock{std::in_place, loop.io(), 0s};
+        bool detached = false;
+        bool late = false;
+        clock->on_deadline([&] {
+            late = late || detached;
+            clock->arm(clock->now()); // again and again
+        });
+        clock->arm(0ns);
+        loop.run_and_wait([&] {
+            clock->detach();
+            detached = true;
+        });
+        clock.reset();
+        loop.run_and_wait([] {});
+        REQUIRE_FALSE(late);
+    }
 }

@@ -36,13 +36,14 @@ hv::Rights rights_of(GuestOptions const& options)
 void check_cpus(KvmHost const& host, unsigned cpus)
 {
     if (cpus > host.max_vcpus())
-        throw UserError{"this KVM runs at most " + std::to_string(host.max_vcpus()) + " CPUs: give --cpus less"};
+        throw UserError{"this KVM runs at most " + std::to_string(host.max_vcpus()) + " CPUs: give the guest fewer"};
 }
 
 } // namespace
 
-Machine::Machine(World world, GuestOptions const& options)
+Machine::Machine(World world, GuestOptions const& options, hv::PartitionId parent)
     : world_{std::move(world)},
+      designation_{options.designation()},
       layout_{options.memory},
       ram_{layout_},
       vm_{world_.host, ram_.memory()},
@@ -50,7 +51,7 @@ Machine::Machine(World world, GuestOptions const& options)
 {
     auto const rights = rights_of(options);
     check_cpus(world_.host, options.cpus);
-    create_vcpus(options, rights);
+    create_vcpus(options, rights, parent);
     vmbus_ = std::make_unique<hv::vmbus::VersionRefusal>(partition_);
     devices::PowerEvents& events = *this; // private to all but the devices
     pc_ = std::make_unique<PcDevices>(world_.io, vm_, layout_, world_.serial, events, ports_);
@@ -74,12 +75,12 @@ Machine::~Machine()
     world_.registry.remove(*partition_);
 }
 
-void Machine::create_vcpus(GuestOptions const& options, hv::Rights const& rights)
+void Machine::create_vcpus(GuestOptions const& options, hv::Rights const& rights, hv::PartitionId parent)
 {
     GuestCpuid const cpuid{world_.host, rights, options.cpus};
     for (unsigned i = 0; i < options.cpus; ++i) {
         vcpus_.push_back(std::make_unique<Vcpu>(world_.host, vm_, i, ports_, [this](DeathReport const& report) {
-            end({Outcome::Kind::Died, 0, describe(report)});
+            end({Outcome::Kind::Died, 0, describe(designation_, report)});
         }));
         auto const fd = vcpus_.back()->fd();
         cpuid.install(fd, i);
@@ -89,13 +90,17 @@ void Machine::create_vcpus(GuestOptions const& options, hv::Rights const& rights
             clock_.emplace(fd);
     }
 
-    partition_ = world_.registry.create({.parent = hv::PartitionRegistry::root_id,
+    partition_ = world_.registry.create({.parent = parent,
                                          .rights = rights,
+                                         .pool_bytes = options.pool,
                                          .memory = ram_.memory(),
                                          .clock = *clock_,
                                          .interrupts = *this,
                                          .machine = *this,
-                                         .tracer = world_.tracer});
+                                         .tracer = world_.trace,
+                                         .processor = cpuid.processor(),
+                                         .max_vps = GuestOptions::max_cpus});
+    if (world_.trace) world_.trace->set_partition(partition_->id());
     for (auto const& vcpu : vcpus_)
         vcpu->attach(partition_->add_vp(*vcpu));
     retry_.attach(partition_);
@@ -120,6 +125,8 @@ void Machine::load(GuestOptions const& options)
 void Machine::start()
 {
     kick_signal::install();
+    for (auto const& vp : partition_->vps())
+        vp->requests().open(); // before the first of them can ask another
     for (auto const& vcpu : vcpus_)
         vcpu->start();
 }
@@ -130,6 +137,15 @@ void Machine::stop()
         vcpu->request_stop();
     for (auto const& vcpu : vcpus_)
         vcpu->join();
+    if (!partition_) return;
+    for (auto const& vp : partition_->vps())
+        vp->requests().close(); // also of one whose thread could not be started
+}
+
+void Machine::detach()
+{
+    pc_->detach();
+    retry_.detach();
 }
 
 void Machine::press_power_button()
@@ -159,13 +175,13 @@ void Machine::power_off()
 
 void Machine::report_crash(hv::CrashReport const& report)
 {
-    end({Outcome::Kind::Died, 0, describe(report, ram_.memory())});
+    end({Outcome::Kind::Died, 0, describe(designation_, report, ram_.memory())});
 }
 
 void Machine::assert_vector(hv::VpIndex vp, std::uint8_t vector, bool auto_eoi)
 {
-    if (world_.tracer) [[unlikely]]
-        world_.tracer->interrupt(vp, vector, auto_eoi);
+    if (world_.trace) [[unlikely]]
+        world_.trace->interrupt(vp, vector, auto_eoi);
     if (auto_eoi) [[unlikely]]
         vcpus_[vp.value]->assert_auto_eoi(vector);
     else
@@ -175,6 +191,11 @@ void Machine::assert_vector(hv::VpIndex vp, std::uint8_t vector, bool auto_eoi)
 void Machine::retry_messages_later(hv::VpIndex vp)
 {
     retry_.schedule(vp);
+}
+
+void Machine::synic_enabled(hv::VpIndex)
+{
+    world_.synic_enabled();
 }
 
 void Machine::end(Outcome outcome)

@@ -6,7 +6,6 @@
 #include "devices/serial_sink.hpp"
 #include "hv/interfaces.hpp"
 #include "hv/partition/registry.hpp"
-#include "hv/trace.hpp"
 #include "hv/vmbus/version_refusal.hpp"
 #include "vmm/cli/run_options.hpp"
 #include "vmm/host/kvm_host.hpp"
@@ -17,6 +16,7 @@
 #include "vmm/machine/message_retry.hpp"
 #include "vmm/machine/outcome.hpp"
 #include "vmm/memory_layout.hpp"
+#include "vmm/trace/trace_log.hpp"
 
 #include <boost/asio/io_context.hpp>
 
@@ -24,6 +24,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace vmm {
@@ -37,18 +38,24 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
         boost::asio::io_context& io;
         KvmHost const& host;
         hv::PartitionRegistry& registry;
-        devices::SerialSink& serial;        ///< where COM1 sends its output
-        hv::Tracer* tracer;                 ///< or nullptr
-        std::function<void(Outcome)> ended; ///< called once at most, on any thread
+        devices::SerialSink& serial;         ///< where COM1 sends its output
+        PartitionTrace* trace;               ///< or nullptr
+        std::function<void(Outcome)> ended;  ///< called once at most, on any thread
+        std::function<void()> synic_enabled; ///< on a VP's thread, each time that the guest enables a SynIC
     };
 
     /// Builds everything and loads the kernel; nothing runs yet. Throws UserError or KvmError.
-    Machine(World world, GuestOptions const& options);
+    Machine(World world, GuestOptions const& options, hv::PartitionId parent);
     ~Machine() override;
+
+    [[nodiscard]] hv::Partition& partition() const { return *partition_; }
 
     void start();
     /// Takes all vCPUs out of the guest and waits for them. Callable more than once, not from a vCPU thread.
     void stop();
+    /// No handler on the io_context uses this machine any more. Called on it, or when it has stopped, after stop()
+    /// and before this object ends on another thread.
+    void detach();
 
     /// Asks the guest to power off, by the ACPI power button.
     void press_power_button();
@@ -63,12 +70,14 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
     void report_crash(hv::CrashReport const& report) override;
     void assert_vector(hv::VpIndex vp, std::uint8_t vector, bool auto_eoi) override;
     void retry_messages_later(hv::VpIndex vp) override;
+    void synic_enabled(hv::VpIndex vp) override;
 
     void end(Outcome outcome);
-    void create_vcpus(GuestOptions const& options, hv::Rights const& rights);
+    void create_vcpus(GuestOptions const& options, hv::Rights const& rights, hv::PartitionId parent);
     void load(GuestOptions const& options);
 
     World const world_;
+    std::string const designation_; ///< what to call the guest
     MemoryLayout const layout_;
     GuestRam const ram_;
     Vm const vm_;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <new>
 #include <vector>
 
 namespace vmm {
@@ -58,10 +59,20 @@ void MessageRetry::attach(std::shared_ptr<hv::Partition> const& partition)
     shared_->partition = partition;
 }
 
+void MessageRetry::detach()
+{
+    shared_->partition.reset();
+}
+
 void MessageRetry::schedule(hv::VpIndex vp)
 {
-    if (shared_->vps[vp.value].pending.exchange(true)) return;
-    boost::asio::post(shared_->io, [shared = shared_, vp] { shared->wait(vp); });
+    auto& pending = shared_->vps[vp.value].pending;
+    if (pending.exchange(true)) return;
+    try {
+        boost::asio::post(shared_->io, [shared = shared_, vp] { shared->wait(vp); });
+    } catch (std::bad_alloc const&) { // without a retry: EOM and the next post deliver as well
+        pending = false;
+    }
 }
 
 } // namespace vmm

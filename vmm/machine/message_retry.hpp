@@ -18,6 +18,9 @@ class MessageRetry {
     /// Called once, before schedule.
     void attach(std::shared_ptr<hv::Partition> const& partition);
 
+    /// Looks no more. On the io_context, or when that has stopped.
+    void detach();
+
     /// One look is pending per VP at most; looks that find the slot still full come at growing intervals, so that a
     /// guest which never empties it costs nothing. From any thread.
     void schedule(hv::VpIndex vp);

@@ -21,4 +21,10 @@ struct Outcome {
     std::string text;
 };
 
+/// In a few words, for the log: "powered off", "died".
+[[nodiscard]] std::string describe(Outcome const& outcome);
+
+/// What a run that ended so adds to the process's exit status.
+[[nodiscard]] int exit_status(Outcome const& outcome);
+
 } // namespace vmm

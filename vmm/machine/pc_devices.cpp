@@ -33,4 +33,10 @@ PcDevices::PcDevices(boost::asio::io_context& io, Vm const& vm, MemoryLayout con
     map(platform::system_control_a, system_control_);
 }
 
+void PcDevices::detach()
+{
+    pm_clock_.detach();
+    rtc_clock_.detach();
+}
+
 } // namespace vmm

@@ -22,6 +22,9 @@ class PcDevices {
     PcDevices(boost::asio::io_context& io, Vm const& vm, MemoryLayout const& layout, devices::SerialSink& serial,
               devices::PowerEvents& events, devices::PortBus& ports);
 
+    /// No handler on the io_context uses the devices any more. Called on it, or when it has stopped.
+    void detach();
+
     [[nodiscard]] devices::Uart16550& com1() { return com1_; }
     [[nodiscard]] devices::AcpiPm& acpi_pm() { return acpi_pm_; }
 

@@ -1,111 +1,219 @@
 #include "vmm/machine/session.hpp"
 
+#include "vmm/user_error.hpp"
+
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <csignal>
 #include <utility>
 
 namespace vmm {
 
-Session::Session(KvmHost const& host, GuestOptions const& options, std::unique_ptr<hv::Tracer> tracer)
-    : host_{host},
-      options_{options},
-      tracer_{std::move(tracer)},
-      console_{io_,
-               options.serial,
-               {.receive = [this](std::span<std::byte const> input) { return receive(input); },
-                .quit =
-                    [this] {
-                        end({Outcome::Kind::Quit, 0, {}});
-                    },
-                .output_lost =
-                    [this](std::string const& why) {
-                        end({Outcome::Kind::HostError, 0, why});
-                    }}},
-      signals_{io_, SIGINT, SIGTERM}
-{}
+namespace {
 
-Session::~Session()
+/// What somebody hears who launched several guests: which of them it is about.
+std::string about(GuestOptions const& options, std::string const& what)
 {
-    machine_.reset();
+    return options.name.empty() ? what : options.designation() + ": " + what;
 }
 
-Outcome Session::run()
+template <typename... Handlers>
+struct Overloaded : Handlers... {
+    using Handlers::operator()...;
+};
+
+} // namespace
+
+Session::Session(KvmHost const& host, std::vector<GuestOptions> const& guests, std::unique_ptr<TraceLog> trace,
+                 Say say)
+    : say_{std::move(say)},
+      trace_{std::move(trace)},
+      monitor_timer_{loop_.io(), registry_.monitors()},
+      standard_output_{loop_.io()},
+      signals_{loop_.io(), SIGINT, SIGTERM}
 {
-    wait_for_signal();
-    console_.start();
-    for (;;) {
-        auto outcome = run_once();
-        if (restarts_after(outcome)) {
-            io_.restart();
-            continue;
+    Guest::World const world{loop_, standard_output_, host, registry_, trace_.get(), events_};
+    for (auto const& options : guests) {
+        try {
+            guests_.push_back(std::make_unique<Guest>(world, guests_.size(), options));
+        } catch (UserError const& e) {
+            throw UserError{about(options, e.what())};
         }
-        machine_.reset();
-        auto const lost = console_.finish();
-        if (!lost.empty() && outcome.kind != Outcome::Kind::HostError) return {Outcome::Kind::HostError, 0, lost};
-        return outcome;
     }
 }
 
-Outcome Session::run_once()
+Session::~Session()
 {
-    machine_.reset();
-    outcome_.reset();
-    asked_to_power_off_ = false;
-    machine_ = std::make_unique<Machine>(
-        Machine::World{io_, host_, registry_, *this, tracer_.get(), [this](Outcome o) { end(std::move(o)); }},
-        options_);
-    machine_->start();
-    io_.run();
-    auto outcome = taken_outcome();
-    if (!restarts_after(outcome)) console_.stop(); // no output waits for a slow reader any longer
-    machine_->stop();
-    return outcome;
+    loop_.stop();
 }
 
-bool Session::restarts_after(Outcome const& outcome) const
+int Session::run()
 {
-    return outcome.kind == Outcome::Kind::Reset && options_.on_reboot == OnReboot::Restart;
+    build_all();
+    wait_for_signal();
+    loop_.start([this](std::string const& why) { events_.push(LoopFailed{why}); });
+    for (auto const& guest : guests_) {
+        if (auto const path = guest->pty_path(); !path.empty()) say_(about(guest->options(), "console on " + path));
+        guest->start_console();
+    }
+    settle();
+    while (!all_ended()) {
+        handle(events_.take());
+        settle();
+    }
+    return status_;
 }
 
-Outcome Session::taken_outcome()
+/// In the order of the file, so that partition IDs are too. A parent may come after its child there.
+void Session::build_all()
 {
-    std::lock_guard const guard{lock_};
-    return outcome_.value_or(Outcome{Outcome::Kind::HostError, 0, "the event loop ended by itself"});
+    for (auto const& guest : guests_) {
+        try {
+            guest->build(parent_of(*guest));
+        } catch (std::exception const& e) {
+            throw UserError{about(guest->options(), e.what())};
+        }
+    }
+    for (auto const& guest : guests_)
+        registry_.set_parent(*guest->partition(), parent_of(*guest));
+}
+
+hv::PartitionId Session::parent_of(Guest const& guest) const
+{
+    auto const* const parent = named(guest.options().parent);
+    return parent && parent->partition() ? parent->partition()->id() : hv::PartitionRegistry::root_id;
+}
+
+Guest const* Session::named(std::string const& name) const
+{
+    if (name.empty()) return nullptr;
+    auto const found = std::ranges::find(guests_, name, [](auto const& guest) { return guest->options().name; });
+    return found == guests_.end() ? nullptr : found->get();
 }
 
 void Session::wait_for_signal()
 {
     signals_.async_wait([this](boost::system::error_code const& error, int number) {
         if (error) return;
-        on_signal(number);
+        events_.push(SignalCame{number});
         wait_for_signal();
     });
 }
 
+void Session::handle(RunEvent const& event)
+{
+    std::visit(Overloaded{
+                   [this](GuestEnded const& ended) { on_ended(ended); },
+                   [this](GuestReady const& ready) { guests_[ready.guest]->set_ready(); },
+                   [this](UserQuits) {
+                       end_all({Outcome::Kind::Quit, 0, {}});
+                   },
+                   [this](SignalCame signal) { on_signal(signal.number); },
+                   [this](LoopFailed const& failed) {
+                       say_(failed.why);
+                       end_all({Outcome::Kind::HostError, 0, {}});
+                   },
+               },
+               event);
+}
+
+void Session::on_ended(GuestEnded const& event)
+{
+    auto& guest = *guests_[event.guest];
+    if (guest.state() == Guest::State::Ended) return;
+    bool const restarts =
+        event.outcome.kind == Outcome::Kind::Reset && guest.options().on_reboot == OnReboot::Restart && !ending_;
+    if (!restarts) return end(guest, event.outcome);
+    try {
+        guest.restart(parent_of(guest));
+    } catch (std::exception const& e) {
+        end(guest, {Outcome::Kind::HostError, 0, e.what()});
+    }
+}
+
 void Session::on_signal(int number)
 {
-    if (asked_to_power_off_ || !machine_) return end({Outcome::Kind::Forced, number, {}});
-    asked_to_power_off_ = true;
-    spdlog::warn("asked the guest to power off; a second signal ends it at once");
-    machine_->press_power_button();
+    if (std::exchange(ending_, true)) return end_all({Outcome::Kind::Forced, number, {}});
+    spdlog::warn(guests_.size() == 1 ? "asked the guest to power off; a second signal ends it at once"
+                                     : "asked all guests to power off; a second signal ends them at once");
+    for (auto const& guest : guests_) {
+        if (guest->state() == Guest::State::Waiting) end(*guest, {Outcome::Kind::PowerOff, 0, {}});
+        if (guest->state() == Guest::State::Running) guest->press_power_button();
+    }
 }
 
-/// What is typed while the guest does not listen yet is lost, as on a real serial line; what comes from a pipe or a
-/// file waits for the guest.
-std::size_t Session::receive(std::span<std::byte const> input)
+void Session::settle()
 {
-    if (!machine_) return 0;
-    if (!console_.is_interactive() && !machine_->listens()) return 0;
-    return machine_->receive(input);
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (auto const& guest : guests_) {
+            if (guest->state() != Guest::State::Waiting) continue;
+            if (auto const* const lost = hopeless_wait(*guest)) {
+                end(*guest, {Outcome::Kind::HostError, 0,
+                             "not started: " + lost->options().designation() + " ended before it was ready"});
+                changed = true;
+            } else if (may_start(*guest)) {
+                guest->start();
+            }
+        }
+    }
 }
 
-void Session::end(Outcome outcome)
+bool Session::may_start(Guest const& guest) const
 {
-    std::lock_guard const guard{lock_};
-    if (outcome_) return;
-    outcome_ = std::move(outcome);
-    io_.stop();
+    return std::ranges::all_of(guest.options().after, [this](auto const& name) { return named(name)->is_ready(); });
+}
+
+Guest const* Session::hopeless_wait(Guest const& guest) const
+{
+    for (auto const& name : guest.options().after) {
+        auto const* const awaited = named(name);
+        if (awaited->state() == Guest::State::Ended && !awaited->is_ready()) return awaited;
+    }
+    return nullptr;
+}
+
+void Session::end(Guest& guest, Outcome outcome)
+{
+    guest.end();
+    if (!all_ended()) return report(guest, outcome);
+
+    // Before the last report, so that it comes after everything that the guests have printed.
+    for (auto const& other : guests_) {
+        auto const lost = other->finish_console();
+        if (lost.empty() || outcome.kind == Outcome::Kind::HostError) continue;
+        if (other.get() == &guest)
+            outcome = {Outcome::Kind::HostError, 0, lost};
+        else
+            report(*other, {Outcome::Kind::HostError, 0, lost});
+    }
+    report(guest, outcome);
+}
+
+void Session::end_all(Outcome const& outcome)
+{
+    ending_ = true;
+    for (auto const& guest : guests_) {
+        if (guest->state() != Guest::State::Ended) end(*guest, outcome);
+    }
+}
+
+void Session::report(Guest const& guest, Outcome const& outcome)
+{
+    status_ = std::max(status_, exit_status(outcome));
+    spdlog::info("{} ended: {}", guest.options().designation(), describe(outcome));
+    auto text = outcome.text;
+    while (text.ends_with('\n'))
+        text.pop_back();
+    if (text.empty()) return;
+    // A death's text names the guest itself.
+    say_(outcome.kind == Outcome::Kind::Died ? text : about(guest.options(), text));
+}
+
+bool Session::all_ended() const
+{
+    return std::ranges::all_of(guests_, [](auto const& g) { return g->state() == Guest::State::Ended; });
 }
 
 } // namespace vmm

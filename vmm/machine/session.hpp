@@ -1,58 +1,73 @@
-/// A run of `porthole run`: one guest with the user's console and signals around it, started anew when it reboots and
-/// the user wants that.
+/// A run of `porthole run`: its guests, which share one fabric and one process, from their first instruction until
+/// the last of them has ended.
 #pragma once
 
-#include "devices/serial_sink.hpp"
 #include "hv/partition/registry.hpp"
-#include "hv/trace.hpp"
 #include "vmm/cli/run_options.hpp"
-#include "vmm/console/console.hpp"
+#include "vmm/console/standard_output.hpp"
 #include "vmm/host/kvm_host.hpp"
-#include "vmm/machine/machine.hpp"
+#include "vmm/machine/event_loop.hpp"
+#include "vmm/machine/guest.hpp"
+#include "vmm/machine/monitor_timer.hpp"
 #include "vmm/machine/outcome.hpp"
+#include "vmm/machine/run_events.hpp"
+#include "vmm/trace/trace_log.hpp"
 
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 
+#include <functional>
 #include <memory>
-#include <mutex>
-#include <optional>
+#include <string>
+#include <vector>
 
 namespace vmm {
 
-class Session final : devices::SerialSink {
+/// Used by one thread, which runs neither guests nor the event loop: it builds, starts and ends guests as events
+/// tell.
+class Session {
   public:
-    /// Throws UserError when the console cannot be opened.
-    Session(KvmHost const& host, GuestOptions const& options, std::unique_ptr<hv::Tracer> tracer);
-    ~Session() override;
+    /// Text for the user, in whole lines without the last line's end.
+    using Say = std::function<void(std::string const&)>;
 
-    /// Builds the guest and runs it to its end. Throws UserError or KvmError.
-    [[nodiscard]] Outcome run();
+    /// Opens the consoles. Throws UserError. `guests` must outlive this object.
+    Session(KvmHost const& host, std::vector<GuestOptions> const& guests, std::unique_ptr<TraceLog> trace, Say say);
+    ~Session();
+
+    /// Builds all guests, then runs them until the last has ended. The exit status: the highest of theirs. Throws
+    /// UserError or KvmError when one cannot be built; then none has run.
+    [[nodiscard]] int run();
 
   private:
-    void write(std::span<std::byte const> data) override { console_.write(data); }
-    void input_drained() override { console_.resume(); }
+    void build_all();
+    [[nodiscard]] hv::PartitionId parent_of(Guest const& guest) const;
+    [[nodiscard]] Guest const* named(std::string const& name) const;
 
     void wait_for_signal();
+    void handle(RunEvent const& event);
+    void on_ended(GuestEnded const& event);
     void on_signal(int number);
-    [[nodiscard]] std::size_t receive(std::span<std::byte const> input);
-    [[nodiscard]] Outcome run_once();
-    [[nodiscard]] bool restarts_after(Outcome const& outcome) const;
-    [[nodiscard]] Outcome taken_outcome();
-    /// The first call wins; from any thread.
-    void end(Outcome outcome);
 
-    KvmHost const& host_;
-    GuestOptions const& options_;
-    std::unique_ptr<hv::Tracer> const tracer_;
-    boost::asio::io_context io_;
+    /// Starts who need not wait any longer, and gives up those who would wait for ever.
+    void settle();
+    [[nodiscard]] bool may_start(Guest const& guest) const;
+    [[nodiscard]] Guest const* hopeless_wait(Guest const& guest) const;
+
+    void end(Guest& guest, Outcome outcome);
+    void end_all(Outcome const& outcome);
+    void report(Guest const& guest, Outcome const& outcome);
+    [[nodiscard]] bool all_ended() const;
+
+    Say const say_;
+    std::unique_ptr<TraceLog> const trace_;
+    EventLoop loop_;
     hv::PartitionRegistry registry_;
-    Console console_;
+    MonitorTimer monitor_timer_;
+    RunEvents events_;
+    StandardOutput standard_output_;
     boost::asio::signal_set signals_;
-    bool asked_to_power_off_ = false;
-    std::mutex lock_;
-    std::optional<Outcome> outcome_; // guarded by lock_
-    std::unique_ptr<Machine> machine_;
+    std::vector<std::unique_ptr<Guest>> guests_;
+    bool ending_ = false; ///< the user wants all guests to end: none starts any more
+    int status_ = 0;
 };
 
 } // namespace vmm

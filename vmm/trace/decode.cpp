@@ -2,6 +2,7 @@
 
 #include "hv/abi/msr.hpp"
 #include "hv/abi/port.hpp"
+#include "hv/abi/vp_calls.hpp"
 
 #include <spdlog/fmt/fmt.h>
 
@@ -55,6 +56,7 @@ std::string describe(abi::PortInfo const& info)
     case abi::PortType::Event:
         return fmt::format("event port, SINT{} VP {:#x} flags {}+{}", info.target_sint, info.target_vp,
                            info.base_flag, info.flag_count);
+    case abi::PortType::Monitor: return fmt::format("monitor port, page {:#x}", info.monitor_address());
     default: return fmt::format("port of type {}", static_cast<std::uint32_t>(info.type));
     }
 }
@@ -104,6 +106,16 @@ std::string describe_input(std::uint16_t code, std::span<std::byte const> input)
         auto const in = as<abi::DisconnectPortInput>(input);
         return fmt::format("ConnectionPartition={:#x} ConnectionId={:#x}", in.connection_partition, in.connection_id);
     }
+    case abi::CallCode::GetPortProperty: {
+        auto const in = as<abi::GetPortPropertyInput>(input);
+        return fmt::format("PortPartition={:#x} PortId={:#x} PropertyCode={:#x}", in.partition, in.port_id,
+                           static_cast<std::uint32_t>(in.code));
+    }
+    case abi::CallCode::SetPortProperty: {
+        auto const in = as<abi::SetPortPropertyInput>(input);
+        return fmt::format("PortPartition={:#x} PortId={:#x} PropertyCode={:#x} Value={:#x}", in.partition,
+                           in.port_id, static_cast<std::uint32_t>(in.code), in.value);
+    }
     case abi::CallCode::PostMessage: {
         auto const in = as<abi::PostMessageInput>(input);
         return fmt::format("ConnectionId={:#x} MessageType={:#x} PayloadSize={}", in.connection_id,
@@ -113,6 +125,33 @@ std::string describe_input(std::uint16_t code, std::span<std::byte const> input)
         auto const in = as<abi::SignalEventInput>(input);
         return fmt::format("ConnectionId={:#x} FlagNumber={}", in.connection_id, in.flag_number);
     }
+    case abi::CallCode::GetVpIndexFromApicId:
+        return fmt::format("PartitionId={:#x}", as<abi::GetVpIndexFromApicIdInput>(input).partition);
+    case abi::CallCode::GetPartitionProperty: {
+        auto const in = as<abi::GetPartitionPropertyInput>(input);
+        return fmt::format("PartitionId={:#x} PropertyCode={:#x}", in.partition, static_cast<std::uint32_t>(in.code));
+    }
+    case abi::CallCode::GetVpRegisters:
+    case abi::CallCode::SetVpRegisters: {
+        auto const in = as<abi::VpRegistersInput>(input);
+        return fmt::format("PartitionId={:#x} VpIndex={:#x}", in.partition, in.vp_index);
+    }
+    case abi::CallCode::StartVirtualProcessor: {
+        auto const in = as<abi::StartVirtualProcessorInput>(input);
+        return fmt::format("PartitionId={:#x} VpIndex={:#x} Rip={:#x}", in.partition, in.vp_index, in.context.rip);
+    }
+    case abi::CallCode::NotifyLongSpinWait:
+        return fmt::format("SpinCount={}", as<abi::NotifyLongSpinWaitInput>(input).spin_count);
+    case abi::CallCode::SendSyntheticClusterIpi: {
+        auto const in = as<abi::SendClusterIpiInput>(input);
+        return fmt::format("Vector={:#x} ProcessorMask={:#x}", in.vector, in.processor_mask);
+    }
+    case abi::CallCode::SendSyntheticClusterIpiEx: {
+        auto const in = as<abi::SendClusterIpiExInput>(input);
+        return fmt::format("Vector={:#x} Format={} ValidBanksMask={:#x}", in.vector,
+                           static_cast<std::uint64_t>(in.format), in.valid_banks);
+    }
+    case abi::CallCode::ExtQueryCapabilities:
     case abi::CallCode::GetPartitionId: break;
     }
     return {};

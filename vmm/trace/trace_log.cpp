@@ -23,61 +23,66 @@ TraceLog::TraceLog(TraceOptions const& options, std::uint64_t limit)
                         "; give --trace another path"};
 }
 
-void TraceLog::line(hv::VpIndex vp, std::string const& text)
+void TraceLog::line(std::string const& who, hv::VpIndex vp, std::string const& text)
 {
     auto const seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
     std::lock_guard const guard{lock_};
     if (lines_ > limit_) return;
     auto const out = lines_++ == limit_ ? fmt::format("the trace ends here, after {} lines\n", limit_)
-                                        : fmt::format("{:12.6f} vp{} {}\n", seconds, vp.value, text);
+                                        : fmt::format("{:12.6f} {}vp{} {}\n", seconds, who, vp.value, text);
     if (std::fwrite(out.data(), 1, out.size(), file_.get()) == out.size()) return;
     spdlog::warn("the trace cannot be written any further: {}", std::strerror(errno));
     lines_ = limit_ + 1;
 }
 
-void TraceLog::hypercall(hv::VpIndex vp, hv::abi::Control control, char const* name, std::span<std::byte const> input,
-                         std::uint64_t result)
+void PartitionTrace::set_partition(hv::PartitionId id)
 {
-    if (!options_.hypercall) return;
+    if (!name_.empty()) who_ = fmt::format("{}#{} ", name_, id.value);
+}
+
+void PartitionTrace::hypercall(hv::VpIndex vp, hv::abi::Control control, char const* name,
+                               std::span<std::byte const> input, std::uint64_t result)
+{
+    if (!options().hypercall) return;
     auto const status = static_cast<hv::Status>(result & 0xFFFF);
     line(vp, fmt::format("hypercall {} ({:#06x}{}) {} -> {}", name ? name : "unknown", control.code(),
                          control.fast() ? ", fast" : "", describe_input(control.code(), input), hv::name_of(status)));
 }
 
-void TraceLog::msr_read(hv::VpIndex vp, std::uint32_t msr, std::uint64_t value, bool ok)
+void PartitionTrace::msr_read(hv::VpIndex vp, std::uint32_t msr, std::uint64_t value, bool ok)
 {
-    if (!options_.msr) return;
+    if (!options().msr) return;
     line(vp, ok ? fmt::format("msr read {} = {:#x}", msr_name(msr), value)
                 : fmt::format("msr read {} -> #GP", msr_name(msr)));
 }
 
-void TraceLog::msr_write(hv::VpIndex vp, std::uint32_t msr, std::uint64_t value, bool ok)
+void PartitionTrace::msr_write(hv::VpIndex vp, std::uint32_t msr, std::uint64_t value, bool ok)
 {
-    if (!options_.msr) return;
+    if (!options().msr) return;
     line(vp, fmt::format("msr write {} = {:#x}{}", msr_name(msr), value, ok ? "" : " -> #GP"));
 }
 
-void TraceLog::message(hv::VpIndex vp, hv::Sint sint, hv::abi::MessageHeader const& header, MessageStep step)
+void PartitionTrace::message(hv::VpIndex vp, hv::Sint sint, hv::abi::MessageHeader const& header, MessageStep step)
 {
-    if (!options_.synic) return;
+    if (!options().synic) return;
     line(vp, fmt::format("synic SINT{} message type {:#x}, {} bytes, origin {:#x}: {}", sint.value,
                          static_cast<std::uint32_t>(header.type), header.payload_size, header.origin,
                          step == MessageStep::Delivered ? "in its slot" : "queued"));
 }
 
-void TraceLog::event(hv::VpIndex vp, hv::Sint sint, unsigned flag, bool edge)
+void PartitionTrace::event(hv::VpIndex vp, hv::Sint sint, unsigned flag, bool edge)
 {
-    if (!options_.synic) return;
+    if (!options().synic) return;
     line(vp, fmt::format("synic SINT{} event flag {}{}", sint.value, flag, edge ? "" : " (was set)"));
 }
 
-void TraceLog::interrupt(hv::VpIndex vp, std::uint8_t vector, bool auto_eoi)
+void PartitionTrace::interrupt(hv::VpIndex vp, std::uint8_t vector, bool auto_eoi)
 {
-    if (!options_.irq) return;
+    if (!options().irq) return;
     line(vp, fmt::format("irq vector {:#x}{}", vector, auto_eoi ? ", auto-EOI" : ""));
 }
 
-std::unique_ptr<hv::Tracer> open_trace(TraceOptions const& options)
+std::unique_ptr<TraceLog> open_trace(TraceOptions const& options)
 {
     if (!options.any()) return nullptr;
     return std::make_unique<TraceLog>(options);

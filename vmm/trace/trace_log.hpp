@@ -1,4 +1,4 @@
-/// `--trace`: what the guest asks of its hypervisor, decoded, a line each.
+/// `--trace`: what guests ask of their hypervisor, decoded, a line each.
 #pragma once
 
 #include "hv/trace.hpp"
@@ -10,17 +10,48 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 namespace vmm {
 
-/// Writes to a file or to stderr; stops, saying so, after `most_lines`, because a guest can make lines as fast as it
-/// likes. Callable from any thread.
-class TraceLog final : public hv::Tracer {
+/// Where the lines of all guests go: a file or stderr. Stops, saying so, after `most_lines`, because a guest can make
+/// lines as fast as it likes. Callable from any thread.
+class TraceLog {
   public:
     static constexpr std::uint64_t most_lines = 1'000'000;
 
     /// Throws UserError when the file cannot be written.
     explicit TraceLog(TraceOptions const& options, std::uint64_t limit = most_lines);
+
+    [[nodiscard]] TraceOptions const& options() const { return options_; }
+
+    /// `who` is the guest, with a space behind it, or nothing.
+    void line(std::string const& who, hv::VpIndex vp, std::string const& text);
+
+  private:
+    struct CloseFile {
+        void operator()(std::FILE* file) const
+        {
+            if (file != stderr) std::fclose(file);
+        }
+    };
+
+    TraceOptions const options_;
+    std::uint64_t const limit_;
+    std::chrono::steady_clock::time_point const start_;
+    std::mutex lock_; // the two below
+    std::unique_ptr<std::FILE, CloseFile> file_;
+    std::uint64_t lines_ = 0;
+};
+
+/// What one partition has to say in it.
+class PartitionTrace final : public hv::Tracer {
+  public:
+    /// `name` is the guest's; empty when it is the only one. The log must outlive this object.
+    PartitionTrace(TraceLog& log, std::string name) : log_{log}, name_{std::move(name)}, who_{name_} {}
+
+    /// Lines of a guest with a name begin with it and with its partition's ID, "server#2". Called before VPs run.
+    void set_partition(hv::PartitionId id);
 
     void hypercall(hv::VpIndex vp, hv::abi::Control control, char const* name, std::span<std::byte const> input,
                    std::uint64_t result) override;
@@ -31,24 +62,15 @@ class TraceLog final : public hv::Tracer {
     void interrupt(hv::VpIndex vp, std::uint8_t vector, bool auto_eoi) override;
 
   private:
-    struct CloseFile {
-        void operator()(std::FILE* file) const
-        {
-            if (file != stderr) std::fclose(file);
-        }
-    };
+    void line(hv::VpIndex vp, std::string const& text) { log_.line(who_, vp, text); }
+    [[nodiscard]] TraceOptions const& options() const { return log_.options(); }
 
-    void line(hv::VpIndex vp, std::string const& text);
-
-    TraceOptions const options_;
-    std::uint64_t const limit_;
-    std::chrono::steady_clock::time_point const start_;
-    std::mutex lock_; // the two below
-    std::unique_ptr<std::FILE, CloseFile> file_;
-    std::uint64_t lines_ = 0;
+    TraceLog& log_;
+    std::string const name_;
+    std::string who_;
 };
 
 /// nullptr when nothing is to be traced: then it costs a null check.
-[[nodiscard]] std::unique_ptr<hv::Tracer> open_trace(TraceOptions const& options);
+[[nodiscard]] std::unique_ptr<TraceLog> open_trace(TraceOptions const& options);
 
 } // namespace vmm

@@ -44,7 +44,9 @@ TEST_CASE("a trace decodes what it was asked to trace and nothing else", "[trace
         TraceOptions options;
         options.hypercall = options.msr = true;
         options.file = file.path.string();
-        TraceLog trace{options};
+        TraceLog log{options};
+        vmm::PartitionTrace trace{log, ""};
+        trace.set_partition(hv::PartitionId{2});
         hv::abi::DeletePortInput const input{2, 0x10, 0};
         trace.hypercall(hv::VpIndex{1}, hv::abi::Control{0x1'0058}, "HvDeletePort",
                         std::as_bytes(std::span{&input, 1}), 0x11);
@@ -60,6 +62,29 @@ TEST_CASE("a trace decodes what it was asked to trace and nothing else", "[trace
     CHECK_FALSE(contains(text, "irq"));
 }
 
+TEST_CASE("lines of several guests tell whose they are", "[trace]")
+{
+    TraceFile file;
+    {
+        TraceOptions options;
+        options.irq = true;
+        options.file = file.path.string();
+        TraceLog log{options};
+        vmm::PartitionTrace server{log, "server"};
+        vmm::PartitionTrace client{log, "client"};
+        server.set_partition(hv::PartitionId{2});
+        client.set_partition(hv::PartitionId{3});
+        server.interrupt(hv::VpIndex{0}, 0x40, false);
+        client.interrupt(hv::VpIndex{1}, 0x41, true);
+        client.set_partition(hv::PartitionId{4}); // it was started anew
+        client.interrupt(hv::VpIndex{0}, 0x42, false);
+    }
+    auto const text = file.content();
+    CHECK(contains(text, " server#2 vp0 irq vector 0x40\n"));
+    CHECK(contains(text, " client#3 vp1 irq vector 0x41, auto-EOI\n"));
+    CHECK(contains(text, " client#4 vp0 irq vector 0x42\n"));
+}
+
 TEST_CASE("a trace ends after so many lines, whatever the guest does", "[trace]")
 {
     TraceFile file;
@@ -67,7 +92,8 @@ TEST_CASE("a trace ends after so many lines, whatever the guest does", "[trace]"
         TraceOptions options;
         options.irq = true;
         options.file = file.path.string();
-        TraceLog trace{options, 3};
+        TraceLog log{options, 3};
+        vmm::PartitionTrace trace{log, ""};
         for (int i = 0; i < 100; ++i)
             trace.interrupt(hv::VpIndex{0}, 0x40, false);
     }

@@ -5,7 +5,11 @@
 
 #include "hv/abi/port.hpp"
 #include "hv/abi/status.hpp"
+#include "hv/abi/vp_calls.hpp"
 #include "hv/hypercall/caller.hpp"
+#include "hv/hypercall/dispatch.hpp"
+
+#include <span>
 
 namespace hv::calls {
 
@@ -15,8 +19,28 @@ namespace hv::calls {
 [[nodiscard]] Status connect_port(Caller const& caller, abi::ConnectPortInput const& in);
 [[nodiscard]] Status connect_port_vtl(Caller const& caller, abi::ConnectPortVtlInput const& in);
 [[nodiscard]] Status disconnect_port(Caller const& caller, abi::DisconnectPortInput const& in);
+[[nodiscard]] Status get_port_property(Caller const& caller, abi::GetPortPropertyInput const& in,
+                                       abi::PortPropertyOutput& out);
+[[nodiscard]] Status set_port_property(Caller const& caller, abi::SetPortPropertyInput const& in,
+                                       abi::PortPropertyOutput& out);
 [[nodiscard]] Status post_message(Caller const& caller, abi::PostMessageInput const& in);
 [[nodiscard]] Status signal_event(Caller const& caller, abi::SignalEventInput const& in);
 [[nodiscard]] Status get_partition_id(Caller const& caller, abi::GetPartitionIdOutput& out);
+[[nodiscard]] Status get_partition_property(Caller const& caller, abi::GetPartitionPropertyInput const& in,
+                                            abi::GetPartitionPropertyOutput& out);
+[[nodiscard]] Status ext_query_capabilities(Caller const& caller, abi::ExtQueryCapabilitiesOutput& out);
+[[nodiscard]] Status notify_long_spin_wait(Caller const& caller, abi::NotifyLongSpinWaitInput const& in);
+[[nodiscard]] Status send_cluster_ipi(Caller const& caller, abi::SendClusterIpiInput const& in);
+[[nodiscard]] Status send_cluster_ipi_ex(Caller const& caller, abi::SendClusterIpiExInput const& in,
+                                         std::span<std::uint64_t const> banks);
+[[nodiscard]] Status start_virtual_processor(Caller const& caller, abi::StartVirtualProcessorInput const& in);
+[[nodiscard]] Progress get_vp_registers(Caller const& caller, abi::VpRegistersInput const& in,
+                                        std::span<abi::RegisterName const> names,
+                                        std::span<abi::RegisterValue> values);
+[[nodiscard]] Progress set_vp_registers(Caller const& caller, abi::VpRegistersInput const& in,
+                                        std::span<abi::SetRegisterElement const> registers);
+[[nodiscard]] Progress get_vp_index_from_apic_id(Caller const& caller, abi::GetVpIndexFromApicIdInput const& in,
+                                                 std::span<abi::ApicIdElement const> ids,
+                                                 std::span<abi::VpIndexElement> indices);
 
 } // namespace hv::calls

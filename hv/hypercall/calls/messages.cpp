@@ -1,6 +1,7 @@
 /// Sending through a connection (TLFS 2.0a §14.9.7, §14.9.8).
 #include "hv/hypercall/calls/calls.hpp"
 #include "hv/partition/communication.hpp"
+#include "hv/partition/registry.hpp"
 
 #include <cstddef>
 #include <cstring>
@@ -33,7 +34,10 @@ Status signal_event(Caller const& caller, abi::SignalEventInput const& in)
     if (in.reserved != 0) return Status::InvalidParameter;
     if ((in.connection_id & abi::reserved_id_bits) != 0) return Status::InvalidConnectionId;
 
-    return communication::signal(caller.partition, ConnectionId{in.connection_id}, in.flag_number);
+    auto& partition = caller.partition;
+    if (partition.monitors().dozing.load(std::memory_order_relaxed)) [[unlikely]]
+        partition.registry().monitors().rouse(partition); // a guest that sees MonitorDisabled signals (§14.8.10)
+    return communication::signal(partition, ConnectionId{in.connection_id}, in.flag_number);
 }
 
 } // namespace hv::calls

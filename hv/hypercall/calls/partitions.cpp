@@ -1,13 +1,81 @@
-/// What a partition may ask about itself (TLFS 2.0a §5.6).
+/// What a partition may ask about itself and its children (TLFS 2.0a §5.6), and advice that it may give (§18.5).
 #include "hv/hypercall/calls/calls.hpp"
+#include "hv/vp/virtual_processor.hpp"
+
+#include <optional>
 
 namespace hv::calls {
+
+namespace {
+
+/// No value for a code that is not known. Nothing can set a property: what has no meaning here keeps its default.
+std::optional<std::uint64_t> property_of(Partition const& partition, abi::PartitionProperty code)
+{
+    using enum abi::PartitionProperty;
+    auto const& processor = partition.processor();
+    switch (code) {
+    case PrivilegeFlags: return partition.rights().privileges();
+    case CpuCap: return abi::default_cpu_cap;
+    case CpuWeight: return abi::default_cpu_weight;
+    case ReferenceTime: return partition.time().now().value;
+    case ProcessorsPerSocket: return partition.vps().size();
+    case ImplementedPhysicalAddressBits:
+    case PhysicalAddressWidth: return processor.physical_address_bits;
+    case ProcessorVendor: return processor.vendor;
+    case ProcessorFeatures: return processor.features;
+    case ProcessorXsaveFeatures: return processor.xsave_features;
+    case ProcessorCacheLineFlushSize: return processor.cache_line_flush_size;
+    case ProcessorClockFrequency: return partition.time().clock().tsc_hz();
+    case GuestOsId: return partition.guest_os_id();
+    case Suspend:
+    case CpuReserve:
+    case CpuGroupId:
+    case EmulatedTimerPeriod:
+    case EmulatedTimerControl:
+    case PmTimerAssist:
+    case TimeFreeze:
+    case DebugChannelId:
+    case VirtualTlbPageCount: return 0;
+    }
+    return std::nullopt;
+}
+
+} // namespace
 
 /// HvGetPartitionId (§5.6.7; call code 0x0046).
 Status get_partition_id(Caller const& caller, abi::GetPartitionIdOutput& out)
 {
     if (!caller.partition.rights().has(Privilege::AccessPartitionId)) return Status::AccessDenied;
     out.partition_id = caller.partition.id().value;
+    return Status::Success;
+}
+
+/// HvGetPartitionProperty (§5.6.5; call code 0x0044). The text allows a partition to ask about itself to the root
+/// only; here each may, because none of its own properties is a secret to it.
+Status get_partition_property(Caller const& caller, abi::GetPartitionPropertyInput const& in,
+                              abi::GetPartitionPropertyOutput& out)
+{
+    auto const target = caller.self_or_child(in.partition);
+    if (!target) return target.status();
+    if (!target->active()) return Status::InvalidPartitionState;
+    auto const value = property_of(*target, in.code);
+    if (!value) return Status::UnknownProperty;
+    out.value = *value;
+    return Status::Success;
+}
+
+/// HvExtCallQueryCapabilities (newest; call code 0x8001): no other extended call is there.
+Status ext_query_capabilities(Caller const& caller, abi::ExtQueryCapabilitiesOutput& out)
+{
+    if (!caller.partition.rights().has(Privilege::EnableExtendedHypercalls)) return Status::AccessDenied;
+    out.capabilities = 0;
+    return Status::Success;
+}
+
+/// HvNotifyLongSpinWait (§18.5.1; call code 0x0008; may be fast). Advice: it cannot fail, whatever is in its input.
+Status notify_long_spin_wait(Caller const& caller, abi::NotifyLongSpinWaitInput const&)
+{
+    caller.vp.control().yield();
     return Status::Success;
 }
 

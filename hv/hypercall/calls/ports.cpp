@@ -1,4 +1,4 @@
-/// Making and deleting ports and connections (TLFS 2.0a §14.9.1–14.9.4).
+/// Making and deleting ports and connections (TLFS 2.0a §14.9.1–14.9.6), and port properties.
 #include "hv/hypercall/calls/calls.hpp"
 #include "hv/partition/communication.hpp"
 
@@ -15,20 +15,24 @@ bool proximity_well_formed(std::uint64_t info)
     return (info & flags_reserved) == 0;
 }
 
-std::optional<PortSpec> spec_from(abi::PortInfo const& info, std::uint64_t connection_partition)
+std::optional<PortSpec> spec_from(abi::PortInfo const& info)
 {
     if (info.padding != 0 || info.reserved != 0) return std::nullopt;
+    if (info.type == abi::PortType::Monitor) {
+        if (!info.tail_clear()) return std::nullopt;
+        return PortSpec{
+            .type = info.type, .target_vp = any_vp, .monitor_page = Gpa{info.monitor_address()}, .handler = nullptr};
+    }
     if (info.type == abi::PortType::Message) {
         if (!info.tail_clear()) return std::nullopt;
     } else if (info.type != abi::PortType::Event) {
-        return std::nullopt;
+        return std::nullopt; // doorbells among them
     }
     return PortSpec{.type = info.type,
                     .sint = Sint{info.target_sint},
                     .target_vp = VpIndex{info.target_vp},
                     .base_flag = info.base_flag,
                     .flag_count = info.flag_count,
-                    .connection_partition = PartitionId{connection_partition},
                     .handler = nullptr};
 }
 
@@ -38,7 +42,7 @@ std::optional<PortSpec> spec_from(abi::PortInfo const& info, std::uint64_t conne
 Status create_port(Caller const& caller, abi::CreatePortInput const& in)
 {
     if ((in.port_id & abi::reserved_id_bits) != 0) return Status::InvalidPortId;
-    auto spec = spec_from(in.info, in.connection_partition);
+    auto spec = spec_from(in.info);
     if (!spec) return Status::InvalidParameter;
 
     auto const owner = caller.controlled(in.port_partition, Privilege::CreatePort);
@@ -71,10 +75,34 @@ Status delete_port(Caller const& caller, abi::DeletePortInput const& in)
     return communication::delete_port(*owner, PortId{in.port_id});
 }
 
+/// HvGetPortProperty (§14.9.4; call code 0x005A). A partition that is not active is refused as the restrictions have
+/// it, though the status is not in the table.
+Status get_port_property(Caller const& caller, abi::GetPortPropertyInput const& in, abi::PortPropertyOutput& out)
+{
+    auto const owner = caller.controlled(in.partition, Privilege::CreatePort);
+    if (!owner) return owner.status();
+    if (!owner->active()) return Status::InvalidPartitionState;
+    if ((in.port_id & abi::reserved_id_bits) != 0) return Status::InvalidPortId;
+
+    return communication::port_property(*owner, PortId{in.port_id}, in.code, out.value);
+}
+
+/// HvSetPortProperty (§14.9.5; call code 0x0070). Returns the value that it has set.
+Status set_port_property(Caller const& caller, abi::SetPortPropertyInput const& in, abi::PortPropertyOutput& out)
+{
+    auto const owner = caller.controlled(in.partition, Privilege::CreatePort);
+    if (!owner) return owner.status();
+    if (!owner->active()) return Status::InvalidPartitionState;
+    if ((in.port_id & abi::reserved_id_bits) != 0) return Status::InvalidPortId;
+
+    out.value = in.value;
+    return communication::set_port_property(*owner, PortId{in.port_id}, in.code, in.value);
+}
+
 namespace {
 
 Status connect(Caller const& caller, std::uint64_t sender_id, std::uint32_t connection, std::uint64_t receiver_id,
-               std::uint32_t port, std::optional<abi::PortType> type)
+               std::uint32_t port, communication::ConnectionInfo const& info)
 {
     if ((connection & abi::reserved_id_bits) != 0) return Status::InvalidConnectionId;
 
@@ -82,32 +110,31 @@ Status connect(Caller const& caller, std::uint64_t sender_id, std::uint32_t conn
     if (!sender) return sender.status();
     auto const receiver = caller.named(receiver_id);
     if (!receiver) return receiver.status();
-    if (!sender->active() || !receiver->active()) return Status::InvalidPartitionState;
+    if (!sender->active()) return Status::InvalidPartitionState;
     if ((port & abi::reserved_id_bits) != 0) return Status::InvalidPortId;
 
-    return communication::connect(*sender, ConnectionId{connection}, *receiver, PortId{port}, type);
+    return communication::connect(*sender, ConnectionId{connection}, *receiver, PortId{port}, info);
 }
 
 } // namespace
 
-/// HvConnectPort (§14.9.3; call code 0x0059). The text gives ConnectionInfo eight bytes, all of them reserved, where its
-/// HV_CONNECTION_INFO begins with the port's type: a caller may leave the type out.
+/// HvConnectPort (§14.9.3; call code 0x0059). The text gives ConnectionInfo eight bytes: the address of a monitor
+/// page, or zero; its HV_CONNECTION_INFO begins with the port's type there, which is taken as well.
 Status connect_port(Caller const& caller, abi::ConnectPortInput const& in)
 {
-    if (in.padding2 != 0) return Status::InvalidParameter;
-    std::optional<abi::PortType> type;
-    if (in.type != abi::PortType{}) type = in.type;
-    return connect(caller, in.connection_partition, in.connection_id, in.port_partition, in.port_id, type);
+    auto const info = communication::ConnectionInfo::untyped(in.info());
+    return connect(caller, in.connection_partition, in.connection_id, in.port_partition, in.port_id, info);
 }
 
 /// HvCallConnectPort of the later texts (0x0096).
 Status connect_port_vtl(Caller const& caller, abi::ConnectPortVtlInput const& in)
 {
-    auto const info_clear = (in.info[0] | in.info[1] | in.info[2] | in.padding) == 0;
+    auto const info_clear = (in.info[1] | in.info[2] | in.padding) == 0;
     auto const reserved_clear = (in.connection_vtl | in.reserved0 | in.reserved1) == 0 && in.reserved2 == 0;
     if (!info_clear || !reserved_clear) return Status::InvalidParameter;
     if (!proximity_well_formed(in.proximity)) return Status::InvalidProximityDomainInfo;
-    return connect(caller, in.connection_partition, in.connection_id, in.port_partition, in.port_id, in.type);
+    return connect(caller, in.connection_partition, in.connection_id, in.port_partition, in.port_id,
+                   {in.type, in.info[0]});
 }
 
 /// HvDisconnectPort (2.0a §14.9.6; call code 0x005B; may be fast). Messages already posted are unaffected.

@@ -1,0 +1,30 @@
+/// Doing something to a VP's registers, wherever that VP is just now.
+#pragma once
+
+#include "hv/hypercall/caller.hpp"
+#include "hv/vp/virtual_processor.hpp"
+
+namespace hv::calls {
+
+/// Does `work` (a callable that takes the VP and does not throw) on the thread of the named VP of `target`, or right
+/// here when the caller names itself. InvalidVpIndex when there is none; InvalidPartitionState when the VP's machine
+/// does not run, or is being stopped.
+template <typename Work>
+[[nodiscard]] Status on_vp(Caller const& caller, Partition& target, std::uint32_t index, Work&& work)
+{
+    bool const own = &target == &caller.partition;
+    auto* const vp = own && index == self_vp.value ? &caller.vp : target.vp(VpIndex{index});
+    if (!vp) return Status::InvalidVpIndex;
+
+    caller.vp.control().settle();
+    if (vp == &caller.vp) {
+        work(*vp);
+        return Status::Success;
+    }
+    Partition::Visit const visit{target};
+    if (!target.active()) return Status::InvalidPartitionState; // else whoever removes it waits for the visit
+    bool const done = caller.vp.requests().have_done(vp->requests(), [&] { work(*vp); });
+    return done ? Status::Success : Status::InvalidPartitionState;
+}
+
+} // namespace hv::calls

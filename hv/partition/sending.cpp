@@ -1,0 +1,134 @@
+/// Posting and signalling through a connection (TLFS 2.0a §14.2.4, §14.3.1).
+#include "hv/partition/communication.hpp"
+#include "hv/partition/locked_port.hpp"
+#include "hv/partition/registry.hpp"
+#include "hv/vp/virtual_processor.hpp"
+
+#include <cstddef>
+#include <new>
+#include <optional>
+#include <span>
+
+namespace hv::communication {
+
+namespace {
+
+struct Delivery {
+    Status status;
+    VirtualProcessor* vp; ///< whose SynIC decided
+};
+
+/// Offers a message or an event to the VPs that HV_ANY_VP stands for until one takes it: those that hear the SINT
+/// before those that would lose its interrupt, among each the preferred one first (§14.8.7). VPs whose SynIC or page
+/// is disabled are no targets (§14.2.4, §14.3.1). The port is locked.
+template <typename Give>
+Delivery offer_to_any(Port const& port, bool (Synic::*accepts)() const, Give give)
+{
+    auto const vps = port.owner->vps();
+    auto const* const preferred = port.owner->vp(port.preferred_vp);
+    Delivery last{Status::InvalidSynicState, nullptr};
+    auto const taken_by = [&](VirtualProcessor& vp, bool masked_too) {
+        auto& synic = vp.synic();
+        if (!(synic.*accepts)() || !(masked_too || synic.hears(port.spec.sint))) return false;
+        last = {give(synic), &vp};
+        return last.status != Status::InvalidSynicState; // else it was disabled or masked a moment ago
+    };
+    for (bool const masked_too : {false, true}) {
+        if (preferred && taken_by(*vps[port.preferred_vp.value], masked_too)) return last;
+        for (auto const& vp : vps) {
+            if (vp.get() != preferred && taken_by(*vp, masked_too)) return last;
+        }
+    }
+    return last;
+}
+
+/// Gives a message or an event to the VP that it is for. The port is locked.
+template <typename Give>
+Delivery offer(Port const& port, bool (Synic::*accepts)() const, Give give)
+{
+    if (port.spec.target_vp == any_vp) return offer_to_any(port, accepts, give);
+    auto* const vp = port.owner->vp(port.spec.target_vp);
+    return {give(vp->synic()), vp};
+}
+
+/// Queues or delivers, with the port locked. The port's buffers come into being when the first message has to wait.
+Status deliver(Port& port, Synic& synic, abi::Message const& message, PendingInterrupts& pending)
+{
+    auto status = synic.post(port.spec.sint, message, port.buffers.get(), pending);
+    if (status == Status::NoResources) {
+        port.buffers.reset(new (std::nothrow) PortBuffers);
+        if (!port.buffers) return Status::InsufficientBuffers;
+        status = synic.post(port.spec.sint, message, port.buffers.get(), pending);
+    }
+    if (status == Status::Success) ++port.post_count;
+    return status;
+}
+
+} // namespace
+
+Status post(Partition& sender, ConnectionId id, abi::Message& message)
+{
+    PortHandle const handle{sender.connections().find(id.value)};
+    if (!handle) return Status::InvalidConnectionId;
+
+    PendingInterrupts pending;
+    std::shared_ptr<PortHandler> handler;
+    VirtualProcessor* vp = nullptr;
+    std::optional<Partition::Visit> visit;
+    auto status = Status::Success;
+    {
+        LockedPort const target{sender.registry().slab(), handle};
+        if (!target.takes(abi::PortType::Message)) return Status::InvalidPortId;
+        handler = target.port.spec.handler;
+        if (handler) {
+            ++target.port.post_count;
+        } else {
+            message.header.origin = target.port.id.value;
+            auto const delivery = offer(target.port, &Synic::accepts_messages,
+                                        [&](Synic& synic) { return deliver(target.port, synic, message, pending); });
+            status = delivery.status;
+            if (status == Status::InvalidSynicState) return status;
+            vp = delivery.vp;
+            visit.emplace(*target.port.owner);
+        }
+    }
+    if (handler)
+        handler->on_message(message.header.type,
+                            std::as_bytes(std::span{message.payload}).first(message.header.payload_size));
+    else
+        vp->synic().raise(pending); // also of a refused message: it may have moved a waiting one into the slot
+    return status;
+}
+
+Status signal(Partition& sender, ConnectionId id, std::uint32_t flag)
+{
+    PortHandle const handle{sender.connections().find(id.value)};
+    if (!handle) return Status::InvalidConnectionId;
+
+    PendingInterrupts pending;
+    std::shared_ptr<PortHandler> handler;
+    VirtualProcessor* vp = nullptr;
+    std::optional<Partition::Visit> visit;
+    {
+        LockedPort const target{sender.registry().slab(), handle};
+        if (!target.takes(abi::PortType::Event)) return Status::InvalidPortId;
+        auto const& spec = target.port.spec;
+        if (flag >= spec.flag_count) return Status::InvalidParameter;
+        handler = spec.handler;
+        if (!handler) {
+            auto const delivery = offer(target.port, &Synic::accepts_events, [&](Synic& synic) {
+                return synic.signal(spec.sint, spec.base_flag + flag, pending);
+            });
+            if (delivery.status != Status::Success) return delivery.status;
+            vp = delivery.vp;
+            visit.emplace(*target.port.owner);
+        }
+    }
+    if (handler)
+        handler->on_event(flag);
+    else
+        vp->synic().raise(pending);
+    return Status::Success;
+}
+
+} // namespace hv::communication

@@ -1,0 +1,75 @@
+/// What one VP's thread does for another: a VP's registers are touched by its own thread only, so who wants another
+/// VP's asks that VP's thread, and waits.
+#pragma once
+
+#include "hv/interfaces.hpp"
+#include "hv/sync.hpp"
+
+#include <atomic>
+#include <condition_variable>
+#include <type_traits>
+
+namespace hv {
+
+/// The requests to one VP. While a VP's thread waits for another, it does what others ask of it, so that VPs which
+/// ask each other at the same time do not wait for ever.
+class VpRequests {
+  public:
+    explicit VpRequests(VpControl& control) : control_{control} {}
+    VpRequests(VpRequests const&) = delete;
+    VpRequests& operator=(VpRequests const&) = delete;
+
+    /// The VP's thread is there or will be soon: from now on requests are accepted.
+    void open();
+    /// The thread will do no more: what waits here is refused, and so is what comes later. If the thread waits for
+    /// another VP, it gives up. From any thread, more than once.
+    void close();
+
+    /// Whether there may be something to serve.
+    [[nodiscard]] bool waiting() const { return waiting_.load(); }
+    /// Does what waits, on the VP's own thread with its registers settled.
+    void serve();
+
+    /// Has the thread of `target`, another VP, do `work`, which must not throw or make requests; called on this VP's
+    /// own thread with its registers settled. False, and nothing done, when one of the two VPs is closed.
+    template <typename Work>
+    [[nodiscard]] bool have_done(VpRequests& target, Work&& work)
+    {
+        auto* const argument = const_cast<void*>(static_cast<void const*>(&work));
+        Request request{[](void* w) { (*static_cast<std::remove_reference_t<Work>*>(w))(); }, argument, *this};
+        return target.accept(request) && wait_for(request, target);
+    }
+
+  private:
+    /// Lives on the asking thread's stack until it is done.
+    struct Request {
+        void (*work)(void*);
+        void* argument;
+        VpRequests& asker;
+        Request* next = nullptr;
+        enum class State { Waiting, Done, Refused } state = State::Waiting; // guarded by asker.lock_
+    };
+
+    /// In the order of arrival.
+    struct Queue {
+        Request* first = nullptr;
+        Request* last = nullptr;
+
+        void push(Request& request);
+        [[nodiscard]] bool remove(Request& request);
+    };
+
+    [[nodiscard]] bool accept(Request& request);
+    [[nodiscard]] bool withdraw(Request& request);
+    [[nodiscard]] bool wait_for(Request& request, VpRequests& target);
+    static void finish(Queue requests, bool perform);
+
+    VpControl& control_;
+    Mutex<LockRank::Leaf> lock_;
+    std::condition_variable_any changed_;
+    Queue queue_;       // guarded by lock_
+    bool open_ = false; // guarded by lock_
+    std::atomic<bool> waiting_{false};
+};
+
+} // namespace hv

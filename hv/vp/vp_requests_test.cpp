@@ -1,0 +1,146 @@
+/// VPs that ask each other's threads for something: nobody waits for ever, and each request is done once, on the
+/// right thread, or refused. Meant for ThreadSanitizer.
+#include "hv/testing/catch.hpp"
+#include "hv/testing/threads.hpp"
+#include "hv/testing/world.hpp"
+#include "hv/vp/vp_requests.hpp"
+
+#include <atomic>
+#include <deque>
+#include <thread>
+
+using namespace hv;
+using namespace hv::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr auto patience = 20s;
+
+/// A VP whose thread looks for a kick between two steps, as a vCPU does when it has left the guest.
+struct ThreadedVp {
+    std::atomic<bool> kicked{false};
+    FakeVpControl control;
+    VpRequests requests{control};
+    std::thread::id thread;
+    std::uint64_t touched = 0; // a register: unguarded, so that the sanitizer sees who touches it
+
+    ThreadedVp()
+    {
+        control.on_kick = [this] { kicked.store(true); };
+    }
+    ThreadedVp(ThreadedVp const&) = delete;
+    ThreadedVp& operator=(ThreadedVp const&) = delete;
+
+    void serve_if_kicked()
+    {
+        if (kicked.exchange(false)) requests.serve();
+    }
+};
+
+} // namespace
+
+TEST_CASE("VPs that ask each other at once do not wait for each other for ever", "[registers][threads]")
+{
+    constexpr unsigned count = 4;
+    constexpr unsigned rounds = 2000;
+    std::deque<ThreadedVp> vps(count);
+    std::atomic<unsigned> running{count};
+    std::array<std::uint64_t, count> done{};
+    std::array<std::uint64_t, count> wrong_thread{};
+    for (auto& vp : vps)
+        vp.requests.open();
+
+    std::vector<std::function<void()>> bodies;
+    for (unsigned i = 0; i < count; ++i) {
+        bodies.emplace_back([&, i] {
+            auto& own = vps[i];
+            own.thread = std::this_thread::get_id();
+            Choices choices{i};
+            for (unsigned round = 0; round < rounds; ++round) {
+                own.serve_if_kicked();
+                auto& other = vps[(i + 1 + choices.below(count - 1)) % count];
+                bool const ok = own.requests.have_done(other.requests, [&] {
+                    ++other.touched;
+                    if (std::this_thread::get_id() != other.thread) ++wrong_thread[i];
+                });
+                if (ok) ++done[i];
+                ++own.touched;
+            }
+            --running;
+            Patience const time{patience};
+            while (running.load() != 0 && time.lasts()) {
+                own.serve_if_kicked();
+                std::this_thread::yield();
+            }
+        });
+    }
+    run_together(bodies);
+
+    std::uint64_t touched = 0;
+    for (unsigned i = 0; i < count; ++i) {
+        CHECK(done[i] == rounds);
+        CHECK(wrong_thread[i] == 0);
+        touched += vps[i].touched;
+    }
+    CHECK(touched == 2 * count * rounds);
+}
+
+TEST_CASE("a VP that ends while others ask it refuses them; each request was done once or not at all",
+          "[registers][threads]")
+{
+    constexpr unsigned askers = 3;
+    for (unsigned attempt = 0; attempt < 200; ++attempt) {
+        std::deque<ThreadedVp> vps(askers + 1);
+        auto& target = vps[askers];
+        std::array<std::uint64_t, askers> done{};
+        for (auto& vp : vps)
+            vp.requests.open();
+
+        std::vector<std::function<void()>> bodies;
+        for (unsigned i = 0; i < askers; ++i) {
+            bodies.emplace_back([&, i] {
+                Patience const time{patience};
+                while (time.lasts() && vps[i].requests.have_done(target.requests, [&] { ++target.touched; }))
+                    ++done[i];
+            });
+        }
+        bodies.emplace_back([&] {
+            for (unsigned steps = 0; steps < attempt; ++steps) {
+                target.serve_if_kicked();
+                std::this_thread::yield();
+            }
+            target.requests.close();
+        });
+        run_together(bodies);
+        CHECK(target.touched == done[0] + done[1] + done[2]);
+    }
+}
+
+TEST_CASE("a VP that is to stop gives up waiting for one that does not answer", "[registers][threads]")
+{
+    for (unsigned attempt = 0; attempt < 200; ++attempt) {
+        std::deque<ThreadedVp> vps(2);
+        vps[0].requests.open();
+        vps[1].requests.open(); // and nobody serves it
+        bool done = true;
+        bool performed = false;
+        run_together({[&] { done = vps[0].requests.have_done(vps[1].requests, [&] { performed = true; }); },
+                      [&] { vps[0].requests.close(); }});
+        CHECK_FALSE(done);
+        CHECK_FALSE(performed);
+        vps[1].requests.serve(); // finds nothing of what is gone
+    }
+}
+
+TEST_CASE("requests to a VP that is not open are refused at once, and it is not kicked", "[registers]")
+{
+    std::deque<ThreadedVp> vps(2);
+    auto const nothing = [] { FAIL("was done"); };
+    vps[0].requests.open();
+    CHECK_FALSE(vps[0].requests.have_done(vps[1].requests, nothing));
+    vps[1].requests.open();
+    vps[1].requests.close();
+    CHECK_FALSE(vps[0].requests.have_done(vps[1].requests, nothing));
+    CHECK_FALSE(vps[1].kicked.load());
+}

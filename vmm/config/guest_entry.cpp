@@ -1,0 +1,203 @@
+#include "vmm/config/guest_entry.hpp"
+
+#include "vmm/cli/option_values.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace vmm {
+
+namespace {
+
+constexpr std::string_view root_name = "root";
+
+bool is_name(std::string_view text)
+{
+    constexpr std::size_t longest = 32;
+    auto const allowed = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+               c == '.';
+    };
+    return text.size() <= longest && std::ranges::all_of(text, allowed);
+}
+
+std::string path_of(ConfigNode const& value, std::string_view example, ConfigContext const& context)
+{
+    return (context.folder / value.text(example)).string();
+}
+
+void read_name(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
+{
+    entry.options.name = value.text("name = \"server\"");
+    if (entry.options.name == root_name) value.refuse("'root' is Porthole itself: choose another name");
+    if (!is_name(entry.options.name))
+        value.refuse("'" + entry.options.name + "' is no name: use up to 32 letters, digits, '-', '_' and '.'");
+}
+
+void read_kernel(ConfigNode const& value, GuestEntry& entry, ConfigContext const& context)
+{
+    entry.options.kernel = path_of(value, "kernel = \"vmlinuz\"", context);
+}
+
+void read_initrd(ConfigNode const& value, GuestEntry& entry, ConfigContext const& context)
+{
+    entry.options.initrd = path_of(value, "initrd = \"initrd.img\"", context);
+}
+
+void read_cmdline(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
+{
+    entry.options.cmdline = value.text_or_nothing("cmdline = \"console=ttyS0\"");
+}
+
+void read_memory(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
+{
+    auto const text = value.text("memory = \"512M\"");
+    entry.options.memory = value.placed([&] { return parse_memory(value.key(), text); });
+}
+
+void read_pool(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
+{
+    auto const text = value.text("pool = \"64M\"");
+    entry.options.pool = value.placed([&] { return parse_pool(value.key(), text); });
+}
+
+void read_cpus(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
+{
+    auto const text = std::to_string(value.number("cpus = 2"));
+    entry.options.cpus = value.placed([&] { return parse_cpus(value.key(), text); });
+}
+
+void read_console(ConfigNode const& value, GuestEntry& entry, ConfigContext const& context)
+{
+    auto const text = value.text("console = \"lines\"");
+    entry.options.serial = value.placed([&] { return parse_serial(value.key(), text); });
+    auto& path = entry.options.serial.path;
+    if (!path.empty()) path = (context.folder / path).string();
+}
+
+void read_on_reboot(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
+{
+    auto const text = value.text("on-reboot = \"exit\"");
+    entry.options.on_reboot = value.placed([&] { return parse_on_reboot(value.key(), text); });
+}
+
+void read_privileges(ConfigNode const& value, GuestEntry& entry, ConfigContext const& context)
+{
+    constexpr std::string_view example = "privileges = [\"create-port\"]";
+    for (auto const& element : value.elements(example)) {
+        auto const text = element.text(example);
+        auto const names = element.placed([&] { return parse_names(value.key(), text, context.known.privileges); });
+        entry.options.privileges.insert(entry.options.privileges.end(), names.begin(), names.end());
+    }
+}
+
+void read_features(ConfigNode const& value, GuestEntry& entry, ConfigContext const& context)
+{
+    constexpr std::string_view example = "hv-features = [\"-stimer-direct\"]";
+    for (auto const& element : value.elements(example)) {
+        auto const text = element.text(example);
+        auto const changes =
+            element.placed([&] { return parse_features(value.key(), text, context.known.hv_features); });
+        entry.options.hv_features.insert(entry.options.hv_features.end(), changes.begin(), changes.end());
+    }
+}
+
+void read_test_devices(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
+{
+    entry.options.test_devices = value.truth("test-devices = true");
+}
+
+void read_parent(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
+{
+    auto const name = value.text("parent = \"root\"");
+    if (name != root_name) entry.options.parent = name;
+}
+
+void read_after(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
+{
+    constexpr std::string_view example = "after = \"server\" or after = [\"one\", \"two\"]";
+    auto const names = value.is_array() ? value.elements(example) : std::vector{value};
+    for (auto const& name : names) {
+        entry.options.after.push_back(name.text(example));
+        entry.after.push_back(name.where());
+    }
+}
+
+void read_ready(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
+{
+    auto const text = value.text("ready = \"synic\" or ready = \"serial:TEXT\"");
+    entry.options.ready = value.placed([&] { return parse_ready(value.key(), text); });
+}
+
+struct Key {
+    std::string_view name;
+    void (*read)(ConfigNode const&, GuestEntry&, ConfigContext const&);
+};
+
+constexpr std::array keys{
+    Key{"name", read_name},
+    Key{"kernel", read_kernel},
+    Key{"initrd", read_initrd},
+    Key{"cmdline", read_cmdline},
+    Key{"memory", read_memory},
+    Key{"cpus", read_cpus},
+    Key{"console", read_console},
+    Key{"on-reboot", read_on_reboot},
+    Key{"privileges", read_privileges},
+    Key{"hv-features", read_features},
+    Key{"test-devices", read_test_devices},
+    Key{"pool", read_pool},
+    Key{"parent", read_parent},
+    Key{"after", read_after},
+    Key{"ready", read_ready},
+};
+
+std::string no_such_key(std::string_view name)
+{
+    auto text = std::string{"a guest has no key '"}.append(name).append("': use ");
+    for (auto const& key : keys)
+        text.append(&key == keys.data() ? "" : ", ").append(key.name);
+    return text;
+}
+
+/// A table gives its keys in alphabetical order; users want to hear of the first mistake first.
+std::vector<std::pair<toml::key const*, toml::node const*>> in_file_order(toml::table const& table)
+{
+    std::vector<std::pair<toml::key const*, toml::node const*>> pairs;
+    for (auto const& [key, value] : table)
+        pairs.emplace_back(&key, &value);
+    std::ranges::sort(pairs, {}, [](auto const& pair) {
+        auto const where = pair.first->source().begin;
+        return std::pair{where.line, where.column};
+    });
+    return pairs;
+}
+
+void require(GuestEntry const& entry, std::string_view key, std::string_view example, ConfigContext const& context)
+{
+    if (entry.values.contains(key)) return;
+    auto const name = entry.options.name.empty() ? "this guest" : "guest '" + entry.options.name + "'";
+    refuse_at(context.path, entry.where,
+              name + " has no " + std::string{key} + ": add " + std::string{example} + " to its keys");
+}
+
+} // namespace
+
+GuestEntry read_guest(toml::table const& table, ConfigContext const& context)
+{
+    GuestEntry entry;
+    entry.where = table.source().begin;
+    for (auto const& [name, value] : in_file_order(table)) {
+        auto const key = std::ranges::find(keys, name->str(), &Key::name);
+        if (key == keys.end()) refuse_at(context.path, name->source().begin, no_such_key(name->str()));
+        ConfigNode const node{context.path, key->name, *value};
+        key->read(node, entry, context);
+        entry.values.emplace(key->name, node.where());
+    }
+    require(entry, "name", "e.g. name = \"server\"", context);
+    require(entry, "kernel", "e.g. kernel = \"vmlinuz\"", context);
+    return entry;
+}
+
+} // namespace vmm

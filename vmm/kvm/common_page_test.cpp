@@ -1,0 +1,54 @@
+#include "hv/testing/catch.hpp"
+#include "vmm/kvm/common_page.hpp"
+
+#include <sys/mman.h>
+
+using namespace vmm;
+
+namespace {
+
+/// Three pages of private memory, as guest RAM is.
+struct Ram {
+    std::byte* const start = static_cast<std::byte*>(
+        ::mmap(nullptr, 3 * hv::page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+
+    Ram() = default;
+    Ram(Ram const&) = delete;
+    Ram& operator=(Ram const&) = delete;
+    ~Ram() { ::munmap(start, 3 * hv::page_size); }
+};
+
+} // namespace
+
+TEST_CASE("a common page is one memory wherever it shows, and goes without a trace", "[monitor]")
+{
+    Ram const one;
+    Ram const other;
+    auto* const middle = one.start + hv::page_size;
+    auto* const last = other.start + 2 * hv::page_size;
+    for (auto* const ram : {one.start, other.start})
+        std::fill_n(ram, 3 * hv::page_size, std::byte{7});
+
+    auto page = MappedCommonPage::make();
+    REQUIRE(page);
+    CHECK(page->host()[0] == std::byte{0});
+    REQUIRE(page->show_at(middle));
+    REQUIRE(page->show_at(last));
+    middle[100] = std::byte{1};
+    last[101] = std::byte{2};
+    CHECK(page->host()[100] == std::byte{1});
+    CHECK(last[100] == std::byte{1});
+    CHECK(middle[101] == std::byte{2});
+    CHECK(middle[-1] == std::byte{7});
+    CHECK(middle[hv::page_size] == std::byte{7});
+
+    hv::PageContent content;
+    content.fill(std::byte{9});
+    page->hide_at(middle, content);
+    CHECK(middle[0] == std::byte{9});
+    CHECK(middle[100] == std::byte{9});
+    middle[101] = std::byte{3};
+    CHECK(page->host()[101] == std::byte{2});
+    page.reset();
+    CHECK(last[101] == std::byte{2}); // a place that was not uncovered stays what it was
+}

@@ -1,0 +1,51 @@
+/// The groups in which KVM hands out a vCPU's registers, each with the names that belong to it. All on the vCPU's own
+/// thread. `get` and `set` answer InvalidParameter for a name of another group.
+#pragma once
+
+#include "hv/abi/register_name.hpp"
+#include "hv/abi/status.hpp"
+
+#include <linux/kvm.h>
+
+namespace vmm::register_groups {
+
+using Name = hv::abi::RegisterName;
+using Value = hv::abi::RegisterValue;
+using hv::Status;
+
+/// RAX to R15, RIP and RFLAGS, in the run page.
+[[nodiscard]] Status get_general(kvm_run const& run, Name name, Value& value);
+[[nodiscard]] Status set_general(int vcpu_fd, kvm_run& run, Name name, Value const& value);
+
+/// Control, segment and table registers, EFER and APIC_BASE (KVM_GET_SREGS).
+[[nodiscard]] Status get_system(int vcpu_fd, Name name, Value& value);
+[[nodiscard]] Status set_system(int vcpu_fd, Name name, Value const& value);
+
+/// Debug registers (KVM_GET_DEBUGREGS).
+[[nodiscard]] Status get_debug(int vcpu_fd, Name name, Value& value);
+[[nodiscard]] Status set_debug(int vcpu_fd, Name name, Value const& value);
+
+/// x87 and SSE registers, and XFEM (KVM_GET_XSAVE, KVM_GET_XCRS).
+[[nodiscard]] Status get_floating(int vcpu_fd, Name name, Value& value);
+[[nodiscard]] Status set_floating(int vcpu_fd, Name name, Value const& value);
+
+/// PendingInterruption and InterruptState (KVM_GET_VCPU_EVENTS).
+[[nodiscard]] Status get_events(int vcpu_fd, Name name, Value& value);
+[[nodiscard]] Status set_events(int vcpu_fd, Name name, Value const& value);
+
+/// What is an MSR (KVM_GET_MSRS).
+[[nodiscard]] Status get_model_specific(int vcpu_fd, Name name, Value& value);
+[[nodiscard]] Status set_model_specific(int vcpu_fd, Name name, Value const& value);
+
+// Shared with starting a VP.
+[[nodiscard]] kvm_segment to_segment(hv::abi::SegmentRegister const& from);
+[[nodiscard]] kvm_dtable to_table(hv::abi::TableRegister const& from);
+/// What KVM does not check by itself, or only in newer kernels: bits that would keep the processor from entering the
+/// guest. `before` is what the vCPU had.
+[[nodiscard]] bool acceptable(kvm_sregs const& wanted, kvm_sregs const& before);
+[[nodiscard]] bool acceptable_rflags(std::uint64_t rflags);
+[[nodiscard]] bool acceptable_pat(std::uint64_t pat);
+/// Whether linear addresses of `sregs` may look like this (Intel SDM vol. 1 §3.3.7.1).
+[[nodiscard]] bool canonical(std::uint64_t address, kvm_sregs const& sregs);
+
+} // namespace vmm::register_groups

@@ -1,0 +1,41 @@
+#include "vmm/machine/event_loop.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <exception>
+#include <future>
+#include <pthread.h>
+#include <utility>
+
+namespace vmm {
+
+void EventLoop::start(std::function<void(std::string const&)> failed)
+{
+    thread_ = std::thread{[this, failed = std::move(failed)] {
+        pthread_setname_np(pthread_self(), "events");
+        while (!io_.stopped()) {
+            try {
+                io_.run();
+            } catch (std::exception const& e) {
+                failed(e.what());
+            }
+        }
+    }};
+}
+
+void EventLoop::stop()
+{
+    io_.stop();
+    if (thread_.joinable()) thread_.join();
+}
+
+void EventLoop::run_and_wait(std::function<void()> const& action)
+{
+    if (!thread_.joinable()) return action();
+    std::packaged_task<void()> task{action};
+    auto done = task.get_future();
+    boost::asio::post(io_, [&task] { task(); });
+    done.get();
+}
+
+} // namespace vmm

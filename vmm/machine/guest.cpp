@@ -1,0 +1,119 @@
+#include "vmm/machine/guest.hpp"
+
+#include <utility>
+
+namespace vmm {
+
+Guest::Guest(World const& world, std::size_t index, GuestOptions const& options)
+    : world_{world},
+      index_{index},
+      options_{options},
+      console_{world.loop.io(),
+               world.standard_output,
+               options.serial,
+               options.name,
+               {.receive = [this](std::span<std::byte const> input) { return receive(input); },
+                .quit = [this] { world_.events.push(UserQuits{}); },
+                .output_lost =
+                    [this](std::string const& why) {
+                        world_.events.push(GuestEnded{index_, {Outcome::Kind::HostError, 0, why}});
+                    }}}
+{
+    if (world.trace) trace_.emplace(*world.trace, options.name);
+    if (options.ready.kind == ReadySignal::Kind::Text) text_.emplace(options.ready.text);
+}
+
+Guest::~Guest()
+{
+    machine_.reset();
+}
+
+void Guest::build(hv::PartitionId parent)
+{
+    machine_ =
+        std::make_unique<Machine>(Machine::World{.io = world_.loop.io(),
+                                                 .host = world_.host,
+                                                 .registry = world_.registry,
+                                                 .serial = *this,
+                                                 .trace = trace_ ? &*trace_ : nullptr,
+                                                 .ended =
+                                                     [this](Outcome outcome) {
+                                                         world_.events.push(GuestEnded{index_, std::move(outcome)});
+                                                     },
+                                                 .synic_enabled =
+                                                     [this] {
+                                                         if (options_.ready.kind == ReadySignal::Kind::Synic)
+                                                             announce();
+                                                     }},
+                                  options_, parent);
+}
+
+void Guest::start()
+{
+    state_ = State::Running;
+    std::uint64_t suppressed = 0; // a guest may restart as often as it likes
+    if (starts_logged_.admit(suppressed))
+        spdlog::info("{} starts as partition {}", options_.designation(), partition()->id().value);
+    world_.loop.run_and_wait([this] { input_target_ = machine_.get(); });
+    machine_->start();
+}
+
+void Guest::restart(hv::PartitionId parent)
+{
+    give_up_machine();
+    console_.resume_waiting();
+    {
+        std::lock_guard const guard{text_lock_};
+        if (text_) text_->reset();
+    }
+    build(parent);
+    start();
+}
+
+void Guest::end()
+{
+    state_ = State::Ended;
+    give_up_machine();
+    console_.end_line();
+}
+
+void Guest::give_up_machine()
+{
+    console_.stop(); // no vCPU waits for a slow reader any longer
+    if (!machine_) return;
+    machine_->stop();
+    world_.loop.run_and_wait([this] {
+        input_target_ = nullptr;
+        machine_->detach();
+    });
+    machine_.reset();
+}
+
+void Guest::write(std::span<std::byte const> data)
+{
+    if (announces_text(data)) announce();
+    console_.write(data);
+}
+
+bool Guest::announces_text(std::span<std::byte const> data)
+{
+    if (options_.ready.kind != ReadySignal::Kind::Text || announced_.load(std::memory_order_relaxed)) return false;
+    std::lock_guard const guard{text_lock_};
+    return text_->feed(data);
+}
+
+void Guest::announce()
+{
+    if (!announced_.exchange(true)) world_.events.push(GuestReady{index_});
+}
+
+/// What is typed while the guest does not listen yet is lost, as on a real serial line; what comes from a pipe or a
+/// file waits for the guest.
+std::size_t Guest::receive(std::span<std::byte const> input)
+{
+    if (!input_target_) return 0;
+    if (!console_.is_interactive() && !input_target_->listens()) return 0;
+    return input_target_->receive(input);
+}
+
+} // namespace vmm

@@ -1,0 +1,97 @@
+/// One guest of a run: its machine, which is built anew when it restarts, its console, and its ready signal.
+#pragma once
+
+#include "devices/serial_sink.hpp"
+#include "hv/partition/registry.hpp"
+#include "vmm/cli/run_options.hpp"
+#include "vmm/console/console.hpp"
+#include "vmm/console/standard_output.hpp"
+#include "vmm/host/kvm_host.hpp"
+#include "vmm/log.hpp"
+#include "vmm/machine/event_loop.hpp"
+#include "vmm/machine/machine.hpp"
+#include "vmm/machine/ready_text.hpp"
+#include "vmm/machine/run_events.hpp"
+#include "vmm/trace/trace_log.hpp"
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+namespace vmm {
+
+/// Used by the thread that owns the run.
+class Guest final : devices::SerialSink {
+  public:
+    struct World {
+        EventLoop& loop;
+        StandardOutput& standard_output;
+        KvmHost const& host;
+        hv::PartitionRegistry& registry;
+        TraceLog* trace; ///< or nullptr
+        RunEvents& events;
+    };
+
+    enum class State {
+        Waiting, ///< built or not, it has not run yet
+        Running,
+        Ended,
+    };
+
+    /// Opens the console; throws UserError. `index` goes into events. The loop must have stopped when this object
+    /// ends.
+    Guest(World const& world, std::size_t index, GuestOptions const& options);
+    ~Guest() override;
+
+    [[nodiscard]] GuestOptions const& options() const { return options_; }
+    [[nodiscard]] State state() const { return state_; }
+    /// Whether its ready signal has come; once it has, that stays so.
+    [[nodiscard]] bool is_ready() const { return ready_; }
+    void set_ready() { ready_ = true; }
+    /// nullptr while it has none.
+    [[nodiscard]] hv::Partition* partition() const { return machine_ ? &machine_->partition() : nullptr; }
+    [[nodiscard]] std::string pty_path() const { return console_.pty_path(); }
+
+    /// Makes the machine; nothing runs yet. Throws UserError or KvmError, and then has none.
+    void build(hv::PartitionId parent);
+    void start_console() { console_.start(); }
+    void start();
+    /// Takes the machine away and starts a new one. Throws like build.
+    void restart(hv::PartitionId parent);
+    /// Takes the machine away for good, and its partition with it.
+    void end();
+    void press_power_button() { machine_->press_power_button(); }
+
+    /// Writes out what its console still holds. When all guests have ended. What went wrong, one line, or nothing.
+    [[nodiscard]] std::string finish_console() { return console_.finish(); }
+
+  private:
+    void write(std::span<std::byte const> data) override;
+    void input_drained() override { console_.resume(); }
+
+    [[nodiscard]] std::size_t receive(std::span<std::byte const> input);
+    [[nodiscard]] bool announces_text(std::span<std::byte const> data);
+    void announce();
+    void give_up_machine();
+
+    World const world_;
+    std::size_t const index_;
+    GuestOptions const& options_;
+    std::optional<PartitionTrace> trace_;
+    Console console_;
+    RateLimit starts_logged_;
+    State state_ = State::Waiting;
+    bool ready_ = false;
+
+    std::atomic<bool> announced_{false};
+    std::mutex text_lock_; // the next
+    std::optional<ReadyText> text_;
+
+    std::unique_ptr<Machine> machine_;
+    Machine* input_target_ = nullptr; // the event loop's
+};
+
+} // namespace vmm

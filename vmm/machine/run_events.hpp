@@ -1,0 +1,66 @@
+/// What happens to the guests of a run, on its way to the thread that decides what follows.
+#pragma once
+
+#include "vmm/machine/outcome.hpp"
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <variant>
+
+namespace vmm {
+
+/// A guest can run no further.
+struct GuestEnded {
+    std::size_t guest;
+    Outcome outcome;
+};
+/// A guest has given its ready signal.
+struct GuestReady {
+    std::size_t guest;
+};
+/// The user wants to end all at once.
+struct UserQuits {};
+/// A signal of the kind that ends a process.
+struct SignalCame {
+    int number;
+};
+/// Porthole itself cannot go on.
+struct LoopFailed {
+    std::string why;
+};
+
+using RunEvent = std::variant<GuestEnded, GuestReady, UserQuits, SignalCame, LoopFailed>;
+
+class RunEvents {
+  public:
+    /// From any thread.
+    void push(RunEvent event)
+    {
+        {
+            std::lock_guard const guard{lock_};
+            events_.push_back(std::move(event));
+        }
+        some_.notify_one();
+    }
+
+    /// Waits for the next.
+    [[nodiscard]] RunEvent take()
+    {
+        std::unique_lock lock{lock_};
+        some_.wait(lock, [this] { return !events_.empty(); });
+        auto event = std::move(events_.front());
+        events_.pop_front();
+        return event;
+    }
+
+  private:
+    std::mutex lock_;
+    std::condition_variable some_;
+    std::deque<RunEvent> events_; // guarded by lock_
+};
+
+} // namespace vmm
