@@ -1,11 +1,14 @@
 // What a guest pays for the paths that it takes most, in cycles of its time-stamp counter. One line each:
 // `bench NAME CYCLES`, the median of many, or `skip NAME: reason`.
 #include "bench/measure.hpp"
+#include "hyperv/guest_peer.hpp"
 #include "hyperv/peer.hpp"
 #include "hyperv/ports.hpp"
 #include "hyperv/reference_time.hpp"
 #include "hyperv/synic.hpp"
 #include "runtime/console.hpp"
+#include "runtime/cpu.hpp"
+#include "runtime/start_info.hpp"
 
 using namespace guest;
 using namespace guest::hv;
@@ -97,18 +100,37 @@ void deliveries()
     on_interrupt(vector, nullptr);
 }
 
+constexpr u32 measured_port = 0x1000;
+
+u64 create_and_delete_port()
+{
+    bool well = true;
+    auto const cycles = timed([&well] {
+        well = create_port(message_port_input(measured_port, sint)) == Status::Success;
+        well = delete_port(measured_port) == Status::Success && well;
+    })();
+    return well ? cycles : 0;
+}
+
 void ports()
 {
-    constexpr u32 port = 0x1000;
     if (!offered(feature::create_port)) return print("skip create_delete_port: ", feature::create_port.text, "\n");
-    report("create_delete_port", [] {
-        bool well = true;
-        auto const cycles = timed([&well] {
-            well = create_port(message_port_input(port, sint)) == Status::Success;
-            well = delete_port(port) == Status::Success && well;
-        })();
-        return well ? cycles : 0;
-    });
+    report("create_delete_port", create_and_delete_port);
+}
+
+/// The same in a partition that has very many ports already.
+void many_ports()
+{
+    constexpr u32 first = 0x10'0000;
+    constexpr u32 count = 100'000;
+    auto created = 0u;
+    while (created < count && create_port(message_port_input(first + created, sint)) == Status::Success)
+        ++created;
+    if (created == count) {
+        report("create_delete_port_100k", create_and_delete_port);
+    } else {
+        report_failed("create_delete_port_100k");
+    }
 }
 
 void partition_id()
@@ -140,10 +162,43 @@ void msr_write()
     report("wrmsr_exit", timed([] { wrmsr(msr::eom, 0); }));
 }
 
+/// From the call to its return; the other guest, whose interrupts are masked, takes the message afterwards.
+void between_guests()
+{
+    constexpr u32 its_port = 0x2000;
+    constexpr u32 own_connection = 0x2001;
+    auto const ready = peer_listen(its_port, message_port) == Status::Success &&
+                       connect_port(connect_input(own_connection, its_port)) == Status::Success;
+    report("post_message_other", [ready]() -> u64 {
+        if (!ready) return 0;
+        auto well = true;
+        auto const cycles = timed([&well] { well = post_message(own_connection, 1, 0) == Status::Success; })();
+        well = well && peer_take(its_port).taken == 1;
+        return well ? cycles : 0;
+    });
+}
+
+/// With `peer=N`: what needs another guest, which was started with `serve=N`, or a large pool.
+u32 with_peer()
+{
+    start_cpus();
+    find_peer();
+    if (!peer_is_a_guest()) {
+        report_failed("post_message_other");
+    } else {
+        between_guests();
+        many_ports();
+        dismiss_guest_peer();
+    }
+    return failures() ? 1 : 0;
+}
+
 } // namespace
 
 u32 guest_main()
 {
+    if (auto const driver = served_partition()) return serve_as_peer(driver, Waiting::deaf);
+    if (*option("peer")) return with_peer();
     constexpr u16 post_code_port = 0x80; // nothing waits for it
     report("bare_out_exit", timed([] { out32(post_code_port, 0); }));
     if (!present()) {

@@ -26,4 +26,9 @@
 #define NEEDS_PEER()                                                                                                 \
     NEEDS(create_port);                                                                                              \
     NEEDS_SYNIC();                                                                                                   \
-    SKIP_UNLESS(guest::peer_present(), "no test peer at I/O port 0x3010")
+    SKIP_UNLESS(guest::peer_present(), "no test peer at I/O port 0x3010, nor another guest")
+
+/// Another guest as the peer, and no stand-in for it.
+#define NEEDS_GUEST_PEER()                                                                                           \
+    NEEDS_PEER();                                                                                                    \
+    SKIP_UNLESS(guest::peer_is_a_guest(), "the peer is not another guest")

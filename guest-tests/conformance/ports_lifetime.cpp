@@ -26,7 +26,7 @@ void refuses_bad_inputs(u64 code)
     RUN(refused([](Input in) { in.port_id |= 0x0100'0000; }, Status::InvalidPortId));
     RUN(refused([](Input in) { in.port_id |= 0x8000'0000; }, Status::InvalidPortId));
     RUN(refused([](Input in) { in.target_vp = 0xFFF; }, Status::InvalidVpIndex));
-    RUN(refused([](Input in) { in.target_vp = cpu_count(); }, Status::InvalidVpIndex));
+    RUN(refused([](Input in) { in.target_vp = machine_cpu_count(); }, Status::InvalidVpIndex));
     RUN(refused([](Input in) { in.target_sint = 0; }, Status::InvalidParameter));
     RUN(refused([](Input in) { in.target_sint = 16; }, Status::InvalidParameter));
     RUN(refused([](Input in) { in.target_sint = ~0u; }, Status::InvalidParameter));

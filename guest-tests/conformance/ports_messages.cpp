@@ -285,6 +285,7 @@ TEST(ports, any_processor_means_an_able_one, "2.0a 14.2.4")
     WITH_MESSAGE_PORT(message_port_input(port, sint, any_vp));
     RUN(posts(1));
     RUN(takes(first_payload));
+    if (peer_is_a_guest()) return; // the processor that talks to it takes messages at any time
     wrmsr(msr::scontrol, 0);
     CHECK_STATUS(peer_post(connection, 0).status, Status::InvalidSynicState);
     wrmsr(msr::scontrol, enable_bit);

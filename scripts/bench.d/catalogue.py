@@ -6,6 +6,7 @@ INSTRUCTIONS = "instructions"
 KIB = "KiB"
 
 MICRO = "micro"    # printed by the guest program guest-tests/bench
+PAIR = "pair"      # printed by it when another guest is its peer
 LAUNCH = "launch"  # Linux, from the start of the VMM to its end
 MEMORY = "memory"  # Linux, once its init runs
 
@@ -28,7 +29,9 @@ BENCHMARKS = (
     Benchmark("hypercall_unknown_fast", MICRO, "hypercall with an unknown code, there and back", exits=OUT),
     Benchmark("get_partition_id", MICRO, "HvGetPartitionId", exits=OUT),
     Benchmark("create_delete_port", MICRO, "HvCreatePort and HvDeletePort", exits={"bare_out": 2}),
+    Benchmark("create_delete_port_100k", PAIR, "the same in a partition that has 100,000 ports", exits={"bare_out": 2}),
     Benchmark("post_message_self", MICRO, "HvPostMessage until the handler has emptied the slot", exits=OUT),
+    Benchmark("post_message_other", PAIR, "HvPostMessage to another guest with interrupts masked, until it returns", exits=OUT),
     Benchmark("signal_event_self", MICRO, "HvSignalEvent until the handler has cleared the flag", exits=OUT),
     Benchmark("time_ref_count", MICRO, "read of HV_X64_MSR_TIME_REF_COUNT", exits={"bare_rdmsr": 1}),
     Benchmark("reference_tsc_page", MICRO, "reference time by the TSC page"),

@@ -25,12 +25,31 @@ class Porthole:
         return [self.binary, "run", "--test-devices", "--privileges", "create-port,connect-port,access-partition-id",
                 "--memory", f"{TEST_GUEST_MIB}M", "--kernel", guest.test_program]
 
+    def pair_command(self, guest, config):
+        """Two guests: the first measures, the second, with partition ID 3, is its peer."""
+        with open(config, "w", encoding="utf-8") as file:
+            for name, cpus, command_line in ("measuring", 2, "peer=3"), ("peer", 1, "serve=2"):
+                file.write(f'''[[guest]]
+name = "{name}"
+kernel = "{guest.test_program}"
+cmdline = "{command_line}"
+cpus = {cpus}
+memory = "{TEST_GUEST_MIB}M"
+pool = "1G"
+console = "lines"
+test-devices = true
+privileges = ["create-port", "connect-port"]
+''')
+        return [self.binary, "run", "--config", config]
+
     def linux_command(self, guest, initrd):
         return [self.binary, "run", "--memory", f"{LINUX_MIB}M", "--kernel", guest.kernel, "--initrd", initrd,
                 "--cmdline", LINUX_COMMAND_LINE]
 
 
 class Qemu:
+    """Runs one guest, and so has no pair_command."""
+
     name = "qemu"
     test_success = 1
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from catalogue import BENCHMARKS, LAUNCH, MEMORY, MICRO, named
+from catalogue import BENCHMARKS, LAUNCH, MEMORY, MICRO, PAIR, named
 from machines import LINUX_MIB, Guest, Porthole, Qemu
 from stage import Stage
 
@@ -71,7 +71,7 @@ def run(command, expected_status):
 
 
 def printed_figures(text):
-    return {name: int(value) for name, value in re.findall(r"^bench (\w+) (\d+)\s*$", text, re.MULTILINE)}
+    return {name: int(value) for name, value in re.findall(r"^(?:\w+\| )?bench (\w+) (\d+)\s*$", text, re.MULTILINE)}
 
 
 def bare_exits(binary):
@@ -94,6 +94,18 @@ def micro(machine, guest):
                      f"and have {sorted(stray)} that scripts/bench does not know:{tail(text)}")
     for name in expected:
         say(name=name, machine=machine.name, values=[figures[name]] if name in figures else [])
+
+
+def pair(machine, guest):
+    say(now=f"two guests under {machine.name}")
+    text, _ = run(machine.pair_command(guest, "/tmp/pair.toml"), machine.test_success)
+    figures = printed_figures(text)
+    for benchmark in BENCHMARKS:
+        if benchmark.kind != PAIR:
+            continue
+        if benchmark.name not in figures:
+            raise Failed(f"two guests under {machine.name} did not measure {benchmark.name}:{tail(text)}")
+        say(name=benchmark.name, machine=machine.name, values=[figures[benchmark.name]])
 
 
 def launch(machine, guest, initrd, runs):
@@ -176,6 +188,15 @@ def main():
         for machine in machines:
             if MICRO in kinds:
                 micro(machine, guest)
+        for machine in machines:
+            if PAIR not in kinds:
+                continue
+            if hasattr(machine, "pair_command"):
+                pair(machine, guest)
+            else:
+                for benchmark in BENCHMARKS:
+                    if benchmark.kind == PAIR:
+                        say(name=benchmark.name, machine=machine.name, values=[])
         for machine in machines:
             if MEMORY in kinds:
                 say(name=kinds[MEMORY], machine=machine.name, values=memory(machine, guest, "/ready.initrd"))

@@ -29,6 +29,12 @@ built()
     exit 1
 }
 
+# says NAME LOG REGEX COMPLAINT: a line of the log matches.
+says()
+{
+    if grep -q -E "$3" "$2"; then ok "$1"; else not_ok "$1" "$4; see $2"; fi
+}
+
 # expect_status NAME FILE WANTED: the number that a run left in FILE.
 expect_status()
 {
@@ -53,23 +59,23 @@ run_conformance()
 # must be there and say the same, and so must the status: a guest that wrote 0 to the debug exit makes it 1.
 judge_conformance()
 {
-    local name=$1 stem=$2 line test reason closing='' allowed=$project/guest-tests/allowed-skips.txt
+    local name=$1 stem=$2 line test reason closing='' planned=0 allowed=$project/guest-tests/allowed-skips.txt
     local before=$((passed + failed + skipped)) failed_before=$failed good bad omitted
     while read -r line; do
-        test=${line#not }
-        test=${test#* }
+        test=${line#* - }
         test=${test%% *}
-        test=${test%:}
-        reason=${line#*: }
         case $line in
-            'ok '*) ok "$name/$test" ;;
-            'not ok '*) not_ok "$name/$test" "$reason" ;;
-            'skip '*)
+            1..*) planned=${line#1..} ;;
+            'ok '*' # SKIP '*)
+                reason=${line#* # SKIP }
                 if grep -q "^${test//./\\.}:" "$allowed"; then
                     skip "$name/$test" "$reason"
                 else
                     not_ok "$name/$test" "skipped, and not in ${allowed#"$project/"}: $reason"
                 fi ;;
+            'ok '*) ok "$name/$test" ;;
+            'not ok '*) not_ok "$name/$test" "${line#*: }" ;;
+            '#'*) ;;
             *' passed, '*' failed, '*' skipped') closing=$line ;;
         esac
     done < <(tr -d '\r' < "$stem.log")
@@ -78,9 +84,35 @@ judge_conformance()
     if [[ -z $closing ]]; then
         tail -n 20 "$stem.log"
         not_ok "$name/end" "no closing line; status $(< "$stem.status"); see above or $stem.log"
-    elif [[ $((good + bad + omitted)) -ne $((passed + failed + skipped - before)) || $good -eq 0 ]]; then
+    elif [[ $((good + bad + omitted)) -ne $((passed + failed + skipped - before)) || $good -eq 0
+            || $((good + bad + omitted)) -ne $planned ]]; then
         not_ok "$name/end" "'$closing' is not what its lines say; see $stem.log"
     elif [[ $failed -eq $failed_before ]]; then
         expect_status "$name/end" "$stem.status" 1
     fi
+}
+
+# judge_peer NAME STEM: holds what fails under another hypervisor against guest-tests/NAME-differences.txt, so that a
+# deviation is either known and explained there, or a mistake of the suite.
+judge_peer()
+{
+    local name=$1 stem=$2 known=$project/guest-tests/$1-differences.txt
+    local listed failing test
+    listed=$(sed -n 's/^\([^#:]*\):.*/\1/p' "$known" | sort)
+    failing=$(tr -d '\r' < "$stem.log" | sed -n 's/^not ok [0-9]* - \([^ ]*\).*/\1/p' | sort)
+    if ! grep -q -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped' "$stem.log"; then
+        tail -n 20 "$stem.log"
+        not_ok "$name.end" "no closing line; see above or $stem.log"
+        return
+    fi
+    ok "$name.end"
+    for test in $(comm -13 <(echo "$listed") <(echo "$failing")); do
+        not_ok "$name/$test" "fails there, and is not in ${known#"$project/"}; see $stem.log"
+    done
+    for test in $(comm -23 <(echo "$listed") <(echo "$failing")); do
+        not_ok "$name/$test" "is in ${known#"$project/"} and does not fail; see $stem.log"
+    done
+    for test in $(comm -12 <(echo "$listed") <(echo "$failing")); do
+        ok "$name/$test deviates as listed"
+    done
 }
