@@ -1,5 +1,6 @@
 #include "hyperv/guest_peer.hpp"
 
+#include "hyperv/halting.hpp"
 #include "hyperv/ports.hpp"
 #include "hyperv/synic.hpp"
 #include "runtime/console.hpp"
@@ -17,8 +18,6 @@ constexpr u32 command_port = 0xC0'00DE; ///< of the server; its connection there
 constexpr u32 answer_port = 0xC0'00DF;  ///< of the driver
 constexpr u32 sint = 14;
 constexpr u8 command_vector = 0x51;
-constexpr u32 tick_sint = 13;
-constexpr u8 tick_vector = 0x52;
 constexpr u8 listener_vector = 0x53;
 constexpr u32 message_type = 0xC0;
 constexpr u32 connect_patience_ms = 120'000; ///< the other guest may start much later
@@ -235,36 +234,20 @@ void carry_out(PeerRequest& request, u64 driver)
     }
 }
 
-/// Until there is a command. The timer's messages wake a halted processor to look at the time.
+/// Until there is a command.
 [[nodiscard]] bool wait_for_command(Waiting waiting)
 {
-    Budget const budget{u64{command_patience_ms} * 1000};
-    for (;;) {
-        disable_interrupts();
-        release_slot(tick_sint);
-        if (load(slot(sint).type) != message_none) return true;
-        if (budget.spent()) return false;
-        if (waiting == Waiting::halted) wait_for_interrupt();
-    }
-}
-
-void start_ticking()
-{
-    constexpr u64 second = 10'000'000;
-    constexpr u64 enabled_and_periodic = 3;
-    set_sint(tick_sint, tick_vector);
-    wrmsr(hv::msr::stimer0_count, second);
-    wrmsr(hv::msr::stimer0_config, enabled_and_periodic | u64{tick_sint} << 16);
+    auto const there = [] { return load(slot(sint).type) != message_none; };
+    disable_interrupts();
+    return waiting == Waiting::halted ? halt_until(there, command_patience_ms)
+                                      : wait_until(there, command_patience_ms);
 }
 
 } // namespace
 
 u64 served_partition()
 {
-    u64 partition = 0;
-    for (auto const* digit = option("serve"); *digit >= '0' && *digit <= '9'; ++digit)
-        partition = partition * 10 + static_cast<u64>(*digit - '0');
-    return partition;
+    return numeric_option("serve");
 }
 
 u32 serve_as_peer(u64 driver, Waiting waiting)

@@ -36,9 +36,7 @@ hv::Status status_of(PeerRequest const& r)
 
 void find_peer()
 {
-    u64 partition = 0;
-    for (auto const* digit = option("peer"); *digit >= '0' && *digit <= '9'; ++digit)
-        partition = partition * 10 + static_cast<u64>(*digit - '0');
+    auto const partition = numeric_option("peer");
     if (partition && open_guest_peer(partition)) guest_peer = partition;
 }
 

@@ -41,6 +41,7 @@ inline constexpr unsigned sint_count = 16;
 inline constexpr unsigned timer_count = 4;
 inline constexpr u64 sint_masked = 1u << 16;
 inline constexpr u64 sint_auto_eoi = 1u << 17;
+inline constexpr u64 sint_polling = 1u << 18;
 inline constexpr u64 sint_reset_value = sint_masked;
 
 /// TLFS 2.0a appendix C.

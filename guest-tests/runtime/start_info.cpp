@@ -167,13 +167,19 @@ char const* option(char const* key)
     return value;
 }
 
+u64 numeric_option(char const* key)
+{
+    u64 value = 0;
+    for (auto const* digit = option(key); *digit >= '0' && *digit <= '9'; ++digit)
+        value = value * 10 + static_cast<u64>(*digit - '0');
+    return value;
+}
+
 void find_processors(ApicIds& ids)
 {
     read_madt(ids);
     if (ids.count) return;
-    u32 wanted = 0;
-    for (auto const* digit = option("cpus"); *digit >= '0' && *digit <= '9'; ++digit)
-        wanted = wanted * 10 + static_cast<u32>(*digit - '0');
+    auto const wanted = numeric_option("cpus");
     for (u32 i = 0; i < wanted && i < GUEST_MAX_CPUS; ++i)
         ids.id[ids.count++] = i;
 }

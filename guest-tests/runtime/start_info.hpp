@@ -15,6 +15,9 @@ char const* command_line();
 /// The text after `key=` up to the next space, or an empty string. The result lives until the next call.
 char const* option(char const* key);
 
+/// The decimal number there; zero when there is none.
+u64 numeric_option(char const* key);
+
 struct ApicIds {
     u32 count;
     u32 id[GUEST_MAX_CPUS];

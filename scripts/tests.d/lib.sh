@@ -116,3 +116,20 @@ judge_peer()
         ok "$name/$test deviates as listed"
     done
 }
+
+# judge_soak NAME STEM COUNT: what soak-run left. Memory must not have grown by more than 256 KiB since a tenth of the time,
+# nor since the third second.
+judge_soak()
+{
+    local name=$1 stem=$2 count=$3
+    says "$name.in_order" "$stem.log" "^taker\\| soak: $count messages in" 'not all messages came, in order and with their flags'
+    says "$name.others" "$stem.log" '^sender\| soak: [1-9][0-9]* rounds on the other processor, [1-9][0-9]* sends' \
+        'nothing went through the ports that come and go'
+    if awk '{ size[NR] = $2 } END { early = int(NR / 10); if (early < 3) early = 3
+            exit !(NR > early && size[NR] - size[early] <= 256) }' "$stem.memory"; then
+        ok "$name.memory"
+    else
+        not_ok "$name.memory" "Porthole's memory grew, or was not seen; see $stem.memory"
+    fi
+    expect_status "$name.end" "$stem.status" 1
+}
