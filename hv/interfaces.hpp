@@ -4,6 +4,7 @@
 #include "hv/abi/register_name.hpp"
 #include "hv/abi/registers.hpp"
 #include "hv/abi/status.hpp"
+#include "hv/abi/virtual_interrupt.hpp"
 #include "hv/types.hpp"
 
 #include <array>
@@ -12,6 +13,16 @@
 #include <span>
 
 namespace hv {
+
+/// An edge-triggered interrupt from outside the partition, as a message on the bus of its local APICs.
+struct VirtualInterrupt {
+    abi::InterruptType type; ///< Fixed, LowestPriority, Nmi, Init or Sipi
+    bool logical_destination;
+    std::uint8_t destination; ///< an APIC ID, or a logical one
+    std::uint8_t vector;
+
+    friend bool operator==(VirtualInterrupt const&, VirtualInterrupt const&) = default;
+};
 
 /// Raises interrupts in one partition. Callable from any thread, never with a lock of the model held.
 class InterruptSink {
@@ -23,6 +34,10 @@ class InterruptSink {
 
     /// Requests an edge-triggered fixed interrupt on one VP. With auto_eoi it is never in service afterwards.
     virtual void assert_vector(VpIndex vp, std::uint8_t vector, bool auto_eoi) = 0;
+    /// Whichever local APICs the address selects; when it selects none, the interrupt is lost.
+    virtual void send(VirtualInterrupt const& interrupt) = 0;
+    /// The VP's ExternalInterrupt was asserted: the VP is to take it as soon as it takes interrupts.
+    virtual void external_interrupt_waits(VpIndex vp) = 0;
     /// Calls VirtualProcessor::retry_messages on that VP some milliseconds later, from any thread.
     virtual void retry_messages_later(VpIndex vp) = 0;
     /// The guest has enabled a VP's SynIC (SCONTROL bit 0), which was disabled.

@@ -17,6 +17,8 @@ enum class CallCode : std::uint16_t {
     GetPartitionId = 0x0046,
     GetVpRegisters = 0x0050,
     SetVpRegisters = 0x0051,
+    AssertVirtualInterrupt = 0x0055,
+    ClearVirtualInterrupt = 0x0056,
     CreatePort = 0x0057,
     DeletePort = 0x0058,
     ConnectPort = 0x0059,
@@ -25,8 +27,9 @@ enum class CallCode : std::uint16_t {
     PostMessage = 0x005C,
     SignalEvent = 0x005D,
     SetPortProperty = 0x0070,
-    CreatePortVtl = 0x0095,  ///< HvCallCreatePort of the later texts, with VTL and NUMA fields
-    ConnectPortVtl = 0x0096, ///< HvCallConnectPort of the later texts
+    AssertVirtualInterruptVtl = 0x0094, ///< HvCallAssertVirtualInterrupt of the later texts, with a VTL
+    CreatePortVtl = 0x0095,             ///< HvCallCreatePort of the later texts, with VTL and NUMA fields
+    ConnectPortVtl = 0x0096,            ///< HvCallConnectPort of the later texts
     StartVirtualProcessor = 0x0099,
     GetVpIndexFromApicId = 0x009A,
     ExtQueryCapabilities = 0x8001, ///< the first of the extended calls

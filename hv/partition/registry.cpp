@@ -19,6 +19,8 @@ struct PartitionRegistry::RootWorld final : Clock, InterruptSink, MachineControl
     [[nodiscard]] std::uint64_t tsc_hz() const override { return hz; }
     [[nodiscard]] std::uint64_t apic_hz() const override { return hz; }
     void assert_vector(VpIndex, std::uint8_t, bool) override {}
+    void send(VirtualInterrupt const&) override {}
+    void external_interrupt_waits(VpIndex) override {}
     void retry_messages_later(VpIndex) override {}
     void reset() override {}
     void report_crash(CrashReport const&) override {}

@@ -41,6 +41,8 @@ struct Assertion {
 struct RecordingSink final : InterruptSink {
     std::mutex lock;
     std::vector<Assertion> asserted;
+    std::vector<VirtualInterrupt> sent;
+    std::vector<std::uint32_t> external; // VP indices
     unsigned retries = 0;
     std::vector<std::uint32_t> synics_enabled; // VP indices
 
@@ -48,6 +50,16 @@ struct RecordingSink final : InterruptSink {
     {
         std::lock_guard const guard{lock};
         asserted.push_back({vp.value, vector, auto_eoi});
+    }
+    void send(VirtualInterrupt const& interrupt) override
+    {
+        std::lock_guard const guard{lock};
+        sent.push_back(interrupt);
+    }
+    void external_interrupt_waits(VpIndex vp) override
+    {
+        std::lock_guard const guard{lock};
+        external.push_back(vp.value);
     }
     void retry_messages_later(VpIndex) override
     {

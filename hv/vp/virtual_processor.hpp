@@ -6,6 +6,7 @@
 #include "hv/synic/synic.hpp"
 #include "hv/time/synthetic_timers.hpp"
 #include "hv/types.hpp"
+#include "hv/vp/external_interrupt.hpp"
 #include "hv/vp/vp_requests.hpp"
 
 #include <cstdint>
@@ -15,7 +16,7 @@ namespace hv {
 
 class Partition;
 
-/// Used by the VP's own thread, but for `synic` and `requests`, which any thread may use.
+/// Used by the VP's own thread, but for `synic`, `requests` and `external_interrupt`, which any thread may use.
 class VirtualProcessor {
   public:
     VirtualProcessor(Partition& partition, VpIndex index, VpControl& control);
@@ -25,6 +26,7 @@ class VirtualProcessor {
     [[nodiscard]] VpControl& control() const { return control_; }
     [[nodiscard]] Synic& synic() { return synic_; }
     [[nodiscard]] VpRequests& requests() { return requests_; }
+    [[nodiscard]] ExternalInterrupt& external_interrupt() { return external_interrupt_; }
 
     /// RDMSR and WRMSR of 0x40000000 to 0x400001FF. No value, or false, means #GP.
     [[nodiscard]] std::optional<std::uint64_t> read_msr(std::uint32_t msr);
@@ -51,6 +53,7 @@ class VirtualProcessor {
     abi::PageRegister assist_;
     OverlayPage assist_page_;
     VpRequests requests_;
+    ExternalInterrupt external_interrupt_;
 };
 
 } // namespace hv

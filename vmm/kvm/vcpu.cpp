@@ -91,7 +91,7 @@ void Vcpu::thread_main()
     }
     vp_->requests().close();
     timer_.reset();
-    auto_eoi_retry_.reset();
+    injection_retry_.reset();
     thread_id_.store(0);
     kick_signal::adopt_thread(nullptr);
 }
@@ -101,8 +101,8 @@ void Vcpu::run_guest()
     while (!stopping_.load(std::memory_order_relaxed)) {
         if (overdue_) [[unlikely]]
             expire_timers();
-        if (auto_eoi_.waiting()) [[unlikely]] {
-            inject_auto_eoi();
+        if (injected_.waiting()) [[unlikely]] {
+            inject();
             if (deadline_armed_) expire_timers(); // it may have swallowed a kick
             if (vp_->requests().waiting()) leave_at_once();
             if (stopping_.load()) break;
@@ -164,19 +164,30 @@ void Vcpu::expire_timers()
 
 void Vcpu::assert_auto_eoi(std::uint8_t vector)
 {
-    auto_eoi_.request(vector);
+    injected_.request(vector);
+    kick_from_elsewhere();
+}
+
+void Vcpu::inject_external_interrupt()
+{
+    injected_.request_external();
+    kick_from_elsewhere();
+}
+
+void Vcpu::kick_from_elsewhere()
+{
     auto const thread = thread_id_.load();
     if (thread != ::gettid()) kick_signal::send(thread);
 }
 
 /// There is no exit for "the guest takes interrupts again" with the local APIC in the kernel, so this looks again
 /// soon.
-void Vcpu::inject_auto_eoi()
+void Vcpu::inject()
 {
     constexpr std::chrono::microseconds soon{100};
-    if (auto_eoi_.inject(fd(), *run_)) return;
-    if (!auto_eoi_retry_) auto_eoi_retry_.emplace();
-    auto_eoi_retry_->arm(soon);
+    if (injected_.inject(fd(), *run_)) return;
+    if (!injection_retry_) injection_retry_.emplace();
+    injection_retry_->arm(soon);
 }
 
 void Vcpu::handle_exit()

@@ -6,9 +6,9 @@
 #include "hv/vp/virtual_processor.hpp"
 #include "vmm/host/kvm_host.hpp"
 #include "vmm/host/unique_fd.hpp"
-#include "vmm/kvm/auto_eoi.hpp"
 #include "vmm/kvm/deadline_timer.hpp"
 #include "vmm/kvm/death_report.hpp"
+#include "vmm/kvm/injected_interrupts.hpp"
 #include "vmm/kvm/vcpu_registers.hpp"
 #include "vmm/kvm/vm.hpp"
 
@@ -33,7 +33,11 @@ class Vcpu final : public hv::VpControl {
     [[nodiscard]] int fd() const { return fd_.get(); }
 
     /// Must be called once before start.
-    void attach(hv::VirtualProcessor& vp) { vp_ = &vp; }
+    void attach(hv::VirtualProcessor& vp)
+    {
+        vp_ = &vp;
+        injected_.attach(vp.external_interrupt());
+    }
 
     void start();
     /// Takes the thread out of the guest for good; join() then waits for it. Both callable more than once, not from
@@ -43,6 +47,8 @@ class Vcpu final : public hv::VpControl {
 
     /// Asserts a vector that is never in service. From any thread.
     void assert_auto_eoi(std::uint8_t vector);
+    /// Has the VP take its external interrupt as soon as it takes interrupts. From any thread.
+    void inject_external_interrupt();
 
     void arm_deadline(hv::RefTime deadline) override;
     void disarm_deadline() override;
@@ -61,7 +67,8 @@ class Vcpu final : public hv::VpControl {
     void thread_main();
     void run_guest();
     void expire_timers();
-    void inject_auto_eoi();
+    void inject();
+    void kick_from_elsewhere();
     void leave_at_once();
     void handle_exit();
     void handle_io();
@@ -80,9 +87,9 @@ class Vcpu final : public hv::VpControl {
     kvm_run* run_;
     hv::VirtualProcessor* vp_ = nullptr;
 
-    AutoEoiInterrupts auto_eoi_;
+    InjectedInterrupts injected_;
     std::optional<DeadlineTimer> timer_; // lives on the thread
-    std::optional<DeadlineTimer> auto_eoi_retry_;
+    std::optional<DeadlineTimer> injection_retry_;
     bool deadline_armed_ = false;
     bool overdue_ = false; // the guest has armed a deadline that is past already
     bool expiring_ = false;

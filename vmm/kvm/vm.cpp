@@ -19,6 +19,21 @@ namespace {
 
 constexpr std::uint32_t msi_address = 0xFEE0'0000; // Intel SDM vol. 3 §11.11.1
 constexpr unsigned msi_destination_shift = 12;
+constexpr std::uint32_t msi_logical_destination = 1U << 2;
+constexpr unsigned msi_delivery_mode_shift = 8; // of the data
+
+void send_msi(int vm_fd, std::uint32_t address, std::uint32_t data)
+{
+    kvm_msi msi{};
+    msi.address_lo = address;
+    msi.data = data;
+    // 0 says that the APIC took nothing: it is disabled by software, and then the interrupt is lost (TLFS 2.0a
+    // §14.2.4).
+    if (::ioctl(vm_fd, KVM_SIGNAL_MSI, &msi) < 0) {
+        static RateLimit limit;
+        warn_limited(limit, "an interrupt could not be raised: {}", std::strerror(errno));
+    }
+}
 
 } // namespace
 
@@ -102,15 +117,15 @@ void Vm::trap_synthetic_msrs() const
 
 void Vm::signal_msi(std::uint32_t apic_id, std::uint8_t vector) const
 {
-    kvm_msi msi{};
-    msi.address_lo = msi_address | apic_id << msi_destination_shift;
-    msi.data = vector;
-    // 0 says that the APIC took nothing: it is disabled by software, and then the interrupt is lost (TLFS 2.0a
-    // §14.2.4).
-    if (::ioctl(fd(), KVM_SIGNAL_MSI, &msi) < 0) {
-        static RateLimit limit;
-        warn_limited(limit, "an interrupt could not be raised: {}", std::strerror(errno));
-    }
+    send_msi(fd(), msi_address | apic_id << msi_destination_shift, vector);
+}
+
+/// The delivery modes of an MSI have the numbers of the TLFS's interrupt types.
+void Vm::signal_msi(hv::VirtualInterrupt const& interrupt) const
+{
+    auto const address = msi_address | std::uint32_t{interrupt.destination} << msi_destination_shift |
+                         (interrupt.logical_destination ? msi_logical_destination : 0);
+    send_msi(fd(), address, interrupt.vector | static_cast<std::uint32_t>(interrupt.type) << msi_delivery_mode_shift);
 }
 
 void Vm::set_irq_line(devices::platform::Irq irq, bool asserted) const

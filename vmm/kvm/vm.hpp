@@ -4,6 +4,7 @@
 #include "devices/platform.hpp"
 #include "devices/port_io.hpp"
 #include "hv/guest_memory.hpp"
+#include "hv/interfaces.hpp"
 #include "vmm/host/kvm_host.hpp"
 #include "vmm/host/unique_fd.hpp"
 
@@ -20,6 +21,8 @@ class Vm {
 
     /// Sends an edge-triggered fixed interrupt to one local APIC. Callable from any thread.
     void signal_msi(std::uint32_t apic_id, std::uint8_t vector) const;
+    /// Sends any edge-triggered interrupt to the local APICs that it addresses. Callable from any thread.
+    void signal_msi(hv::VirtualInterrupt const& interrupt) const;
     /// Drives a pin of the PIC and I/O APIC. Callable from any thread.
     void set_irq_line(devices::platform::Irq irq, bool asserted) const;
 

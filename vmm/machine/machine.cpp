@@ -188,6 +188,19 @@ void Machine::assert_vector(hv::VpIndex vp, std::uint8_t vector, bool auto_eoi)
         vm_.signal_msi(vp.value, vector);
 }
 
+void Machine::send(hv::VirtualInterrupt const& interrupt)
+{
+    bool const traceable = interrupt.type == hv::abi::InterruptType::Fixed && !interrupt.logical_destination;
+    if (world_.trace && traceable) [[unlikely]]
+        world_.trace->interrupt(hv::VpIndex{interrupt.destination}, interrupt.vector, false);
+    vm_.signal_msi(interrupt);
+}
+
+void Machine::external_interrupt_waits(hv::VpIndex vp)
+{
+    vcpus_[vp.value]->inject_external_interrupt();
+}
+
 void Machine::retry_messages_later(hv::VpIndex vp)
 {
     retry_.schedule(vp);

@@ -69,6 +69,8 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
     void power_off() override;
     void report_crash(hv::CrashReport const& report) override;
     void assert_vector(hv::VpIndex vp, std::uint8_t vector, bool auto_eoi) override;
+    void send(hv::VirtualInterrupt const& interrupt) override;
+    void external_interrupt_waits(hv::VpIndex vp) override;
     void retry_messages_later(hv::VpIndex vp) override;
     void synic_enabled(hv::VpIndex vp) override;
 

@@ -2,6 +2,7 @@
 
 #include "hv/abi/msr.hpp"
 #include "hv/abi/port.hpp"
+#include "hv/abi/virtual_interrupt.hpp"
 #include "hv/abi/vp_calls.hpp"
 
 #include <spdlog/fmt/fmt.h>
@@ -75,6 +76,14 @@ std::string describe_connect(Input const& in)
                        in.connection_partition, in.connection_id, in.port_partition, in.port_id);
 }
 
+/// The later numbering only gives a meaning to the padding.
+std::string describe(abi::AssertVirtualInterruptInput const& in)
+{
+    return fmt::format("PartitionId={:#x} InterruptType={}{}{} DestinationAddress={:#x} Vector={:#x}", in.partition,
+                       static_cast<std::uint32_t>(in.control.type), in.control.level_triggered() ? " level" : "",
+                       in.control.logical_destination() ? " logical" : "", in.destination, in.vector);
+}
+
 } // namespace
 
 std::string msr_name(std::uint32_t number)
@@ -131,6 +140,10 @@ std::string describe_input(std::uint16_t code, std::span<std::byte const> input)
         auto const in = as<abi::GetPartitionPropertyInput>(input);
         return fmt::format("PartitionId={:#x} PropertyCode={:#x}", in.partition, static_cast<std::uint32_t>(in.code));
     }
+    case abi::CallCode::AssertVirtualInterrupt:
+    case abi::CallCode::AssertVirtualInterruptVtl: return describe(as<abi::AssertVirtualInterruptInput>(input));
+    case abi::CallCode::ClearVirtualInterrupt:
+        return fmt::format("PartitionId={:#x}", as<abi::ClearVirtualInterruptInput>(input).partition);
     case abi::CallCode::GetVpRegisters:
     case abi::CallCode::SetVpRegisters: {
         auto const in = as<abi::VpRegistersInput>(input);

@@ -5,6 +5,7 @@
 
 #include "hv/abi/port.hpp"
 #include "hv/abi/status.hpp"
+#include "hv/abi/virtual_interrupt.hpp"
 #include "hv/abi/vp_calls.hpp"
 #include "hv/hypercall/caller.hpp"
 #include "hv/hypercall/dispatch.hpp"
@@ -33,6 +34,10 @@ namespace hv::calls {
 [[nodiscard]] Status send_cluster_ipi(Caller const& caller, abi::SendClusterIpiInput const& in);
 [[nodiscard]] Status send_cluster_ipi_ex(Caller const& caller, abi::SendClusterIpiExInput const& in,
                                          std::span<std::uint64_t const> banks);
+[[nodiscard]] Status assert_virtual_interrupt(Caller const& caller, abi::AssertVirtualInterruptInput const& in);
+[[nodiscard]] Status assert_virtual_interrupt_vtl(Caller const& caller,
+                                                  abi::AssertVirtualInterruptVtlInput const& in);
+[[nodiscard]] Status clear_virtual_interrupt(Caller const& caller, abi::ClearVirtualInterruptInput const& in);
 [[nodiscard]] Status start_virtual_processor(Caller const& caller, abi::StartVirtualProcessorInput const& in);
 [[nodiscard]] Progress get_vp_registers(Caller const& caller, abi::VpRegistersInput const& in,
                                         std::span<abi::RegisterName const> names,

@@ -1,4 +1,4 @@
-#include "vmm/kvm/auto_eoi.hpp"
+#include "vmm/kvm/injected_interrupts.hpp"
 
 #include <linux/kvm.h>
 
@@ -47,19 +47,29 @@ void wake(int vcpu_fd)
     (void)::ioctl(vcpu_fd, KVM_SET_MP_STATE, &state);
 }
 
+bool inject_vector(int vcpu_fd, kvm_vcpu_events& events, std::uint8_t vector)
+{
+    events.flags = 0; // leaves alone what another thread may be changing: pending NMIs, SIPIs
+    events.interrupt.injected = 1;
+    events.interrupt.nr = vector;
+    events.interrupt.soft = 0;
+    if (::ioctl(vcpu_fd, KVM_SET_VCPU_EVENTS, &events) != 0) return false;
+    wake(vcpu_fd);
+    return true;
+}
+
 } // namespace
 
-void AutoEoiInterrupts::request(std::uint8_t vector)
+void InjectedInterrupts::request(std::uint8_t vector)
 {
     pending_[vector / 64].fetch_or(std::uint64_t{1} << vector % 64);
     any_.store(true, std::memory_order_release);
 }
 
-bool AutoEoiInterrupts::inject(int vcpu_fd, kvm_run& run)
+bool InjectedInterrupts::inject(int vcpu_fd, kvm_run& run)
 {
     any_.store(false);
-    auto const vector = highest();
-    if (!vector) return true;
+    if (idle()) return true;
     any_.store(true);
 
     finish_exit(vcpu_fd, run);
@@ -67,23 +77,32 @@ bool AutoEoiInterrupts::inject(int vcpu_fd, kvm_run& run)
     kvm_vcpu_events events{};
     if (::ioctl(vcpu_fd, KVM_GET_LAPIC, &apic) != 0 || ::ioctl(vcpu_fd, KVM_GET_VCPU_EVENTS, &events) != 0)
         return false;
+    bool const takes = takes_interrupts(run, events);
+    if (takes && inject_external(vcpu_fd, events)) return idle();
+    auto const vector = highest();
+    if (!vector) return idle();
     if ((apic_register(apic, apic_spurious) & apic_enabled) == 0) {
         forget(*vector); // an APIC that is disabled by software loses it (§14.2.4)
-        return !highest();
+        return idle();
     }
-    if (*vector >> 4 <= (apic_register(apic, apic_ppr) & 0xFF) >> 4 || !takes_interrupts(run, events)) return false;
-
-    events.flags = 0; // leaves alone what another thread may be changing: pending NMIs, SIPIs
-    events.interrupt.injected = 1;
-    events.interrupt.nr = *vector;
-    events.interrupt.soft = 0;
-    if (::ioctl(vcpu_fd, KVM_SET_VCPU_EVENTS, &events) != 0) return false;
+    if (!takes || *vector >> 4 <= (apic_register(apic, apic_ppr) & 0xFF) >> 4) return false;
+    if (!inject_vector(vcpu_fd, events, *vector)) return false;
     forget(*vector);
-    wake(vcpu_fd);
-    return !highest();
+    return idle();
 }
 
-std::optional<std::uint8_t> AutoEoiInterrupts::highest() const
+/// Whatever the local APIC holds, and whether or not it is enabled (§13.3.2). With this the interrupt is
+/// acknowledged.
+bool InjectedInterrupts::inject_external(int vcpu_fd, kvm_vcpu_events& events)
+{
+    auto const vector = external_->take();
+    if (!vector) return false;
+    if (inject_vector(vcpu_fd, events, *vector)) return true;
+    external_->give_back(*vector);
+    return false;
+}
+
+std::optional<std::uint8_t> InjectedInterrupts::highest() const
 {
     for (unsigned i = 4; i-- > 0;) {
         auto const word = pending_[i].load();
@@ -92,7 +111,7 @@ std::optional<std::uint8_t> AutoEoiInterrupts::highest() const
     return std::nullopt;
 }
 
-void AutoEoiInterrupts::forget(std::uint8_t vector)
+void InjectedInterrupts::forget(std::uint8_t vector)
 {
     pending_[vector / 64].fetch_and(~(std::uint64_t{1} << vector % 64));
 }
