@@ -43,15 +43,16 @@ class RunCommand {
             [&guest](auto const& text) { guest.serial = parse_serial("--serial", text); });
         add("--on-reboot", "WHAT", "when the guest reboots: exit (the default) or restart",
             [&guest](auto const& text) { guest.on_reboot = parse_on_reboot("--on-reboot", text); });
-        add_list("--privileges", "NAME[,NAME]", "partition privileges to grant, by the names below",
+        add_list("--privileges", "[+-]NAME[,[+-]NAME]",
+                 "partition privileges to grant (+) or to take away (-), by the names below",
                  [&guest, known](auto const& text) {
-                     auto const names = parse_names("--privileges", text, known.privileges);
-                     guest.privileges.insert(guest.privileges.end(), names.begin(), names.end());
+                     auto const changes = parse_changes("--privileges", text, known.privileges);
+                     guest.privileges.insert(guest.privileges.end(), changes.begin(), changes.end());
                  });
         add_list("--hv-features", "[+-]NAME[,[+-]NAME]",
                  "Hyper-V features to offer (+) or to hide (-), by the names below",
                  [&guest, known](auto const& text) {
-                     auto const changes = parse_features("--hv-features", text, known.hv_features);
+                     auto const changes = parse_changes("--hv-features", text, known.hv_features);
                      guest.hv_features.insert(guest.hv_features.end(), changes.begin(), changes.end());
                  });
         add("--pool", "SIZE", "memory that the guest's ports and connections may take up, 64M by default",

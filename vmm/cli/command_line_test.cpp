@@ -77,7 +77,7 @@ TEST_CASE("every option of run arrives in its field", "[cli]")
                               "--on-reboot",
                               "restart",
                               "--privileges",
-                              "create-port,connect-port",
+                              "create-port,-connect-port,+connect-port",
                               "--hv-features",
                               "-stimer,+synic,reference-tsc",
                               "--test-devices",
@@ -96,9 +96,10 @@ TEST_CASE("every option of run arrives in its field", "[cli]")
     CHECK(options.guests.at(0).cpus == 16);
     CHECK(options.guests.at(0).serial == vmm::SerialTarget{vmm::SerialTarget::Kind::File, "out.txt"});
     CHECK(options.guests.at(0).on_reboot == vmm::OnReboot::Restart);
-    CHECK(options.guests.at(0).privileges == std::vector<std::string>{"create-port", "connect-port"});
+    CHECK(options.guests.at(0).privileges ==
+          std::vector<vmm::RightChange>{{true, "create-port"}, {false, "connect-port"}, {true, "connect-port"}});
     CHECK(options.guests.at(0).hv_features ==
-          std::vector<vmm::FeatureChange>{{false, "stimer"}, {true, "synic"}, {true, "reference-tsc"}});
+          std::vector<vmm::RightChange>{{false, "stimer"}, {true, "synic"}, {true, "reference-tsc"}});
     CHECK(options.guests.at(0).test_devices);
     CHECK(options.guests.at(0).pool == 16U << 20);
     CHECK(options.trace == vmm::TraceOptions{true, false, false, true, "t.txt"});
@@ -113,8 +114,9 @@ TEST_CASE("a value may begin with a dash, hold an equals sign or be empty", "[cl
     CHECK(run({"--cmdline", ""}).guests.at(0).cmdline.empty());
     CHECK(run({"--cmdline=", "--cpus", "2"}).guests.at(0).cpus == 2);
     CHECK(run({"--hv-features", "-synic"}).guests.at(0).hv_features.size() == 1);
-    CHECK(run({"--hv-features=-synic"}).guests.at(0).hv_features ==
-          std::vector<vmm::FeatureChange>{{false, "synic"}});
+    CHECK(run({"--privileges", "-create-port"}).guests.at(0).privileges ==
+          std::vector<vmm::RightChange>{{false, "create-port"}});
+    CHECK(run({"--hv-features=-synic"}).guests.at(0).hv_features == std::vector<vmm::RightChange>{{false, "synic"}});
 }
 
 TEST_CASE("a serial port's other end is one of five things", "[cli]")
@@ -134,7 +136,7 @@ TEST_CASE("lists add up, other options count as given last", "[cli]")
                               "connect-port", "--hv-features", "-synic", "--hv-features", "synic"});
     CHECK(options.guests.at(0).cpus == 3);
     CHECK(options.guests.at(0).privileges.size() == 2);
-    CHECK(options.guests.at(0).hv_features == std::vector<vmm::FeatureChange>{{false, "synic"}, {true, "synic"}});
+    CHECK(options.guests.at(0).hv_features == std::vector<vmm::RightChange>{{false, "synic"}, {true, "synic"}});
 }
 
 TEST_CASE("memory is a whole number with a unit, and enough of it", "[cli]")
@@ -164,6 +166,7 @@ TEST_CASE("a name that nobody knows is answered with those that are known", "[cl
 {
     CHECK_THAT(run_complaint({"--privileges", "create-port,fly"}),
                Contains("'fly'") && Contains("create-port, connect-port"));
+    CHECK_THAT(run_complaint({"--privileges", "-fly"}), Contains("'fly'") && Contains("create-port, connect-port"));
     CHECK_THAT(run_complaint({"--hv-features", "+fly"}), Contains("'fly'") && Contains("synic, stimer"));
     CHECK_THAT(run_complaint({"--hv-features", "synic,,stimer"}), Contains("''"));
     CHECK_THAT(run_complaint({"--trace", "msr,fly"}), Contains("'fly'"));

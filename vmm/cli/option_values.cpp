@@ -179,26 +179,15 @@ TraceOptions parse_trace(std::string_view option, std::string_view text)
     return trace;
 }
 
-std::vector<std::string> parse_names(std::string_view option, std::string_view text,
-                                     std::span<std::string_view const> known)
+std::vector<RightChange> parse_changes(std::string_view option, std::string_view text,
+                                       std::span<std::string_view const> known)
 {
-    std::vector<std::string> names;
-    for (auto const item : split(text)) {
-        require_known(option, item, known);
-        names.emplace_back(item);
-    }
-    return names;
-}
-
-std::vector<FeatureChange> parse_features(std::string_view option, std::string_view text,
-                                          std::span<std::string_view const> known)
-{
-    std::vector<FeatureChange> changes;
+    std::vector<RightChange> changes;
     for (auto item : split(text)) {
-        bool const offer = !item.starts_with('-');
+        bool const grant = !item.starts_with('-');
         if (item.starts_with('-') || item.starts_with('+')) item.remove_prefix(1);
         require_known(option, item, known);
-        changes.push_back({offer, std::string{item}});
+        changes.push_back({grant, std::string{item}});
     }
     return changes;
 }

@@ -33,12 +33,8 @@ namespace vmm {
 /// "hypercall,msr,synic,irq", any of them, with "=FILE" behind the last.
 [[nodiscard]] TraceOptions parse_trace(std::string_view option, std::string_view text);
 
-/// "NAME,NAME", each one of `known`.
-[[nodiscard]] std::vector<std::string> parse_names(std::string_view option, std::string_view text,
-                                                   std::span<std::string_view const> known);
-
 /// "+NAME,-NAME,NAME", each one of `known`; without a sign it is a plus.
-[[nodiscard]] std::vector<FeatureChange> parse_features(std::string_view option, std::string_view text,
-                                                        std::span<std::string_view const> known);
+[[nodiscard]] std::vector<RightChange> parse_changes(std::string_view option, std::string_view text,
+                                                     std::span<std::string_view const> known);
 
 } // namespace vmm

@@ -31,12 +31,12 @@ struct SerialTarget {
     friend bool operator==(SerialTarget const&, SerialTarget const&) = default;
 };
 
-/// One entry of --hv-features: a CPUID feature that is offered, or not, whatever the default says.
-struct FeatureChange {
-    bool offer;
+/// One entry of --privileges or --hv-features: what the partition has, or has not, whatever the default says.
+struct RightChange {
+    bool grant;
     std::string name;
 
-    friend bool operator==(FeatureChange const&, FeatureChange const&) = default;
+    friend bool operator==(RightChange const&, RightChange const&) = default;
 };
 
 /// By what a guest shows that those may start who wait for it.
@@ -73,8 +73,8 @@ struct GuestOptions {
     unsigned cpus = 1;
     SerialTarget serial{};
     OnReboot on_reboot = OnReboot::Exit;
-    std::vector<std::string> privileges{};    ///< granted beyond those of an ordinary guest
-    std::vector<FeatureChange> hv_features{}; ///< in the order given; a later one wins
+    std::vector<RightChange> privileges{};  ///< in the order given; a later one wins
+    std::vector<RightChange> hv_features{}; ///< likewise
     bool test_devices = false;
     std::uint64_t pool = std::uint64_t{64} << 20; ///< bytes that its ports and connections may take up
     std::string parent{};                         ///< another guest's name; empty for the root

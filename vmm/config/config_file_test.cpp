@@ -89,7 +89,7 @@ memory = "1G"
 cpus = 4
 console = "pty"
 on-reboot = "restart"
-privileges = ["create-port", "connect-port"]
+privileges = ["create-port", "-connect-port"]
 hv-features = ["-stimer", "+synic", "reference-tsc"]
 test-devices = true
 pool = "16M"
@@ -120,9 +120,9 @@ after = ["server-1", "client"]
     CHECK(server.cpus == 4);
     CHECK(server.serial == SerialTarget{SerialTarget::Kind::Pty, {}});
     CHECK(server.on_reboot == vmm::OnReboot::Restart);
-    CHECK(server.privileges == std::vector<std::string>{"create-port", "connect-port"});
+    CHECK(server.privileges == std::vector<vmm::RightChange>{{true, "create-port"}, {false, "connect-port"}});
     CHECK(server.hv_features ==
-          std::vector<vmm::FeatureChange>{{false, "stimer"}, {true, "synic"}, {true, "reference-tsc"}});
+          std::vector<vmm::RightChange>{{false, "stimer"}, {true, "synic"}, {true, "reference-tsc"}});
     CHECK(server.test_devices);
     CHECK(server.pool == 16U << 20);
     CHECK(server.parent == "client"); // which comes later in the file
@@ -246,6 +246,8 @@ TEST_CASE("privileges and features that do not exist are answered with those tha
 {
     CHECK(complaint_about("privileges = ['create-port', 'creat-port']") ==
           "lab.toml:4:30: privileges: 'creat-port' is not known: use create-port, connect-port");
+    CHECK(complaint_about("privileges = ['-creat-port']") ==
+          "lab.toml:4:15: privileges: 'creat-port' is not known: use create-port, connect-port");
     CHECK(complaint_about("hv-features = ['-synik']") ==
           "lab.toml:4:16: hv-features: 'synik' is not known: use synic, stimer, reference-tsc");
     CHECK_THAT(complaint_about("privileges = ['']"), StartsWith("lab.toml:4:15: privileges: is empty"));

@@ -87,8 +87,9 @@ void read_privileges(ConfigNode const& value, GuestEntry& entry, ConfigContext c
     constexpr std::string_view example = "privileges = [\"create-port\"]";
     for (auto const& element : value.elements(example)) {
         auto const text = element.text(example);
-        auto const names = element.placed([&] { return parse_names(value.key(), text, context.known.privileges); });
-        entry.options.privileges.insert(entry.options.privileges.end(), names.begin(), names.end());
+        auto const changes =
+            element.placed([&] { return parse_changes(value.key(), text, context.known.privileges); });
+        entry.options.privileges.insert(entry.options.privileges.end(), changes.begin(), changes.end());
     }
 }
 
@@ -98,7 +99,7 @@ void read_features(ConfigNode const& value, GuestEntry& entry, ConfigContext con
     for (auto const& element : value.elements(example)) {
         auto const text = element.text(example);
         auto const changes =
-            element.placed([&] { return parse_features(value.key(), text, context.known.hv_features); });
+            element.placed([&] { return parse_changes(value.key(), text, context.known.hv_features); });
         entry.options.hv_features.insert(entry.options.hv_features.end(), changes.begin(), changes.end());
     }
 }

@@ -22,12 +22,12 @@ namespace {
 hv::Rights rights_of(GuestOptions const& options)
 {
     auto rights = hv::Rights::ordinary();
-    for (auto const& name : options.privileges) {
-        if (!hv::apply(rights, hv::privilege_names(), name, true))
-            throw UserError{"there is no privilege '" + name + "'; see porthole run --help"};
+    for (auto const& change : options.privileges) {
+        if (!hv::apply(rights, hv::privilege_names(), change.name, change.grant))
+            throw UserError{"there is no privilege '" + change.name + "'; see porthole run --help"};
     }
     for (auto const& change : options.hv_features) {
-        if (!hv::apply(rights, hv::feature_names(), change.name, change.offer))
+        if (!hv::apply(rights, hv::feature_names(), change.name, change.grant))
             throw UserError{"there is no Hyper-V feature '" + change.name + "'; see porthole run --help"};
     }
     return rights;
