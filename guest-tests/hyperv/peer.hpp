@@ -8,17 +8,17 @@
 
 namespace guest {
 
-enum class PeerOperation : u32 { connect = 1, post, signal, disconnect, listen, take, close, quit };
+enum class PeerOperation : u32 { connect = 1, post, signal, disconnect, listen, take, close, quit, count_interrupts };
 
 /// What the peer is asked, and its answer. The root carries it out before the OUT that hands it over completes.
 struct PeerRequest {
     PeerOperation operation;
     u32 connection_id; ///< of the peer
-    u32 port_id;       ///< connect: ours; listen, take, close: the peer's
+    u32 port_id;       ///< connect: ours; listen, take, close: the peer's; count_interrupts: the vector
     u32 port_type;     ///< connect, listen
     u32 message_type;
     u32 payload_size;
-    u32 count; ///< post, signal: how many times
+    u32 count; ///< post, signal: how many times; count_interrupts: milliseconds to be deaf for before that
     u32 flag_number;
     u64 payload; ///< the first qword of the first message; each further message has one more
 

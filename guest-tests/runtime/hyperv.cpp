@@ -82,6 +82,8 @@ char const* name(Status status)
     case Status::InvalidPortId: return "HV_STATUS_INVALID_PORT_ID";
     case Status::InvalidConnectionId: return "HV_STATUS_INVALID_CONNECTION_ID";
     case Status::InsufficientBuffers: return "HV_STATUS_INSUFFICIENT_BUFFERS";
+    case Status::NotAcknowledged: return "HV_STATUS_NOT_ACKNOWLEDGED";
+    case Status::Acknowledged: return "HV_STATUS_ACKNOWLEDGED";
     case Status::InvalidVpState: return "HV_STATUS_INVALID_VP_STATE";
     case Status::InvalidSynicState: return "HV_STATUS_INVALID_SYNIC_STATE";
     case Status::InvalidProximityDomainInfo: return "HV_STATUS_INVALID_PROXIMITY_DOMAIN_INFO";

@@ -62,7 +62,9 @@ enum class Status : u16 {
     InvalidPortId = 0x11,
     InvalidConnectionId = 0x12,
     InsufficientBuffers = 0x13,
+    NotAcknowledged = 0x14,
     InvalidVpState = 0x15,
+    Acknowledged = 0x16,
     InvalidSynicState = 0x18,
     InvalidProximityDomainInfo = 0x1A,
     NoResources = 0x1D,
@@ -94,6 +96,7 @@ inline constexpr Feature reference_tsc{eax, 9, "REFERENCE_TSC: CPUID 0x40000003 
 inline constexpr Feature guest_idle{eax, 10, "GUEST_IDLE: CPUID 0x40000003 EAX bit 10 is clear"};
 inline constexpr Feature frequency_msrs{eax, 11, "frequency MSRs: CPUID 0x40000003 EAX bit 11 is clear"};
 inline constexpr Feature tsc_invariant{eax, 15, "TSC_INVARIANT_CONTROL: CPUID 0x40000003 EAX bit 15 is clear"};
+inline constexpr Feature create_partitions{ebx, 0, "CreatePartitions: CPUID 0x40000003 EBX bit 0 is clear"};
 inline constexpr Feature access_partition_id{ebx, 1, "AccessPartitionId: CPUID 0x40000003 EBX bit 1 is clear"};
 inline constexpr Feature post_messages{ebx, 4, "PostMessages: CPUID 0x40000003 EBX bit 4 is clear"};
 inline constexpr Feature signal_events{ebx, 5, "SignalEvents: CPUID 0x40000003 EBX bit 5 is clear"};

@@ -6,6 +6,7 @@
 namespace guest {
 
 inline constexpr int no_exception = -1;
+inline constexpr int non_maskable = 2;
 inline constexpr int invalid_opcode = 6;
 inline constexpr int general_protection = 13;
 inline constexpr int page_fault = 14;
