@@ -25,7 +25,7 @@ struct PartitionRegistry::RootWorld final : Clock, InterruptSink, MachineControl
     void reset() override {}
     void report_crash(CrashReport const&) override {}
 
-    GuestMemory const memory;
+    GuestMemory const memory{};
 };
 
 PartitionRegistry::PartitionRegistry() : root_world_{std::make_unique<RootWorld>()}

@@ -38,7 +38,7 @@ std::vector<std::size_t> find_cycle(std::vector<std::vector<std::size_t>> const&
             continue;
         }
         path.erase(path.begin(), seen);
-        std::ranges::rotate(path, std::ranges::min_element(path));
+        std::rotate(path.begin(), std::ranges::min_element(path), path.end());
         return path;
     }
 }
