@@ -148,8 +148,7 @@ struct TestGuest {
     explicit TestGuest(PartitionRegistry& registry, Rights rights = Rights::root(), unsigned vps = 2,
                        PartitionId parent = PartitionRegistry::root_id,
                        std::uint64_t pool_bytes = std::uint64_t{64} << 20, Tracer* tracer = nullptr)
-        : ram{static_cast<std::byte*>(
-              ::mmap(nullptr, pages * page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))}
+        : ram{map_ram()}
     {
         memory.add({Gpa{0}, pages * page_size, ram.get()});
         partition = registry.create({.parent = parent,
@@ -171,8 +170,17 @@ struct TestGuest {
     [[nodiscard]] VirtualProcessor& vp(unsigned index = 0) const { return *partition->vps()[index]; }
 
     struct FreeRam {
-        void operator()(std::byte* p) const { ::munmap(p, pages * page_size); }
+        void operator()(std::byte* p) const { ::munmap(p - page_size, (pages + 2) * page_size); }
     };
+
+    /// With a page on either side that nobody can touch.
+    [[nodiscard]] static std::byte* map_ram()
+    {
+        auto* const all = static_cast<std::byte*>(
+            ::mmap(nullptr, (pages + 2) * page_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+        ::mprotect(all + page_size, pages * page_size, PROT_READ | PROT_WRITE);
+        return all + page_size;
+    }
 
     std::unique_ptr<std::byte[], FreeRam> ram;
     GuestMemory memory;
