@@ -67,6 +67,21 @@ class VersionRefusal::Answerer final : public PortHandler {
 
 VersionRefusal::VersionRefusal(std::shared_ptr<Partition> guest) : guest_{std::move(guest)}
 {
+    try {
+        open();
+    } catch (...) {
+        close();
+        throw;
+    }
+}
+
+VersionRefusal::~VersionRefusal()
+{
+    close();
+}
+
+void VersionRefusal::open()
+{
     auto& root = guest_->registry().root();
     PortSpec const to_guest{.type = abi::PortType::Message,
                             .sint = message_sint,
@@ -85,7 +100,8 @@ VersionRefusal::VersionRefusal(std::shared_ptr<Partition> guest) : guest_{std::m
     }
 }
 
-VersionRefusal::~VersionRefusal()
+/// What is not there is not missed.
+void VersionRefusal::close()
 {
     auto& root = guest_->registry().root();
     for (std::size_t i = 0; i < guest_connections.size(); ++i)

@@ -23,6 +23,8 @@ class VersionRefusal {
   private:
     class Answerer;
 
+    void open();
+    void close();
     [[nodiscard]] PortId root_port(std::size_t n) const;
     [[nodiscard]] ConnectionId root_connection() const;
 
