@@ -273,3 +273,23 @@ TEST_CASE("each time that a SynIC is enabled the world hears of it, and of nothi
     write_msr(guest, abi::msr::scontrol, 1, 0);
     CHECK(guest.sink.synics_enabled == std::vector<std::uint32_t>{1, 1, 0});
 }
+
+TEST_CASE("a SINT asserted on its own interrupts unless it is masked, polled, or the SynIC is off (TLFS 2.0a 14.6.1, "
+          "6.0b 11.8.5)",
+          "[synic]")
+{
+    SynicGuest g;
+    g.synic.assert_sint(sint);
+    CHECK(g.guest.sink.asserted == std::vector{Assertion{0, vector_of(sint), false}});
+
+    constexpr std::uint64_t masked = 1U << 16;
+    constexpr std::uint64_t polling = 1U << 18;
+    for (auto const how : {masked, polling}) {
+        g.msr(abi::msr::sint0 + sint.value, vector_of(sint) | how);
+        g.synic.assert_sint(sint);
+    }
+    g.msr(abi::msr::sint0 + sint.value, vector_of(sint));
+    g.msr(abi::msr::scontrol, 0);
+    g.synic.assert_sint(sint);
+    CHECK(g.guest.sink.asserted.size() == 1);
+}
