@@ -1,0 +1,36 @@
+/// Guest memory that another VP changes between two reads, without another VP: the compiler calls
+/// `__sanitizer_cov_load*` before each load of the instrumented model (-fsanitize-coverage=trace-loads), and there a
+/// word of guest memory may become another. The same input makes the same changes.
+#pragma once
+
+#include "hv/fuzz/input.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace hv::fuzz {
+
+class ChangingMemory {
+  public:
+    ChangingMemory();
+    ChangingMemory(ChangingMemory const&) = delete;
+    ChangingMemory& operator=(ChangingMemory const&) = delete;
+    ~ChangingMemory();
+
+    /// Loads from there count.
+    void watch(std::span<std::byte> memory) { watched_.push_back(memory); }
+    /// Every load after the next `loads` ones finds its bytes XORed with those of `change` first, `times` times.
+    void change_after(unsigned loads, std::uint64_t change, unsigned times);
+
+    void before_load(std::byte* at, std::size_t size);
+
+  private:
+    std::vector<std::span<std::byte>> watched_;
+    unsigned loads_ = 0;
+    unsigned times_ = 0;
+    std::uint64_t change_ = 0;
+};
+
+} // namespace hv::fuzz

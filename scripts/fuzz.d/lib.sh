@@ -1,0 +1,31 @@
+# Sourced by what runs fuzz targets: which there are, where their corpora lie, and how they are run.
+# shellcheck shell=bash
+# shellcheck source=scripts/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+
+# shellcheck disable=SC2034 # used by those who source this
+fuzz_targets=(fuzz_hypercalls fuzz_msrs fuzz_partitions fuzz_kernels)
+
+# corpus_of TARGET: the folder of its committed inputs.
+corpus_of()
+{
+    case $1 in
+        fuzz_kernels) echo "$project/vmm/fuzz/corpus/$1" ;;
+        *) echo "$project/hv/fuzz/corpus/$1" ;;
+    esac
+}
+
+# run_fuzz_target TARGET ARGUMENT...: libFuzzer's own arguments. What it finds goes to build/fuzz-findings; an input
+# that takes more than 10 s is a finding too.
+run_fuzz_target()
+{
+    local target=$1 findings=$project/build/fuzz-findings options=(-max_len=512)
+    shift
+    mkdir -p "$findings"
+    if [[ $target == fuzz_kernels ]]; then
+        options=(-max_len=4096 -dict="$project/vmm/fuzz/fuzz_kernels.dict")
+    fi
+    ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1} \
+        "$project/build/fuzz/$target" -timeout=10 -rss_limit_mb=2048 -artifact_prefix="$findings/$target-" \
+        "${options[@]}" "$@" < /dev/null
+}
