@@ -54,7 +54,7 @@ void __sanitizer_cov_load1(std::uint8_t* at);
 void __sanitizer_cov_load2(std::uint16_t* at);
 void __sanitizer_cov_load4(std::uint32_t* at);
 void __sanitizer_cov_load8(std::uint64_t* at);
-void __sanitizer_cov_load16(unsigned __int128* at);
+void __sanitizer_cov_load16(void* at);
 
 void __sanitizer_cov_load1(std::uint8_t* at)
 {
@@ -72,5 +72,5 @@ void __sanitizer_cov_load8(std::uint64_t* at)
 {
     if (hv::fuzz::current) hv::fuzz::current->before_load(reinterpret_cast<std::byte*>(at), 8);
 }
-void __sanitizer_cov_load16(unsigned __int128*) {}
+void __sanitizer_cov_load16(void*) {}
 }
