@@ -64,9 +64,12 @@ void SyntheticTimers::set_count(unsigned timer, std::uint64_t value)
     start(t);
 }
 
+/// What an expiry left waiting for its slot goes with the setting that it belongs to, as in KVM: a guest that turned
+/// the timer off hears no more of it.
 void SyntheticTimers::start(Timer& timer)
 {
     timer.next.reset();
+    if (timer.message.in_use.load()) synic_.withdraw(timer.message);
     if (timer.config.enabled() && timer.count != 0)
         timer.next = timer.config.periodic() ? saturating_sum(time_.now(), timer.count) : RefTime{timer.count};
     rearm();

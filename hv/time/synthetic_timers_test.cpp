@@ -301,6 +301,20 @@ TEST_CASE("an expiry with the slot busy waits in the timer's buffer; the next on
     CHECK_FALSE(g.slot.take());
 }
 
+TEST_CASE("an expiry that waits for its slot goes when the timer is set anew (TLFS 2.0a 15.3.1 leaves it open)",
+          "[timers]")
+{
+    TimerGuest g;
+    g.count(100);
+    g.config(bits::enable | bits::periodic | bits::to_sint);
+    g.run(100);
+    g.run(100);
+    REQUIRE(g.slot.pending());
+    g.config(0);
+    CHECK(g.slot.take());
+    CHECK_FALSE(g.slot.take());
+}
+
 TEST_CASE("a timer message waits for a disabled SynIC (TLFS 2.0a 14.2.3)", "[timers]")
 {
     TimerGuest g;
