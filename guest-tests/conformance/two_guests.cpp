@@ -39,8 +39,8 @@ TEST(two_guests, nothing_arrives_after_a_port_is_deleted, "2.0a 14.9.2")
         begin_asking_peer(many(PeerOperation::post));
         auto last = u64{0};
         auto taken = 0u;
-        // The deletion comes in the midst of the burst, and each time elsewhere; but no later than after what the port
-        // takes from a burst that outruns us.
+        // The deletion comes in the midst of the burst, and each time elsewhere; but no later than after what the
+        // port takes from a burst that outruns us.
         auto const enough = 2 + round;
         auto const arrived = wait_until([&] {
             if (load(slot(sint).type) == message_none) return false;
