@@ -23,6 +23,7 @@ std::vector<std::string_view> names_of(std::span<hv::RightName const> table)
 
 struct Dispatch {
     int operator()(vmm::RunOptions const& options) const { return vmm::run(options); }
+    int operator()(vmm::CtlRequest const& request) const { return vmm::ctl(request); }
     int operator()(vmm::DoctorRequest) const { return vmm::doctor(); }
     int operator()(vmm::PrintRequest const& request) const
     {

@@ -59,6 +59,10 @@ class RunCommand {
             [&guest](auto const& text) { guest.pool = parse_pool("--pool", text); });
         command_.add_flag("--test-devices", guest.test_devices,
                           "add the devices that test kernels expect: debug exit, debug console, SynIC test device");
+        add("--control", "PATH", "take commands of 'porthole ctl' on this socket", [this](auto const& text) {
+            if (text.empty()) throw UserError{"--control: name the socket to make"};
+            options_.control = text;
+        });
         add("--trace", "KIND,...[=FILE]", "write one line for each hypercall,msr,synic,irq event, to FILE or stderr",
             [this](auto const& text) { options_.trace = parse_trace("--trace", text); });
         add("--log-level", "LEVEL", "trace, debug, info, warning (the default), error, critical or off",
@@ -132,7 +136,8 @@ class RunCommand {
     /// A file says all about its guests: which of the two should win is nothing that a user can guess.
     void refuse_guest_options() const
     {
-        constexpr std::array of_the_process{"--help", "--config", "--trace", "--log-level", "--log-file"};
+        constexpr std::array of_the_process{"--help",  "--config",    "--control",
+                                            "--trace", "--log-level", "--log-file"};
         for (auto const* const option : command_.get_options()) {
             auto const name = option->get_name();
             if (option->count() == 0 || std::ranges::find(of_the_process, name) != of_the_process.end()) continue;
@@ -191,6 +196,7 @@ Command parse_command_line(std::span<char const* const> arguments, KnownNames co
     app.require_subcommand(0, 1);
     app.allow_extras();
     RunCommand run{app, known};
+    CtlCommand const ctl{app};
     auto* const doctor =
         app.add_subcommand("doctor", "Say what this machine's KVM can run, and what is wrong with it");
     doctor->allow_extras();
@@ -209,11 +215,13 @@ Command parse_command_line(std::span<char const* const> arguments, KnownNames co
 
     refuse_extras(app, "porthole --help");
     refuse_extras(run.command(), "porthole run --help");
+    refuse_extras(ctl.command(), "porthole ctl --help");
     refuse_extras(*doctor, "porthole doctor --help");
     if (run.command().parsed()) return run.finished();
+    if (ctl.command().parsed()) return ctl.finished();
     if (doctor->parsed()) return DoctorRequest{};
-    throw UserError{"say what to do: 'porthole run --kernel PATH', 'porthole run --config FILE', 'porthole doctor' "
-                    "or 'porthole --help'"};
+    throw UserError{"say what to do: 'porthole run --kernel PATH', 'porthole run --config FILE', 'porthole ctl', "
+                    "'porthole doctor' or 'porthole --help'"};
 }
 
 } // namespace vmm

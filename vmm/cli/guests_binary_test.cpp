@@ -2,6 +2,7 @@
 /// command line says. Without /dev/kvm there is nothing to see.
 #include "hv/testing/catch.hpp"
 #include "vmm/cli/testing/porthole.hpp"
+#include "vmm/cli/testing/puppet.hpp"
 #include "vmm/console/testing/streams.hpp"
 #include "vmm/host/testing/contains.hpp"
 
@@ -15,26 +16,6 @@ using Catch::Matchers::EndsWith;
 using Catch::Matchers::StartsWith;
 using namespace vmm::testing;
 
-std::string puppet()
-{
-    return (build_folder() / "guest-tests" / "puppet.elf").string();
-}
-
-bool can_run()
-{
-    if (::access("/dev/kvm", R_OK | W_OK) == 0 && std::filesystem::exists(puppet())) return true;
-    WARN("needs /dev/kvm and the guest programs");
-    return false;
-}
-
-/// A guest's entry in a file.
-std::string guest(std::string const& name, std::string const& cmdline, std::string const& more = {})
-{
-    return "[[guest]]\nname = '" + name + "'\nkernel = '" + puppet() + "'\nmemory = '16M'\ncmdline = '" + cmdline +
-           "'\ntest-devices = true\nprivileges = ['create-port', 'connect-port', 'access-partition-id']\n" + more +
-           "\n";
-}
-
 /// Runs these guests to their end.
 Outcome run(std::string const& config, std::vector<std::string> const& more = {})
 {
@@ -42,11 +23,6 @@ Outcome run(std::string const& config, std::vector<std::string> const& more = {}
     std::vector<std::string> arguments{"run", "--config", folder.file("lab.toml", config)};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return porthole(arguments);
-}
-
-bool has_line(std::string const& text, std::string const& line)
-{
-    return ("\n" + text).find("\n" + line + "\n") != std::string::npos;
 }
 
 std::string without_carriage_returns(std::string text)

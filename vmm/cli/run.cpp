@@ -16,7 +16,7 @@ int run(RunOptions const& options)
     check_host_memory(options.guests);
     auto const host = KvmHost::open();
     auto const say = [](std::string const& text) { std::fprintf(stderr, "porthole: %s\n", text.c_str()); };
-    return Session{host, options.guests, open_trace(options.trace), say}.run();
+    return Session{host, options, open_trace(options.trace), say}.run();
 }
 
 } // namespace vmm

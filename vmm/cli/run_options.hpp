@@ -105,6 +105,7 @@ struct RunOptions {
     std::string log_level = "warning";  ///< one of spdlog's names
     std::string log_file{};             ///< empty for stderr
     TraceOptions trace{};
+    std::string control{}; ///< path of the control socket; empty for none
 };
 
 } // namespace vmm

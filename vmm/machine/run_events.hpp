@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -33,7 +34,12 @@ struct LoopFailed {
     std::string why;
 };
 
-using RunEvent = std::variant<GuestEnded, GuestReady, UserQuits, SignalCame, LoopFailed>;
+/// Something to do for which the guests must stay as they are.
+struct Task {
+    std::function<void()> run;
+};
+
+using RunEvent = std::variant<GuestEnded, GuestReady, UserQuits, SignalCame, LoopFailed, Task>;
 
 class RunEvents {
   public:

@@ -1,5 +1,6 @@
 #include "vmm/machine/session.hpp"
 
+#include "vmm/control/command.hpp"
 #include "vmm/user_error.hpp"
 
 #include <spdlog/spdlog.h>
@@ -25,8 +26,7 @@ struct Overloaded : Handlers... {
 
 } // namespace
 
-Session::Session(KvmHost const& host, std::vector<GuestOptions> const& guests, std::unique_ptr<TraceLog> trace,
-                 Say say)
+Session::Session(KvmHost const& host, RunOptions const& options, std::unique_ptr<TraceLog> trace, Say say)
     : say_{std::move(say)},
       trace_{std::move(trace)},
       monitor_timer_{loop_.io(), registry_.monitors()},
@@ -34,13 +34,14 @@ Session::Session(KvmHost const& host, std::vector<GuestOptions> const& guests, s
       signals_{loop_.io(), SIGINT, SIGTERM}
 {
     Guest::World const world{loop_, standard_output_, host, registry_, trace_.get(), events_};
-    for (auto const& options : guests) {
+    for (auto const& guest : options.guests) {
         try {
-            guests_.push_back(std::make_unique<Guest>(world, guests_.size(), options));
+            guests_.push_back(std::make_unique<Guest>(world, guests_.size(), guest));
         } catch (UserError const& e) {
-            throw UserError{about(options, e.what())};
+            throw UserError{about(guest, e.what())};
         }
     }
+    if (!options.control.empty()) open_control(options.control);
 }
 
 Session::~Session()
@@ -92,6 +93,17 @@ Guest const* Session::named(std::string const& name) const
     return found == guests_.end() ? nullptr : found->get();
 }
 
+/// Commands are executed where guests begin and end, so that none does meanwhile.
+void Session::open_control(std::string const& path)
+{
+    control_.emplace(loop_.io(), path, [this](control::Request request, control::Reply reply) {
+        events_.push(Task{[this, request = std::move(request), reply = std::move(reply)] {
+            control::execute({guests_, registry_}, request, reply);
+        }});
+    });
+    control_->start();
+}
+
 void Session::wait_for_signal()
 {
     signals_.async_wait([this](boost::system::error_code const& error, int number) {
@@ -110,6 +122,7 @@ void Session::handle(RunEvent const& event)
                        end_all({Outcome::Kind::Quit, 0, {}});
                    },
                    [this](SignalCame signal) { on_signal(signal.number); },
+                   [](Task const& task) { task.run(); },
                    [this](LoopFailed const& failed) {
                        say_(failed.why);
                        end_all({Outcome::Kind::HostError, 0, {}});

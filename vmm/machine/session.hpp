@@ -5,6 +5,7 @@
 #include "hv/partition/registry.hpp"
 #include "vmm/cli/run_options.hpp"
 #include "vmm/console/standard_output.hpp"
+#include "vmm/control/control_server.hpp"
 #include "vmm/host/kvm_host.hpp"
 #include "vmm/machine/event_loop.hpp"
 #include "vmm/machine/guest.hpp"
@@ -17,6 +18,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,8 +31,8 @@ class Session {
     /// Text for the user, in whole lines without the last line's end.
     using Say = std::function<void(std::string const&)>;
 
-    /// Opens the consoles. Throws UserError. `guests` must outlive this object.
-    Session(KvmHost const& host, std::vector<GuestOptions> const& guests, std::unique_ptr<TraceLog> trace, Say say);
+    /// Opens the consoles and the control socket. Throws UserError. `options` must outlive this object.
+    Session(KvmHost const& host, RunOptions const& options, std::unique_ptr<TraceLog> trace, Say say);
     ~Session();
 
     /// Builds all guests, then runs them until the last has ended. The exit status: the highest of theirs. Throws
@@ -42,6 +44,7 @@ class Session {
     [[nodiscard]] hv::PartitionId parent_of(Guest const& guest) const;
     [[nodiscard]] Guest const* named(std::string const& name) const;
 
+    void open_control(std::string const& path);
     void wait_for_signal();
     void handle(RunEvent const& event);
     void on_ended(GuestEnded const& event);
@@ -66,6 +69,7 @@ class Session {
     StandardOutput standard_output_;
     boost::asio::signal_set signals_;
     std::vector<std::unique_ptr<Guest>> guests_;
+    std::optional<control::ControlServer> control_;
     bool ending_ = false; ///< the user wants all guests to end: none starts any more
     int status_ = 0;
 };

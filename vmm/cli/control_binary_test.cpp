@@ -1,0 +1,180 @@
+/// `--control` and `porthole ctl`, as a user sees them. Without /dev/kvm there is little to see.
+#include "hv/testing/catch.hpp"
+#include "vmm/cli/testing/porthole.hpp"
+#include "vmm/cli/testing/puppet.hpp"
+#include "vmm/console/testing/streams.hpp"
+#include "vmm/host/testing/contains.hpp"
+#include "vmm/host/unix_listener.hpp"
+
+#include <csignal>
+#include <nlohmann/json.hpp>
+
+namespace {
+
+using Catch::Matchers::StartsWith;
+using nlohmann::json;
+using namespace vmm::testing;
+
+/// A run of guests that is controlled.
+class Run {
+  public:
+    explicit Run(std::string const& guests)
+        : process{{"run", "--control", socket(), "--config", folder_.file("lab.toml", guests)}}
+    {}
+
+    [[nodiscard]] std::string socket() const { return folder_.path("control"); }
+
+    [[nodiscard]] Outcome ctl(std::vector<std::string> arguments) const
+    {
+        std::vector<std::string> all{"ctl", socket()};
+        all.insert(all.end(), arguments.begin(), arguments.end());
+        return porthole(all);
+    }
+    /// What it answers as JSON.
+    [[nodiscard]] json ask(std::vector<std::string> arguments) const
+    {
+        arguments.emplace_back("--json");
+        auto const outcome = ctl(std::move(arguments));
+        CHECK(outcome.err.empty());
+        REQUIRE(outcome.status == 0);
+        CHECK(outcome.out.ends_with('\n'));
+        return json::parse(outcome.out);
+    }
+    /// What it complains of, with status 1.
+    [[nodiscard]] std::string refusal(std::vector<std::string> arguments) const
+    {
+        auto const outcome = ctl(std::move(arguments));
+        CHECK(outcome.status == 1);
+        CHECK(outcome.out.empty());
+        return outcome.err;
+    }
+
+  private:
+    Folder folder_;
+
+  public:
+    Process process;
+};
+
+constexpr auto polite = "say:up await-power-button say:off power-off";
+
+} // namespace
+
+TEST_CASE("ctl says in one line what is wrong with its arguments", "[binary][control]")
+{
+    check_is_one_complaint(porthole({"ctl"}), "porthole ctl PATH COMMAND");
+    check_is_one_complaint(porthole({"ctl", "socket"}), "porthole ctl PATH COMMAND");
+    check_is_one_complaint(porthole({"ctl", "socket", "fly"}), "there is no command 'fly'");
+    check_is_one_complaint(porthole({"ctl", "socket", "status", "now"}), "porthole ctl PATH status");
+    check_is_one_complaint(porthole({"ctl", "socket", "status", "--fly"}), "unknown option '--fly'");
+    check_is_one_complaint(porthole({"ctl", "/no/such/socket", "status"}), "cannot connect to '/no/such/socket'");
+    check_is_one_complaint(porthole({"ctl", "/", "status"}), "cannot connect to '/'");
+    check_is_one_complaint(porthole({"ctl", std::string(200, 'x'), "status"}), "too long");
+
+    auto const help = porthole({"ctl", "--help"});
+    CHECK(help.status == 0);
+    CHECK_THAT(help.out, Contains("status") && Contains("shutdown") && Contains("--json"));
+}
+
+TEST_CASE("a control socket that cannot be made is one line, and nothing is started", "[binary][control]")
+{
+    if (!can_run()) return;
+    Folder const folder;
+    auto const run = [](std::string const& socket) {
+        return porthole({"run", "--control", socket, "--kernel", puppet(), "--memory", "16M", "--test-devices",
+                         "--cmdline", "say:started exit:0"});
+    };
+    check_is_one_complaint(run(folder.file("f", "x")), "no socket");
+    check_is_one_complaint(run(folder.path("no/folder")), "No such file");
+    check_is_one_complaint(run(folder.path(std::string(120, 'x'))), "107 bytes");
+    check_is_one_complaint(run(""), "--control");
+
+    vmm::UnixListener const other{"--control", folder.path("taken")};
+    check_is_one_complaint(run(folder.path("taken")), "in use");
+}
+
+TEST_CASE("the control socket comes and goes with the run", "[binary][control]")
+{
+    if (!can_run()) return;
+    Folder const folder;
+    auto const path = folder.path("control");
+    Process process{
+        {"run", "--control", path, "--kernel", puppet(), "--memory", "16M", "--test-devices", "--cmdline", polite}};
+    process.await_output("up\n");
+    CHECK(std::filesystem::status(path).permissions() ==
+          (std::filesystem::perms::owner_read | std::filesystem::perms::owner_write));
+    CHECK(porthole({"ctl", path, "shutdown"}).status == 0);
+    CHECK(process.end().status == 0);
+    CHECK_FALSE(std::filesystem::exists(path));
+}
+
+TEST_CASE("status tells what each guest is doing, for people and as JSON", "[binary][control]")
+{
+    if (!can_run()) return;
+    Run run{guest("one", polite, "cpus = 2\nready = 'serial:off'") + guest("two", "say:hi exit:1", "after = 'one'")};
+    run.process.await_output("one| up\n");
+
+    auto const text = run.ctl({"status"});
+    CHECK(text.status == 0);
+    CHECK_THAT(text.out, Contains("one") && Contains("running") && Contains("two") && Contains("waiting"));
+    auto const all = run.ask({"status"});
+    CHECK(all["version"] == PORTHOLE_VERSION);
+    REQUIRE(all["guests"].size() == 2);
+    CHECK(all["guests"][0] == json{{"name", "one"},
+                                   {"state", "running"},
+                                   {"ready", false},
+                                   {"cpus", 2},
+                                   {"memory", 16 << 20},
+                                   {"partition", 2}});
+    CHECK(all["guests"][1]["state"] == "waiting");
+    auto const two = run.ask({"status", "--guest", "two"});
+    REQUIRE(two["guests"].size() == 1);
+    CHECK(two["guests"][0]["name"] == "two");
+
+    run.process.signal(SIGTERM);
+    CHECK(run.process.end().status == 0);
+}
+
+TEST_CASE("shutdown presses the power button of the guest that is named", "[binary][control]")
+{
+    if (!can_run()) return;
+    Run run{guest("one", polite, "ready = 'serial:off'") + guest("two", polite) +
+            guest("three", "say:hi exit:0", "after = 'one'")};
+    run.process.await_output("one| up\n");
+    run.process.await_output("two| up\n");
+    CHECK(run.refusal({"shutdown"}) == "porthole: there are several guests: name one\n");
+    CHECK(run.refusal({"shutdown", "--guest", "four"}) == "porthole: there is no guest 'four'\n");
+    CHECK(run.refusal({"shutdown", "--guest", "three"}) == "porthole: guest 'three' has not started yet\n");
+    CHECK(run.ctl({"shutdown", "--guest", "two"}).status == 0);
+    run.process.await_output("two| off\n");
+    while (run.ask({"status", "--guest", "two"})["guests"][0]["state"] != "ended") {
+    }
+    CHECK(run.refusal({"shutdown", "--guest", "two"}) == "porthole: guest 'two' has ended\n");
+    CHECK(run.ctl({"shutdown", "--guest", "one"}).status == 0);
+    CHECK_THAT(run.process.end().out, Contains("one| off\n"));
+}
+
+TEST_CASE("the socket speaks lines of JSON, as documented", "[binary][control]")
+{
+    if (!can_run()) return;
+    Run run{guest("one", polite)};
+    run.process.await_output("up\n");
+    auto const client = vmm::connect_unix(run.socket());
+    REQUIRE(client);
+    std::string seen;
+    auto const ask = [&](std::string const& line) {
+        put(client.get(), line + "\n");
+        while (seen.find('\n') == std::string::npos)
+            seen += get_some(client.get());
+        auto const answer = json::parse(seen.substr(0, seen.find('\n')));
+        seen.erase(0, seen.find('\n') + 1);
+        return answer;
+    };
+    CHECK(ask(R"({"execute": "status"})")["return"]["guests"].size() == 1);
+    CHECK(ask(R"({"execute": "fly"})") == json{{"error", "there is no command 'fly'"}});
+    CHECK(ask(R"({"execute": "status", "arguments": {"x": "y"}})") ==
+          json{{"error", "this command has no argument 'x'"}});
+    CHECK_THAT(ask("?")["error"].get<std::string>(), StartsWith("the request is no JSON"));
+    CHECK(ask(R"({"execute": "shutdown", "guest": "one"})").contains("return"));
+    CHECK(run.process.end().status == 0);
+}

@@ -1,0 +1,93 @@
+#include "vmm/cli/commands.hpp"
+#include "vmm/control/command.hpp"
+#include "vmm/control/json_text.hpp"
+#include "vmm/control/readable.hpp"
+#include "vmm/host/unix_listener.hpp"
+#include "vmm/user_error.hpp"
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <poll.h>
+#include <string>
+#include <sys/socket.h>
+
+namespace vmm {
+
+namespace {
+
+using nlohmann::json;
+
+UniqueFd connect_to(std::string const& path)
+{
+    auto fd = connect_unix(path);
+    if (fd) return fd;
+    auto const why = errno == ECONNREFUSED ? std::string{"nobody listens there any more"} : std::strerror(errno);
+    throw UserError{"cannot connect to '" + path + "': " + why + "; name what a run's --control names"};
+}
+
+[[noreturn]] void no_answer()
+{
+    throw UserError{"there is no answer: the run that was asked has ended, or hangs"};
+}
+
+void send_all(UniqueFd const& fd, std::string_view text)
+{
+    while (!text.empty()) {
+        auto const sent = ::send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR) continue;
+        if (sent < 0) no_answer();
+        text.remove_prefix(static_cast<std::size_t>(sent));
+    }
+}
+
+/// Longer than a run takes to say that it has no answer yet.
+std::string receive_line(UniqueFd const& fd)
+{
+    constexpr int patience_ms = 90'000;
+    constexpr std::size_t longest = std::size_t{64} << 20;
+    std::string line;
+    std::array<char, 65536> some{};
+    while (!line.ends_with('\n')) {
+        pollfd wait{fd.get(), POLLIN, 0};
+        auto const ready = ::poll(&wait, 1, patience_ms);
+        if (ready < 0 && errno == EINTR) continue;
+        auto const size = ready > 0 ? ::recv(fd.get(), some.data(), some.size(), 0) : 0;
+        if (size <= 0 || line.size() > longest) no_answer();
+        line.append(some.data(), static_cast<std::size_t>(size));
+    }
+    return line;
+}
+
+void print(std::string const& text)
+{
+    if (std::fputs(text.c_str(), stdout) < 0 || std::fflush(stdout) != 0)
+        throw UserError{"cannot write to standard output: give it somewhere to go"};
+}
+
+} // namespace
+
+int ctl(CtlRequest const& request)
+{
+    auto const line = to_line(request.request);
+    auto const fd = connect_to(request.path);
+    send_all(fd, line);
+    auto const answer = json::parse(receive_line(fd), nullptr, false);
+    if (answer.is_object() && answer.contains("error") && answer["error"].is_string()) {
+        std::fprintf(stderr, "porthole: %s\n", answer["error"].get<std::string>().c_str());
+        return 1;
+    }
+    if (!answer.is_object() || !answer.contains("return")) no_answer();
+
+    auto const& value = answer["return"];
+    auto const* const command = control::find_command(request.request.command);
+    if (request.json)
+        print(control::to_text(value) + "\n");
+    else
+        print(command && command->print ? command->print(value) : control::to_readable(value));
+    return 0;
+}
+
+} // namespace vmm

@@ -1,0 +1,63 @@
+#include "vmm/control/command.hpp"
+
+#include "vmm/control/commands/commands.hpp"
+#include "vmm/control/json_text.hpp"
+#include "vmm/user_error.hpp"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+namespace vmm::control {
+
+namespace {
+
+using About = Command::About;
+
+constexpr std::array table{
+    Command{"status", "", "what each guest is doing", About::Run, status, print_status},
+    Command{"shutdown", "", "ask a guest to power off", About::RunningGuest, shutdown, nullptr},
+};
+
+Guest* guest_of(Run const& run, std::optional<std::string> const& name)
+{
+    if (!name) return run.guests.size() == 1 ? run.guests.front().get() : nullptr;
+    auto const found = std::ranges::find(run.guests, *name, [](auto const& guest) { return guest->options().name; });
+    if (found == run.guests.end()) throw UserError{"there is no guest '" + printable(*name) + "'"};
+    return found->get();
+}
+
+void check_runs(Guest const* guest)
+{
+    if (!guest) throw UserError{"there are several guests: name one"};
+    if (guest->state() == Guest::State::Running) return;
+    throw UserError{guest->options().designation() +
+                    (guest->state() == Guest::State::Ended ? " has ended" : " has not started yet")};
+}
+
+} // namespace
+
+std::span<Command const> commands()
+{
+    return table;
+}
+
+Command const* find_command(std::string_view name)
+{
+    auto const found = std::ranges::find(table, name, &Command::name);
+    return found == table.end() ? nullptr : found;
+}
+
+void execute(Run const& run, Request request, Reply const& reply)
+try {
+    auto const* const command = find_command(request.command);
+    if (!command) throw UserError{"there is no command '" + printable(request.command) + "'"};
+    Call call{run, guest_of(run, request.guest), request.arguments, reply};
+    if (command->about == About::Run && !request.guest) call.guest = nullptr;
+    if (command->about == About::RunningGuest) check_runs(call.guest);
+    command->execute(call);
+} catch (std::exception const& error) {
+    reply.fail(error.what());
+}
+
+} // namespace vmm::control

@@ -1,0 +1,13 @@
+/// What the table of commands names; docs/control.md describes each.
+#pragma once
+
+#include "vmm/control/command.hpp"
+
+namespace vmm::control {
+
+void status(Call& call);
+[[nodiscard]] std::string print_status(nlohmann::json const& answer);
+
+void shutdown(Call& call);
+
+} // namespace vmm::control

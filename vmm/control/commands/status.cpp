@@ -1,0 +1,61 @@
+#include "hv/partition/partition.hpp"
+#include "vmm/control/commands/commands.hpp"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <nlohmann/json.hpp>
+
+namespace vmm::control {
+
+namespace {
+
+std::string_view describe(Guest::State state)
+{
+    switch (state) {
+    case Guest::State::Waiting: return "waiting";
+    case Guest::State::Running: return "running";
+    case Guest::State::Ended: return "ended";
+    }
+    return "";
+}
+
+nlohmann::json status_of(Guest const& guest)
+{
+    auto const& options = guest.options();
+    nlohmann::json status{{"name", options.name},
+                          {"state", describe(guest.state())},
+                          {"ready", guest.is_ready()},
+                          {"cpus", options.cpus},
+                          {"memory", options.memory}};
+    if (auto const* const partition = guest.partition()) status["partition"] = partition->id().value;
+    return status;
+}
+
+} // namespace
+
+void status(Call& call)
+{
+    call.arguments.refuse_rest();
+    auto guests = nlohmann::json::array();
+    for (auto const& guest : call.run.guests) {
+        if (!call.guest || call.guest == guest.get()) guests.push_back(status_of(*guest));
+    }
+    call.reply.answer({{"version", PORTHOLE_VERSION}, {"guests", std::move(guests)}});
+}
+
+std::string print_status(nlohmann::json const& answer)
+{
+    constexpr auto row = "{:<20} {:<8} {:>9} {:>5} {:>10}\n";
+    auto text = fmt::format(row, "guest", "state", "partition", "cpus", "memory");
+    for (auto const& guest : answer.at("guests")) {
+        auto const name = guest.at("name").get<std::string>();
+        auto const partition =
+            guest.contains("partition") ? std::to_string(guest["partition"].get<std::uint64_t>()) : "-";
+        text += fmt::format(row, name.empty() ? "(the guest)" : name, guest.at("state").get<std::string>(), partition,
+                            guest.at("cpus").get<unsigned>(),
+                            fmt::format("{} MiB", guest.at("memory").get<std::uint64_t>() >> 20));
+    }
+    return text;
+}
+
+} // namespace vmm::control
