@@ -1,39 +1,10 @@
-/// A file descriptor with one owner.
+/// The VMM's name for the owner of a file descriptor, which devices' backends use as well.
 #pragma once
 
-#include <unistd.h>
-#include <utility>
+#include "devices/unique_fd.hpp"
 
 namespace vmm {
 
-/// Closes its descriptor at the end of its life; -1 stands for none.
-class UniqueFd {
-  public:
-    UniqueFd() = default;
-    explicit UniqueFd(int fd) : fd_{fd} {}
-    UniqueFd(UniqueFd&& other) noexcept : fd_{std::exchange(other.fd_, -1)} {}
-    UniqueFd& operator=(UniqueFd&& other) noexcept
-    {
-        std::swap(fd_, other.fd_);
-        return *this;
-    }
-    UniqueFd(UniqueFd const&) = delete;
-    UniqueFd& operator=(UniqueFd const&) = delete;
-    ~UniqueFd() { reset(); }
-
-    [[nodiscard]] int get() const { return fd_; }
-    [[nodiscard]] explicit operator bool() const { return fd_ >= 0; }
-
-    void reset()
-    {
-        if (fd_ >= 0) ::close(std::exchange(fd_, -1));
-    }
-
-    /// Gives the descriptor away; the caller closes it.
-    [[nodiscard]] int release() { return std::exchange(fd_, -1); }
-
-  private:
-    int fd_ = -1;
-};
+using devices::UniqueFd;
 
 } // namespace vmm
