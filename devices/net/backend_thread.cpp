@@ -1,0 +1,46 @@
+#include "devices/net/backend_thread.hpp"
+
+#include <cerrno>
+#include <cstdint>
+#include <sys/eventfd.h>
+#include <system_error>
+
+namespace devices::net {
+
+BackendThread::BackendThread() : event_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)}
+{
+    if (!event_) throw std::system_error{errno, std::generic_category(), "eventfd"};
+}
+
+void BackendThread::end()
+{
+    ending_.store(true, std::memory_order_release);
+    wake();
+    if (thread_.joinable()) thread_.join();
+}
+
+void BackendThread::wake() const
+{
+    std::uint64_t const one = 1;
+    [[maybe_unused]] auto const written = ::write(event_.get(), &one, sizeof one);
+}
+
+void BackendThread::clear() const
+{
+    std::uint64_t count = 0;
+    [[maybe_unused]] auto const taken = ::read(event_.get(), &count, sizeof count);
+}
+
+BackendThread::SignalsBlocked::SignalsBlocked()
+{
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+}
+
+BackendThread::SignalsBlocked::~SignalsBlocked()
+{
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+}
+
+} // namespace devices::net

@@ -1,0 +1,54 @@
+/// The thread that a frame backend owns, and the event that wakes it.
+#pragma once
+
+#include "devices/unique_fd.hpp"
+
+#include <atomic>
+#include <csignal>
+#include <thread>
+#include <utility>
+
+namespace devices::net {
+
+/// Runs its body until it is asked to end. The thread takes no signals: those are for threads that expect them.
+class BackendThread {
+  public:
+    /// Throws std::system_error when the machine has no descriptor or thread left.
+    BackendThread();
+    BackendThread(BackendThread const&) = delete;
+    BackendThread& operator=(BackendThread const&) = delete;
+    ~BackendThread() { end(); }
+
+    /// The body looks at `ending` whenever `event` is readable, and calls `clear` then.
+    template <typename Body>
+    void begin(Body body)
+    {
+        SignalsBlocked const blocked;
+        thread_ = std::thread{std::move(body)};
+    }
+    /// Waits for the body's end. Not on the thread itself.
+    void end();
+
+    void wake() const;
+    void clear() const;
+    [[nodiscard]] int event() const { return event_.get(); }
+    [[nodiscard]] bool ending() const { return ending_.load(std::memory_order_acquire); }
+
+  private:
+    class SignalsBlocked {
+      public:
+        SignalsBlocked();
+        SignalsBlocked(SignalsBlocked const&) = delete;
+        SignalsBlocked& operator=(SignalsBlocked const&) = delete;
+        ~SignalsBlocked();
+
+      private:
+        sigset_t before_;
+    };
+
+    UniqueFd event_;
+    std::atomic<bool> ending_{false};
+    std::thread thread_;
+};
+
+} // namespace devices::net

@@ -1,0 +1,170 @@
+#include "devices/net/tap.hpp"
+
+#include <linux/if_tun.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <net/if.h>
+#include <stdexcept>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <system_error>
+
+namespace devices::net {
+
+namespace {
+
+constexpr std::size_t most_pieces = 256; ///< of a frame, with the header before it
+
+UniqueFd open_tun()
+{
+    UniqueFd fd{::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK)};
+    if (fd) return fd;
+    if (errno == ENOENT || errno == ENODEV || errno == ENXIO)
+        throw std::runtime_error{"this machine has no /dev/net/tun: load it with 'modprobe tun'"};
+    if (errno == EACCES || errno == EPERM)
+        throw std::runtime_error{"no permission to open /dev/net/tun: run as root, or change its mode"};
+    throw std::runtime_error{std::string{"cannot open /dev/net/tun: "} + std::strerror(errno)};
+}
+
+[[noreturn]] void refuse(std::string const& name, int error)
+{
+    auto const quoted = "'" + name + "'";
+    if (error == EBUSY)
+        throw std::runtime_error{"tap " + quoted + " is in use by another program: each guest needs its own"};
+    if (error == EPERM || error == EACCES)
+        throw std::runtime_error{"no permission to use tap " + quoted +
+                                 ": run as root, or let root do 'ip tuntap add " + name + " mode tap user USER'"};
+    if (error == EINVAL)
+        throw std::runtime_error{"the interface " + quoted +
+                                 " is no tap of one queue: make one with 'ip tuntap add NAME mode tap'"};
+    throw std::runtime_error{"cannot use tap " + quoted + ": " + std::strerror(error)};
+}
+
+void attach(int fd, std::string const& name)
+{
+    if (name.empty() || name.size() >= IFNAMSIZ)
+        throw std::runtime_error{"'" + name + "' is no interface name: those have 1 to 15 characters"};
+    // Root would get a new interface, which nothing is connected to and which goes with the guest: never what was
+    // meant.
+    if (::if_nametoindex(name.c_str()) == 0)
+        throw std::runtime_error{"there is no interface '" + name + "': make it with 'ip tuntap add " + name +
+                                 " mode tap user USER' and 'ip link set " + name + " up'"};
+    ifreq request{};
+    std::copy(name.begin(), name.end(), request.ifr_name);
+    request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+    if (::ioctl(fd, TUNSETIFF, &request) < 0) refuse(name, errno);
+    int header = sizeof(Offload);
+    if (::ioctl(fd, TUNSETVNETHDRSZ, &header) < 0 || ::ioctl(fd, TUNSETOFFLOAD, 0UL) < 0) refuse(name, errno);
+}
+
+} // namespace
+
+Tap::Tap(std::string name, std::function<void(std::string const&)> report)
+    : name_{std::move(name)}, report_{std::move(report)}, tap_{open_tun()}, poll_{::epoll_create1(EPOLL_CLOEXEC)}
+{
+    attach(tap_.get(), name_);
+    // On an edge of the tap it is read until it is empty. While nobody reads, its queue fills up and wakes no more.
+    epoll_event of_tap{.events = EPOLLIN | EPOLLET, .data = {.fd = tap_.get()}};
+    epoll_event of_event{.events = EPOLLIN, .data = {.fd = thread_.event()}};
+    if (!poll_ || ::epoll_ctl(poll_.get(), EPOLL_CTL_ADD, tap_.get(), &of_tap) < 0 ||
+        ::epoll_ctl(poll_.get(), EPOLL_CTL_ADD, thread_.event(), &of_event) < 0)
+        throw std::system_error{errno, std::generic_category(), "epoll"};
+}
+
+void Tap::start(FrameReceiver& receiver)
+{
+    receiver_ = &receiver;
+    thread_.begin([this] { run(); });
+}
+
+void Tap::run()
+{
+    bool blocked = false; // the receiver has no room
+    while (!gone_.load(std::memory_order_relaxed)) {
+        epoll_event event;
+        auto const events = ::epoll_wait(poll_.get(), &event, 1, -1);
+        if (events == 1 && event.data.fd == thread_.event()) {
+            if (thread_.ending()) return;
+            thread_.clear();
+        }
+        if (resumed_.exchange(false, std::memory_order_acq_rel)) blocked = false;
+        if (blocked || !listening_.load(std::memory_order_acquire)) continue;
+        blocked = !receiver_->receive(*this);
+    }
+    report_("the tap '" + name_ + "' has gone: its guest is off that network");
+}
+
+std::size_t Tap::read(Offload& offload, std::span<iovec const> into)
+{
+    std::array<iovec, most_pieces> pieces;
+    auto const used = std::min(into.size(), pieces.size() - 1);
+    pieces[0] = {&offload, sizeof offload};
+    std::copy_n(into.begin(), used, pieces.begin() + 1);
+    for (;;) {
+        auto const size = ::readv(tap_.get(), pieces.data(), static_cast<int>(used + 1));
+        if (size > static_cast<ssize_t>(sizeof offload)) return static_cast<std::size_t>(size) - sizeof offload;
+        if (size >= 0) continue; // no frame is empty
+        if (errno == EINTR) continue;
+        if (errno == EBADFD) gone_.store(true, std::memory_order_relaxed);
+        return 0;
+    }
+}
+
+bool Tap::send(Offload const& offload, std::span<iovec const> frame)
+{
+    if (frame.size() >= most_pieces) return false;
+    std::array<iovec, most_pieces> pieces;
+    auto header = offload;
+    pieces[0] = {&header, sizeof header};
+    std::copy(frame.begin(), frame.end(), pieces.begin() + 1);
+    ssize_t written = -1;
+    do {
+        written = ::writev(tap_.get(), pieces.data(), static_cast<int>(frame.size() + 1));
+    } while (written < 0 && errno == EINTR);
+    if (written >= 0) return true;
+    refused_.fetch_add(1, std::memory_order_relaxed);
+    return false;
+}
+
+void Tap::listen(ReceiveOffloads offloads)
+{
+    unsigned long bits = 0;
+    if (offloads.checksum) {
+        bits |= TUN_F_CSUM;
+        if (offloads.large4) bits |= TUN_F_TSO4;
+        if (offloads.large6) bits |= TUN_F_TSO6;
+        if (offloads.large4 || offloads.large6) bits |= TUN_F_TSO_ECN;
+    }
+    ::ioctl(tap_.get(), TUNSETOFFLOAD, bits); // fails when the interface has gone
+    if (listening_.load(std::memory_order_acquire)) return;
+    discard_waiting();
+    listening_.store(true, std::memory_order_release);
+    thread_.wake();
+}
+
+void Tap::discard_waiting()
+{
+    constexpr unsigned enough = 4096; // a host that never ceases to send must not keep us here
+    std::array<std::byte, 64> frame;
+    for (unsigned i = 0; i<enough&& ::read(tap_.get(), frame.data(), frame.size())> 0; ++i) {
+    }
+}
+
+void Tap::resume()
+{
+    resumed_.store(true, std::memory_order_release);
+    thread_.wake();
+}
+
+void Tap::inspect(hv::Inspector& inspector) const
+{
+    inspector.flag("listening", listening_.load(std::memory_order_relaxed));
+    inspector.flag("gone", gone_.load(std::memory_order_relaxed));
+    inspector.number("frames refused by the kernel", refused_.load(std::memory_order_relaxed));
+}
+
+} // namespace devices::net

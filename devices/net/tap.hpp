@@ -1,0 +1,50 @@
+/// Frames through a tap device of the host: what the guest sends, the host's kernel receives, and the reverse.
+#pragma once
+
+#include "devices/net/backend_thread.hpp"
+#include "devices/net/frame_backend.hpp"
+#include "devices/unique_fd.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+namespace devices::net {
+
+class Tap final : public FrameBackend, FrameSource {
+  public:
+    /// Attaches to the interface, which must exist. `report` gets a line when it goes away, on the backend's thread.
+    /// Throws std::runtime_error with one line that says what to do.
+    Tap(std::string name, std::function<void(std::string const&)> report);
+    ~Tap() override { stop(); }
+
+    [[nodiscard]] std::string description() const override { return "tap " + name_; }
+    [[nodiscard]] SendOffloads send_offloads() const override { return {true, true}; }
+
+    void start(FrameReceiver& receiver) override;
+    void stop() override { thread_.end(); }
+    bool send(Offload const& offload, std::span<iovec const> frame) override;
+    void listen(ReceiveOffloads offloads) override;
+    void ignore() override { listening_.store(false, std::memory_order_release); }
+    void resume() override;
+    void inspect(hv::Inspector& inspector) const override;
+
+  private:
+    [[nodiscard]] std::size_t read(Offload& offload, std::span<iovec const> into) override;
+    void run();
+    void discard_waiting();
+
+    std::string const name_;
+    std::function<void(std::string const&)> const report_;
+    UniqueFd tap_;
+    UniqueFd poll_;
+    FrameReceiver* receiver_ = nullptr;
+    std::atomic<bool> listening_{false};
+    std::atomic<bool> resumed_{false};
+    std::atomic<bool> gone_{false};
+    std::atomic<std::uint64_t> refused_{0}; ///< frames that the kernel did not take
+    BackendThread thread_;
+};
+
+} // namespace devices::net

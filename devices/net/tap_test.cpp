@@ -1,0 +1,251 @@
+#include "devices/net/tap.hpp"
+#include "devices/net/testing/recorders.hpp"
+#include "hv/testing/catch.hpp"
+
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/if_tun.h>
+
+#include <arpa/inet.h>
+#include <cstdlib>
+#include <fcntl.h>
+#include <future>
+#include <net/if.h>
+#include <sched.h>
+#include <stdexcept>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+namespace devices::net {
+
+namespace {
+
+using Bytes = std::vector<std::byte>;
+
+/// A network of a test's own, with a tap in it. Its thread alone is in there.
+class Namespace {
+  public:
+    Namespace()
+    {
+        if (::unshare(CLONE_NEWNET) != 0) return;
+        fd_ = UniqueFd{::open("/dev/net/tun", O_RDWR | O_CLOEXEC)};
+        auto request = interface("ptap0");
+        request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+        made_ = ::ioctl(fd_.get(), TUNSETIFF, &request) == 0 && ::ioctl(fd_.get(), TUNSETPERSIST, 1UL) == 0;
+        UniqueFd const control{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+        request.ifr_flags = IFF_UP;
+        made_ = made_ && ::ioctl(control.get(), SIOCSIFFLAGS, &request) == 0;
+    }
+    Namespace(Namespace const&) = delete;
+    Namespace& operator=(Namespace const&) = delete;
+    ~Namespace()
+    {
+        if (made_) remove();
+    }
+
+    [[nodiscard]] bool made() const { return made_; }
+    /// Lets go of the tap, for the one who is tested.
+    void release() { fd_.reset(); }
+    void remove()
+    {
+        UniqueFd const fd{::open("/dev/net/tun", O_RDWR | O_CLOEXEC)};
+        auto request = interface("ptap0");
+        request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+        if (::ioctl(fd.get(), TUNSETIFF, &request) == 0) ::ioctl(fd.get(), TUNSETPERSIST, 0UL);
+    }
+
+    static ifreq interface(char const* name)
+    {
+        ifreq request{};
+        std::strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+        return request;
+    }
+
+  private:
+    UniqueFd fd_;
+    bool made_ = false;
+};
+
+/// The host's end: raw frames on the interface.
+class HostEnd {
+  public:
+    HostEnd() : fd_{::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL))}
+    {
+        sockaddr_ll address{};
+        address.sll_family = AF_PACKET;
+        address.sll_protocol = htons(ETH_P_ALL);
+        address.sll_ifindex = static_cast<int>(::if_nametoindex("ptap0"));
+        REQUIRE(::bind(fd_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+        timeval const patience{10, 0};
+        ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    }
+    void send(Bytes const& frame) const { REQUIRE(::send(fd_.get(), frame.data(), frame.size(), 0) > 0); }
+    /// The next frame of our own kind.
+    [[nodiscard]] Bytes receive() const
+    {
+        for (;;) {
+            Bytes frame(70000);
+            auto const size = ::recv(fd_.get(), frame.data(), frame.size(), 0);
+            if (size < 0) return {};
+            frame.resize(static_cast<std::size_t>(size));
+            if (frame.size() > 14 && frame[12] == std::byte{0x88} && frame[13] == std::byte{0xb5}) return frame;
+        }
+    }
+
+  private:
+    UniqueFd fd_;
+};
+
+/// Of the local experimental type (IEEE 802), which the kernel itself leaves alone.
+Bytes frame_of(std::size_t size, unsigned mark)
+{
+    Bytes frame(size, static_cast<std::byte>(mark));
+    for (std::size_t i = 0; i < 12; ++i)
+        frame[i] = static_cast<std::byte>(i < 6 ? 0xff : 0x02);
+    frame[12] = std::byte{0x88};
+    frame[13] = std::byte{0xb5};
+    return frame;
+}
+
+auto is(unsigned mark)
+{
+    return [mark](auto const& frame) {
+        return frame.bytes.size() > 14 && frame.bytes[12] == std::byte{0x88} && frame.bytes[13] == std::byte{0xb5} &&
+               frame.bytes[14] == static_cast<std::byte>(mark);
+    };
+}
+
+bool send(Tap& tap, Bytes frame)
+{
+    std::array const pieces{iovec{frame.data(), 14}, iovec{frame.data() + 14, frame.size() - 14}};
+    return tap.send({}, pieces);
+}
+
+std::string complaint(std::string const& name)
+{
+    try {
+        Tap const tap{name, [](auto const&) {}};
+    } catch (std::runtime_error const& error) {
+        return error.what();
+    }
+    return "none";
+}
+
+/// Runs a test in a network namespace, on a thread of its own because there is no way back.
+template <typename Body>
+void in_namespace(Body body)
+{
+    bool made = false;
+    std::async(std::launch::async, [&] {
+        Namespace space;
+        made = space.made();
+        if (made) body(space);
+    }).get();
+    if (!made) WARN("not tested: needs /dev/net/tun and the right to make a network namespace (run as root)");
+}
+
+} // namespace
+
+TEST_CASE("Frames go both ways through a tap", "[net][tap]")
+{
+    in_namespace([](Namespace& space) {
+        space.release();
+        testing::RecordingReceiver guest;
+        Tap tap{"ptap0", [](auto const&) {}};
+        HostEnd const host;
+        tap.start(guest);
+        tap.listen({.checksum = true, .large4 = true, .large6 = true});
+
+        REQUIRE(send(tap, frame_of(60, 1)));
+        CHECK(host.receive() == frame_of(60, 1));
+        REQUIRE(send(tap, frame_of(1514, 2)));
+        CHECK(host.receive() == frame_of(1514, 2));
+        host.send(frame_of(1514, 3));
+        auto const received = guest.wait_for(is(3));
+        REQUIRE(received);
+        CHECK(received->bytes == frame_of(1514, 3));
+        CHECK(received->offload.segmentation == 0);
+    });
+}
+
+TEST_CASE("A tap keeps frames while its guest has no room, and none from before it listened", "[net][tap]")
+{
+    in_namespace([](Namespace& space) {
+        space.release();
+        testing::RecordingReceiver guest;
+        Tap tap{"ptap0", [](auto const&) {}};
+        HostEnd const host;
+        tap.start(guest);
+        host.send(frame_of(100, 1));
+        tap.listen({});
+        host.send(frame_of(100, 2));
+        CHECK(guest.wait_for([](auto const& f) { return is(1)(f) || is(2)(f); })->bytes == frame_of(100, 2));
+
+        guest.give_room(0);
+        host.send(frame_of(100, 3));
+        host.send(frame_of(100, 4));
+        guest.give_room(1000);
+        tap.resume();
+        CHECK(guest.wait_for(is(3)));
+        CHECK(guest.wait_for(is(4)));
+        tap.ignore();
+    });
+}
+
+TEST_CASE("A checksum that the guest left to do is right when the host receives the frame", "[net][tap]")
+{
+    in_namespace([](Namespace& space) {
+        space.release();
+        testing::RecordingReceiver guest;
+        Tap tap{"ptap0", [](auto const&) {}};
+        HostEnd const host;
+        tap.start(guest);
+        auto frame = frame_of(64, 0);
+        std::array const pieces{iovec{frame.data(), frame.size()}};
+        // The kernel takes it for done when the frame stays on the machine: it has to be accepted, with its field.
+        REQUIRE(tap.send({.flags = Offload::needs_checksum, .checksum_start = 34, .checksum_offset = 16}, pieces));
+        CHECK(host.receive().size() == frame.size());
+        CHECK_FALSE(
+            tap.send({.flags = Offload::needs_checksum, .checksum_start = 9000, .checksum_offset = 16}, pieces));
+    });
+}
+
+TEST_CASE("A tap that is removed is reported once, and its guest goes on", "[net][tap]")
+{
+    in_namespace([](Namespace& space) {
+        space.release();
+        testing::RecordingReceiver guest;
+        std::atomic<unsigned> reports{0};
+        Tap tap{"ptap0", [&](auto const& text) {
+                    CHECK(text == "the tap 'ptap0' has gone: its guest is off that network");
+                    ++reports;
+                    reports.notify_all();
+                }};
+        tap.start(guest);
+        tap.listen({});
+        UniqueFd const control{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0)};
+        std::string const command = "ip link delete ptap0";
+        if (std::system(command.c_str()) != 0) return; // no iproute2
+        reports.wait(0);
+        CHECK_FALSE(send(tap, frame_of(60, 1)));
+        tap.stop();
+        CHECK(reports == 1);
+    });
+}
+
+TEST_CASE("A tap that cannot be had is complained about in one line that helps", "[net][tap]")
+{
+    in_namespace([](Namespace& space) {
+        CHECK_THAT(complaint("ptap0"), Catch::Contains("in use by another program"));
+        space.release();
+        CHECK_THAT(complaint("nosuchtap"),
+                   Catch::Contains("no interface 'nosuchtap'") && Catch::Contains("ip tuntap add nosuchtap"));
+        CHECK_THAT(complaint("lo"), Catch::Contains("is no tap"));
+        CHECK_THAT(complaint(""), Catch::Contains("no interface name"));
+        CHECK_THAT(complaint("a-name-of-sixteen"), Catch::Contains("no interface name"));
+        for (auto const* name : {"lo", "nosuchtap", ""})
+            CHECK(complaint(name).find('\n') == std::string::npos);
+    });
+}
+
+} // namespace devices::net

@@ -1,0 +1,276 @@
+#include "devices/net/user_network.hpp"
+
+#include <algorithm>
+#include <arpa/inet.h>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <limits>
+#include <slirp/libslirp.h>
+#include <stdexcept>
+
+namespace devices::net {
+
+namespace {
+
+in_addr ipv4(char const* text)
+{
+    in_addr address{};
+    ::inet_pton(AF_INET, text, &address);
+    return address;
+}
+
+in6_addr ipv6(char const* text)
+{
+    in6_addr address{};
+    ::inet_pton(AF_INET6, text, &address);
+    return address;
+}
+
+std::int64_t now_ns()
+{
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
+
+std::int64_t now_ms()
+{
+    return now_ns() / 1'000'000;
+}
+
+short to_poll(int events)
+{
+    int out = 0;
+    if (events & SLIRP_POLL_IN) out |= POLLIN;
+    if (events & SLIRP_POLL_OUT) out |= POLLOUT;
+    if (events & SLIRP_POLL_PRI) out |= POLLPRI;
+    if (events & SLIRP_POLL_ERR) out |= POLLERR;
+    if (events & SLIRP_POLL_HUP) out |= POLLHUP;
+    return static_cast<short>(out);
+}
+
+int from_poll(int events)
+{
+    int out = 0;
+    if (events & POLLIN) out |= SLIRP_POLL_IN;
+    if (events & POLLOUT) out |= SLIRP_POLL_OUT;
+    if (events & POLLPRI) out |= SLIRP_POLL_PRI;
+    if (events & POLLERR) out |= SLIRP_POLL_ERR;
+    if (events & POLLHUP) out |= SLIRP_POLL_HUP;
+    return out;
+}
+
+/// One frame, which lies in this process.
+class OneFrame final : public FrameSource {
+  public:
+    explicit OneFrame(std::span<std::byte const> frame) : frame_{frame} {}
+
+    [[nodiscard]] bool taken() const { return frame_.empty(); }
+
+    [[nodiscard]] std::size_t read(Offload& offload, std::span<iovec const> into) override
+    {
+        offload = {.flags = Offload::checksum_valid}; // slirp has made it
+        std::size_t done = 0;
+        for (auto const& piece : into) {
+            auto const size = std::min(piece.iov_len, frame_.size() - done);
+            std::memcpy(piece.iov_base, frame_.data() + done, size);
+            done += size;
+        }
+        frame_ = {};
+        return done;
+    }
+
+  private:
+    std::span<std::byte const> frame_;
+};
+
+} // namespace
+
+struct UserNetwork::Callbacks {
+    static UserNetwork& network(void* opaque) { return *static_cast<UserNetwork*>(opaque); }
+
+    static ssize_t send_packet(void const* frame, size_t size, void* opaque)
+    {
+        network(opaque).deliver({static_cast<std::byte const*>(frame), size});
+        return static_cast<ssize_t>(size);
+    }
+    static void guest_error(char const*, void*) {} // whatever a guest sends is no matter for the log
+    static std::int64_t clock_get_ns(void*) { return now_ns(); }
+    static void* timer_new(SlirpTimerCb callback, void* argument, void* opaque)
+    {
+        auto& timers = network(opaque).timers_;
+        timers.push_back(std::make_unique<Timer>(Timer{callback, argument}));
+        return timers.back().get();
+    }
+    static void timer_free(void* timer, void* opaque)
+    {
+        std::erase_if(network(opaque).timers_, [&](auto const& t) { return t.get() == timer; });
+    }
+    static void timer_mod(void* timer, std::int64_t expires_ms, void*)
+    {
+        static_cast<Timer*>(timer)->expires_ms = expires_ms;
+    }
+    static void poll_fd(int, void*) {} // descriptors are asked for before each wait
+    static void notify(void* opaque) { network(opaque).thread_.wake(); }
+
+    static int add_poll(int fd, int events, void* opaque)
+    {
+        auto& polled = network(opaque).polled_;
+        polled.push_back({fd, to_poll(events), 0});
+        return static_cast<int>(polled.size() - 1);
+    }
+    static int get_revents(int index, void* opaque)
+    {
+        return from_poll(network(opaque).polled_[static_cast<std::size_t>(index)].revents);
+    }
+};
+
+void UserNetwork::Free::operator()(Slirp* slirp) const
+{
+    ::slirp_cleanup(slirp);
+}
+
+UserNetwork::UserNetwork(std::vector<PortForward> const& forwards)
+{
+    SlirpConfig config{};
+    config.version = 1;
+    config.in_enabled = true;
+    config.vnetwork = ipv4("10.0.2.0");
+    config.vnetmask = ipv4("255.255.255.0");
+    config.vhost = ipv4("10.0.2.2");
+    config.vdhcp_start = ipv4("10.0.2.15");
+    config.vnameserver = ipv4("10.0.2.3");
+    config.in6_enabled = true;
+    config.vprefix_addr6 = ipv6("fec0::");
+    config.vprefix_len = 64;
+    config.vhost6 = ipv6("fec0::2");
+    config.vnameserver6 = ipv6("fec0::3");
+
+    static SlirpCb const callbacks = [] {
+        SlirpCb out{};
+        out.send_packet = Callbacks::send_packet;
+        out.guest_error = Callbacks::guest_error;
+        out.clock_get_ns = Callbacks::clock_get_ns;
+        out.timer_new = Callbacks::timer_new;
+        out.timer_free = Callbacks::timer_free;
+        out.timer_mod = Callbacks::timer_mod;
+        out.register_poll_fd = Callbacks::poll_fd;
+        out.unregister_poll_fd = Callbacks::poll_fd;
+        out.notify = Callbacks::notify;
+        return out;
+    }();
+    slirp_.reset(::slirp_new(&config, &callbacks, this));
+    if (!slirp_) throw std::runtime_error{"libslirp cannot start a network"};
+
+    for (auto const& forward : forwards) {
+        auto const failed = ::slirp_add_hostfwd(slirp_.get(), forward.udp, forward.host_address, forward.host_port,
+                                                forward.guest_address, forward.guest_port) < 0;
+        auto const error = errno;
+        if (failed)
+            throw std::runtime_error{"cannot listen for " + to_string(forward) + ": " + std::strerror(error) +
+                                     ": choose another port of the host"};
+    }
+}
+
+void UserNetwork::start(FrameReceiver& receiver)
+{
+    receiver_ = &receiver;
+    thread_.begin([this] { run(); });
+}
+
+void UserNetwork::run()
+{
+    while (!thread_.ending()) {
+        poll();
+        input_waiting();
+        expire_timers();
+    }
+}
+
+void UserNetwork::poll()
+{
+    auto timeout = std::numeric_limits<std::uint32_t>::max();
+    for (auto const& timer : timers_) {
+        if (timer->expires_ms == Timer::never) continue;
+        auto const left = std::clamp<std::int64_t>(timer->expires_ms - now_ms(), 0, 1'000'000);
+        timeout = std::min(timeout, static_cast<std::uint32_t>(left));
+    }
+    polled_.assign(1, {thread_.event(), POLLIN, 0});
+    ::slirp_pollfds_fill(slirp_.get(), &timeout, Callbacks::add_poll, this);
+    auto const forever = timeout == std::numeric_limits<std::uint32_t>::max();
+    auto const ready = ::poll(polled_.data(), polled_.size(), forever ? -1 : static_cast<int>(timeout));
+    ::slirp_pollfds_poll(slirp_.get(), ready < 0, Callbacks::get_revents, this);
+    if (polled_.front().revents != 0) thread_.clear();
+}
+
+void UserNetwork::input_waiting()
+{
+    {
+        std::lock_guard const lock{lock_};
+        taken_.swap(waiting_);
+    }
+    for (std::size_t at = 0; at < taken_.size();) {
+        std::uint64_t size = 0;
+        std::memcpy(&size, taken_.data() + at, sizeof size);
+        at += sizeof size;
+        ::slirp_input(slirp_.get(), reinterpret_cast<std::uint8_t const*>(taken_.data() + at),
+                      static_cast<int>(size));
+        at += size;
+    }
+    taken_.clear();
+}
+
+void UserNetwork::expire_timers()
+{
+    auto const now = now_ms();
+    for (std::size_t i = 0; i < timers_.size(); ++i) { // a callback may make timers, or end its own
+        auto& timer = *timers_[i];
+        if (timer.expires_ms > now) continue;
+        timer.expires_ms = Timer::never;
+        timer.callback(timer.argument);
+    }
+}
+
+bool UserNetwork::send(Offload const&, std::span<iovec const> frame)
+{
+    std::uint64_t size = 0;
+    for (auto const& piece : frame)
+        size += piece.iov_len;
+    bool first = false;
+    {
+        std::lock_guard const lock{lock_};
+        if (size > largest_frame || waiting_.size() + sizeof size + size > most_waiting) {
+            send_dropped_.fetch_add(1, std::memory_order_relaxed);
+            return false;
+        }
+        first = waiting_.empty();
+        auto at = waiting_.size();
+        waiting_.resize(at + sizeof size + size);
+        std::memcpy(waiting_.data() + at, &size, sizeof size);
+        at += sizeof size;
+        for (auto const& piece : frame) {
+            std::memcpy(waiting_.data() + at, piece.iov_base, piece.iov_len);
+            at += piece.iov_len;
+        }
+    }
+    if (first) thread_.wake();
+    return true;
+}
+
+void UserNetwork::deliver(std::span<std::byte const> frame)
+{
+    OneFrame source{frame};
+    if (receiver_ && listening_.load(std::memory_order_acquire)) {
+        [[maybe_unused]] auto const room = receiver_->receive(source);
+    }
+    if (!source.taken()) receive_dropped_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void UserNetwork::inspect(hv::Inspector& inspector) const
+{
+    inspector.flag("listening", listening_.load(std::memory_order_relaxed));
+    inspector.number("frames dropped, from the guest", send_dropped_.load(std::memory_order_relaxed));
+    inspector.number("frames dropped, to the guest", receive_dropped_.load(std::memory_order_relaxed));
+}
+
+} // namespace devices::net

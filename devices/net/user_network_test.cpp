@@ -1,0 +1,196 @@
+#include "devices/net/testing/recorders.hpp"
+#include "devices/net/user_network.hpp"
+#include "hv/testing/catch.hpp"
+
+#include <arpa/inet.h>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <sys/socket.h>
+
+namespace devices::net {
+
+namespace {
+
+using testing::RecordedFrame;
+
+using Bytes = std::vector<std::byte>;
+
+void put(Bytes& out, std::initializer_list<unsigned> bytes)
+{
+    for (auto const b : bytes)
+        out.push_back(static_cast<std::byte>(b));
+}
+
+unsigned at(RecordedFrame const& frame, std::size_t offset)
+{
+    return std::to_integer<unsigned>(frame.bytes.at(offset));
+}
+
+/// DHCPDISCOVER (RFC 2131) in Ethernet, IPv4 and UDP without a checksum.
+Bytes discover()
+{
+    Bytes frame;
+    put(frame, {255, 255, 255, 255, 255, 255, 0x52, 0x54, 0, 1, 2, 3, 8, 0});
+    put(frame, {0x45, 0, 0x01, 0x10, 0, 1, 0, 0, 64, 17, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255});
+    auto const sum = [&] {
+        unsigned total = 0;
+        for (std::size_t i = 14; i < 34; i += 2)
+            total += std::to_integer<unsigned>(frame[i]) << 8 | std::to_integer<unsigned>(frame[i + 1]);
+        return ~((total & 0xffff) + (total >> 16));
+    }();
+    frame[24] = static_cast<std::byte>(sum >> 8);
+    frame[25] = static_cast<std::byte>(sum);
+    put(frame, {0, 68, 0, 67, 0, 252, 0, 0});
+    put(frame, {1, 1, 6, 0, 0xde, 0xad, 0xbe, 0xef}); // request, Ethernet, xid
+    frame.resize(frame.size() + 20);                  // secs, flags, addresses
+    put(frame, {0x52, 0x54, 0, 1, 2, 3});
+    frame.resize(frame.size() + 10 + 64 + 128);
+    put(frame, {0x63, 0x82, 0x53, 0x63, 53, 1, 1, 255}); // magic cookie, DHCPDISCOVER, end
+    return frame;
+}
+
+bool send(UserNetwork& network, Bytes frame)
+{
+    // In three pieces, as a guest may have it.
+    std::array const pieces{iovec{frame.data(), 14}, iovec{frame.data() + 14, 0},
+                            iovec{frame.data() + 14, frame.size() - 14}};
+    return network.send({}, pieces);
+}
+
+/// A port of the host that nothing uses at the moment.
+std::uint16_t free_port()
+{
+    auto const fd = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    REQUIRE(::bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0);
+    REQUIRE(::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0);
+    ::close(fd);
+    return ntohs(address.sin_port);
+}
+
+int connect_to(std::uint16_t port)
+{
+    auto const fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    REQUIRE(::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    return fd;
+}
+
+bool is_offer(RecordedFrame const& frame)
+{
+    return frame.bytes.size() > 285 && at(frame, 12) == 8 && at(frame, 23) == 17 && at(frame, 37) == 68;
+}
+
+} // namespace
+
+TEST_CASE("The user-mode network offers the first guest 10.0.2.15 by DHCP", "[net][user]")
+{
+    testing::RecordingReceiver guest;
+    UserNetwork network{{}};
+    network.start(guest);
+    network.listen({});
+    REQUIRE(send(network, discover()));
+
+    auto const offer = guest.wait_for(is_offer);
+    REQUIRE(offer);
+    CHECK(at(*offer, 42) == 2); // BOOTREPLY
+    CHECK(Bytes{offer->bytes.begin() + 46, offer->bytes.begin() + 50} ==
+          Bytes{std::byte{0xde}, std::byte{0xad}, std::byte{0xbe}, std::byte{0xef}});
+    CHECK(at(*offer, 58) == 10);
+    CHECK(at(*offer, 59) == 0);
+    CHECK(at(*offer, 60) == 2);
+    CHECK(at(*offer, 61) == 15);
+    CHECK((offer->offload.flags & Offload::checksum_valid) != 0);
+    network.stop();
+}
+
+TEST_CASE("Nothing is received before the guest listens", "[net][user]")
+{
+    testing::RecordingReceiver guest;
+    UserNetwork network{{}};
+    network.start(guest);
+    REQUIRE(send(network, discover()));
+    network.stop(); // all that was sent has been dealt with by then, or never will be
+    guest.give_room(1);
+    CHECK(guest.room == 1);
+}
+
+TEST_CASE("A connection to a forwarded port becomes one to the guest", "[net][user]")
+{
+    auto const port = free_port();
+    PortForward const forward{.udp = false,
+                              .host_address = {htonl(INADDR_LOOPBACK)},
+                              .host_port = port,
+                              .guest_address = {},
+                              .guest_port = 22};
+    testing::RecordingReceiver guest;
+    UserNetwork network{{forward}};
+    network.start(guest);
+    network.listen({});
+    auto const connection = connect_to(port);
+    // The network looks for the guest first.
+    auto const request = guest.wait_for([](auto const& f) { return at(f, 12) == 8 && at(f, 13) == 6; });
+    REQUIRE(request);
+    CHECK(at(*request, 41) == 15); // who has 10.0.2.15
+    Bytes answer;
+    put(answer, {0x52, 0x55, 10, 0, 2, 2, 0x52, 0x54, 0, 1, 2, 3, 8, 6, 0, 1, 8, 0, 6, 4, 0, 2});
+    put(answer, {0x52, 0x54, 0, 1, 2, 3, 10, 0, 2, 15, 0x52, 0x55, 10, 0, 2, 2, 10, 0, 2, 2});
+    REQUIRE(send(network, answer));
+
+    auto const syn = guest.wait_for([](auto const& f) { return at(f, 12) == 8 && at(f, 13) == 0 && at(f, 23) == 6; });
+    REQUIRE(syn);
+    CHECK(at(*syn, 37) == 22);
+    CHECK((at(*syn, 47) & 0x02) != 0); // SYN
+    ::close(connection);
+}
+
+TEST_CASE("A port of the host that is taken is complained about", "[net][user]")
+{
+    auto const port = free_port();
+    PortForward const forward{.host_address = {htonl(INADDR_LOOPBACK)}, .host_port = port, .guest_port = 22};
+    UserNetwork const first{{forward}};
+    CHECK_THROWS_WITH(UserNetwork{{forward}},
+                      Catch::Contains("cannot listen for tcp:127.0.0.1:" + std::to_string(port) + "-:22") &&
+                          Catch::Contains("in use"));
+}
+
+TEST_CASE("A guest that sends faster than the network takes loses frames, and costs no more memory", "[net][user]")
+{
+    UserNetwork network{{}}; // not started: nothing is taken
+    std::vector<std::byte> frame(1514);
+    unsigned taken = 0;
+    while (taken < 100'000 && send(network, frame))
+        ++taken;
+    CHECK(taken > 100);
+    CHECK(taken < 1000);
+    CHECK_FALSE(send(network, frame));
+}
+
+TEST_CASE("Frames of any content do no harm to the network", "[net][user]")
+{
+    testing::RecordingReceiver guest;
+    UserNetwork network{{}};
+    network.start(guest);
+    network.listen({});
+    std::uint32_t seed = 4711;
+    for (unsigned i = 0; i < 2000; ++i) {
+        auto frame = discover();
+        for (unsigned spoilt = 0; spoilt < 1 + i % 7; ++spoilt) {
+            seed = seed * 1664525 + 1013904223;
+            frame[14 + (seed >> 8) % (frame.size() - 14)] = static_cast<std::byte>(seed >> 24);
+        }
+        frame.resize(14 + (seed >> 4) % (frame.size() - 14));
+        send(network, frame);
+    }
+    REQUIRE(send(network, discover()));
+    CHECK(guest.wait_for(is_offer));
+}
+
+} // namespace devices::net
