@@ -25,6 +25,10 @@ class PortHandler {
     PortHandler& operator=(PortHandler const&) = delete;
     virtual ~PortHandler() = default;
 
+    /// Asked before each message, with the port's lock held: not to take another lock. While it says no, senders get
+    /// InsufficientBuffers, as of a guest's port whose sixteen buffers are in use. Messages of other VPs may be on
+    /// their way already.
+    [[nodiscard]] virtual bool has_room() const { return true; }
     virtual void on_message(abi::MessageType type, std::span<std::byte const> payload) = 0;
     virtual void on_event(unsigned flag) = 0;
 };

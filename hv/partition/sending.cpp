@@ -81,6 +81,7 @@ Status post(Partition& sender, ConnectionId id, abi::Message& message)
         if (!target.takes(abi::PortType::Message)) return Status::InvalidPortId;
         handler = target.port.spec.handler;
         if (handler) {
+            if (!handler->has_room()) return Status::InsufficientBuffers;
             ++target.port.post_count;
         } else {
             message.header.origin = target.port.id.value;

@@ -15,8 +15,13 @@ bool adjacent(std::vector<std::byte*> const& pages)
 
 } // namespace
 
-Gpadl::Gpadl(std::vector<std::byte*> pages, std::uint32_t first_offset, std::uint32_t size)
-    : pages_{std::move(pages)}, first_offset_{first_offset}, size_{size}, one_piece_{adjacent(pages_)}
+Gpadl::Gpadl(std::vector<std::byte*> pages, std::uint32_t first_offset, std::uint32_t size,
+             std::shared_ptr<void const> kept)
+    : pages_{std::move(pages)},
+      first_offset_{first_offset},
+      size_{size},
+      one_piece_{adjacent(pages_)},
+      kept_{std::move(kept)}
 {}
 
 Gpadl::~Gpadl()

@@ -19,7 +19,9 @@ using GpadlId = Id<struct GpadlIdTag, std::uint32_t>; ///< chosen by the guest
 class Gpadl {
   public:
     /// `pages` are host addresses of pages; the range is `size` bytes from `first_offset` in the first of them.
-    Gpadl(std::vector<std::byte*> pages, std::uint32_t first_offset, std::uint32_t size);
+    /// `kept` lives as long as this does.
+    Gpadl(std::vector<std::byte*> pages, std::uint32_t first_offset, std::uint32_t size,
+          std::shared_ptr<void const> kept = nullptr);
     Gpadl(Gpadl const&) = delete;
     Gpadl& operator=(Gpadl const&) = delete;
     ~Gpadl();
@@ -46,7 +48,7 @@ class Gpadl {
     void read(std::uint64_t offset, void* to, std::size_t size) const;
     void write(std::uint64_t offset, void const* from, std::size_t size) const;
 
-    /// Called when the last user has let go of it, on that user's thread.
+    /// Called when the last user has let go of it, on that user's thread. Set once at most, by a user.
     void on_unused(std::function<void()> action) { unused_ = std::move(action); }
 
   private:
@@ -54,6 +56,7 @@ class Gpadl {
     std::uint32_t const first_offset_;
     std::uint32_t const size_;
     bool const one_piece_;
+    std::shared_ptr<void const> const kept_;
     std::function<void()> unused_;
 };
 

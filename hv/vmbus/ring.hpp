@@ -87,10 +87,11 @@ class OutgoingRing {
     [[nodiscard]] bool publish();
 
     /// Whether a packet with that much payload, header included, would fit now. Does not make the guest signal.
-    [[nodiscard]] bool has_room(std::size_t payload_bytes);
+    [[nodiscard]] bool has_room(std::size_t payload_bytes) const;
 
   private:
-    [[nodiscard]] std::uint32_t free_bytes();
+    [[nodiscard]] bool make_room(std::size_t length);
+    [[nodiscard]] std::uint32_t free_bytes() const;
     void put(std::span<std::byte const> bytes);
 
     RingMemory memory_;

@@ -8,6 +8,7 @@
 #include "vmm/kvm/kvm_ioctl.hpp"
 #include "vmm/machine/pc_devices.hpp"
 #include "vmm/machine/test_devices.hpp"
+#include "vmm/machine/vmbus_devices.hpp"
 #include "vmm/user_error.hpp"
 
 #include <linux/kvm.h>
@@ -52,7 +53,7 @@ Machine::Machine(World world, GuestOptions const& options, hv::PartitionId paren
     auto const rights = rights_of(options);
     check_cpus(world_.host, options.cpus);
     create_vcpus(options, rights, parent);
-    vmbus_ = std::make_unique<hv::vmbus::VersionRefusal>(partition_);
+    vmbus_ = std::make_unique<VmbusDevices>(world_.io, partition_, options);
     devices::PowerEvents& events = *this; // private to all but the devices
     pc_ = std::make_unique<PcDevices>(world_.io, vm_, layout_, world_.serial, events, ports_);
     if (options.test_devices) {
@@ -145,6 +146,7 @@ void Machine::stop()
 void Machine::detach()
 {
     pc_->detach();
+    vmbus_->detach();
     retry_.detach();
 }
 

@@ -6,7 +6,6 @@
 #include "devices/serial_sink.hpp"
 #include "hv/interfaces.hpp"
 #include "hv/partition/registry.hpp"
-#include "hv/vmbus/version_refusal.hpp"
 #include "vmm/cli/run_options.hpp"
 #include "vmm/host/kvm_host.hpp"
 #include "vmm/kvm/guest_ram.hpp"
@@ -31,6 +30,7 @@ namespace vmm {
 
 class PcDevices;
 class TestDevices;
+class VmbusDevices;
 
 class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvents {
   public:
@@ -49,6 +49,7 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
     ~Machine() override;
 
     [[nodiscard]] hv::Partition& partition() const { return *partition_; }
+    [[nodiscard]] VmbusDevices& vmbus() const { return *vmbus_; }
 
     void start();
     /// Takes all vCPUs out of the guest and waits for them. Callable more than once, not from a vCPU thread.
@@ -88,7 +89,7 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
     std::vector<std::unique_ptr<Vcpu>> vcpus_;
     std::optional<TscClock> clock_;
     std::shared_ptr<hv::Partition> partition_;
-    std::unique_ptr<hv::vmbus::VersionRefusal> vmbus_;
+    std::unique_ptr<VmbusDevices> vmbus_;
     std::unique_ptr<PcDevices> pc_;
     std::unique_ptr<TestDevices> test_devices_;
     std::once_flag ended_;

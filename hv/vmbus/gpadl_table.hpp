@@ -1,0 +1,70 @@
+/// The GPADLs of one guest, complete ones and those whose page numbers are still coming.
+#pragma once
+
+#include "hv/abi/vmbus.hpp"
+#include "hv/partition/partition.hpp"
+#include "hv/sync.hpp"
+#include "hv/vmbus/channel.hpp"
+#include "hv/vmbus/gpadl.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace hv::vmbus {
+
+/// Changed on the executor only; `find` comes from any thread. What the guest makes it remember is charged to the
+/// guest's pool.
+class GpadlTable {
+  public:
+    explicit GpadlTable(std::shared_ptr<Partition> guest) : guest_{std::move(guest)} {}
+    GpadlTable(GpadlTable const&) = delete;
+    GpadlTable& operator=(GpadlTable const&) = delete;
+
+    enum class Progress { Complete, More, Refused };
+
+    /// The header message; `page_numbers` are the bytes behind it.
+    [[nodiscard]] Progress begin(abi::GpadlHeader const& header, std::span<std::byte const> page_numbers);
+    /// A body message. `channel` becomes the one that the header named.
+    [[nodiscard]] Progress go_on(GpadlId id, std::span<std::byte const> page_numbers, ChannelId& channel);
+
+    [[nodiscard]] std::shared_ptr<Gpadl const> find(ChannelId channel, GpadlId id) const;
+
+    /// Forgets it. `unused` is called once nobody uses it any more, on the thread of the last user; at once, when
+    /// there is none of that ID.
+    void tear_down(GpadlId id, std::function<void()> unused);
+    void clear();
+
+    [[nodiscard]] std::size_t size() const;
+
+  private:
+    struct Entry {
+        ChannelId channel;
+        std::shared_ptr<Gpadl> gpadl;
+    };
+
+    /// What a pool is charged for; gives it back when the last copy is gone.
+    class Charge;
+
+    struct Unfinished {
+        ChannelId channel;
+        std::uint32_t byte_count;
+        std::uint32_t byte_offset;
+        std::size_t page_count;
+        std::vector<std::byte*> pages;
+        std::shared_ptr<Charge> charge;
+    };
+
+    [[nodiscard]] Progress add_pages(GpadlId id, Unfinished& unfinished, std::span<std::byte const> page_numbers);
+
+    std::shared_ptr<Partition> const guest_;
+    std::map<GpadlId, Unfinished> unfinished_;
+    mutable Mutex<LockRank::Leaf> lock_;
+    std::map<GpadlId, Entry> entries_; // guarded by lock_
+};
+
+} // namespace hv::vmbus

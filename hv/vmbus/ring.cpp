@@ -1,0 +1,223 @@
+#include "hv/vmbus/ring.hpp"
+
+#include "hv/guest_memory.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace hv::vmbus {
+
+namespace {
+
+/// No guest sends a longer packet: hv_sock's have 16 KiB, and a GPA-direct one of this size names 31 MiB.
+constexpr std::uint32_t longest_packet = 64 << 10;
+
+constexpr std::uint32_t descriptor_size = sizeof(abi::PacketDescriptor);
+constexpr auto trailer_size = static_cast<std::uint32_t>(abi::packet_trailer_size);
+
+constexpr std::size_t write_index = offsetof(abi::RingControl, write_index);
+constexpr std::size_t read_index = offsetof(abi::RingControl, read_index);
+constexpr std::size_t interrupt_mask = offsetof(abi::RingControl, interrupt_mask);
+constexpr std::size_t pending_send_size = offsetof(abi::RingControl, pending_send_size);
+constexpr std::size_t feature_bits = offsetof(abi::RingControl, feature_bits);
+
+/// Where an index may point: the start of a packet within the data.
+bool plausible(std::uint32_t index, std::uint32_t size)
+{
+    return index < size && index % 8 == 0;
+}
+
+std::uint32_t start(RingMemory const& memory, std::size_t index)
+{
+    auto const value = memory.word(index).load();
+    return plausible(value, memory.size()) ? value : 0;
+}
+
+/// Bytes between a reader and a writer; equal indices mean that there are none.
+std::uint32_t used(std::uint32_t write, std::uint32_t read, std::uint32_t size)
+{
+    return write >= read ? write - read : size - (read - write);
+}
+
+std::uint32_t advanced(std::uint32_t index, std::uint32_t by, std::uint32_t size)
+{
+    index += by;
+    return index >= size ? index - size : index;
+}
+
+} // namespace
+
+RingMemory::RingMemory(std::shared_ptr<Gpadl const> pages, std::size_t first, std::size_t count)
+    : pages_{std::move(pages)}, first_{first}, size_{static_cast<std::uint32_t>((count - 1) * page_size)}
+{}
+
+std::atomic_ref<std::uint32_t> RingMemory::word(std::size_t offset) const
+{
+    return std::atomic_ref{*reinterpret_cast<std::uint32_t*>(pages_->page(first_) + offset)};
+}
+
+void RingMemory::read(std::uint32_t offset, void* to, std::uint32_t length) const
+{
+    auto* out = static_cast<std::byte*>(to);
+    while (length > 0) {
+        auto const from = (first_ + 1) * page_size + offset;
+        auto const piece = static_cast<std::uint32_t>(pages_->contiguous(from, std::min(length, size_ - offset)));
+        copy_from_shared(out, pages_->at(from), piece);
+        out += piece;
+        length -= piece;
+        offset = advanced(offset, piece, size_);
+    }
+}
+
+void RingMemory::write(std::uint32_t offset, void const* from, std::uint32_t length) const
+{
+    auto const* in = static_cast<std::byte const*>(from);
+    while (length > 0) {
+        auto const piece = std::min(length, size_ - offset);
+        pages_->write((first_ + 1) * page_size + offset, in, piece);
+        in += piece;
+        length -= piece;
+        offset = advanced(offset, piece, size_);
+    }
+}
+
+IncomingRing::IncomingRing(RingMemory memory)
+    : memory_{std::move(memory)}, read_{start(memory_, read_index)}, released_{read_}, available_{0}
+{}
+
+IncomingRing::Next IncomingRing::next(Packet& packet)
+{
+    if (broken_) return Next::Broken;
+    if (available_ == 0) {
+        auto const write = memory_.word(write_index).load(std::memory_order_acquire);
+        if (!plausible(write, memory_.size())) {
+            broken_ = true;
+            return Next::Broken;
+        }
+        available_ = used(write, read_, memory_.size());
+        if (available_ == 0) return Next::Empty;
+    }
+
+    auto& descriptor = packet.descriptor;
+    broken_ = true; // unless all of it turns out to be right
+    if (available_ < descriptor_size + trailer_size) return Next::Broken;
+    memory_.read(read_, &descriptor, descriptor_size);
+    auto const length = std::uint32_t{descriptor.length8} * 8;
+    auto const offset = std::uint32_t{descriptor.offset8} * 8;
+    if (offset < descriptor_size || length < offset || length > longest_packet) return Next::Broken;
+    if (length > available_ - trailer_size) return Next::Broken;
+
+    auto const rest = length - descriptor_size;
+    if (packet_.size() < rest) packet_.resize(rest);
+    memory_.read(advanced(read_, descriptor_size, memory_.size()), packet_.data(), rest);
+    std::span<std::byte const> const body{packet_.data(), rest};
+    packet.header = body.first(offset - descriptor_size);
+    packet.payload = body.subspan(offset - descriptor_size);
+    read_ = advanced(read_, length + trailer_size, memory_.size());
+    available_ -= length + trailer_size;
+    broken_ = false;
+    return Next::Taken;
+}
+
+/// As drivers/hv/ring_buffer.c, hv_pkt_iter_close, has it for the other direction: the writer is interrupted when the
+/// room that it waits for was not there before and is now.
+bool IncomingRing::release()
+{
+    if (read_ == released_) return false;
+    auto const size = memory_.size();
+    auto const freed = used(read_, released_, size);
+    released_ = read_;
+    memory_.word(read_index).store(read_, std::memory_order_seq_cst);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+
+    auto const wanted = memory_.word(pending_send_size).load(std::memory_order_relaxed);
+    if (wanted == 0) return false;
+    auto const write = memory_.word(write_index).load(std::memory_order_relaxed);
+    if (!plausible(write, size)) return false;
+    auto const free = size - used(write, read_, size);
+    return free > wanted && free - std::min(free, freed) <= wanted;
+}
+
+void IncomingRing::mask_signals(bool masked) const
+{
+    memory_.word(interrupt_mask).store(masked ? 1 : 0, std::memory_order_seq_cst);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+
+OutgoingRing::OutgoingRing(RingMemory memory)
+    : memory_{std::move(memory)}, write_{start(memory_, write_index)}, published_{write_}
+{
+    memory_.word(feature_bits).fetch_or(abi::ring_feature_pending_send_size);
+}
+
+bool OutgoingRing::write(abi::PacketDescriptor descriptor, std::span<std::byte const> header,
+                         std::initializer_list<std::span<std::byte const>> payload)
+{
+    std::size_t length = descriptor_size + header.size();
+    descriptor.offset8 = static_cast<std::uint16_t>(length / 8);
+    for (auto const part : payload)
+        length += part.size();
+    auto const padding = (8 - length % 8) % 8;
+    length += padding;
+    descriptor.length8 = static_cast<std::uint16_t>(length / 8);
+    if (!make_room(length + trailer_size)) return false;
+
+    std::uint64_t const trailer = std::uint64_t{write_} << 32;
+    constexpr std::array<std::byte, 8> zeros{};
+    put(std::as_bytes(std::span{&descriptor, 1}));
+    put(header);
+    for (auto const part : payload)
+        put(part);
+    put(std::span{zeros}.first(padding));
+    put(std::as_bytes(std::span{&trailer, 1}));
+    return true;
+}
+
+/// A ring is never filled to the last byte: that would look empty.
+bool OutgoingRing::make_room(std::size_t length)
+{
+    if (length >= memory_.size()) return false;
+    auto const wait_for = static_cast<std::uint32_t>(length);
+    if (free_bytes() <= length) {
+        waiting_ = true;
+        memory_.word(pending_send_size).store(wait_for, std::memory_order_seq_cst);
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        if (free_bytes() <= length) return false; // else the reader made room before it could see the wish
+    }
+    if (waiting_) memory_.word(pending_send_size).store(0, std::memory_order_relaxed);
+    waiting_ = false;
+    return true;
+}
+
+bool OutgoingRing::publish()
+{
+    if (write_ == published_) return false;
+    auto const before = std::exchange(published_, write_);
+    memory_.word(write_index).store(write_, std::memory_order_seq_cst);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (memory_.word(interrupt_mask).load(std::memory_order_relaxed) != 0) return false;
+    // The reader has seen everything before this: it may have stopped looking.
+    return memory_.word(read_index).load(std::memory_order_acquire) == before;
+}
+
+bool OutgoingRing::has_room(std::size_t payload_bytes) const
+{
+    return free_bytes() > descriptor_size + (payload_bytes + 7) / 8 * 8 + trailer_size;
+}
+
+std::uint32_t OutgoingRing::free_bytes() const
+{
+    auto const read = memory_.word(read_index).load(std::memory_order_acquire);
+    if (!plausible(read, memory_.size())) return 0;
+    return memory_.size() - used(write_, read, memory_.size());
+}
+
+void OutgoingRing::put(std::span<std::byte const> bytes)
+{
+    auto const length = static_cast<std::uint32_t>(bytes.size());
+    memory_.write(write_, bytes.data(), length);
+    write_ = advanced(write_, length, memory_.size());
+}
+
+} // namespace hv::vmbus

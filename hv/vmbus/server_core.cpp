@@ -1,0 +1,373 @@
+#include "hv/vmbus/server_core.hpp"
+
+#include "hv/partition/communication.hpp"
+#include "hv/partition/registry.hpp"
+#include "hv/vmbus/root_ids.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <stdexcept>
+#include <utility>
+
+namespace hv::vmbus {
+
+namespace {
+
+// NTSTATUS
+constexpr std::uint32_t success = 0;
+constexpr std::uint32_t unsuccessful = 0xC000'0001;
+constexpr std::uint32_t invalid_parameter = 0xC000'000D;
+constexpr std::uint32_t connection_refused = 0xC000'0236;
+
+constexpr std::array versions{abi::VmbusVersion::Win8,     abi::VmbusVersion::Win8_1, abi::VmbusVersion::Win10,
+                              abi::VmbusVersion::Win10Rs3, abi::VmbusVersion::V5_0,   abi::VmbusVersion::V5_1,
+                              abi::VmbusVersion::V5_2,     abi::VmbusVersion::V5_3};
+
+abi::ChannelMessageHeader header(abi::ChannelMessageType type)
+{
+    return {type, 0};
+}
+
+/// The structure at the start of a message, if that is long enough.
+template <typename T>
+std::optional<T> as(std::span<std::byte const> message)
+{
+    T out;
+    if (message.size() < sizeof out) return std::nullopt;
+    std::memcpy(&out, message.data(), sizeof out);
+    return out;
+}
+
+} // namespace
+
+std::shared_ptr<Server::Core> Server::Core::make(std::shared_ptr<Partition> guest, std::shared_ptr<Executor> executor)
+{
+    auto core = std::make_shared<Core>(std::move(guest), std::move(executor));
+    core->listen();
+    return core;
+}
+
+Server::Core::Core(std::shared_ptr<Partition> guest, std::shared_ptr<Executor> executor)
+    : guest_{std::move(guest)}, executor_{std::move(executor)}, shared_{std::make_shared<OpenChannel::Shared>(guest_)}
+{}
+
+Server::Core::~Core()
+{
+    unlisten();
+}
+
+void Server::Core::listen()
+{
+    inbox_ = std::make_shared<Inbox>([tasks = tasks(), this] { tasks.run([this] { read_inbox(); }); });
+    outbox_.emplace(guest_, tasks(), [this] { read_inbox(); });
+    auto& root = guest_->registry().root();
+    for (auto const connection : abi::vmbus_connections) {
+        auto const port = create_root_port(
+            root, {.type = abi::PortType::Message, .connection_partition = guest_->id(), .handler = inbox_});
+        auto status = Status::InsufficientMemory;
+        if (port) {
+            ports_.push_back(*port);
+            status = communication::connect(*guest_, connection, root, *port, abi::PortType::Message);
+        }
+        if (status != Status::Success)
+            throw std::runtime_error{"the guest's memory pool is too small for VMBus: give it more"};
+    }
+}
+
+void Server::Core::unlisten()
+{
+    for (auto const port : ports_)
+        (void)communication::delete_port(guest_->registry().root(), port);
+    ports_.clear();
+}
+
+void Server::Core::shut_down()
+{
+    unlisten();
+    channels_.clear(); // closes those that are open
+    shared_->gpadls.clear();
+    listener_.reset();
+}
+
+void Server::Core::read_inbox()
+{
+    for (std::size_t i = 0; i < Inbox::capacity; ++i) {
+        if (outbox_->waiting() >= answers_waiting || after_reset_) return; // goes on when these are gone
+        auto const letter = inbox_->take();
+        if (!letter) return;
+        handle(letter->bytes());
+    }
+    tasks().run([this] { read_inbox(); }); // others use the executor's thread as well
+}
+
+void Server::Core::handle(std::span<std::byte const> message)
+{
+    using Type = abi::ChannelMessageType;
+
+    auto const head = as<abi::ChannelMessageHeader>(message);
+    if (!head) return;
+    auto const give = [message]<typename T>(Core& core, void (Core::*take)(T const&)) {
+        if (auto const whole = as<T>(message)) (core.*take)(*whole);
+    };
+    if (head->type == Type::InitiateContact) return give(*this, &Core::initiate_contact);
+    if (head->type == Type::Unload) return unload();
+    if (!version_) return;
+    switch (head->type) {
+    case Type::RequestOffers: return request_offers();
+    case Type::OpenChannel: return give(*this, &Core::open_channel);
+    case Type::CloseChannel: return give(*this, &Core::close_channel);
+    case Type::RelIdReleased: return give(*this, &Core::release_channel);
+    case Type::ModifyChannel: return give(*this, &Core::modify_channel);
+    case Type::GpadlTeardown: return give(*this, &Core::tear_down_gpadl);
+    case Type::TlConnectRequest: return give(*this, &Core::connect_socket);
+    case Type::GpadlHeader:
+        if (auto const whole = as<abi::GpadlHeader>(message))
+            begin_gpadl(*whole, message.subspan(sizeof(abi::GpadlHeader)));
+        return;
+    case Type::GpadlBody:
+        if (auto const whole = as<abi::GpadlBody>(message))
+            continue_gpadl(*whole, message.subspan(sizeof(abi::GpadlBody)));
+        return;
+    default: return; // what only a host sends, and what no version has
+    }
+}
+
+/// Whoever asks begins anew: a driver that was loaded again, or a kernel that another one has started.
+void Server::Core::initiate_contact(abi::InitiateContact const& message)
+{
+    bool const supported = std::ranges::find(versions, message.version) != versions.end();
+    reset([this, message, supported] { answer_version(message, supported); });
+}
+
+void Server::Core::answer_version(abi::InitiateContact const& message, bool supported)
+{
+    bool const names_sint = message.version >= abi::VmbusVersion::V5_0 && supported;
+    Sint const sint{names_sint ? message.sint : abi::vmbus_sint.value};
+    if (sint.value >= sint_count || !outbox_->address(VpIndex{message.target_vp}, sint)) return;
+    abi::VersionResponse response{};
+    response.header = header(abi::ChannelMessageType::VersionResponse);
+    response.supported = supported ? 1 : 0;
+    if (supported) {
+        version_ = message.version;
+        if (*version_ >= abi::VmbusVersion::V5_0) response.connection = abi::vmbus_connections.back().value;
+    }
+    outbox_->send(response);
+}
+
+void Server::Core::request_offers()
+{
+    offers_requested_ = true;
+    for (auto const& [id, channel] : channels_) {
+        if (!channel->offered) show(*channel);
+    }
+    outbox_->send(header(abi::ChannelMessageType::AllOffersDelivered));
+}
+
+void Server::Core::show(OfferedChannel& channel)
+{
+    channel.offered = true;
+    outbox_->send(channel.message());
+}
+
+void Server::Core::open_channel(abi::OpenChannel const& message)
+{
+    auto* const offered = find(message.channel);
+    std::shared_ptr<OpenChannel> channel;
+    if (offered && !offered->is_open()) channel = make_channel(*offered, message);
+    outbox_->send(abi::OpenChannelResult{header(abi::ChannelMessageType::OpenChannelResult), message.channel,
+                                         message.open_id, channel ? success : unsuccessful});
+    if (channel) offered->open(std::move(channel));
+}
+
+std::shared_ptr<OpenChannel> Server::Core::make_channel(OfferedChannel const& offered,
+                                                        abi::OpenChannel const& message)
+{
+    auto const pages = shared_->gpadls.find(offered.id(), GpadlId{message.ring_gpadl});
+    if (!pages || !pages->page_aligned() || pages->size() % page_size != 0) return nullptr;
+    auto const count = pages->page_count();
+    std::size_t const to_host = message.downstream_page;
+    if (to_host < 2 || to_host + 2 > count) return nullptr; // a page of control and one of data, at least
+    VpIndex const vp{message.target_vp};
+    if (!shared_->events.prepare(vp)) return nullptr;
+
+    ++open_channels_;
+    OpenChannel::Rings rings{RingMemory{pages, 0, to_host}, RingMemory{pages, to_host, count - to_host}};
+    auto released = [tasks = tasks(), this] { tasks.run([this] { channel_released(); }); };
+    return std::make_shared<OpenChannel>(shared_, offered.id(), std::move(rings), vp, message.user_data,
+                                         std::move(released));
+}
+
+void Server::Core::channel_released()
+{
+    --open_channels_;
+    if (open_channels_ > 0 || !after_reset_) return;
+    std::exchange(after_reset_, nullptr)();
+    read_inbox();
+}
+
+void Server::Core::close_channel(abi::ChannelMessage const& message)
+{
+    auto* const channel = find(message.channel);
+    if (!channel || !channel->is_open()) return;
+    channel->close();
+    if (!channel->primary()) return;
+    rescind_if([&spec = channel->spec()](OfferedChannel const& other) {
+        return !other.primary() && other.spec().instance == spec.instance;
+    });
+}
+
+void Server::Core::release_channel(abi::ChannelMessage const& message)
+{
+    auto const found = channels_.find(ChannelId{message.channel});
+    if (found != channels_.end() && found->second->rescinded) channels_.erase(found);
+}
+
+void Server::Core::modify_channel(abi::ModifyChannel const& message)
+{
+    auto* const channel = find(message.channel);
+    VpIndex const vp{message.target_vp};
+    bool const done = channel && channel->is_open() && shared_->events.prepare(vp);
+    if (done) channel->set_target_vp(vp);
+    if (*version_ < abi::VmbusVersion::V5_3) return;
+    outbox_->send(abi::ModifyChannelResponse{header(abi::ChannelMessageType::ModifyChannelResponse), message.channel,
+                                             done ? success : invalid_parameter});
+}
+
+void Server::Core::begin_gpadl(abi::GpadlHeader const& message, std::span<std::byte const> page_numbers)
+{
+    auto const progress =
+        find(message.channel) ? shared_->gpadls.begin(message, page_numbers) : GpadlTable::Progress::Refused;
+    report_gpadl(ChannelId{message.channel}, GpadlId{message.gpadl}, progress);
+}
+
+void Server::Core::continue_gpadl(abi::GpadlBody const& message, std::span<std::byte const> page_numbers)
+{
+    ChannelId channel;
+    auto const progress = shared_->gpadls.go_on(GpadlId{message.gpadl}, page_numbers, channel);
+    report_gpadl(channel, GpadlId{message.gpadl}, progress);
+}
+
+void Server::Core::report_gpadl(ChannelId channel, GpadlId id, GpadlTable::Progress progress)
+{
+    if (progress == GpadlTable::Progress::More) return;
+    outbox_->send(abi::GpadlCreated{header(abi::ChannelMessageType::GpadlCreated), channel.value, id.value,
+                                    progress == GpadlTable::Progress::Complete ? success : unsuccessful});
+}
+
+void Server::Core::tear_down_gpadl(abi::GpadlTeardown const& message)
+{
+    shared_->gpadls.tear_down(
+        GpadlId{message.gpadl}, [tasks = tasks(), this, id = message.gpadl, generation = generation_] {
+            tasks.run([this, id, generation] {
+                if (generation != generation_) return;
+                outbox_->send(abi::GpadlTorndown{header(abi::ChannelMessageType::GpadlTorndown), id});
+            });
+        });
+}
+
+void Server::Core::connect_socket(abi::TlConnectRequest const& message)
+{
+    if (listener_)
+        listener_->connect_requested(message.endpoint, message.service);
+    else
+        refuse_socket(message.endpoint, message.service);
+}
+
+void Server::Core::refuse_socket(Guid const& endpoint, Guid const& service)
+{
+    if (!version_) return;
+    outbox_->send(abi::TlConnectResult{header(abi::ChannelMessageType::TlConnectResult), endpoint, service,
+                                       connection_refused});
+}
+
+void Server::Core::unload()
+{
+    reset([this] { outbox_->send(header(abi::ChannelMessageType::UnloadResponse)); });
+}
+
+void Server::Core::reset(std::function<void()> then)
+{
+    ++generation_;
+    version_.reset();
+    offers_requested_ = false;
+    for (auto at = channels_.begin(); at != channels_.end();) {
+        auto& channel = *at->second;
+        channel.close();
+        channel.offered = false;
+        bool const stays = channel.primary() && !channel.rescinded;
+        at = stays ? std::next(at) : channels_.erase(at);
+    }
+    shared_->gpadls.clear();
+    if (open_channels_ == 0) return then();
+    after_reset_ = std::move(then);
+}
+
+void Server::Core::offer(OfferSpec const& spec, std::shared_ptr<ChannelDevice> device)
+{
+    std::uint32_t number = 1;
+    while (channels_.contains(ChannelId{number}))
+        ++number;
+    if (number > last_channel) return;
+    ChannelId const id{number};
+    auto channel = std::make_unique<OfferedChannel>(guest_, id, spec, std::move(device));
+    if (!channel->connected()) return;
+    auto& stays = *channels_.emplace(id, std::move(channel)).first->second;
+    if (offers_requested_) show(stays);
+}
+
+void Server::Core::withdraw(Guid const& instance)
+{
+    rescind_if([&instance](OfferedChannel const& channel) { return channel.spec().instance == instance; });
+}
+
+template <typename Predicate>
+void Server::Core::rescind_if(Predicate predicate)
+{
+    std::vector<ChannelId> ids;
+    for (auto const& [id, channel] : channels_) {
+        if (!channel->rescinded && predicate(*channel)) ids.push_back(id);
+    }
+    std::ranges::stable_partition(ids, [this](ChannelId id) { return !channels_.at(id)->primary(); });
+    for (auto const id : ids)
+        rescind(id);
+}
+
+void Server::Core::rescind(ChannelId id)
+{
+    auto& channel = *channels_.at(id);
+    channel.close();
+    channel.disconnect();
+    if (!channel.offered) {
+        channels_.erase(id);
+        return;
+    }
+    channel.rescinded = true;
+    outbox_->send(abi::ChannelMessage{header(abi::ChannelMessageType::RescindChannelOffer), id.value});
+}
+
+OfferedChannel* Server::Core::find(std::uint32_t channel)
+{
+    auto const found = channels_.find(ChannelId{channel});
+    if (found == channels_.end() || !found->second->offered || found->second->rescinded) return nullptr;
+    return found->second.get();
+}
+
+void Server::Core::inspect(Inspector& inspector) const
+{
+    InspectedNode const bus{inspector, "vmbus"};
+    inspector.number("version", version_ ? static_cast<std::uint32_t>(*version_) : 0);
+    inspector.number("gpadls", shared_->gpadls.size());
+    inspector.number("answers_waiting", outbox_->waiting());
+    for (auto const& [id, channel] : channels_) {
+        InspectedNode const node{inspector, "channel " + std::to_string(id.value)};
+        inspector.text("interface", to_string(channel->spec().interface));
+        inspector.text("instance", to_string(channel->spec().instance));
+        inspector.number("sub_channel", channel->spec().sub_channel);
+        inspector.flag("offered", channel->offered);
+        inspector.flag("open", channel->is_open());
+        channel->device().inspect(inspector);
+    }
+}
+
+} // namespace hv::vmbus

@@ -1,0 +1,95 @@
+/// The inside of vmbus::Server: its state, which only the executor touches.
+#pragma once
+
+#include "hv/abi/vmbus.hpp"
+#include "hv/vmbus/inbox.hpp"
+#include "hv/vmbus/offered_channel.hpp"
+#include "hv/vmbus/open_channel.hpp"
+#include "hv/vmbus/outbox.hpp"
+#include "hv/vmbus/server.hpp"
+#include "hv/vmbus/tasks.hpp"
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace hv::vmbus {
+
+class Server::Core : public std::enable_shared_from_this<Core> {
+  public:
+    /// Throws like Server.
+    [[nodiscard]] static std::shared_ptr<Core> make(std::shared_ptr<Partition> guest,
+                                                    std::shared_ptr<Executor> executor);
+    Core(std::shared_ptr<Partition> guest, std::shared_ptr<Executor> executor);
+    Core(Core const&) = delete;
+    Core& operator=(Core const&) = delete;
+    ~Core();
+
+    [[nodiscard]] Tasks tasks() { return {executor_, weak_from_this()}; }
+
+    void offer(OfferSpec const& spec, std::shared_ptr<ChannelDevice> device);
+    void withdraw(Guid const& instance);
+    void set_socket_listener(std::shared_ptr<SocketListener> listener) { listener_ = std::move(listener); }
+    void refuse_socket(Guid const& endpoint, Guid const& service);
+    void shut_down();
+    void inspect(Inspector& inspector) const;
+
+  private:
+    /// A guest with that many answers waiting gets no further ones before it has taken some.
+    static constexpr std::size_t answers_waiting = 32;
+    static constexpr std::uint32_t last_channel = abi::event_flag_count - 1;
+
+    void listen();
+    void unlisten();
+
+    // Messages from the guest.
+    void read_inbox();
+    void handle(std::span<std::byte const> message);
+    void initiate_contact(abi::InitiateContact const& message);
+    void request_offers();
+    void open_channel(abi::OpenChannel const& message);
+    void close_channel(abi::ChannelMessage const& message);
+    void release_channel(abi::ChannelMessage const& message);
+    void modify_channel(abi::ModifyChannel const& message);
+    void begin_gpadl(abi::GpadlHeader const& message, std::span<std::byte const> page_numbers);
+    void continue_gpadl(abi::GpadlBody const& message, std::span<std::byte const> page_numbers);
+    void tear_down_gpadl(abi::GpadlTeardown const& message);
+    void connect_socket(abi::TlConnectRequest const& message);
+    void unload();
+
+    // What they lead to.
+    void answer_version(abi::InitiateContact const& message, bool supported);
+    void report_gpadl(ChannelId channel, GpadlId id, GpadlTable::Progress progress);
+    [[nodiscard]] std::shared_ptr<OpenChannel> make_channel(OfferedChannel const& offered,
+                                                            abi::OpenChannel const& message);
+    [[nodiscard]] OfferedChannel* find(std::uint32_t channel);
+    void show(OfferedChannel& channel);
+    /// Takes an offer back. The channel is gone when this returns, or when the guest has released its number.
+    void rescind(ChannelId id);
+    template <typename Predicate>
+    void rescind_if(Predicate predicate);
+    /// The guest's bus as it was before it looked for one. `then` is done once no device uses its memory any more.
+    void reset(std::function<void()> then);
+    void channel_released();
+
+    std::shared_ptr<Partition> const guest_;
+    std::shared_ptr<Executor> const executor_;
+    std::shared_ptr<OpenChannel::Shared> shared_;
+    std::shared_ptr<Inbox> inbox_;
+    std::optional<Outbox> outbox_;
+    std::vector<PortId> ports_; ///< the root's, for the guest's messages
+    std::map<ChannelId, std::unique_ptr<OfferedChannel>> channels_;
+    std::shared_ptr<SocketListener> listener_;
+
+    std::optional<abi::VmbusVersion> version_; ///< agreed upon
+    bool offers_requested_ = false;
+    std::size_t open_channels_ = 0;     ///< that somebody still uses
+    std::function<void()> after_reset_; ///< waits for these
+    unsigned generation_ = 0;           ///< counts resets
+};
+
+} // namespace hv::vmbus

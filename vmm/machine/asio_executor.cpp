@@ -1,0 +1,92 @@
+#include "vmm/machine/asio_executor.hpp"
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <deque>
+#include <list>
+#include <mutex>
+#include <utility>
+
+namespace vmm {
+
+struct AsioExecutor::Shared : std::enable_shared_from_this<Shared> {
+    using Task = std::function<void()>;
+
+    explicit Shared(boost::asio::io_context& context) : io{context} {}
+
+    void add(Task task)
+    {
+        std::lock_guard const guard{lock};
+        if (detached) return;
+        queue.push_back(std::move(task));
+        if (!std::exchange(posted, true)) post();
+    }
+
+    void post()
+    {
+        boost::asio::post(io, [self = shared_from_this()] { self->run_one(); });
+    }
+
+    /// One for each handler, so that the tasks of one guest do not keep others waiting.
+    void run_one()
+    {
+        Task task;
+        {
+            std::lock_guard const guard{lock};
+            if (queue.empty()) return;
+            task = std::move(queue.front());
+            queue.pop_front();
+            posted = !queue.empty();
+            if (posted) post();
+        }
+        task();
+    }
+
+    void start_timer(std::chrono::milliseconds delay, Task task)
+    {
+        auto const timer = timers.emplace(timers.end(), io, delay);
+        timer->async_wait([self = shared_from_this(), timer, task = std::move(task)](auto const& error) {
+            if (error || self->detached) return;
+            self->timers.erase(timer);
+            task();
+        });
+    }
+
+    void detach()
+    {
+        std::deque<Task> dropped;
+        std::lock_guard const guard{lock};
+        detached = true;
+        dropped.swap(queue);
+        timers.clear();
+    }
+
+    boost::asio::io_context& io;
+    std::list<boost::asio::steady_timer> timers; // the io_context's thread only
+    std::mutex lock;                             // the rest; `detached` is read without it on the io_context
+    std::deque<Task> queue;
+    bool posted = false;
+    bool detached = false;
+};
+
+AsioExecutor::AsioExecutor(boost::asio::io_context& io) : shared_{std::make_shared<Shared>(io)} {}
+
+AsioExecutor::~AsioExecutor() = default;
+
+void AsioExecutor::detach()
+{
+    shared_->detach();
+}
+
+void AsioExecutor::run(std::function<void()> task)
+{
+    shared_->add(std::move(task));
+}
+
+void AsioExecutor::run_after(std::chrono::milliseconds delay, std::function<void()> task)
+{
+    run([shared = shared_, delay, task = std::move(task)]() mutable { shared->start_timer(delay, std::move(task)); });
+}
+
+} // namespace vmm

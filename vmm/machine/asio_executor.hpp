@@ -1,0 +1,29 @@
+/// A VMBus's executor on an io_context.
+#pragma once
+
+#include "hv/vmbus/executor.hpp"
+
+#include <boost/asio/io_context.hpp>
+
+#include <memory>
+
+namespace vmm {
+
+class AsioExecutor final : public hv::vmbus::Executor {
+  public:
+    explicit AsioExecutor(boost::asio::io_context& io);
+    ~AsioExecutor() override;
+
+    /// Drops all tasks, also those that are still to come. On the io_context, or when that has stopped.
+    void detach();
+
+    void run(std::function<void()> task) override;
+    void run_after(std::chrono::milliseconds delay, std::function<void()> task) override;
+
+  private:
+    struct Shared;
+
+    std::shared_ptr<Shared> const shared_; ///< its handlers may still be queued when this object is gone
+};
+
+} // namespace vmm

@@ -1,0 +1,35 @@
+/// A guest's VMBus and the devices on it.
+#pragma once
+
+#include "hv/partition/partition.hpp"
+#include "hv/vmbus/server.hpp"
+#include "vmm/cli/run_options.hpp"
+#include "vmm/machine/asio_executor.hpp"
+
+#include <boost/asio/io_context.hpp>
+
+#include <memory>
+
+namespace vmm {
+
+class VmbusDevices {
+  public:
+    /// Offers the devices that the options ask for. Throws UserError for what the host has not, std::runtime_error
+    /// when the guest's pool is too small.
+    VmbusDevices(boost::asio::io_context& io, std::shared_ptr<hv::Partition> partition, GuestOptions const& options);
+    /// With the guest's VPs stopped and after detach(). Waits until no device uses guest memory any more.
+    ~VmbusDevices();
+    VmbusDevices(VmbusDevices const&) = delete;
+    VmbusDevices& operator=(VmbusDevices const&) = delete;
+
+    /// No handler on the io_context uses the bus any more. Called on it, or when it has stopped.
+    void detach();
+
+    [[nodiscard]] hv::vmbus::Server& bus() { return bus_; }
+
+  private:
+    std::shared_ptr<AsioExecutor> const executor_;
+    hv::vmbus::Server bus_;
+};
+
+} // namespace vmm
