@@ -1,0 +1,92 @@
+#include "devices/block/open_file.hpp"
+
+#include "devices/block/backend.hpp"
+
+#include <linux/fs.h>
+#include <linux/magic.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+
+namespace devices::block {
+
+namespace {
+
+[[noreturn]] void refuse(std::string const& path, std::string const& why)
+{
+    throw OpenError{"disk image '" + path + "' " + why};
+}
+
+[[noreturn]] void refuse_to_open(std::string const& path, bool read_only, int error)
+{
+    switch (error) {
+    case ENOENT: refuse(path, "does not exist: check the path, or make it with 'truncate -s SIZE'");
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        refuse(path, read_only ? "must not be read by you: check its permissions"
+                               : "must not be written by you: check its permissions, or add ',ro'");
+    case EISDIR: refuse(path, "is a folder: name a file or a block device");
+    default: refuse(path, std::string{"cannot be opened: "} + std::strerror(error));
+    }
+}
+
+void lock(int fd, std::string const& path, bool read_only)
+{
+    struct flock whole {};
+    whole.l_type = read_only ? F_RDLCK : F_WRLCK;
+    whole.l_whence = SEEK_SET;
+    if (fcntl(fd, F_OFD_SETLK, &whole) == 0) return;
+    if (errno != EAGAIN && errno != EACCES) return; // a file system without locks protects nobody
+    refuse(path, read_only
+                     ? "is in use, and whoever uses it writes to it: end that, or use a copy"
+                     : "is in use by another Porthole or program: end that, use a copy, or have both add ',ro'");
+}
+
+std::uint64_t device_size(int fd, std::string const& path)
+{
+    std::uint64_t size = 0;
+    if (ioctl(fd, BLKGETSIZE64, &size) != 0) refuse(path, std::string{"has no size: "} + std::strerror(errno));
+    return size;
+}
+
+bool lies_in_memory(int fd)
+{
+    struct statfs where {};
+    return fstatfs(fd, &where) == 0 && (where.f_type == TMPFS_MAGIC || where.f_type == RAMFS_MAGIC);
+}
+
+} // namespace
+
+OpenedImage open_image(std::string const& path, bool read_only, std::uint64_t block_size)
+{
+    OpenedImage image;
+    // Not to wait for the other end of a FIFO.
+    image.fd = UniqueFd{::open(path.c_str(), (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK)};
+    if (!image.fd) refuse_to_open(path, read_only, errno);
+    // But an io_uring takes the flag for a wish to be told EAGAIN.
+    fcntl(image.fd.get(), F_SETFL, fcntl(image.fd.get(), F_GETFL) & ~O_NONBLOCK);
+
+    struct stat what {};
+    if (fstat(image.fd.get(), &what) != 0) refuse_to_open(path, read_only, errno);
+    image.device = S_ISBLK(what.st_mode);
+    if (S_ISDIR(what.st_mode)) refuse_to_open(path, read_only, EISDIR);
+    if (!image.device && !S_ISREG(what.st_mode)) refuse(path, "is neither a file nor a block device");
+
+    lock(image.fd.get(), path, read_only);
+    image.size = image.device ? device_size(image.fd.get(), path) : static_cast<std::uint64_t>(what.st_size);
+    if (image.size == 0) refuse(path, "is empty: give it a size, e.g. with 'truncate -s 10G'");
+    if (image.size % block_size != 0) {
+        refuse(path, "has " + std::to_string(image.size) + " bytes, which is no multiple of " +
+                         std::to_string(block_size) + ": enlarge it with 'truncate -s %" +
+                         std::to_string(block_size) + "', or serve it with qemu-nbd if it is not a raw image");
+    }
+    image.in_memory = !image.device && lies_in_memory(image.fd.get());
+    return image;
+}
+
+} // namespace devices::block

@@ -1,0 +1,23 @@
+/// Opens a raw image, checks that it can be a disk, and keeps others from using it at the same time.
+#pragma once
+
+#include "devices/unique_fd.hpp"
+
+#include <cstdint>
+#include <string>
+
+namespace devices::block {
+
+struct OpenedImage {
+    UniqueFd fd;
+    std::uint64_t size = 0;
+    bool device = false;    ///< a block device
+    bool in_memory = false; ///< on a file system that never waits for a device
+};
+
+/// The image is locked until the descriptor is closed: exclusively, or together with others that only read. The lock
+/// is advisory: it binds Porthole, QEMU and whoever else asks (fcntl(2), open file description locks).
+/// Throws OpenError.
+[[nodiscard]] OpenedImage open_image(std::string const& path, bool read_only, std::uint64_t block_size);
+
+} // namespace devices::block
