@@ -62,14 +62,18 @@ std::shared_ptr<Partition> PartitionRegistry::create(PartitionConfig const& conf
 void PartitionRegistry::remove(Partition& partition)
 {
     partition.set_active(false);
+    std::shared_ptr<Partition> kept; // ends after what follows
+    {
+        std::lock_guard const guard{lock_};
+        if (auto const found = partitions_.extract(partition.id())) kept = found.mapped();
+        for (auto const& [id, other] : partitions_) {
+            if (other->parent() == partition.id()) other->parent_.store(root_id, std::memory_order_relaxed);
+        }
+    }
+    // Whoever is refused at one of its ports from now on finds no such partition either.
     communication::sever(partition);
     monitors_.stop_all(partition);
     partition.wait_for_visits();
-    std::lock_guard const guard{lock_};
-    partitions_.erase(partition.id());
-    for (auto const& [id, other] : partitions_) {
-        if (other->parent() == partition.id()) other->parent_.store(root_id, std::memory_order_relaxed);
-    }
 }
 
 void PartitionRegistry::set_parent(Partition& child, PartitionId parent)
