@@ -48,21 +48,28 @@ class CrankedExecutor final : public vmbus::Executor {
         }
         return count;
     }
+    /// Runs all that is due by then, each at its time, also what that adds.
     void advance(std::chrono::milliseconds by)
     {
-        {
-            std::lock_guard const guard{lock_};
-            now_ += by;
-            while (!later_.empty() && later_.begin()->first <= now_) {
-                tasks_.push_back(std::move(later_.begin()->second));
-                later_.erase(later_.begin());
-            }
-        }
-        crank();
+        auto const until = now_ + by;
+        do
+            crank();
+        while (take_due(until));
+        std::lock_guard const guard{lock_};
+        now_ = until;
     }
     [[nodiscard]] std::size_t waiting() const { return later_.size(); }
 
   private:
+    [[nodiscard]] bool take_due(std::chrono::milliseconds until)
+    {
+        std::lock_guard const guard{lock_};
+        if (later_.empty() || later_.begin()->first > until) return false;
+        now_ = later_.begin()->first;
+        tasks_.push_back(std::move(later_.begin()->second));
+        later_.erase(later_.begin());
+        return true;
+    }
     [[nodiscard]] std::function<void()> next()
     {
         std::lock_guard const guard{lock_};
@@ -159,12 +166,13 @@ class GuestRing {
         return packet;
     }
 
+    [[nodiscard]] std::byte* data() const { return first_ + page_size; } ///< of size()
+
   private:
     [[nodiscard]] std::atomic_ref<std::uint32_t> word(std::size_t offset) const
     {
         return std::atomic_ref{*reinterpret_cast<std::uint32_t*>(first_ + offset)};
     }
-    [[nodiscard]] std::byte* data() const { return first_ + page_size; }
     void copy_out(std::size_t offset, void* to, std::size_t size) const
     {
         for (std::size_t i = 0; i < size; ++i)
