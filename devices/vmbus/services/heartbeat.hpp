@@ -1,0 +1,50 @@
+/// The heartbeat service: every two seconds, as Hyper-V does it, the guest shows that it is alive.
+#pragma once
+
+#include "devices/vmbus/services/service.hpp"
+
+namespace devices::vmbus {
+
+class HeartbeatService final : public Service {
+  public:
+    static constexpr std::chrono::seconds period{2};
+    static constexpr unsigned lost_after = 3; ///< periods without an answer
+
+    enum class State {
+        NoContact, ///< no driver in the guest listens
+        Ok,
+        Lost, ///< the guest has not answered for `lost_after` periods
+    };
+
+    /// What the guest says of itself, from version 3 on.
+    enum class Applications : std::uint32_t { Unknown = 0, Healthy = 1, Critical = 2, Stopped = 3 };
+
+    struct Status {
+        State state;
+        Applications applications;
+        std::uint64_t beats; ///< answers since the guest opened the channel
+    };
+
+    explicit HeartbeatService(hv::vmbus::Executor& executor);
+
+    [[nodiscard]] Status status() const;
+
+  private:
+    void ready(Afterwards&) override;
+    void answered(Answer const& answer, Afterwards&) override;
+    void closed(Afterwards&) override { missed_ = 0; }
+    void tick(Afterwards&) override;
+    void inspect_more(hv::Inspector& inspector) const override;
+    [[nodiscard]] Status current() const;
+    void beat();
+
+    std::uint64_t number_ = 0; ///< of the last question
+    std::uint64_t beats_ = 0;
+    unsigned missed_ = 0;
+    Applications applications_ = Applications::Unknown;
+};
+
+[[nodiscard]] std::string_view to_string(HeartbeatService::State state);
+[[nodiscard]] std::string_view to_string(HeartbeatService::Applications applications);
+
+} // namespace devices::vmbus

@@ -1,0 +1,97 @@
+/// The key-value exchange: the host reads what the guest says of itself, and leaves values for it.
+#pragma once
+
+#include "devices/vmbus/services/key_value_protocol.hpp"
+#include "devices/vmbus/services/service.hpp"
+
+#include <deque>
+#include <string>
+
+namespace devices::vmbus {
+
+class KeyValueService final : public Service {
+  public:
+    using Pool = key_value::Pool;
+
+    enum class Error {
+        None,
+        NotReady,  ///< no driver in the guest listens, or its daemon does not run
+        Busy,      ///< too many requests wait
+        TooLong,   ///< a key or value does not fit
+        TimedOut,  ///< no answer
+        Gone,      ///< the guest closed the channel
+        Refused,   ///< the guest says that it cannot
+        Malformed, ///< the answer makes no sense
+    };
+
+    struct Pair {
+        std::string key;
+        std::string value;
+
+        friend bool operator==(Pair const&, Pair const&) = default;
+    };
+
+    struct Addresses {
+        std::string addresses; ///< these four separated by semicolons
+        std::string subnets;
+        std::string gateways;
+        std::string dns_servers;
+        bool dhcp = false;
+    };
+
+    struct Result {
+        Error error = Error::None;
+        std::vector<Pair> pairs{};
+        Addresses addresses{};
+    };
+    using Callback = std::function<void(Result)>;
+
+    static constexpr std::size_t most_requests = 16;
+    static constexpr std::size_t most_pairs = 256; ///< of one enumeration; a longer one ends there
+
+    explicit KeyValueService(hv::vmbus::Executor& executor);
+
+    /// Callbacks are called once, without a lock, on any thread, perhaps before the call returns. `patience` counts
+    /// from the call. Requests that are waiting when time is up for an earlier one still have to wait for its answer:
+    /// a guest takes one at a time.
+    void enumerate(Pool pool, std::chrono::milliseconds patience, Callback done);
+    void set(Pool pool, std::string_view key, std::string_view value, std::chrono::milliseconds patience,
+             Callback done);
+    void remove(Pool pool, std::string_view key, std::chrono::milliseconds patience, Callback done);
+    /// `adapter` is the VMBus instance of a network adapter.
+    void addresses(hv::vmbus::Guid const& adapter, key_value::Family family, std::chrono::milliseconds patience,
+                   Callback done);
+
+  private:
+    struct Request {
+        std::uint64_t number;
+        std::vector<std::byte> message; ///< as it is to be sent
+        key_value::Operation operation;
+        Callback done;
+        Result result{};
+        bool sent = false;
+    };
+
+    void ready(Afterwards&) override {}
+    void answered(Answer const& answer, Afterwards& afterwards) override;
+    void closed(Afterwards& afterwards) override;
+    void inspect_more(hv::Inspector& inspector) const override;
+
+    template <typename Message>
+    void submit(Message const& message, key_value::Operation operation, std::chrono::milliseconds patience,
+                Callback done);
+    void send_next(Afterwards& afterwards);
+    void time_is_up(std::uint64_t number);
+    void finish_first(Error error, Afterwards& afterwards);
+    [[nodiscard]] Error take_pair(Request& request, Answer const& answer);
+    [[nodiscard]] static Error take_addresses(Request& request, Answer const& answer);
+
+    std::deque<Request> requests_; ///< the first one may be on its way
+    std::uint64_t number_ = 0;
+    std::uint64_t finished_ = 0;
+};
+
+/// For a user.
+[[nodiscard]] std::string_view to_string(KeyValueService::Error error);
+
+} // namespace devices::vmbus

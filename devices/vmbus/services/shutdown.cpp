@@ -1,0 +1,86 @@
+#include "devices/vmbus/services/shutdown.hpp"
+
+#include <array>
+
+namespace devices::vmbus {
+
+namespace {
+
+using ic::Version;
+
+constexpr Version reboot_since{3, 1};
+constexpr Version hibernate_since{3, 2};
+constexpr std::array<Version, 4> versions{{{1, 0}, {3, 0}, reboot_since, hibernate_since}};
+
+/// For a guest that shows its users how long they have got.
+constexpr std::uint32_t seconds_to_go_down = 60;
+
+Version needed_for(ShutdownService::What what)
+{
+    switch (what) {
+    case ShutdownService::What::Reboot: return reboot_since;
+    case ShutdownService::What::Hibernate: return hibernate_since;
+    case ShutdownService::What::PowerOff: break;
+    }
+    return versions.front();
+}
+
+std::uint32_t flags_for(ShutdownService::What what)
+{
+    switch (what) {
+    case ShutdownService::What::Reboot: return ic::shutdown_flags::reboot;
+    case ShutdownService::What::Hibernate: return ic::shutdown_flags::hibernate;
+    case ShutdownService::What::PowerOff: break;
+    }
+    return 0;
+}
+
+constexpr ServiceKind kind{"shutdown", hv::vmbus::guid("0e0b6031-5213-4934-818b-38d90ced39db"),
+                           hv::vmbus::guid("b6650ff7-33bc-4840-8048-e0676786f393"), ic::MessageType::Shutdown,
+                           versions};
+
+} // namespace
+
+ShutdownService::ShutdownService(hv::vmbus::Executor& executor) : Service{kind, executor} {}
+
+void ShutdownService::request(What what, Callback done)
+{
+    Afterwards afterwards;
+    std::scoped_lock const lock{mutex()};
+    auto const fail = [&](Result result) { afterwards.add([done, result] { done(result); }); };
+    if (!is_ready() || done_) return fail(Result::NotReady);
+    if (version() < needed_for(what)) return fail(Result::NotSupported);
+
+    ic::Shutdown message{};
+    message.reason = ic::shutdown_planned;
+    message.timeout_seconds = seconds_to_go_down;
+    message.flags = flags_for(what) | ic::shutdown_flags::force;
+    if (!ask(std::as_bytes(std::span{&message, 1}))) return fail(Result::NotReady);
+    done_ = std::move(done);
+    executor().run_after(answer_time, [weak = weak_from_this(), number = ++request_] {
+        auto const self = std::static_pointer_cast<ShutdownService>(weak.lock());
+        if (!self) return;
+        Afterwards then;
+        std::scoped_lock const guard{self->mutex()};
+        if (number == self->request_) self->finish(Result::TimedOut, then);
+    });
+}
+
+void ShutdownService::answered(Answer const& answer, Afterwards& afterwards)
+{
+    finish(answer.status == ic::status::success ? Result::Accepted : Result::Refused, afterwards);
+}
+
+void ShutdownService::closed(Afterwards& afterwards)
+{
+    finish(Result::Gone, afterwards);
+}
+
+void ShutdownService::finish(Result result, Afterwards& afterwards)
+{
+    if (!done_) return;
+    afterwards.add([done = std::move(done_), result] { done(result); });
+    done_ = nullptr;
+}
+
+} // namespace devices::vmbus

@@ -1,0 +1,40 @@
+/// The shutdown service: the host asks the guest to go down, or to start anew, in an orderly way.
+#pragma once
+
+#include "devices/vmbus/services/service.hpp"
+
+namespace devices::vmbus {
+
+class ShutdownService final : public Service {
+  public:
+    enum class What { PowerOff, Reboot, Hibernate };
+
+    enum class Result {
+        Accepted,     ///< the guest goes about it now
+        Refused,      ///< it says that it does not
+        NotSupported, ///< not by the version that it speaks
+        NotReady,     ///< no driver in the guest listens, or it is about to answer an earlier request
+        TimedOut,     ///< no answer
+        Gone,         ///< the guest closed the channel before it answered
+    };
+    using Callback = std::function<void(Result)>;
+
+    static constexpr std::chrono::seconds answer_time{10};
+
+    explicit ShutdownService(hv::vmbus::Executor& executor);
+
+    /// `done` is called once, without a lock, on any thread, perhaps before this returns. How the guest ends is seen
+    /// elsewhere: it powers off or resets.
+    void request(What what, Callback done);
+
+  private:
+    void ready(Afterwards&) override {}
+    void answered(Answer const& answer, Afterwards& afterwards) override;
+    void closed(Afterwards& afterwards) override;
+    void finish(Result result, Afterwards& afterwards);
+
+    Callback done_;             ///< of the request that the guest has not answered
+    std::uint64_t request_ = 0; ///< its number
+};
+
+} // namespace devices::vmbus

@@ -1,0 +1,102 @@
+#include "devices/vmbus/services/time_sync.hpp"
+
+#include <array>
+#include <ctime>
+
+namespace devices::vmbus {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr ic::Version reference_time_since{4, 0};
+constexpr std::array<ic::Version, 3> versions{{{1, 0}, {3, 0}, reference_time_since}};
+
+/// From 1601 to 1970.
+constexpr std::uint64_t epoch_100ns = 116'444'736'000'000'000;
+
+std::chrono::nanoseconds read_clock(clockid_t clock)
+{
+    timespec now{};
+    clock_gettime(clock, &now);
+    return std::chrono::seconds{now.tv_sec} + std::chrono::nanoseconds{now.tv_nsec};
+}
+
+std::uint64_t since_1601(std::chrono::nanoseconds wall)
+{
+    return epoch_100ns + static_cast<std::uint64_t>(wall.count() / 100);
+}
+
+constexpr ServiceKind kind{"time synchronisation", hv::vmbus::guid("9527e630-d0ae-497b-adce-e80ab0175caf"),
+                           hv::vmbus::guid("2dd1ce17-079e-403c-b352-a1921ee207ee"), ic::MessageType::TimeSync,
+                           versions};
+
+} // namespace
+
+TimeReading read_host_clocks(std::function<std::uint64_t()> const& reference)
+{
+    TimeReading now;
+    now.monotonic = read_clock(CLOCK_MONOTONIC);
+    now.boot = read_clock(CLOCK_BOOTTIME);
+    now.reference = reference();
+    now.wall = read_clock(CLOCK_REALTIME);
+    return now;
+}
+
+TimeSyncService::TimeSyncService(hv::vmbus::Executor& executor, std::function<TimeReading()> clock)
+    : Service{kind, executor}, clock_{std::move(clock)}
+{}
+
+void TimeSyncService::ready(Afterwards&)
+{
+    owes_sync_ = true;
+    tell(clock_());
+    tick_after(period);
+}
+
+void TimeSyncService::tick(Afterwards&)
+{
+    auto const now = clock_();
+    if (jumped(now)) owes_sync_ = true;
+    tell(now);
+    tick_after(period);
+}
+
+/// A host that slept has a boot time ahead of its monotonic time; a clock that was set moves against the boot time.
+bool TimeSyncService::jumped(TimeReading const& now) const
+{
+    auto const slept = (now.boot - now.monotonic) - (last_.boot - last_.monotonic);
+    auto const set = (now.wall - now.boot) - (last_.wall - last_.boot);
+    return std::chrono::abs(slept) >= jump || std::chrono::abs(set) >= jump;
+}
+
+void TimeSyncService::tell(TimeReading const& now)
+{
+    auto const set = owes_sync_;
+    auto const flags = set ? ic::time_flags::sync : ic::time_flags::sample;
+    bool asked = false;
+    if (version() >= reference_time_since) {
+        ic::ReferenceTimeSample message{};
+        message.host_time = since_1601(now.wall);
+        message.reference_time = now.reference;
+        message.flags = flags;
+        asked = ask(std::as_bytes(std::span{&message, 1}));
+    } else {
+        ic::TimeSample message{};
+        message.host_time = since_1601(now.wall);
+        message.flags = flags;
+        asked = ask(std::as_bytes(std::span{&message, 1}));
+    }
+    last_ = now;
+    if (!asked) return;
+    owes_sync_ = false; // else with the next tick
+    ++(set ? syncs_ : samples_);
+}
+
+void TimeSyncService::inspect_more(hv::Inspector& inspector) const
+{
+    inspector.number("syncs", syncs_);
+    inspector.number("samples", samples_);
+}
+
+} // namespace devices::vmbus

@@ -1,0 +1,47 @@
+/// The time synchronisation service: the guest's clock is set when it starts and after the host's has jumped, and may
+/// be steered by a sample every five seconds.
+#pragma once
+
+#include "devices/vmbus/services/service.hpp"
+
+#include <cstdint>
+
+namespace devices::vmbus {
+
+/// The host's clocks and the guest's reference time, as good as at the same moment.
+struct TimeReading {
+    std::chrono::nanoseconds wall{};      ///< UTC since 1970
+    std::chrono::nanoseconds boot{};      ///< goes on while the host sleeps
+    std::chrono::nanoseconds monotonic{}; ///< does not
+    std::uint64_t reference = 0;          ///< 100 ns
+};
+
+/// Reads the host's clocks around `reference`.
+[[nodiscard]] TimeReading read_host_clocks(std::function<std::uint64_t()> const& reference);
+
+class TimeSyncService final : public Service {
+  public:
+    static constexpr std::chrono::seconds period{5};
+    /// How far two clocks of the host drift apart between samples before that counts as a jump. Steering a clock does
+    /// not come to a tenth of it.
+    static constexpr std::chrono::milliseconds jump{100};
+
+    /// `clock` is called from any thread, with a lock held.
+    TimeSyncService(hv::vmbus::Executor& executor, std::function<TimeReading()> clock);
+
+  private:
+    void ready(Afterwards&) override;
+    void answered(Answer const&, Afterwards&) override {}
+    void tick(Afterwards&) override;
+    void inspect_more(hv::Inspector& inspector) const override;
+    void tell(TimeReading const& now);
+    [[nodiscard]] bool jumped(TimeReading const& now) const;
+
+    std::function<TimeReading()> const clock_;
+    TimeReading last_{}; ///< what jumps are seen by
+    bool owes_sync_ = false;
+    std::uint64_t syncs_ = 0;
+    std::uint64_t samples_ = 0;
+};
+
+} // namespace devices::vmbus
