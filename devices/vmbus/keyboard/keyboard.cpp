@@ -1,0 +1,122 @@
+#include "devices/vmbus/keyboard/keyboard.hpp"
+
+#include <utility>
+
+namespace devices::vmbus {
+
+namespace {
+
+using keyboard::MessageType;
+
+/// A guest that never stops writing gets no more than this in one go: others wait for the lock.
+constexpr unsigned packets_at_once = 16;
+
+template <typename Message>
+bool write(hv::vmbus::Channel& channel, Message const& message)
+{
+    return channel.outgoing().write(hv::abi::PacketType::DataInband, 0, 0, std::as_bytes(std::span{&message, 1}));
+}
+
+} // namespace
+
+hv::vmbus::OfferSpec Keyboard::offer()
+{
+    hv::vmbus::OfferSpec spec;
+    spec.interface = hv::vmbus::guid("f912ad6d-2b17-48ea-bd65-f927a61c7684");
+    spec.instance = hv::vmbus::guid("d34b2567-b9b6-42b9-8778-0a4ec0b955bf");
+    return spec;
+}
+
+bool Keyboard::strike(ScanCode code, Stroke stroke)
+{
+    namespace flags = keyboard::keystroke_flags;
+    auto const value = static_cast<std::uint16_t>(code);
+    keyboard::Keystroke message{};
+    message.type = MessageType::Event;
+    message.make_code = value & 0xFF;
+    if (value >> 8 == 0xE0) message.flags |= flags::e0;
+    if (value >> 8 == 0xE1) message.flags |= flags::e1;
+    if (stroke == Stroke::Release) message.flags |= flags::released;
+
+    std::scoped_lock const lock{mutex_};
+    if (!accepted_ || !write(*channel_, message)) {
+        ++lost_;
+        return false;
+    }
+    ++strokes_;
+    channel_->publish();
+    return true;
+}
+
+void Keyboard::open(std::shared_ptr<hv::vmbus::Channel> channel)
+{
+    std::scoped_lock const lock{mutex_};
+    channel_ = std::move(channel);
+    accepted_ = false;
+    take_packets();
+}
+
+void Keyboard::close()
+{
+    std::scoped_lock const lock{mutex_};
+    channel_.reset();
+    accepted_ = false;
+}
+
+void Keyboard::signalled()
+{
+    std::scoped_lock const lock{mutex_};
+    if (channel_) take_packets();
+}
+
+void Keyboard::take_packets()
+{
+    hv::vmbus::Packet packet{};
+    unsigned taken = 0;
+    while (taken < packets_at_once && channel_->incoming().next(packet) == hv::vmbus::IncomingRing::Next::Taken) {
+        ++taken;
+        take(packet);
+    }
+    if (taken == 0) return;
+    channel_->publish();
+    if (taken < packets_at_once) return;
+    executor_.run([weak = weak_from_this()] {
+        if (auto const self = weak.lock()) self->signalled();
+    });
+}
+
+void Keyboard::take(hv::vmbus::Packet const& packet)
+{
+    MessageType type{};
+    if (packet.type() == hv::abi::PacketType::DataInband && packet.read(type)) {
+        if (type == MessageType::ProtocolRequest) return answer_request(packet);
+        keyboard::Indicators message{};
+        if (type == MessageType::Indicators && packet.read(message)) {
+            indicators_ = message.lit;
+            return;
+        }
+    }
+    ++ignored_;
+}
+
+/// A driver that got no room for the answer asks again, or gives up.
+void Keyboard::answer_request(hv::vmbus::Packet const& packet)
+{
+    keyboard::ProtocolRequest request{};
+    auto const known = packet.read(request) && request.version == keyboard::version_1_0;
+    keyboard::ProtocolResponse const response{MessageType::ProtocolResponse, known ? 1U : 0U};
+    accepted_ = write(*channel_, response) && known;
+    if (packet.wants_completion()) static_cast<void>(channel_->outgoing().complete(packet.transaction(), {}));
+}
+
+void Keyboard::inspect(hv::Inspector& inspector) const
+{
+    std::scoped_lock const lock{mutex_};
+    inspector.text("state", !channel_ ? "closed" : accepted_ ? "ready" : "no version agreed on");
+    inspector.number("indicators", indicators_);
+    inspector.number("strokes", strokes_);
+    inspector.number("lost_strokes", lost_);
+    inspector.number("ignored_packets", ignored_);
+}
+
+} // namespace devices::vmbus

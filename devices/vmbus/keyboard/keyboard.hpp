@@ -1,0 +1,49 @@
+/// The synthetic keyboard.
+#pragma once
+
+#include "devices/vmbus/keyboard/protocol.hpp"
+#include "hv/vmbus/channel.hpp"
+#include "hv/vmbus/executor.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+
+namespace devices::vmbus {
+
+/// A key by its scan code of set 1: 0x1E is A, 0xE01D the right Control key, 0xE11D the first half of Pause.
+enum class ScanCode : std::uint16_t {};
+
+class Keyboard final : public hv::vmbus::ChannelDevice, public std::enable_shared_from_this<Keyboard> {
+  public:
+    enum class Stroke { Press, Release };
+
+    /// `executor` outlives the keyboard.
+    explicit Keyboard(hv::vmbus::Executor& executor) : executor_{executor} {}
+
+    [[nodiscard]] static hv::vmbus::OfferSpec offer();
+
+    /// From any thread. False, and the stroke is lost, when no driver in the guest listens or it has left no room.
+    bool strike(ScanCode code, Stroke stroke);
+
+    void open(std::shared_ptr<hv::vmbus::Channel> channel) override;
+    void signalled() override;
+    void close() override;
+    void inspect(hv::Inspector& inspector) const override;
+
+  private:
+    void take_packets();
+    void take(hv::vmbus::Packet const& packet);
+    void answer_request(hv::vmbus::Packet const& packet);
+
+    hv::vmbus::Executor& executor_;
+    mutable std::mutex mutex_;
+    std::shared_ptr<hv::vmbus::Channel> channel_;
+    bool accepted_ = false; ///< the guest speaks our version
+    std::uint16_t indicators_ = 0;
+    std::uint64_t strokes_ = 0;
+    std::uint64_t lost_ = 0;
+    std::uint64_t ignored_ = 0; ///< packets that mean nothing here
+};
+
+} // namespace devices::vmbus
