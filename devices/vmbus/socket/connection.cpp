@@ -1,0 +1,213 @@
+#include "devices/vmbus/socket/connection.hpp"
+
+#include "devices/vmbus/socket/protocol.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <utility>
+
+namespace devices::vmbus::socket {
+
+namespace {
+
+/// What one call moves at most in each direction, in packets: others wait for the thread, and for the lock.
+constexpr unsigned packets_at_once = 32;
+
+constexpr std::size_t fewest_bytes = 256;
+
+/// The longest packet of which a ring takes two at a time; 0 when it is too small for any use.
+std::size_t suitable_packet(hv::vmbus::OutgoingRing const& ring)
+{
+    auto bytes = most_bytes;
+    while (bytes >= fewest_bytes && !ring.has_room(2 * (bytes + sizeof(PacketHeader))))
+        bytes /= 2;
+    return bytes >= fewest_bytes ? bytes : 0;
+}
+
+/// How many bytes the socket took; -1 with errno.
+ssize_t send_to(UniqueFd const& fd, std::span<std::byte const> bytes)
+{
+    return ::send(fd.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+} // namespace
+
+void Connection::open(std::shared_ptr<hv::vmbus::Channel> channel)
+{
+    Afterwards afterwards;
+    std::scoped_lock const lock{mutex_};
+    if (ended_) return;
+    opened_ = true;
+    channel_ = std::move(channel);
+    bytes_in_packet_ = suitable_packet(channel_->outgoing());
+    auto const greeting = std::as_bytes(std::span{parts_.greeting});
+    bool const greeted = greeting.empty() || send_to(parts_.host, greeting) == std::ssize(greeting);
+    if (bytes_in_packet_ == 0 || !greeted) return finish(afterwards);
+    may_read_host_ = true;
+    move(afterwards);
+}
+
+void Connection::signalled()
+{
+    Afterwards afterwards;
+    std::scoped_lock const lock{mutex_};
+    if (channel_) move(afterwards);
+}
+
+void Connection::host_ready()
+{
+    Afterwards afterwards;
+    std::scoped_lock const lock{mutex_};
+    asked_ = 0;
+    may_read_host_ = true;
+    if (channel_) move(afterwards);
+}
+
+void Connection::close()
+{
+    end();
+}
+
+void Connection::end()
+{
+    Afterwards afterwards;
+    std::scoped_lock const lock{mutex_};
+    finish(afterwards);
+}
+
+bool Connection::was_opened() const
+{
+    std::scoped_lock const lock{mutex_};
+    return opened_;
+}
+
+void Connection::move(Afterwards& afterwards)
+{
+    bool const goes_on = guest_to_host() && host_to_guest();
+    channel_->publish();
+    if (!goes_on || (guest_told_ && (host_told_ || host_deaf_))) return finish(afterwards);
+    ask_poller();
+}
+
+bool Connection::guest_to_host()
+{
+    flush_to_host();
+    hv::vmbus::Packet packet{};
+    more_from_guest_ = false;
+    for (unsigned taken = 0; to_host_.empty(); ++taken) {
+        if (taken == packets_at_once) {
+            more_from_guest_ = true;
+            break;
+        }
+        auto const next = channel_->incoming().next(packet);
+        if (next == hv::vmbus::IncomingRing::Next::Empty) break;
+        if (next == hv::vmbus::IncomingRing::Next::Broken || !take(packet)) return false;
+    }
+    if (guest_finished_ && to_host_.empty() && !std::exchange(host_told_, true))
+        ::shutdown(parts_.host.get(), SHUT_WR);
+    return true;
+}
+
+bool Connection::take(hv::vmbus::Packet const& packet)
+{
+    PacketHeader header{};
+    if (packet.type() != hv::abi::PacketType::DataInband || !packet.read(header)) return false;
+    auto const bytes = packet.payload.subspan(sizeof header);
+    if (header.type != packet_data || header.size > bytes.size()) return false;
+    if (header.size == 0) {
+        guest_finished_ = true;
+        return true;
+    }
+    if (guest_finished_) return false;
+    give_host(bytes.first(header.size));
+    return true;
+}
+
+void Connection::give_host(std::span<std::byte const> bytes)
+{
+    if (host_deaf_) return;
+    auto const sent = send_to(parts_.host, bytes);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+        host_deaf_ = true;
+        return;
+    }
+    auto const rest = bytes.subspan(static_cast<std::size_t>(std::max<ssize_t>(sent, 0)));
+    bytes_to_host_ += bytes.size() - rest.size();
+    to_host_.assign(rest.begin(), rest.end());
+}
+
+void Connection::flush_to_host()
+{
+    if (to_host_.empty()) return;
+    auto const bytes = std::exchange(to_host_, {});
+    give_host(bytes);
+}
+
+bool Connection::host_to_guest()
+{
+    if (!to_guest_.empty() && give_guest(to_guest_)) to_guest_ = {};
+    std::array<std::byte, most_bytes> buffer;
+    for (unsigned i = 0; may_read_host_ && to_guest_.empty() && !host_finished_; ++i) {
+        if (i == packets_at_once) break;
+        auto const count = ::recv(parts_.host.get(), buffer.data(), bytes_in_packet_, MSG_DONTWAIT);
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0 && errno != EAGAIN) return false;
+        if (count < 0) {
+            may_read_host_ = false;
+        } else if (count == 0) {
+            host_finished_ = true;
+        } else {
+            auto const bytes = std::span{buffer}.first(static_cast<std::size_t>(count));
+            if (!give_guest(bytes)) to_guest_.assign(bytes.begin(), bytes.end());
+        }
+    }
+    if (host_finished_ && to_guest_.empty() && !guest_told_) guest_told_ = give_guest({});
+    return true;
+}
+
+/// False when the ring has no room: then the guest signals once it has.
+bool Connection::give_guest(std::span<std::byte const> bytes)
+{
+    PacketHeader const header{packet_data, static_cast<std::uint32_t>(bytes.size())};
+    hv::abi::PacketDescriptor descriptor{};
+    descriptor.type = hv::abi::PacketType::DataInband;
+    if (!channel_->outgoing().write(descriptor, {}, {std::as_bytes(std::span{&header, 1}), bytes})) return false;
+    bytes_to_guest_ += bytes.size();
+    return true;
+}
+
+void Connection::ask_poller()
+{
+    bool const wants_read = to_guest_.empty() && !host_finished_;
+    bool const wants_write = !to_host_.empty() || more_from_guest_;
+    std::uint32_t const events = (wants_read ? EPOLLIN : 0U) | (wants_write ? EPOLLOUT : 0U);
+    // A socket whose other end is gone is always ready, whatever it is asked about: so it is not asked for nothing.
+    if (events == 0 || events == asked_) return;
+    parts_.poller->ask(parts_.host.get(), parts_.id, events);
+    asked_ = events;
+}
+
+void Connection::finish(Afterwards& afterwards)
+{
+    if (std::exchange(ended_, true)) return;
+    parts_.host.reset();
+    channel_.reset();
+    to_host_ = {};
+    to_guest_ = {};
+    afterwards.add(std::exchange(parts_.ended, nullptr));
+}
+
+void Connection::inspect(hv::Inspector& inspector) const
+{
+    std::scoped_lock const lock{mutex_};
+    inspector.text("state", ended_ ? "ended" : opened_ ? "open" : "offered");
+    inspector.number("bytes_to_host", bytes_to_host_);
+    inspector.number("bytes_to_guest", bytes_to_guest_);
+    inspector.flag("host_is_full", !to_host_.empty());
+    inspector.flag("guest_is_full", !to_guest_.empty());
+}
+
+} // namespace devices::vmbus::socket

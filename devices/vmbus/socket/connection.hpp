@@ -1,0 +1,77 @@
+/// One connection: bytes between a channel and a UNIX socket, both ways, until both ends have said all.
+#pragma once
+
+#include "devices/unique_fd.hpp"
+#include "devices/vmbus/afterwards.hpp"
+#include "devices/vmbus/socket/poller.hpp"
+#include "hv/vmbus/channel.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace devices::vmbus::socket {
+
+class Connection final : public hv::vmbus::ChannelDevice {
+  public:
+    struct Parts {
+        std::uint64_t id;     ///< by which the poller knows the socket
+        UniqueFd host;        ///< connected, does not block
+        std::string greeting; ///< what the host is told once the guest has opened the channel
+        std::shared_ptr<Poller const> poller;
+        std::function<void()> ended; ///< called once, without a lock, on any thread
+    };
+
+    explicit Connection(Parts parts) : parts_{std::move(parts)} {}
+
+    /// The host's socket is ready, on the poller's thread.
+    void host_ready();
+    /// Ends the connection, whatever is under way.
+    void end();
+    [[nodiscard]] bool was_opened() const;
+
+    void open(std::shared_ptr<hv::vmbus::Channel> channel) override;
+    void signalled() override;
+    void close() override;
+    void inspect(hv::Inspector& inspector) const override;
+
+  private:
+    // All with the lock held. Those that return bool say false when the connection cannot go on.
+    void move(Afterwards& afterwards);
+    [[nodiscard]] bool guest_to_host();
+    [[nodiscard]] bool take(hv::vmbus::Packet const& packet);
+    void give_host(std::span<std::byte const> bytes);
+    void flush_to_host();
+    [[nodiscard]] bool host_to_guest();
+    [[nodiscard]] bool give_guest(std::span<std::byte const> bytes);
+    void finish(Afterwards& afterwards);
+    void ask_poller();
+
+    Parts parts_;
+    mutable std::mutex mutex_;
+    std::shared_ptr<hv::vmbus::Channel> channel_;
+    bool opened_ = false;
+    bool ended_ = false;
+    bool may_read_host_ = false;      ///< the poller said so
+    std::uint32_t asked_ = 0;         ///< what the poller is to tell
+    std::size_t bytes_in_packet_ = 0; ///< at most, to the guest
+
+    std::vector<std::byte> to_host_; ///< the rest of one packet that the socket had no room for
+    bool more_from_guest_ = false;   ///< packets were left in the ring, for others' sake
+    bool guest_finished_ = false;    ///< the guest sends no more
+    bool host_told_ = false;         ///< and the host knows
+    bool host_deaf_ = false;         ///< the host takes no more
+
+    std::vector<std::byte> to_guest_; ///< what the ring had no room for, a packet's worth
+    bool host_finished_ = false;      ///< the host sends no more
+    bool guest_told_ = false;         ///< and the guest knows
+
+    std::uint64_t bytes_to_host_ = 0;
+    std::uint64_t bytes_to_guest_ = 0;
+};
+
+} // namespace devices::vmbus::socket

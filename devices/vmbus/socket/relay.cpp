@@ -1,0 +1,250 @@
+#include "devices/vmbus/socket/relay.hpp"
+
+#include "devices/vmbus/socket/handshake.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <utility>
+#include <vector>
+
+namespace devices::vmbus::socket {
+
+namespace {
+
+constexpr std::uint64_t event_id = 0;
+constexpr std::uint64_t listener_id = 1;
+constexpr std::uint64_t first_id = 2;
+
+constexpr std::chrono::seconds retry{1};
+
+/// Connecting to a UNIX socket does not take time: it succeeds or fails at once.
+UniqueFd connect_to(std::string const& path)
+{
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.size() >= sizeof address.sun_path) return {};
+    std::memcpy(address.sun_path, path.data(), path.size());
+    UniqueFd fd{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+    if (fd && ::connect(fd.get(), reinterpret_cast<sockaddr const*>(&address), sizeof address) != 0) fd.reset();
+    return fd;
+}
+
+} // namespace
+
+Relay::Relay(World world) : world_{std::move(world)}, poller_{std::make_shared<Poller>()}, next_id_{first_id} {}
+
+Relay::~Relay()
+{
+    stop();
+}
+
+void Relay::start()
+{
+    poller_->ask(thread_.event(), event_id, EPOLLIN);
+    poller_->ask(world_.listener, listener_id, EPOLLIN);
+    thread_.begin([this] { run(); });
+}
+
+void Relay::stop()
+{
+    thread_.end();
+    std::vector<std::shared_ptr<Connection>> connections;
+    {
+        std::scoped_lock const lock{mutex_};
+        clients_.clear();
+        for (auto const& [id, entry] : connections_)
+            connections.push_back(entry.connection);
+    }
+    for (auto const& connection : connections)
+        connection->end();
+}
+
+void Relay::run()
+{
+    while (!thread_.ending()) {
+        poller_->wait(until_next_deadline(), [this](std::uint64_t id, std::uint32_t) { host_ready(id); });
+        end_overdue();
+    }
+}
+
+void Relay::host_ready(std::uint64_t id)
+{
+    if (id == event_id) {
+        thread_.clear();
+        poller_->ask(thread_.event(), event_id, EPOLLIN);
+        return;
+    }
+    if (id == listener_id) return accept_clients();
+
+    std::shared_ptr<Connection> connection;
+    {
+        std::scoped_lock const lock{mutex_};
+        if (auto const found = connections_.find(id); found != connections_.end())
+            connection = found->second.connection;
+    }
+    if (connection)
+        connection->host_ready();
+    else
+        read_line(id);
+}
+
+void Relay::accept_clients()
+{
+    while (true) {
+        UniqueFd fd{::accept4(world_.listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
+        if (!fd && errno == EAGAIN) break;
+        std::scoped_lock const lock{mutex_};
+        if (!fd) {
+            deadlines_[listener_id] = std::chrono::steady_clock::now() + retry; // no descriptor left
+            return;
+        }
+        if (full()) {
+            ++refused_;
+            continue;
+        }
+        auto const id = next_id_++;
+        deadlines_[id] = std::chrono::steady_clock::now() + world_.patience;
+        poller_->ask(fd.get(), id, EPOLLIN);
+        clients_.emplace(id, Client{std::move(fd), {}});
+    }
+    poller_->ask(world_.listener, listener_id, EPOLLIN);
+}
+
+/// Takes no byte beyond the line's end: the rest is the guest's.
+void Relay::read_line(std::uint64_t id)
+{
+    std::unique_lock lock{mutex_};
+    auto const found = clients_.find(id);
+    if (found == clients_.end()) return;
+    auto& client = found->second;
+
+    std::array<char, longest_request> bytes{};
+    auto const seen = ::recv(client.fd.get(), bytes.data(), bytes.size() - client.line.size(), MSG_PEEK);
+    if (seen < 0 && (errno == EAGAIN || errno == EINTR)) return poller_->ask(client.fd.get(), id, EPOLLIN);
+    std::string_view const text{bytes.data(), static_cast<std::size_t>(std::max<ssize_t>(seen, 0))};
+    auto const end = text.find('\n');
+    bool const whole = end != std::string_view::npos;
+    auto const wanted = whole ? end + 1 : text.size();
+    auto const taken = ::recv(client.fd.get(), bytes.data(), wanted, 0);
+    if (taken == static_cast<ssize_t>(wanted)) client.line += text.substr(0, wanted);
+    bool const hopeless = taken <= 0 || (!whole && client.line.size() == longest_request);
+    if (!whole && !hopeless) return poller_->ask(client.fd.get(), id, EPOLLIN);
+
+    auto const port = whole ? requested_port(client.line) : std::nullopt;
+    auto fd = std::move(client.fd);
+    clients_.erase(found);
+    deadlines_.erase(id);
+    if (!port) ++refused_;
+    lock.unlock();
+    if (port) connect_to_guest(std::move(fd), *port);
+}
+
+void Relay::connect_to_guest(UniqueFd client, Port port)
+{
+    Port end;
+    {
+        std::scoped_lock const lock{mutex_};
+        do
+            end.value = next_port_++;
+        while (knows(host_end_of(end)));
+    }
+    static_cast<void>(
+        add(std::move(client), greeting_for(end), host_end_of(end), service_of(port), Direction::FromHost));
+}
+
+void Relay::connect_requested(hv::vmbus::Guid const& endpoint, hv::vmbus::Guid const& service)
+{
+    auto const port = port_of(service);
+    auto host = port ? connect_to(path_for(world_.path, *port)) : UniqueFd{};
+    if (!host || !add(std::move(host), {}, endpoint, service, Direction::FromGuest)) world_.refuse(endpoint, service);
+}
+
+bool Relay::add(UniqueFd host, std::string greeting, hv::vmbus::Guid const& instance, hv::vmbus::Guid const& service,
+                Direction direction)
+{
+    std::shared_ptr<Connection> connection;
+    {
+        std::scoped_lock const lock{mutex_};
+        if (full() || knows(instance)) {
+            ++refused_;
+            return false;
+        }
+        auto const id = next_id_++;
+        connection = std::make_shared<Connection>(
+            Connection::Parts{id, std::move(host), std::move(greeting), poller_, [weak = weak_from_this(), id] {
+                                  if (auto const self = weak.lock()) self->ended(id);
+                              }});
+        connections_.emplace(id, Entry{instance, connection});
+        deadlines_[id] = std::chrono::steady_clock::now() + world_.patience;
+    }
+    thread_.wake(); // there is one more deadline
+    world_.bus.offer(offer(service, instance, direction), std::move(connection));
+    return true;
+}
+
+void Relay::ended(std::uint64_t id)
+{
+    std::optional<hv::vmbus::Guid> instance;
+    {
+        std::scoped_lock const lock{mutex_};
+        auto const found = connections_.find(id);
+        if (found == connections_.end()) return;
+        instance = found->second.instance;
+        connections_.erase(found);
+        deadlines_.erase(id);
+    }
+    world_.bus.withdraw(*instance);
+}
+
+bool Relay::knows(hv::vmbus::Guid const& instance) const
+{
+    return std::ranges::any_of(connections_, [&](auto const& item) { return item.second.instance == instance; });
+}
+
+std::optional<std::chrono::milliseconds> Relay::until_next_deadline()
+{
+    using std::chrono::ceil, std::chrono::milliseconds;
+    std::scoped_lock const lock{mutex_};
+    if (deadlines_.empty()) return std::nullopt;
+    auto const first = std::ranges::min_element(deadlines_, {}, &std::pair<std::uint64_t const, Time>::second);
+    return std::max(milliseconds{0}, ceil<milliseconds>(first->second - std::chrono::steady_clock::now()));
+}
+
+void Relay::end_overdue()
+{
+    std::vector<std::shared_ptr<Connection>> connections;
+    {
+        std::scoped_lock const lock{mutex_};
+        auto const now = std::chrono::steady_clock::now();
+        std::erase_if(deadlines_, [&](auto const& item) {
+            if (item.second > now) return false;
+            if (item.first == listener_id) poller_->ask(world_.listener, listener_id, EPOLLIN);
+            if (clients_.erase(item.first) > 0) {
+                ++refused_;
+            } else if (auto const found = connections_.find(item.first); found != connections_.end()) {
+                connections.push_back(found->second.connection);
+            }
+            return true;
+        });
+    }
+    for (auto const& connection : connections) {
+        if (!connection->was_opened()) connection->end();
+    }
+}
+
+void Relay::inspect(hv::Inspector& inspector) const
+{
+    hv::InspectedNode const node{inspector, "sockets"};
+    std::scoped_lock const lock{mutex_};
+    inspector.text("path", world_.path);
+    inspector.number("clients", clients_.size());
+    inspector.number("connections", connections_.size());
+    inspector.number("refused", refused_);
+}
+
+} // namespace devices::vmbus::socket

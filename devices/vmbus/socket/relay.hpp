@@ -1,0 +1,88 @@
+/// Hyper-V sockets of one guest, and the UNIX sockets that stand for them on the host, as other VMMs have it
+/// (Firecracker docs/vsock.md): who connects to PATH and says "CONNECT 1234" is connected to port 1234 of the guest;
+/// what the guest connects to port 1234 of the host is connected to the socket PATH_1234.
+#pragma once
+
+#include "devices/net/backend_thread.hpp"
+#include "devices/vmbus/socket/connection.hpp"
+#include "devices/vmbus/socket/protocol.hpp"
+#include "hv/inspect.hpp"
+#include "hv/vmbus/server.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+namespace devices::vmbus::socket {
+
+class Relay final : public hv::vmbus::SocketListener, public std::enable_shared_from_this<Relay> {
+  public:
+    static constexpr std::size_t most_connections = 256;
+
+    struct World {
+        std::string path;    ///< PATH
+        int listener;        ///< listens at PATH, does not block, outlives this
+        hv::vmbus::Bus& bus; ///< outlives this
+        std::function<void(hv::vmbus::Guid const& endpoint, hv::vmbus::Guid const& service)> refuse;
+        /// For a client to say where it wants to, and for the guest to open what it is offered.
+        std::chrono::milliseconds patience{5000};
+    };
+
+    explicit Relay(World world);
+    ~Relay() override;
+
+    void start();
+    /// Ends all connections and waits for the thread. More than once is fine.
+    void stop();
+
+    void connect_requested(hv::vmbus::Guid const& endpoint, hv::vmbus::Guid const& service) override;
+    void inspect(hv::Inspector& inspector) const;
+
+  private:
+    using Time = std::chrono::steady_clock::time_point;
+
+    /// A client of PATH that has not said all of its line yet.
+    struct Client {
+        UniqueFd fd;
+        std::string line;
+    };
+    struct Entry {
+        hv::vmbus::Guid instance;
+        std::shared_ptr<Connection> connection;
+    };
+
+    void run();
+    void host_ready(std::uint64_t id);
+    void accept_clients();
+    void read_line(std::uint64_t id);
+    void connect_to_guest(UniqueFd client, Port port);
+    /// False when there are too many already, or one of that instance.
+    [[nodiscard]] bool add(UniqueFd host, std::string greeting, hv::vmbus::Guid const& instance,
+                           hv::vmbus::Guid const& service, Direction direction);
+    void ended(std::uint64_t id);
+    [[nodiscard]] std::optional<std::chrono::milliseconds> until_next_deadline();
+    void end_overdue();
+
+    // With the lock held.
+    [[nodiscard]] bool full() const { return clients_.size() + connections_.size() >= most_connections; }
+    [[nodiscard]] bool knows(hv::vmbus::Guid const& instance) const;
+
+    World const world_;
+    std::shared_ptr<Poller const> const poller_;
+    net::BackendThread thread_;
+
+    mutable std::mutex mutex_;
+    std::uint64_t next_id_ = 0;
+    std::map<std::uint64_t, Client> clients_;
+    std::map<std::uint64_t, Entry> connections_;
+    std::map<std::uint64_t, Time> deadlines_; ///< of clients, and of connections that are not open yet
+    std::uint32_t next_port_ = 1U << 30;      ///< the host's ends of connections that it begins
+    std::uint64_t refused_ = 0;
+};
+
+} // namespace devices::vmbus::socket
