@@ -6,6 +6,8 @@
 //     flood:N                prints N lines
 //     await:TEXT             waits until the text comes in on the serial port
 //     await-power-button     waits until somebody presses it
+//     time                   prints the reference time and the TSC, in milliseconds
+//     tick:MS                waits for a synthetic timer's message at SINT 4, due then, and empties the slot
 //     id                     prints the partition's ID
 //     synic                  enables the SynIC of this processor, with SINT 4 masked but receiving
 //     port:ID:PARTITION      makes a message port for that partition to connect to, at SINT 4
@@ -20,6 +22,7 @@
 #include <new>
 
 #include "hyperv/ports.hpp"
+#include "hyperv/reference_time.hpp"
 #include "hyperv/synic.hpp"
 #include "runtime/console.hpp"
 #include "runtime/start_info.hpp"
@@ -138,6 +141,21 @@ void post_until_refused()
     say("post", status);
 }
 
+void tell_time()
+{
+    print("time ", reference_time() / per_millisecond, " ", rdtsc() / (tsc_frequency() / 1000), "\n");
+}
+
+void tick(u64 milliseconds)
+{
+    constexpr u64 enabled = 1;
+    constexpr unsigned sint_shift = 16;
+    wrmsr(msr::stimer0_count, reference_time() + milliseconds * per_millisecond);
+    wrmsr(msr::stimer0_config, enabled | u64{sint} << sint_shift);
+    print(wait_for_message(sint) ? "tick\n" : "no tick\n");
+    release_slot(sint);
+}
+
 void triple_fault()
 {
     struct [[gnu::packed]] {
@@ -225,6 +243,10 @@ bool talk(char const* word)
         await(Arguments{rest});
     } else if (after(word, "await-power-button")) {
         await_power_button();
+    } else if (after(word, "time")) {
+        tell_time();
+    } else if ((rest = after(word, "tick")) != nullptr) {
+        tick(Arguments{rest}.number());
     } else {
         return false;
     }

@@ -41,6 +41,12 @@ void VpRequests::close()
     finish(refused, false);
 }
 
+void VpRequests::wake()
+{
+    std::lock_guard const guard{lock_};
+    changed_.notify_all();
+}
+
 /// No more than what waits now: each asker waits, so there are at most as many as VPs.
 void VpRequests::serve()
 {

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <mutex>
 #include <type_traits>
 
 namespace hv {
@@ -29,6 +30,25 @@ class VpRequests {
     [[nodiscard]] bool waiting() const { return waiting_.load(); }
     /// Does what waits, on the VP's own thread with its registers settled.
     void serve();
+
+    /// Does what is asked for until `done()`, on the VP's own thread with its registers settled. Who changes what
+    /// that answers calls `wake`.
+    template <typename Done>
+    void serve_until(Done const& done)
+    {
+        std::unique_lock guard{lock_};
+        while (!done()) {
+            if (!queue_.first) {
+                changed_.wait(guard);
+                continue;
+            }
+            guard.unlock();
+            serve();
+            guard.lock();
+        }
+    }
+    /// From any thread.
+    void wake();
 
     /// Has the thread of `target`, another VP, do `work`, which must not throw or make requests; called on this VP's
     /// own thread with its registers settled. False, and nothing done, when one of the two VPs is closed.

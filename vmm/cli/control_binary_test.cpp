@@ -6,13 +6,18 @@
 #include "vmm/host/testing/contains.hpp"
 #include "vmm/host/unix_listener.hpp"
 
+#include <array>
+#include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 namespace {
 
 using Catch::Matchers::StartsWith;
 using nlohmann::json;
+using namespace std::chrono_literals;
 using namespace vmm::testing;
 
 /// A run of guests that is controlled.
@@ -152,6 +157,74 @@ TEST_CASE("shutdown presses the power button of the guest that is named", "[bina
     CHECK(run.refusal({"shutdown", "--guest", "two"}) == "porthole: guest 'two' has ended\n");
     CHECK(run.ctl({"shutdown", "--guest", "one"}).status == 0);
     CHECK_THAT(run.process.end().out, Contains("one| off\n"));
+}
+
+TEST_CASE("a paused guest does nothing and does not notice the pause", "[binary][control][pause]")
+{
+    if (!can_run()) return;
+    Run run{guest("one", "synic time print:go tick:400 await:x time power-off", "cpus = 2\nconsole = 'stdio'") +
+            guest("two", polite, "console = 'none'")};
+    using Clock = std::chrono::steady_clock;
+    run.process.await_output("go");
+    auto const started = Clock::now();
+    auto const paused = run.ask({"pause", "--guest", "one"});
+    auto const from = Clock::now();
+    CHECK(run.ask({"status", "--guest", "one"})["guests"][0]["state"] == "paused");
+    CHECK(run.ask({"status", "--guest", "two"})["guests"][0]["state"] == "running");
+    CHECK(run.refusal({"pause", "--guest", "one"}) == "porthole: guest 'one' is paused already\n");
+    CHECK(run.refusal({"shutdown", "--guest", "one"}) == "porthole: guest 'one' is paused: resume it first\n");
+    CHECK(run.refusal({"resume", "--guest", "two"}) == "porthole: guest 'two' is not paused\n");
+    run.process.type("x");
+    std::this_thread::sleep_until(from + 1s); // the length of the pause
+    CHECK(run.ctl({"resume", "--guest", "one"}).out.empty());
+
+    run.process.await_output("tick");
+    run.process.signal(SIGTERM); // for the other
+    auto const seen = run.process.end().out;
+    auto const elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started).count();
+    std::array<long, 2> first{}; // by the reference time, and by the TSC
+    std::array<long, 2> second{};
+    REQUIRE(std::sscanf(seen.c_str(), "time %ld %ld gotick time %ld %ld", &first[0], &first[1], &second[0],
+                        &second[1]) == 4);
+    for (auto const clock : {0U, 1U}) {
+        auto const passed = second[clock] - first[clock];
+        CHECK(passed >= 400);
+        CHECK(passed <= elapsed + 1);
+        if (paused["time"] == "stopped") CHECK(passed <= elapsed - 900);
+    }
+}
+
+TEST_CASE("a paused guest can be ended", "[binary][control][pause]")
+{
+    if (!can_run()) return;
+    Run run{guest("one", polite, "cpus = 2")};
+    run.process.await_output("up\n");
+    CHECK(run.ctl({"pause"}).status == 0);
+    SECTION("by a signal, which resumes it")
+    {
+        run.process.signal(SIGTERM);
+        auto const end = run.process.end();
+        CHECK(end.status == 0);
+        CHECK_THAT(end.out, Contains("off"));
+    }
+    SECTION("by Ctrl-A x")
+    {
+        run.process.type("\x01x");
+        CHECK(run.process.end().status == 0);
+    }
+}
+
+TEST_CASE("a guest is paused and resumed many times", "[binary][control][pause]")
+{
+    if (!can_run()) return;
+    Run run{guest("one", polite, "cpus = 4")};
+    run.process.await_output("up\n");
+    for (int round = 0; round < 20; ++round) {
+        CHECK(run.ctl({"pause"}).status == 0);
+        CHECK(run.ctl({"resume"}).status == 0);
+    }
+    CHECK(run.ctl({"shutdown"}).status == 0);
+    CHECK_THAT(run.process.end().out, Contains("off"));
 }
 
 TEST_CASE("the socket speaks lines of JSON, as documented", "[binary][control]")

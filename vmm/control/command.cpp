@@ -16,6 +16,8 @@ using About = Command::About;
 
 constexpr std::array table{
     Command{"status", "", "what each guest is doing", About::Run, status, print_status},
+    Command{"pause", "", "stop a guest, and its time, for a while", About::RunningGuest, pause, nullptr},
+    Command{"resume", "", "let a paused guest go on", About::RunningGuest, resume, nullptr},
     Command{"shutdown", "", "ask a guest to power off", About::RunningGuest, shutdown, nullptr},
 };
 

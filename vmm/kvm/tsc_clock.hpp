@@ -3,7 +3,9 @@
 
 #include "hv/interfaces.hpp"
 
+#include <atomic>
 #include <cstdint>
+#include <span>
 
 namespace vmm {
 
@@ -15,15 +17,23 @@ class TscClock final : public hv::Clock {
     /// Gives another vCPU the same offset, so that all of a guest's TSCs agree.
     void synchronise(int vcpu_fd) const;
 
+    /// Time stands still from now on; none of these vCPUs runs. False, and it goes on, when their TSCs cannot be
+    /// wound back later: on a KVM before Linux 5.16, and on one that knows no offset but 0.
+    bool stop(std::span<int const> vcpu_fds);
+    /// It goes on as if nothing had been: winds the TSCs of these vCPUs back, none of which runs yet. Ignored when it
+    /// does not stand still. Throws KvmError.
+    void go_on(std::span<int const> vcpu_fds);
+
     [[nodiscard]] std::uint64_t guest_tsc() const override;
     [[nodiscard]] std::uint64_t tsc_hz() const override { return hz_; }
     /// The local APIC timer of KVM counts nanoseconds.
     [[nodiscard]] std::uint64_t apic_hz() const override { return 1'000'000'000; }
 
   private:
-    std::uint64_t hz_;
-    std::uint64_t offset_; ///< guest TSC less host TSC, modulo 2^64
-    bool exact_;           ///< KVM said the offset itself; else it was measured
+    std::uint64_t hz_ = 0;
+    std::atomic<std::uint64_t> offset_{0};  ///< guest TSC less host TSC, modulo 2^64
+    std::atomic<std::uint64_t> stopped_{0}; ///< the guest TSC where time stands still; 0: it does not
+    bool exact_ = false;                    ///< KVM said the offset itself; else it was measured
 };
 
 } // namespace vmm

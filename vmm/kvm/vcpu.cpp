@@ -39,9 +39,11 @@ std::uint64_t joined(std::uint64_t high, std::uint64_t low)
 
 } // namespace
 
-Vcpu::Vcpu(KvmHost const& host, Vm const& vm, unsigned index, devices::PortBus const& ports, Died died)
+Vcpu::Vcpu(KvmHost const& host, Vm const& vm, unsigned index, devices::PortBus const& ports, PauseGate& gate,
+           Died died)
     : index_{index},
       ports_{ports},
+      gate_{gate},
       died_{std::move(died)},
       fd_{kvm_ioctl(vm.fd(), KVM_CREATE_VCPU, index, "another vCPU")},
       run_size_{host.run_page_size()}
@@ -90,6 +92,7 @@ void Vcpu::thread_main()
         die(e.what());
     }
     vp_->requests().close();
+    gate_.leave();
     timer_.reset();
     injection_retry_.reset();
     thread_id_.store(0);
@@ -104,13 +107,15 @@ void Vcpu::run_guest()
         if (injected_.waiting()) [[unlikely]] {
             inject();
             if (deadline_armed_) expire_timers(); // it may have swallowed a kick
-            if (vp_->requests().waiting()) leave_at_once();
+            if (vp_->requests().waiting() || gate_.closed()) leave_at_once();
             if (stopping_.load()) break;
         }
         if (::ioctl(fd(), KVM_RUN, 0) == 0) [[likely]] {
             handle_exit();
         } else if (errno == EINTR || errno == EAGAIN) {
             __atomic_store_n(&run_->immediate_exit, 0, __ATOMIC_RELAXED);
+            if (gate_.closed()) [[unlikely]]
+                gate_.pass(vp_->requests(), stopping_);
             if (deadline_armed_) expire_timers();
             if (vp_->requests().waiting()) vp_->requests().serve();
         } else {

@@ -9,6 +9,7 @@
 #include "vmm/kvm/deadline_timer.hpp"
 #include "vmm/kvm/death_report.hpp"
 #include "vmm/kvm/injected_interrupts.hpp"
+#include "vmm/kvm/pause_gate.hpp"
 #include "vmm/kvm/vcpu_registers.hpp"
 #include "vmm/kvm/vm.hpp"
 
@@ -27,7 +28,8 @@ class Vcpu final : public hv::VpControl {
     /// Called once, from the vCPU's thread, when the guest can run no further.
     using Died = std::function<void(DeathReport const&)>;
 
-    Vcpu(KvmHost const& host, Vm const& vm, unsigned index, devices::PortBus const& ports, Died died);
+    Vcpu(KvmHost const& host, Vm const& vm, unsigned index, devices::PortBus const& ports, PauseGate& gate,
+         Died died);
     ~Vcpu() override;
 
     [[nodiscard]] int fd() const { return fd_.get(); }
@@ -81,6 +83,7 @@ class Vcpu final : public hv::VpControl {
 
     unsigned const index_;
     devices::PortBus const& ports_;
+    PauseGate& gate_;
     Died const died_;
     UniqueFd fd_;
     std::size_t const run_size_;

@@ -65,7 +65,7 @@ struct AsioClock::Timer : std::enable_shared_from_this<Timer> {
 };
 
 AsioClock::AsioClock(boost::asio::io_context& io, std::chrono::nanoseconds start)
-    : epoch_{steady_clock::now() - start}, timer_{std::make_shared<Timer>(io)}
+    : epoch_{steady_clock::now().time_since_epoch() - start}, timer_{std::make_shared<Timer>(io)}
 {}
 
 AsioClock::~AsioClock()
@@ -85,7 +85,25 @@ std::chrono::nanoseconds AsioClock::utc()
 
 std::chrono::nanoseconds AsioClock::now() const
 {
-    return steady_clock::now() - epoch_;
+    auto const stopped = stopped_.load();
+    return stopped != Nanoseconds::min() ? stopped : steady_clock::now().time_since_epoch() - epoch_.load();
+}
+
+void AsioClock::stop()
+{
+    std::lock_guard const guard{lock_};
+    stopped_.store(now());
+    set_timer();
+}
+
+void AsioClock::go_on()
+{
+    std::lock_guard const guard{lock_};
+    auto const stopped = stopped_.load();
+    if (stopped == Nanoseconds::min()) return;
+    epoch_.store(steady_clock::now().time_since_epoch() - stopped);
+    stopped_.store(Nanoseconds::min());
+    set_timer();
 }
 
 void AsioClock::on_deadline(std::function<void()> callback)
@@ -95,12 +113,25 @@ void AsioClock::on_deadline(std::function<void()> callback)
 
 void AsioClock::arm(std::chrono::nanoseconds deadline)
 {
-    timer_->want(epoch_ + deadline);
+    std::lock_guard const guard{lock_};
+    deadline_ = deadline;
+    set_timer();
 }
 
 void AsioClock::disarm()
 {
-    timer_->want(std::nullopt);
+    std::lock_guard const guard{lock_};
+    deadline_.reset();
+    set_timer();
+}
+
+void AsioClock::set_timer()
+{
+    bool const runs = stopped_.load() == Nanoseconds::min();
+    if (deadline_ && runs)
+        timer_->want(steady_clock::time_point{epoch_.load() + *deadline_});
+    else
+        timer_->want(std::nullopt);
 }
 
 } // namespace vmm

@@ -5,9 +5,12 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <optional>
 
 namespace vmm {
 
@@ -25,6 +28,11 @@ class AsioClock final : public devices::Clock {
     /// thread.
     void detach();
 
+    /// Stands still from now on; deadlines wait as well.
+    void stop();
+    /// Goes on from where it stands.
+    void go_on();
+
     [[nodiscard]] std::chrono::nanoseconds now() const override;
     void on_deadline(std::function<void()> callback) override;
     void arm(std::chrono::nanoseconds deadline) override;
@@ -33,8 +41,15 @@ class AsioClock final : public devices::Clock {
   private:
     struct Timer;
 
-    std::chrono::steady_clock::time_point const epoch_; ///< when now() was or would have been zero
-    std::shared_ptr<Timer> timer_;                      ///< its handlers may still be queued when this object is gone
+    using Nanoseconds = std::chrono::nanoseconds;
+
+    void set_timer(); // with lock_ held
+
+    std::atomic<Nanoseconds> epoch_; ///< on the host's steady clock: when now() was or would have been zero
+    std::atomic<Nanoseconds> stopped_{Nanoseconds::min()}; ///< where it stands still; min: it does not
+    std::mutex lock_;                                      // changes of all but timer_
+    std::optional<Nanoseconds> deadline_;
+    std::shared_ptr<Timer> timer_; ///< its handlers may still be queued when this object is gone
 };
 
 } // namespace vmm

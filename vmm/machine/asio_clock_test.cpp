@@ -37,6 +37,44 @@ TEST_CASE("however often the deadline changes, one handler is on its way", "[clo
     CHECK(calls == 0);
 }
 
+TEST_CASE("a clock that stands still keeps its deadlines until it goes on", "[clock]")
+{
+    boost::asio::io_context io;
+    vmm::AsioClock clock{io, 5s};
+    std::optional<std::chrono::nanoseconds> called_at;
+    clock.on_deadline([&] { called_at = clock.now(); });
+    auto const deadline = clock.now() + 20ms;
+    clock.arm(deadline);
+    clock.stop();
+    auto const stopped = clock.now();
+    io.run_for(40ms);
+    CHECK(clock.now() == stopped);
+    CHECK_FALSE(called_at);
+
+    clock.go_on();
+    CHECK(clock.now() < deadline);
+    io.restart();
+    io.run();
+    REQUIRE(called_at);
+    CHECK(*called_at >= deadline);
+}
+
+TEST_CASE("a clock that stands still takes new deadlines for later", "[clock]")
+{
+    boost::asio::io_context io;
+    vmm::AsioClock clock{io, 0s};
+    unsigned calls = 0;
+    clock.on_deadline([&] { ++calls; });
+    clock.stop();
+    clock.arm(clock.now());
+    io.run();
+    CHECK(calls == 0);
+    clock.go_on();
+    io.restart();
+    io.run();
+    CHECK(calls == 1);
+}
+
 TEST_CASE("a clock that is gone calls nobody", "[clock]")
 {
     boost::asio::io_context io;

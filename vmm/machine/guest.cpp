@@ -77,8 +77,34 @@ void Guest::end()
     console_.end_line();
 }
 
+void Guest::pause(std::function<void(Pause)> done)
+{
+    pause_ = Pause::Asked;
+    pause_done_ = std::move(done);
+    machine_->pause([this, number = ++pauses_] { world_.events.push(GuestParked{index_, number}); });
+}
+
+void Guest::on_parked(std::uint64_t pause)
+{
+    if (pause_ != Pause::Asked || pause != pauses_) return;
+    settle_pause(machine_->stop_time() ? Pause::TimeStopped : Pause::TimeGoesOn);
+}
+
+void Guest::resume()
+{
+    machine_->resume();
+    settle_pause(Pause::No);
+}
+
+void Guest::settle_pause(Pause state)
+{
+    pause_ = state;
+    if (auto const done = std::exchange(pause_done_, nullptr)) done(state);
+}
+
 void Guest::give_up_machine()
 {
+    settle_pause(Pause::No);
     console_.stop(); // no vCPU waits for a slow reader any longer
     if (!machine_) return;
     machine_->stop();

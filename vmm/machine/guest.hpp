@@ -16,6 +16,8 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -41,6 +43,13 @@ class Guest final : devices::SerialSink {
         Ended,
     };
 
+    enum class Pause {
+        No,
+        Asked,       ///< vCPUs are on their way out
+        TimeStopped, ///< all are out, and the guest's time stands still
+        TimeGoesOn,  ///< all are out; this KVM cannot stop its time
+    };
+
     /// Opens the console; throws UserError. `index` goes into events. The loop must have stopped when this object
     /// ends.
     Guest(World const& world, std::size_t index, GuestOptions const& options);
@@ -63,6 +72,16 @@ class Guest final : devices::SerialSink {
     void restart(hv::PartitionId parent);
     /// Takes the machine away for good, and its partition with it.
     void end();
+
+    /// Of a guest that runs and is not paused. `done` is called on this thread: with TimeStopped or TimeGoesOn; with
+    /// No when resume() or the guest's end came before.
+    void pause(std::function<void(Pause)> done);
+    /// GuestParked came.
+    void on_parked(std::uint64_t pause);
+    /// Of a guest that is paused, or was asked to. Throws KvmError.
+    void resume();
+    [[nodiscard]] Pause pause_state() const { return pause_; }
+
     void press_power_button() { machine_->press_power_button(); }
 
     /// Writes out what its console still holds. When all guests have ended. What went wrong, one line, or nothing.
@@ -76,6 +95,7 @@ class Guest final : devices::SerialSink {
     [[nodiscard]] bool announces_text(std::span<std::byte const> data);
     void announce();
     void give_up_machine();
+    void settle_pause(Pause state);
 
     World const world_;
     std::size_t const index_;
@@ -85,6 +105,9 @@ class Guest final : devices::SerialSink {
     RateLimit starts_logged_;
     State state_ = State::Waiting;
     bool ready_ = false;
+    Pause pause_ = Pause::No;
+    std::uint64_t pauses_ = 0; ///< how many there were, which is the current one's number
+    std::function<void(Pause)> pause_done_;
 
     std::atomic<bool> announced_{false};
     std::mutex text_lock_; // the next

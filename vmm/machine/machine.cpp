@@ -13,6 +13,7 @@
 
 #include <linux/kvm.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -80,9 +81,10 @@ void Machine::create_vcpus(GuestOptions const& options, hv::Rights const& rights
 {
     GuestCpuid const cpuid{world_.host, rights, options.cpus};
     for (unsigned i = 0; i < options.cpus; ++i) {
-        vcpus_.push_back(std::make_unique<Vcpu>(world_.host, vm_, i, ports_, [this](DeathReport const& report) {
-            end({Outcome::Kind::Died, 0, describe(designation_, report)});
-        }));
+        vcpus_.push_back(
+            std::make_unique<Vcpu>(world_.host, vm_, i, ports_, gate_, [this](DeathReport const& report) {
+                end({Outcome::Kind::Died, 0, describe(designation_, report)});
+            }));
         auto const fd = vcpus_.back()->fd();
         cpuid.install(fd, i);
         if (clock_)
@@ -128,6 +130,7 @@ void Machine::start()
     kick_signal::install();
     for (auto const& vp : partition_->vps())
         vp->requests().open(); // before the first of them can ask another
+    gate_.expect(static_cast<unsigned>(vcpus_.size()));
     for (auto const& vcpu : vcpus_)
         vcpu->start();
 }
@@ -141,6 +144,36 @@ void Machine::stop()
     if (!partition_) return;
     for (auto const& vp : partition_->vps())
         vp->requests().close(); // also of one whose thread could not be started
+}
+
+void Machine::pause(std::function<void()> paused)
+{
+    gate_.close(std::move(paused));
+    for (auto const& vcpu : vcpus_)
+        vcpu->kick();
+}
+
+bool Machine::stop_time()
+{
+    if (!clock_->stop(vcpu_fds())) return false;
+    pc_->stop_time();
+    return true;
+}
+
+void Machine::resume()
+{
+    clock_->go_on(vcpu_fds());
+    pc_->resume_time();
+    gate_.open();
+    for (auto const& vp : partition_->vps())
+        vp->requests().wake();
+}
+
+std::vector<int> Machine::vcpu_fds() const
+{
+    std::vector<int> fds(vcpus_.size());
+    std::ranges::transform(vcpus_, fds.begin(), [](auto const& vcpu) { return vcpu->fd(); });
+    return fds;
 }
 
 void Machine::detach()

@@ -58,6 +58,14 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
     /// and before this object ends on another thread.
     void detach();
 
+    /// Takes all vCPUs out of the guest for a while; `paused` is called when the last of them is out, on any thread.
+    /// Not when resume() or stop() comes before. The guest's time goes on until stop_time().
+    void pause(std::function<void()> paused);
+    /// When all vCPUs are out. Whether the guest's time stands still from now on; see TscClock.
+    bool stop_time();
+    /// The vCPUs go on, and time with them.
+    void resume();
+
     /// Asks the guest to power off, by the ACPI power button.
     void press_power_button();
     /// Input for COM1; returns how many bytes it took. SerialSink::input_drained says when to try again.
@@ -78,6 +86,7 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
     void end(Outcome outcome);
     void create_vcpus(GuestOptions const& options, hv::Rights const& rights, hv::PartitionId parent);
     void load(GuestOptions const& options);
+    [[nodiscard]] std::vector<int> vcpu_fds() const;
 
     World const world_;
     std::string const designation_; ///< what to call the guest
@@ -85,6 +94,7 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
     GuestRam const ram_;
     Vm const vm_;
     devices::PortBus ports_;
+    PauseGate gate_;
     MessageRetry retry_;
     std::vector<std::unique_ptr<Vcpu>> vcpus_;
     std::optional<TscClock> clock_;

@@ -25,6 +25,11 @@ class PcDevices {
     /// No handler on the io_context uses the devices any more. Called on it, or when it has stopped.
     void detach();
 
+    /// The ACPI timer stands still, and goes on from there. The real-time clock does not: it tells the time of the
+    /// world.
+    void stop_time() { pm_clock_.stop(); }
+    void resume_time() { pm_clock_.go_on(); }
+
     [[nodiscard]] devices::Uart16550& com1() { return com1_; }
     [[nodiscard]] devices::AcpiPm& acpi_pm() { return acpi_pm_; }
 

@@ -5,6 +5,7 @@
 
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <mutex>
@@ -23,6 +24,11 @@ struct GuestEnded {
 struct GuestReady {
     std::size_t guest;
 };
+/// All vCPUs of a guest that was asked to pause are out of it.
+struct GuestParked {
+    std::size_t guest;
+    std::uint64_t pause; ///< which one
+};
 /// The user wants to end all at once.
 struct UserQuits {};
 /// A signal of the kind that ends a process.
@@ -39,7 +45,7 @@ struct Task {
     std::function<void()> run;
 };
 
-using RunEvent = std::variant<GuestEnded, GuestReady, UserQuits, SignalCame, LoopFailed, Task>;
+using RunEvent = std::variant<GuestEnded, GuestReady, GuestParked, UserQuits, SignalCame, LoopFailed, Task>;
 
 class RunEvents {
   public:

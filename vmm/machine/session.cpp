@@ -118,6 +118,7 @@ void Session::handle(RunEvent const& event)
     std::visit(Overloaded{
                    [this](GuestEnded const& ended) { on_ended(ended); },
                    [this](GuestReady const& ready) { guests_[ready.guest]->set_ready(); },
+                   [this](GuestParked const& parked) { guests_[parked.guest]->on_parked(parked.pause); },
                    [this](UserQuits) {
                        end_all({Outcome::Kind::Quit, 0, {}});
                    },
@@ -152,7 +153,9 @@ void Session::on_signal(int number)
                                      : "asked all guests to power off; a second signal ends them at once");
     for (auto const& guest : guests_) {
         if (guest->state() == Guest::State::Waiting) end(*guest, {Outcome::Kind::PowerOff, 0, {}});
-        if (guest->state() == Guest::State::Running) guest->press_power_button();
+        if (guest->state() != Guest::State::Running) continue;
+        if (guest->pause_state() != Guest::Pause::No) guest->resume(); // to see the button
+        guest->press_power_button();
     }
 }
 

@@ -9,5 +9,7 @@ void status(Call& call);
 [[nodiscard]] std::string print_status(nlohmann::json const& answer);
 
 void shutdown(Call& call);
+void pause(Call& call);
+void resume(Call& call);
 
 } // namespace vmm::control

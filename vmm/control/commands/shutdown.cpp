@@ -1,4 +1,5 @@
 #include "vmm/control/commands/commands.hpp"
+#include "vmm/user_error.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -8,6 +9,8 @@ namespace vmm::control {
 void shutdown(Call& call)
 {
     call.arguments.refuse_rest();
+    if (call.guest->pause_state() != Guest::Pause::No)
+        throw UserError{call.guest->options().designation() + " is paused: resume it first"};
     call.guest->press_power_button();
     call.reply.answer({{"asked-by", "power-button"}});
 }

@@ -9,11 +9,13 @@ namespace vmm::control {
 
 namespace {
 
-std::string_view describe(Guest::State state)
+std::string_view state_of(Guest const& guest)
 {
-    switch (state) {
+    auto const pause = guest.pause_state();
+    switch (guest.state()) {
     case Guest::State::Waiting: return "waiting";
-    case Guest::State::Running: return "running";
+    case Guest::State::Running:
+        return pause == Guest::Pause::No ? "running" : pause == Guest::Pause::Asked ? "pausing" : "paused";
     case Guest::State::Ended: return "ended";
     }
     return "";
@@ -23,7 +25,7 @@ nlohmann::json status_of(Guest const& guest)
 {
     auto const& options = guest.options();
     nlohmann::json status{{"name", options.name},
-                          {"state", describe(guest.state())},
+                          {"state", state_of(guest)},
                           {"ready", guest.is_ready()},
                           {"cpus", options.cpus},
                           {"memory", options.memory}};
