@@ -14,6 +14,7 @@
 ///   7  memory will change: after so many loads (1 byte), by XOR with a value, so often (1 byte, modulo 8)
 #include "hv/fuzz/changing_memory.hpp"
 #include "hv/fuzz/input.hpp"
+#include "hv/fuzz/play.hpp"
 #include "hv/fuzz/pool_account.hpp"
 #include "hv/testing/fabric.hpp"
 
@@ -214,8 +215,5 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
 {
     fuzz::Input input{{data, size}};
     World world{input};
-    while (!input.empty())
-        world.step(input);
-    world.end();
-    return 0;
+    return fuzz::play(world, input);
 }

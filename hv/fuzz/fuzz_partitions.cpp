@@ -21,64 +21,33 @@
 ///   14 the partition becomes inactive, or active again
 ///   15 the root makes or deletes a port for the seat: ID, type
 #include "hv/fuzz/input.hpp"
+#include "hv/fuzz/ledger.hpp"
+#include "hv/fuzz/play.hpp"
 #include "hv/fuzz/pool_account.hpp"
 #include "hv/testing/fabric.hpp"
 #include "hv/testing/monitor_host.hpp"
 #include "hv/testing/monitor_page.hpp"
 
-#include <algorithm>
-#include <array>
-#include <deque>
-#include <map>
+#include <chrono>
+#include <cstring>
 #include <memory>
-#include <set>
+#include <span>
 
 using namespace hv;
 using namespace hv::testing;
+using fuzz::Ledger;
+using fuzz::LedgerMessage;
+using fuzz::LedgerPort;
 using fuzz::require;
+using fuzz::root_seat;
+using fuzz::Seat;
+using fuzz::seat_count;
+using fuzz::vps_per_guest;
 
 namespace {
 
-constexpr unsigned seats = 4;
-constexpr unsigned root_seat = seats;
-constexpr unsigned vps = 2;
 constexpr std::uint64_t large_pool = std::uint64_t{64} << 20;
 constexpr std::uint64_t small_pool = 3 * communication::port_charge + 6 * fuzz::node_charge;
-
-/// What the ledger has of a port, also when it is gone.
-struct LedgerPort {
-    unsigned seat = 0;
-    std::uint32_t id = 0;
-    PortSpec spec;
-    PortHandle handle;
-    bool alive = true;
-    bool connected = false;
-    std::deque<std::uint64_t> waiting{}; ///< messages that were accepted and have not been in a slot yet
-};
-
-struct LedgerConnection {
-    LedgerPort* port;
-    bool shows_page;
-};
-
-struct LedgerMessage {
-    enum class State { Sent, Waiting, Arrived, Refused, Lost };
-
-    LedgerPort* port = nullptr;
-    State state = State::Sent;
-};
-
-struct Seat {
-    std::unique_ptr<TestGuest> guest;
-    std::uint64_t pool = 0;
-    PartitionId parent{};
-    std::map<std::uint32_t, LedgerPort*> ports;
-    std::map<std::uint32_t, LedgerConnection> connections;
-    std::set<std::uint32_t> tried_ids;                      ///< each may have made three nodes in each table
-    std::array<std::array<std::uint64_t, 16>, vps> slots{}; ///< the message that each shows, 0 for none
-
-    [[nodiscard]] Partition& partition() const { return *guest->partition; }
-};
 
 class World {
   public:
@@ -89,34 +58,34 @@ class World {
         auto const first = input.byte();
         seat_number_ = first >> 4 & 3U;
         by_parent_ = (first >> 6 & 1) != 0;
-        auto& seat = seats_[seat_number_];
+        auto& seat = ledger_.seats[seat_number_];
         if ((first & 15) == 0) {
             seat.guest ? remove(seat) : make(seat, input);
         } else if (seat.guest) {
             act(first & 15U, seat, input);
         }
-        look_at_slots();
-        check();
+        ledger_.look_at_slots();
+        ledger_.check(seat_number_);
     }
 
     /// What was accepted arrives, and what was charged is given back.
     void end()
     {
-        for (auto& seat : seats_) {
+        for (auto& seat : ledger_.seats) {
             if (!seat.guest) continue;
             seat.partition().set_active(true);
-            for (unsigned vp = 0; vp < vps; ++vp)
+            for (unsigned vp = 0; vp < vps_per_guest; ++vp)
                 drain(seat, vp);
         }
-        for (auto const& port : ports_)
+        for (auto const& port : ledger_.ports)
             require(!port.alive || port.waiting.empty(), "every accepted message arrives");
-        for (seat_number_ = 0; seat_number_ < seats; ++seat_number_) {
-            if (seats_[seat_number_].guest) remove(seats_[seat_number_]);
-            check();
+        for (seat_number_ = 0; seat_number_ < seat_count; ++seat_number_) {
+            if (ledger_.seats[seat_number_].guest) remove(ledger_.seats[seat_number_]);
+            ledger_.check(seat_number_);
         }
-        while (!root_ports_.empty())
-            delete_root_port(root_ports_.begin()->first);
-        check();
+        while (!ledger_.root_ports.empty())
+            delete_root_port(ledger_.root_ports.begin()->first);
+        ledger_.check(seat_number_);
     }
 
   private:
@@ -129,7 +98,7 @@ class World {
             std::uint64_t serial = 0;
             std::memcpy(&serial, payload.data(), sizeof serial);
             require(port.alive, "nothing arrives at a port that was deleted");
-            world.arrive(port, serial);
+            world.ledger_.arrive(port, serial);
         }
         void on_event(unsigned flag) override
         {
@@ -143,12 +112,12 @@ class World {
 
     void make(Seat& seat, fuzz::Input& input)
     {
-        auto const parent = input.below(seats + 1);
+        auto const parent = input.below(seat_count + 1);
         seat.pool = input.below(4) == 0 ? large_pool : small_pool;
-        seat.parent =
-            parent < seats && seats_[parent].guest ? seats_[parent].partition().id() : PartitionRegistry::root_id;
-        seat.guest = std::make_unique<TestGuest>(registry_, Rights::root(), vps, seat.parent, seat.pool);
-        for (unsigned vp = 0; vp < vps; ++vp)
+        seat.parent = parent < seat_count && ledger_.seats[parent].guest ? ledger_.seats[parent].partition().id()
+                                                                         : PartitionRegistry::root_id;
+        seat.guest = std::make_unique<TestGuest>(registry_, Rights::root(), vps_per_guest, seat.parent, seat.pool);
+        for (unsigned vp = 0; vp < vps_per_guest; ++vp)
             start_synic(*seat.guest, vp);
     }
 
@@ -158,7 +127,7 @@ class World {
         auto const id = partition.id();
         registry_.remove(partition);
         for (auto const& [port_id, port] : seat.ports)
-            bury(*port);
+            ledger_.bury(*port);
         for (auto const& [connection_id, connection] : seat.connections)
             connection.port->connected = false;
         require(fuzz::only_nodes_charged(partition, seat.pool), "a pool has again what it had");
@@ -166,7 +135,7 @@ class World {
         std::weak_ptr<Partition> const last = seat.guest->partition;
         seat = {};
         require(last.expired(), "nobody keeps a removed partition");
-        for (auto& other : seats_) {
+        for (auto& other : ledger_.seats) {
             if (other.guest && other.parent == id) other.parent = PartitionRegistry::root_id;
         }
     }
@@ -186,13 +155,13 @@ class World {
         }
         case 7:
         case 8: {
-            auto const vp = input.below(vps);
+            auto const vp = input.below(vps_per_guest);
             empty_slot(seat, vp, input.below(16), what == 7);
             break;
         }
         case 9: enable(seat, input); break;
         case 10: {
-            auto const vp = input.below(vps);
+            auto const vp = input.below(vps_per_guest);
             auto const sint = 1 + input.below(15);
             auto const how = std::uint64_t{input.below(8)} << 16;
             write_msr(*seat.guest, abi::msr::sint0 + sint, vector_of(Sint{sint}) | how, vp);
@@ -205,7 +174,7 @@ class World {
         default: {
             auto const id = port_id(input);
             auto const type = abi::PortType{1 + input.below(2)};
-            root_ports_.contains(id) ? delete_root_port(id) : create_root_port(id, type, seat);
+            ledger_.root_ports.contains(id) ? delete_root_port(id) : create_root_port(id, type, seat);
             break;
         }
         }
@@ -225,7 +194,7 @@ class World {
     };
     [[nodiscard]] Maker maker(Seat const& seat) const
     {
-        for (auto const& other : seats_) {
+        for (auto const& other : ledger_.seats) {
             if (by_parent_ && other.guest && other.partition().id() == seat.parent)
                 return {*other.guest, seat.partition().id().value};
         }
@@ -235,7 +204,7 @@ class World {
     void create_port(Seat& seat, fuzz::Input& input)
     {
         auto const id = port_id(input);
-        auto const& peer = seats_[input.below(seats)];
+        auto const& peer = ledger_.seats[input.below(seat_count)];
         auto const type = abi::PortType{1 + input.below(3)};
         auto const sint = input.below(17);
         auto const vp = input.below(4);
@@ -279,25 +248,8 @@ class World {
                                 .flag_count = info.flag_count,
                                 .connection_partition = PartitionId{peer_id},
                                 .handler = nullptr};
-            enter(seat.ports, id, spec, seat_number_, PortHandle{seat.partition().ports().find(id)});
+            ledger_.enter(seat.ports, id, spec, seat_number_, PortHandle{seat.partition().ports().find(id)});
         }
-    }
-
-    LedgerPort& enter(std::map<std::uint32_t, LedgerPort*>& ports, std::uint32_t id, PortSpec const& spec,
-                      unsigned seat, PortHandle handle)
-    {
-        ports_.push_back({.seat = seat, .id = id, .spec = spec, .handle = handle});
-        ports[id] = &ports_.back();
-        return ports_.back();
-    }
-
-    void bury(LedgerPort& port)
-    {
-        port.alive = false;
-        port.spec.handler.reset();
-        for (auto const serial : port.waiting)
-            messages_[serial - 1].state = LedgerMessage::State::Lost;
-        port.waiting.clear();
     }
 
     void delete_port(Seat& seat, std::uint32_t id)
@@ -307,20 +259,20 @@ class World {
         auto const good = seat.partition().active() && seat.ports.contains(id);
         require((status == Status::Success) == good, "a port is deleted when there is one");
         if (!good) return;
-        bury(*seat.ports[id]);
+        ledger_.bury(*seat.ports[id]);
         seat.ports.erase(id);
     }
 
     void connect(Seat& seat, fuzz::Input& input)
     {
         auto const id = port_id(input);
-        auto const receiver_seat = input.below(seats + 1);
+        auto const receiver_seat = input.below(seat_count + 1);
         auto const port_number = port_id(input);
         auto const page = input.byte();
-        auto const* const receiver = receiver_seat == root_seat ? nullptr : &seats_[receiver_seat];
+        auto const* const receiver = receiver_seat == root_seat ? nullptr : &ledger_.seats[receiver_seat];
         if (receiver && !receiver->guest) return;
         auto const receiver_id = receiver ? receiver->partition().id() : PartitionRegistry::root_id;
-        auto const& there = receiver ? receiver->ports : root_ports_;
+        auto const& there = receiver ? receiver->ports : ledger_.root_ports;
         auto const found = there.find(port_number);
         auto* const port = found == there.end() ? nullptr : found->second;
         auto const monitor = port && port->spec.type == abi::PortType::Monitor;
@@ -372,23 +324,23 @@ class World {
         if (found == seat.connections.end()) return nullptr;
         auto* const port = found->second.port;
         if (!port->alive || port->spec.type != type) return nullptr;
-        if (port->seat != root_seat && !seats_[port->seat].partition().active()) return nullptr;
+        if (port->seat != root_seat && !ledger_.seats[port->seat].partition().active()) return nullptr;
         return port;
     }
 
     void post(Seat& seat, std::uint32_t id)
     {
         auto* const port = reached(seat, id, abi::PortType::Message);
-        messages_.push_back({port});
-        auto const serial = messages_.size();
+        ledger_.messages.push_back({port});
+        auto const serial = ledger_.messages.size();
         auto const status = call(*seat.guest, abi::CallCode::PostMessage, message_input(id, serial));
-        auto& message = messages_[serial - 1];
+        auto& message = ledger_.messages[serial - 1];
         if (status != Status::Success) {
             require(message.state == LedgerMessage::State::Sent, "what arrives was accepted");
             message.state = LedgerMessage::State::Refused;
             if (!port) return;
             require(port->seat != root_seat, "the root takes every message");
-            look_at_slots(); // a refused message may have moved another
+            ledger_.look_at_slots(); // a refused message may have moved another
             require(status == Status::InvalidSynicState || (status == Status::InsufficientBuffers &&
                                                             port->waiting.size() == abi::message_buffers_per_port),
                     "a message is refused for want of a SynIC or of buffers");
@@ -412,26 +364,26 @@ class World {
         }
         require(good, "what is accepted has a port to go to");
         if (port->seat == root_seat || port->spec.target_vp == any_vp) return;
-        require(take_flag(*seats_[port->seat].guest, port->spec.sint, port->spec.base_flag + flag,
+        require(take_flag(*ledger_.seats[port->seat].guest, port->spec.sint, port->spec.base_flag + flag,
                           port->spec.target_vp.value),
                 "the flag of an accepted event is set");
     }
 
     void empty_slot(Seat& seat, unsigned vp, unsigned sint, bool end)
     {
-        if (!sees_slots(seat, vp)) return;
+        if (!Ledger::sees_slots(seat, vp)) return;
         GuestSlot const slot{*seat.guest, Sint{sint}, vp};
         slot.empty();
         seat.slots[vp][sint] = 0;
         if (!end) return;
         slot.end_of_message();
         if (!abi::bit(seat.guest->vp(vp).synic().scontrol(), 0)) return;
-        require(!awaited(seat, vp, sint) || slot.type() != 0, "EOM delivers what waits");
+        require(!Ledger::awaited(seat, vp, sint) || slot.type() != 0, "EOM delivers what waits");
     }
 
     static void enable(Seat& seat, fuzz::Input& input)
     {
-        auto const vp = input.below(vps);
+        auto const vp = input.below(vps_per_guest);
         auto const bits = input.byte();
         auto const offset = vp * place::per_vp;
         write_msr(*seat.guest, abi::msr::scontrol, bits & 1U, vp);
@@ -450,7 +402,7 @@ class World {
         auto const set =
             call(by.guest, abi::CallCode::SetPortProperty, abi::SetPortPropertyInput{by.name, id, 0, code, 0, vp});
         auto const good = port && seat.partition().active() && port->spec.type != abi::PortType::Monitor &&
-                          port->spec.target_vp == any_vp && (vp < vps || vp == any_vp.value);
+                          port->spec.target_vp == any_vp && (vp < vps_per_guest || vp == any_vp.value);
         // The output page is not mapped for a call without an output address: the call needs one.
         require(set != Status::Success || good, "only a port for any VP prefers one");
         std::uint64_t value = 0;
@@ -476,9 +428,9 @@ class World {
         now_ += std::chrono::milliseconds{milliseconds};
         auto const next = registry_.monitors().scan(now_);
         require(!next || *next > now_, "a monitor page is not looked at again at once");
-        for (auto const& seat : seats_) {
+        for (auto const& seat : ledger_.seats) {
             if (!seat.guest) continue;
-            for (unsigned vp = 0; vp < vps; ++vp)
+            for (unsigned vp = 0; vp < vps_per_guest; ++vp)
                 seat.guest->vp(vp).synic().scan_queues();
         }
     }
@@ -487,15 +439,15 @@ class World {
     {
         PortSpec const spec{
             .type = type, .flag_count = 8, .connection_partition = seat.partition().id(), .handler = nullptr};
-        auto& port = enter(root_ports_, id, spec, root_seat, {});
+        auto& port = ledger_.enter(ledger_.root_ports, id, spec, root_seat, {});
         port.spec.handler = std::make_shared<RootHandler>(*this, port);
         auto const made = communication::create_port(registry_.root(), PortId{id}, port.spec);
         require((made == Status::Success) == (id >> 24 == 0), "the root makes ports as it likes");
         if (made == Status::Success) {
             port.handle = PortHandle{registry_.root().ports().find(id)};
         } else {
-            bury(port);
-            root_ports_.erase(id);
+            ledger_.bury(port);
+            ledger_.root_ports.erase(id);
         }
     }
 
@@ -503,161 +455,23 @@ class World {
     {
         require(communication::delete_port(registry_.root(), PortId{id}) == Status::Success,
                 "the root deletes its ports");
-        std::weak_ptr<PortHandler> const handler = root_ports_[id]->spec.handler;
-        bury(*root_ports_[id]);
-        root_ports_.erase(id);
+        std::weak_ptr<PortHandler> const handler = ledger_.root_ports[id]->spec.handler;
+        ledger_.bury(*ledger_.root_ports[id]);
+        ledger_.root_ports.erase(id);
         require(handler.expired(), "a deleted port keeps no handler");
     }
 
     void drain(Seat& seat, unsigned vp)
     {
         start_synic(*seat.guest, vp);
-        look_at_slots();
+        ledger_.look_at_slots();
         for (unsigned sint = 0; sint < sint_count; ++sint) {
             for (unsigned n = 0; seat.slots[vp][sint] != 0; ++n) {
                 require(n < 1000, "a queue has an end");
                 empty_slot(seat, vp, sint, true);
-                look_at_slots();
+                ledger_.look_at_slots();
             }
         }
-    }
-
-    // What must hold.
-
-    static bool sees_slots(Seat const& seat, unsigned vp)
-    {
-        return abi::PageRegister{seat.guest->vp(vp).synic().simp()}.enabled();
-    }
-
-    /// Whether a message that can only arrive there waits.
-    [[nodiscard]] static bool awaited(Seat const& seat, unsigned vp, unsigned sint)
-    {
-        return std::any_of(seat.ports.begin(), seat.ports.end(), [&](auto const& entry) {
-            auto const& [id, port] = entry;
-            return port->spec.sint.value == sint && port->spec.target_vp.value == vp && !port->waiting.empty();
-        });
-    }
-
-    void arrive(LedgerPort& port, std::uint64_t serial)
-    {
-        require(serial != 0 && serial <= messages_.size(), "a message arrives as it was sent");
-        auto& message = messages_[serial - 1];
-        require(message.port == &port, "a message arrives at its port");
-        auto const state = message.state;
-        message.state = LedgerMessage::State::Arrived;
-        if (port.seat == root_seat) {
-            require(state == LedgerMessage::State::Sent, "a message arrives once");
-            return;
-        }
-        require(state == LedgerMessage::State::Waiting, "a message that was accepted arrives, once");
-        auto const place = std::find(port.waiting.begin(), port.waiting.end(), serial);
-        require(place != port.waiting.end(), "a message arrives that waits");
-        require(port.spec.target_vp == any_vp || place == port.waiting.begin(),
-                "messages for one VP keep their order");
-        port.waiting.erase(place);
-    }
-
-    void look_at_slots()
-    {
-        for (unsigned number = 0; number < seats; ++number) {
-            auto& seat = seats_[number];
-            for (unsigned vp = 0; seat.guest && vp < vps; ++vp) {
-                for (std::uint32_t sint = 0; sint < sint_count && sees_slots(seat, vp); ++sint)
-                    look_at_slot(number, vp, sint);
-            }
-        }
-    }
-
-    void look_at_slot(unsigned number, unsigned vp, std::uint32_t sint)
-    {
-        auto& seat = seats_[number];
-        GuestSlot const slot{*seat.guest, Sint{sint}, vp};
-        auto const serial = slot.type() == 0 ? 0 : slot.word();
-        auto& shown = seat.slots[vp][sint];
-        if (serial != shown) {
-            require(shown == 0, "nothing overwrites a message");
-            require(serial <= messages_.size() && messages_[serial - 1].port, "a slot has a message that was sent");
-            auto& port = *messages_[serial - 1].port;
-            require(port.alive, "nothing enters a slot after its port was deleted");
-            require(port.seat == number && port.spec.sint.value == sint && slot.origin() == port.id &&
-                        (port.spec.target_vp == any_vp || port.spec.target_vp.value == vp),
-                    "a message enters the slot of its port");
-            arrive(port, serial);
-            shown = serial;
-        }
-        auto const delivering = abi::bit(seat.guest->vp(vp).synic().scontrol(), 0);
-        if (shown != 0 && delivering && awaited(seat, vp, sint))
-            require(slot.pending(), "MessagePending tells of those that wait");
-    }
-
-    /// Everything in the ledger is there; and in the tables of whoever has acted there is nothing else.
-    void check()
-    {
-        for (unsigned number = 0; number < seats; ++number) {
-            auto& seat = seats_[number];
-            if (!seat.guest) continue;
-            auto& partition = seat.partition();
-            require(partition.parent() == seat.parent, "a partition whose parent has gone is the root's");
-            check_ports(partition, seat.ports);
-            check_connections(seat);
-            check_pool(seat);
-            if (number != seat_number_) continue;
-            require(size_of(partition.ports()) == seat.ports.size(), "a table has the ports that were made");
-            require(size_of(partition.connections()) == seat.connections.size(),
-                    "a table has the connections that were made");
-        }
-        check_ports(registry_.root(), root_ports_);
-    }
-
-    static std::size_t size_of(IdTable const& table)
-    {
-        std::size_t size = 0;
-        table.for_each([&size](std::uint32_t, std::uint64_t) { ++size; });
-        return size;
-    }
-
-    void check_ports(Partition& partition, std::map<std::uint32_t, LedgerPort*> const& ports)
-    {
-        unsigned monitors = 0;
-        for (auto const& [id, expected] : ports) {
-            auto const handle = expected->handle;
-            require(handle && partition.ports().find(id) == handle.word, "a port that was made is in its table");
-            auto const& port = registry_.slab().at(handle);
-            require(port.alive && port.generation == handle.generation() && port.owner == &partition &&
-                        port.id.value == id,
-                    "a port in a table lives and is its owner's");
-            require(port.connected == expected->connected, "a port is connected as long as its connection is there");
-            auto const used = port.buffers ? std::count_if(port.buffers->begin(), port.buffers->end(),
-                                                           [](auto const& buffer) { return buffer.in_use.load(); })
-                                           : 0;
-            require(static_cast<std::size_t>(used) == expected->waiting.size(),
-                    "a buffer is in use for each message");
-            monitors += port.monitor ? 1U : 0U;
-        }
-        require(monitors == partition.monitors().ports, "monitor ports are counted");
-    }
-
-    static void check_connections(Seat const& seat)
-    {
-        for (auto const& [id, connection] : seat.connections)
-            require(seat.partition().connections().find(id) == connection.port->handle.word,
-                    "a connection leads to the port that it was made for");
-    }
-
-    static void check_pool(Seat const& seat)
-    {
-        std::uint64_t expected = 0;
-        for (auto const& [id, port] : seat.ports)
-            expected += communication::port_charge +
-                        (port->spec.type == abi::PortType::Monitor ? communication::monitor_port_charge : 0);
-        for (auto const& [id, connection] : seat.connections)
-            expected += communication::connection_charge +
-                        (connection.shows_page ? communication::monitor_connection_charge : 0);
-        auto const free = seat.partition().pool().free_bytes();
-        require(free <= seat.pool && seat.pool - free >= expected, "a pool is charged for what there is");
-        auto const nodes = seat.pool - free - expected;
-        require(nodes % fuzz::node_charge == 0 && nodes / fuzz::node_charge <= 4 * seat.tried_ids.size(),
-                "a pool is charged for nothing else");
     }
 
     static std::uint64_t monitor_page(unsigned choice) { return 0x2'0000 + choice % 4 * page_size; }
@@ -665,10 +479,7 @@ class World {
     RecordingMonitorHost host_;
     PartitionRegistry registry_;
     MonitorScanner::Time now_{std::chrono::hours{1}};
-    std::deque<LedgerPort> ports_;
-    std::deque<LedgerMessage> messages_;
-    std::map<std::uint32_t, LedgerPort*> root_ports_;
-    std::array<Seat, seats> seats_;
+    Ledger ledger_{registry_};
     unsigned seat_number_ = 0;
     bool by_parent_ = false;
 };
@@ -681,8 +492,5 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
 {
     fuzz::Input input{{data, size}};
     World world;
-    while (!input.empty())
-        world.step(input);
-    world.end();
-    return 0;
+    return fuzz::play(world, input);
 }
