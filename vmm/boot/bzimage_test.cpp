@@ -63,11 +63,11 @@ TEST_CASE("boot_params tell the kernel what it needs", "[boot]")
 
     CHECK(guest.state.rsi == boot_area::handover.base.value);
     CHECK(params.hdr.type_of_loader == 0xFF);
-    CHECK(params.hdr.header == 0x5372'6448);
+    CHECK(std::uint32_t{params.hdr.header} == 0x5372'6448);
     CHECK(params.sentinel == 0);
-    CHECK(params.acpi_rsdp_addr == rsdp.value);
-    CHECK(guest.ram.text(params.hdr.cmd_line_ptr) == "console=ttyS0");
-    CHECK(params.hdr.ramdisk_size == 0);
+    CHECK(std::uint64_t{params.acpi_rsdp_addr} == rsdp.value);
+    CHECK(guest.ram.text(std::uint32_t{params.hdr.cmd_line_ptr}) == "console=ttyS0");
+    CHECK(std::uint32_t{params.hdr.ramdisk_size} == 0);
 
     auto const map = guest.ram.layout().map();
     REQUIRE(params.e820_entries == map.size());
@@ -91,7 +91,7 @@ TEST_CASE("an initrd goes as high as the kernel and its limits allow", "[boot]")
 
     Loaded const small{make_bzimage(), 64 * layout::mib, initrd};
     CHECK(small.initrd_address() == 64 * layout::mib - 0x3000);
-    CHECK(small.params.hdr.ramdisk_size == initrd.size());
+    CHECK(std::uint32_t{small.params.hdr.ramdisk_size} == initrd.size());
     CHECK(small.ram.bytes(small.initrd_address(), initrd.size()) == initrd);
 
     Loaded const large{make_bzimage(), 4 * layout::gib, initrd};
@@ -132,7 +132,7 @@ TEST_CASE("a command line of the kernel's limit is taken, a longer one is not", 
 {
     std::string const longest(2047, 'x');
     Loaded const guest{make_bzimage(), 64 * layout::mib, {}, longest};
-    CHECK(guest.ram.text(guest.params.hdr.cmd_line_ptr) == longest);
+    CHECK(guest.ram.text(std::uint32_t{guest.params.hdr.cmd_line_ptr}) == longest);
 
     CHECK_THROWS_WITH(Loaded(make_bzimage(), 64 * layout::mib, {}, longest + "x"), Contains("at most 2047"));
 
