@@ -9,10 +9,10 @@ fuzz_targets=(fuzz_hypercalls fuzz_msrs fuzz_partitions fuzz_kernels)
 # corpus_of TARGET: the folder of its committed inputs.
 corpus_of()
 {
-    case $1 in
-        fuzz_kernels) echo "$project/vmm/fuzz/corpus/$1" ;;
-        *) echo "$project/hv/fuzz/corpus/$1" ;;
-    esac
+    local folder
+    for folder in "$project"/*/fuzz/corpus/"$1"; do
+        echo "$folder"
+    done
 }
 
 # run_fuzz_target TARGET ARGUMENT...: libFuzzer's own arguments. What it finds goes to build/fuzz-findings; an input
