@@ -153,6 +153,8 @@ TEST_CASE("what is no TOML is said with its place", "[config]")
     CHECK_THAT(complaint("[[guest]]\nname = 'a'\nname = 'b'\n"), StartsWith("lab.toml:3:") && Contains("name"));
     CHECK_THAT(complaint("[[guest\n"), StartsWith("lab.toml:1:8: this is not TOML: "));
     CHECK_THAT(complaint("[\x02"), StartsWith("lab.toml:1:2: this is not TOML: "));
+    CHECK_THAT(complaint("file\u018A = 1\n"), StartsWith("lab.toml:1:5: this is not TOML: "));
+    CHECK_THAT(complaint("a = 1 \u00E9\n"), StartsWith("lab.toml:1:7: this is not TOML: "));
     CHECK_THAT(complaint(std::string{"[[guest]]\nname = '\xFF'\n"}), StartsWith("lab.toml:2:8: this is not TOML: "));
 }
 
