@@ -33,6 +33,12 @@ hv::vmbus::OfferSpec Service::offer() const
     return spec;
 }
 
+bool Service::listens() const
+{
+    std::scoped_lock const lock{mutex_};
+    return is_ready();
+}
+
 void Service::open(std::shared_ptr<hv::vmbus::Channel> channel)
 {
     Afterwards afterwards;

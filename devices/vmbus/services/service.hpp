@@ -33,6 +33,8 @@ struct ServiceKind {
 class Service : public hv::vmbus::ChannelDevice, public std::enable_shared_from_this<Service> {
   public:
     [[nodiscard]] hv::vmbus::OfferSpec offer() const;
+    /// Whether a driver in the guest has agreed on versions.
+    [[nodiscard]] bool listens() const;
 
     void open(std::shared_ptr<hv::vmbus::Channel> channel) final;
     void signalled() final;

@@ -22,6 +22,11 @@ std::chrono::nanoseconds read_clock(clockid_t clock)
     return std::chrono::seconds{now.tv_sec} + std::chrono::nanoseconds{now.tv_nsec};
 }
 
+std::chrono::nanoseconds reference(TimeReading const& reading)
+{
+    return std::chrono::nanoseconds{reading.reference * 100};
+}
+
 std::uint64_t since_1601(std::chrono::nanoseconds wall)
 {
     return epoch_100ns + static_cast<std::uint64_t>(wall.count() / 100);
@@ -62,12 +67,14 @@ void TimeSyncService::tick(Afterwards&)
     tick_after(period);
 }
 
-/// A host that slept has a boot time ahead of its monotonic time; a clock that was set moves against the boot time.
+/// A host that slept has a boot time ahead of its monotonic time; a clock that was set moves against the boot time;
+/// the reference time of a guest that was paused has stood still.
 bool TimeSyncService::jumped(TimeReading const& now) const
 {
     auto const slept = (now.boot - now.monotonic) - (last_.boot - last_.monotonic);
     auto const set = (now.wall - now.boot) - (last_.wall - last_.boot);
-    return std::chrono::abs(slept) >= jump || std::chrono::abs(set) >= jump;
+    auto const paused = (now.monotonic - reference(now)) - (last_.monotonic - reference(last_));
+    return std::chrono::abs(slept) >= jump || std::chrono::abs(set) >= jump || std::chrono::abs(paused) >= jump;
 }
 
 void TimeSyncService::tell(TimeReading const& now)

@@ -63,7 +63,8 @@ TEST_CASE("then it gets a sample every five seconds", "[services][timesync]")
     }
 }
 
-TEST_CASE("the guest's clock is set again after the host's has jumped", "[services][timesync]")
+TEST_CASE("the guest's clock is set again after the host's has jumped, or its own has stood still",
+          "[services][timesync]")
 {
     Setting s;
     s.guest.open(s.service, {4, 0});
@@ -72,6 +73,10 @@ TEST_CASE("the guest's clock is set again after the host's has jumped", "[servic
     {
         s.now.boot += 1h;
         s.now.wall += 1h;
+    }
+    SECTION("the guest was paused")
+    {
+        s.now.reference -= 100'000'000;
     }
     SECTION("its clock was set forth")
     {
