@@ -43,6 +43,9 @@ class RunCommand {
             [&guest](auto const& text) { guest.serial = parse_serial("--serial", text); });
         add("--on-reboot", "WHAT", "when the guest reboots: exit (the default) or restart",
             [&guest](auto const& text) { guest.on_reboot = parse_on_reboot("--on-reboot", text); });
+        add("--vsock", "PATH",
+            "connect the guest's AF_VSOCK ports to UNIX sockets: PATH, and PATH_PORT for each of the host's",
+            [&guest](auto const& text) { guest.vsock = parse_vsock("--vsock", text); });
         add_list("--privileges", "[+-]NAME[,[+-]NAME]",
                  "partition privileges to grant (+) or to take away (-), by the names below",
                  [&guest, known](auto const& text) {

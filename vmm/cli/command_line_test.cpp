@@ -83,6 +83,8 @@ TEST_CASE("every option of run arrives in its field", "[cli]")
                               "--test-devices",
                               "--pool",
                               "16M",
+                              "--vsock",
+                              "guest.vsock",
                               "--trace",
                               "hypercall,irq=t.txt",
                               "--log-level",
@@ -102,6 +104,7 @@ TEST_CASE("every option of run arrives in its field", "[cli]")
           std::vector<vmm::RightChange>{{false, "stimer"}, {true, "synic"}, {true, "reference-tsc"}});
     CHECK(options.guests.at(0).test_devices);
     CHECK(options.guests.at(0).pool == 16U << 20);
+    CHECK(options.guests.at(0).vsock == "guest.vsock");
     CHECK(options.trace == vmm::TraceOptions{true, false, false, true, "t.txt"});
     CHECK(options.log_level == "debug");
     CHECK(options.log_file == "l.txt");
@@ -216,11 +219,11 @@ TEST_CASE("a configuration file takes the place of all options about a guest", "
         return complaint(arguments);
     };
     using Arguments = std::vector<char const*>;
-    for (auto const& more :
-         {Arguments{"--kernel", "k"}, Arguments{"--initrd", "i"}, Arguments{"--cmdline", "x"},
-          Arguments{"--memory", "1G"}, Arguments{"--cpus", "2"}, Arguments{"--serial", "pty"},
-          Arguments{"--on-reboot", "exit"}, Arguments{"--privileges", "create-port"},
-          Arguments{"--hv-features", "synic"}, Arguments{"--test-devices"}, Arguments{"--pool", "1M"}})
+    for (auto const& more : {Arguments{"--kernel", "k"}, Arguments{"--initrd", "i"}, Arguments{"--cmdline", "x"},
+                             Arguments{"--memory", "1G"}, Arguments{"--cpus", "2"}, Arguments{"--serial", "pty"},
+                             Arguments{"--on-reboot", "exit"}, Arguments{"--privileges", "create-port"},
+                             Arguments{"--hv-features", "synic"}, Arguments{"--test-devices"},
+                             Arguments{"--pool", "1M"}, Arguments{"--vsock", "s"}})
         CHECK_THAT(with(more), StartsWith("--config and " + std::string{more.front()} + " exclude each other"));
     std::filesystem::remove(path);
     CHECK_THAT(with({}), StartsWith("--config: cannot read '" + file + "'"));
@@ -234,9 +237,10 @@ TEST_CASE("help, version and doctor", "[cli]")
     };
     CHECK(text({"--version"}) == "porthole " PORTHOLE_VERSION "\n");
     CHECK_THAT(text({"--help"}), Contains("run") && Contains("doctor"));
-    for (auto const* const option : {"--kernel", "--initrd", "--cmdline", "--memory", "--cpus", "--serial",
-                                     "--on-reboot", "--log-level", "--log-file", "--privileges", "--hv-features",
-                                     "--test-devices", "--trace", "create-port", "synic", "--config", "--pool"})
+    for (auto const* const option :
+         {"--kernel", "--initrd", "--cmdline", "--memory", "--cpus", "--serial", "--on-reboot", "--log-level",
+          "--log-file", "--privileges", "--hv-features", "--test-devices", "--trace", "create-port", "synic",
+          "--config", "--pool", "--vsock"})
         CHECK_THAT(text({"run", "--help"}), Contains(option));
     CHECK(std::holds_alternative<vmm::DoctorRequest>(parse({"doctor"})));
 }

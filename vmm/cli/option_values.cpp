@@ -136,6 +136,14 @@ OnReboot parse_on_reboot(std::string_view option, std::string_view text)
     refuse(option, text, "is not known", "use exit or restart");
 }
 
+std::string parse_vsock(std::string_view option, std::string_view text)
+{
+    if (!text.empty() && text.size() <= GuestOptions::longest_vsock) return std::string{text};
+    refuse(option, text, "is not a possible path",
+           "use one of 1 to " + std::to_string(GuestOptions::longest_vsock) +
+               " bytes: a port's number goes behind it");
+}
+
 ReadySignal parse_ready(std::string_view option, std::string_view text)
 {
     constexpr std::string_view serial = "serial:";

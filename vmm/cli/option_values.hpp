@@ -24,6 +24,9 @@ namespace vmm {
 /// "exit" or "restart".
 [[nodiscard]] OnReboot parse_on_reboot(std::string_view option, std::string_view text);
 
+/// The path of a UNIX socket, short enough for a port's number behind it.
+[[nodiscard]] std::string parse_vsock(std::string_view option, std::string_view text);
+
 /// "synic" or "serial:TEXT".
 [[nodiscard]] ReadySignal parse_ready(std::string_view option, std::string_view text);
 

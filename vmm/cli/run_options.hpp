@@ -60,6 +60,8 @@ struct GuestOptions {
     static constexpr std::uint64_t min_memory = std::uint64_t{16} << 20;
     static constexpr unsigned max_cpus = 254; ///< 8-bit APIC IDs, less the broadcast ID and the I/O APIC's
 
+    static constexpr std::size_t longest_vsock = 96; ///< with "_" and a port behind it, it still fits an address
+
     static constexpr std::uint64_t min_pool = std::uint64_t{16} << 10; ///< what the root takes up in it fits
     static constexpr std::uint64_t max_pool = std::uint64_t{64} << 30;
 
@@ -73,6 +75,7 @@ struct GuestOptions {
     unsigned cpus = 1;
     SerialTarget serial{};
     OnReboot on_reboot = OnReboot::Exit;
+    std::string vsock{};                    ///< path of the UNIX socket for its Hyper-V sockets; empty for none
     std::vector<RightChange> privileges{};  ///< in the order given; a later one wins
     std::vector<RightChange> hv_features{}; ///< likewise
     bool test_devices = false;

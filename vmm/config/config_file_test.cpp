@@ -93,6 +93,7 @@ privileges = ["create-port", "-connect-port"]
 hv-features = ["-stimer", "+synic", "reference-tsc"]
 test-devices = true
 pool = "16M"
+vsock = "/run/server.vsock"
 parent = "client"
 ready = "serial:login: "
 
@@ -125,6 +126,7 @@ after = ["server-1", "client"]
           std::vector<vmm::RightChange>{{false, "stimer"}, {true, "synic"}, {true, "reference-tsc"}});
     CHECK(server.test_devices);
     CHECK(server.pool == 16U << 20);
+    CHECK(server.vsock == "/run/server.vsock");
     CHECK(server.parent == "client"); // which comes later in the file
     CHECK(server.ready == ReadySignal{ReadySignal::Kind::Text, "login: "});
 
@@ -234,6 +236,9 @@ TEST_CASE("a value out of range is said with the range", "[config]")
     CHECK_THAT(complaint_about("memory = '99999999T'"), StartsWith("lab.toml:4:10: memory: "));
     CHECK_THAT(complaint_about("pool = '15K'"), StartsWith("lab.toml:4:8: pool: '15K' is not a possible pool"));
     CHECK_THAT(complaint_about("pool = '65G'"), StartsWith("lab.toml:4:8: pool: '65G'"));
+    CHECK_THAT(complaint_about("vsock = '/" + std::string(96, 'x') + "'"),
+               StartsWith("lab.toml:4:9: vsock: '/xxx") && Contains("1 to 96 bytes"));
+    CHECK(complaint_about("vsock = '/" + std::string(95, 'x') + "'") == "(accepted)");
     CHECK(complaint_about("pool = '16K'") == "(accepted)");
     CHECK(complaint_about("pool = '64G'") == "(accepted)");
     CHECK_THAT(complaint_about("console = 'tcp:1'"), StartsWith("lab.toml:4:11: console: 'tcp:1'"));

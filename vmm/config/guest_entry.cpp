@@ -82,6 +82,12 @@ void read_on_reboot(ConfigNode const& value, GuestEntry& entry, ConfigContext co
     entry.options.on_reboot = value.placed([&] { return parse_on_reboot(value.key(), text); });
 }
 
+void read_vsock(ConfigNode const& value, GuestEntry& entry, ConfigContext const& context)
+{
+    auto const path = path_of(value, "vsock = \"guest.vsock\"", context);
+    entry.options.vsock = value.placed([&] { return parse_vsock(value.key(), path); });
+}
+
 void read_privileges(ConfigNode const& value, GuestEntry& entry, ConfigContext const& context)
 {
     constexpr std::string_view example = "privileges = [\"create-port\"]";
@@ -145,6 +151,7 @@ constexpr std::array keys{
     Key{"cpus", read_cpus},
     Key{"console", read_console},
     Key{"on-reboot", read_on_reboot},
+    Key{"vsock", read_vsock},
     Key{"privileges", read_privileges},
     Key{"hv-features", read_features},
     Key{"test-devices", read_test_devices},

@@ -1,5 +1,7 @@
 #include "vmm/machine/guest.hpp"
 
+#include "vmm/machine/vmbus_devices.hpp"
+
 #include <utility>
 
 namespace vmm {
@@ -46,6 +48,11 @@ void Guest::build(hv::PartitionId parent)
                                                              announce();
                                                      }},
                                   options_, parent);
+}
+
+GuestServices& Guest::services() const
+{
+    return machine_->vmbus().services();
 }
 
 void Guest::start()

@@ -25,6 +25,8 @@
 
 namespace vmm {
 
+class GuestServices;
+
 /// Used by the thread that owns the run.
 class Guest final : devices::SerialSink {
   public:
@@ -83,6 +85,7 @@ class Guest final : devices::SerialSink {
     [[nodiscard]] Pause pause_state() const { return pause_; }
 
     void press_power_button() { machine_->press_power_button(); }
+    [[nodiscard]] GuestServices& services() const;
 
     /// Writes out what its console still holds. When all guests have ended. What went wrong, one line, or nothing.
     [[nodiscard]] std::string finish_console() { return console_.finish(); }

@@ -5,12 +5,17 @@
 namespace vmm {
 
 VmbusDevices::VmbusDevices(boost::asio::io_context& io, std::shared_ptr<hv::Partition> partition,
-                           [[maybe_unused]] GuestOptions const& options)
-    : executor_{std::make_shared<AsioExecutor>(io)}, bus_{std::move(partition), executor_}
-{}
+                           GuestOptions const& options)
+    : executor_{std::make_shared<AsioExecutor>(io)},
+      bus_{partition, executor_},
+      services_{bus_, *executor_, std::move(partition)}
+{
+    if (!options.vsock.empty()) sockets_.emplace(options, bus_);
+}
 
 VmbusDevices::~VmbusDevices()
 {
+    sockets_.reset();
     bus_.shut_down();
 }
 

@@ -5,10 +5,13 @@
 #include "hv/vmbus/server.hpp"
 #include "vmm/cli/run_options.hpp"
 #include "vmm/machine/asio_executor.hpp"
+#include "vmm/machine/guest_services.hpp"
+#include "vmm/machine/guest_sockets.hpp"
 
 #include <boost/asio/io_context.hpp>
 
 #include <memory>
+#include <optional>
 
 namespace vmm {
 
@@ -26,10 +29,13 @@ class VmbusDevices {
     void detach();
 
     [[nodiscard]] hv::vmbus::Server& bus() { return bus_; }
+    [[nodiscard]] GuestServices& services() { return services_; }
 
   private:
     std::shared_ptr<AsioExecutor> const executor_;
     hv::vmbus::Server bus_;
+    GuestServices services_;
+    std::optional<GuestSockets> sockets_;
 };
 
 } // namespace vmm
