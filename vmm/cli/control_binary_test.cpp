@@ -130,7 +130,8 @@ TEST_CASE("status tells what each guest is doing, for people and as JSON", "[bin
                                    {"ready", false},
                                    {"cpus", 2},
                                    {"memory", 16 << 20},
-                                   {"partition", 2}});
+                                   {"partition", 2},
+                                   {"heartbeat", "no contact"}});
     CHECK(all["guests"][1]["state"] == "waiting");
     auto const two = run.ask({"status", "--guest", "two"});
     REQUIRE(two["guests"].size() == 1);
@@ -157,6 +158,25 @@ TEST_CASE("shutdown presses the power button of the guest that is named", "[bina
     CHECK(run.refusal({"shutdown", "--guest", "two"}) == "porthole: guest 'two' has ended\n");
     CHECK(run.ctl({"shutdown", "--guest", "one"}).status == 0);
     CHECK_THAT(run.process.end().out, Contains("one| off\n"));
+}
+
+TEST_CASE("what needs a driver in the guest says so when there is none", "[binary][control]")
+{
+    if (!can_run()) return;
+    Run run{guest("one", polite)};
+    run.process.await_output("up\n");
+    CHECK_THAT(run.refusal({"kvp", "list"}), Contains("does not listen"));
+    CHECK_THAT(run.refusal({"kvp", "set", "colour", "green"}), Contains("does not listen"));
+    CHECK_THAT(run.refusal({"kvp", "list", "car"}), Contains("there is no pool 'car'"));
+    CHECK_THAT(run.refusal({"kvp", "set", "colour"}), Contains("value"));
+    CHECK_THAT(run.refusal({"kvp", "paint"}), Contains("use list, set or delete"));
+    CHECK_THAT(run.refusal({"key", "1e"}), Contains("no driver in the guest takes keys"));
+    for (auto const* const code : {"a key", "80", "1001e", "e000"})
+        CHECK_THAT(run.refusal({"key", code}), Contains("no scan code"));
+    CHECK_THAT(run.refusal({"shutdown", "reboot"}), Contains("no driver in the guest listens"));
+    CHECK_THAT(run.refusal({"shutdown", "soon"}), Contains("use power-off, reboot, hibernate or power-button"));
+    CHECK(run.ask({"shutdown", "power-button"}) == json{{"asked-by", "power-button"}});
+    CHECK_THAT(run.process.end().out, Contains("off\n"));
 }
 
 TEST_CASE("a paused guest does nothing and does not notice the pause", "[binary][control][pause]")

@@ -18,7 +18,11 @@ constexpr std::array table{
     Command{"status", "", "what each guest is doing", About::Run, status, print_status},
     Command{"pause", "", "stop a guest, and its time, for a while", About::RunningGuest, pause, nullptr},
     Command{"resume", "", "let a paused guest go on", About::RunningGuest, resume, nullptr},
-    Command{"shutdown", "", "ask a guest to power off", About::RunningGuest, shutdown, nullptr},
+    Command{"shutdown", "how?", "ask a guest to power off, reboot or hibernate", About::RunningGuest, shutdown,
+            nullptr},
+    Command{"kvp", "action key? value?", "list, set or delete values that are exchanged with a guest",
+            About::RunningGuest, kvp, nullptr},
+    Command{"key", "code", "press a key of a guest's keyboard and release it", About::RunningGuest, key, nullptr},
 };
 
 Guest* guest_of(Run const& run, std::optional<std::string> const& name)

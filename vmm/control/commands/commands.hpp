@@ -9,6 +9,8 @@ void status(Call& call);
 [[nodiscard]] std::string print_status(nlohmann::json const& answer);
 
 void shutdown(Call& call);
+void kvp(Call& call);
+void key(Call& call);
 void pause(Call& call);
 void resume(Call& call);
 

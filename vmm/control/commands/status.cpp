@@ -1,5 +1,6 @@
 #include "hv/partition/partition.hpp"
 #include "vmm/control/commands/commands.hpp"
+#include "vmm/machine/guest_services.hpp"
 
 #include <spdlog/fmt/fmt.h>
 
@@ -30,6 +31,8 @@ nlohmann::json status_of(Guest const& guest)
                           {"cpus", options.cpus},
                           {"memory", options.memory}};
     if (auto const* const partition = guest.partition()) status["partition"] = partition->id().value;
+    if (guest.state() == Guest::State::Running)
+        status["heartbeat"] = to_string(guest.services().heartbeat().status().state);
     return status;
 }
 
