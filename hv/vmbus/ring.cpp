@@ -90,7 +90,7 @@ IncomingRing::Next IncomingRing::next(Packet& packet)
 {
     if (broken_) return Next::Broken;
     if (available_ == 0) {
-        auto const write = memory_.word(write_index).load(std::memory_order_acquire);
+        auto const write = memory_.word(write_index).load();
         if (!plausible(write, memory_.size())) {
             broken_ = true;
             return Next::Broken;
@@ -128,12 +128,11 @@ bool IncomingRing::release()
     auto const size = memory_.size();
     auto const freed = used(read_, released_, size);
     released_ = read_;
-    memory_.word(read_index).store(read_, std::memory_order_seq_cst);
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    memory_.word(read_index).store(read_);
 
-    auto const wanted = memory_.word(pending_send_size).load(std::memory_order_relaxed);
+    auto const wanted = memory_.word(pending_send_size).load();
     if (wanted == 0) return false;
-    auto const write = memory_.word(write_index).load(std::memory_order_relaxed);
+    auto const write = memory_.word(write_index).load();
     if (!plausible(write, size)) return false;
     auto const free = size - used(write, read_, size);
     return free > wanted && free - std::min(free, freed) <= wanted;
@@ -141,8 +140,7 @@ bool IncomingRing::release()
 
 void IncomingRing::mask_signals(bool masked) const
 {
-    memory_.word(interrupt_mask).store(masked ? 1 : 0, std::memory_order_seq_cst);
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    memory_.word(interrupt_mask).store(masked ? 1 : 0);
 }
 
 OutgoingRing::OutgoingRing(RingMemory memory)
@@ -181,8 +179,7 @@ bool OutgoingRing::make_room(std::size_t length)
     auto const wait_for = static_cast<std::uint32_t>(length);
     if (free_bytes() <= length) {
         waiting_ = true;
-        memory_.word(pending_send_size).store(wait_for, std::memory_order_seq_cst);
-        std::atomic_thread_fence(std::memory_order_seq_cst);
+        memory_.word(pending_send_size).store(wait_for);
         if (free_bytes() <= length) return false; // else the reader made room before it could see the wish
     }
     if (waiting_) memory_.word(pending_send_size).store(0, std::memory_order_relaxed);
@@ -194,11 +191,10 @@ bool OutgoingRing::publish()
 {
     if (write_ == published_) return false;
     auto const before = std::exchange(published_, write_);
-    memory_.word(write_index).store(write_, std::memory_order_seq_cst);
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (memory_.word(interrupt_mask).load(std::memory_order_relaxed) != 0) return false;
+    memory_.word(write_index).store(write_);
+    if (memory_.word(interrupt_mask).load() != 0) return false;
     // The reader has seen everything before this: it may have stopped looking.
-    return memory_.word(read_index).load(std::memory_order_acquire) == before;
+    return memory_.word(read_index).load() == before;
 }
 
 bool OutgoingRing::has_room(std::size_t payload_bytes) const
@@ -208,7 +204,7 @@ bool OutgoingRing::has_room(std::size_t payload_bytes) const
 
 std::uint32_t OutgoingRing::free_bytes() const
 {
-    auto const read = memory_.word(read_index).load(std::memory_order_acquire);
+    auto const read = memory_.word(read_index).load();
     if (!plausible(read, memory_.size())) return 0;
     return memory_.size() - used(write_, read, memory_.size());
 }
