@@ -328,7 +328,7 @@ void Server::Core::rescind_if(Predicate predicate)
     for (auto const& [id, channel] : channels_) {
         if (!channel->rescinded && predicate(*channel)) ids.push_back(id);
     }
-    std::ranges::stable_partition(ids, [this](ChannelId id) { return !channels_.at(id)->primary(); });
+    std::stable_partition(ids.begin(), ids.end(), [this](ChannelId id) { return !channels_.at(id)->primary(); });
     for (auto const id : ids)
         rescind(id);
 }
