@@ -13,6 +13,9 @@
 //     port:ID:PARTITION      makes a message port for that partition to connect to, at SINT 4
 //     port-in:OWNER:ID:PARTITION    the same in a partition that is this one's child
 //     connect:PARTITION:ID   connects to that port there
+//     monitor-ports:PARTITION    makes an event port (ID 1) and a monitor port (ID 2) for that partition
+//     monitor:PARTITION      connects to those, and says which connection trigger 0 of the page signals
+//     arm                    enables the trigger's group; nothing ever pulls it
 //     post                   posts a message through that connection
 //     post-until-refused     posts until the answer is neither success nor want of buffers
 //     take                   waits for a message in SINT 4's slot, and empties it
@@ -21,6 +24,7 @@
 // Calls print their status.
 #include <new>
 
+#include "hyperv/monitor.hpp"
 #include "hyperv/ports.hpp"
 #include "hyperv/reference_time.hpp"
 #include "hyperv/synic.hpp"
@@ -35,6 +39,12 @@ namespace {
 constexpr u8 sint = 4;
 constexpr u8 vector = 0x91;
 constexpr u32 connection = 0x100;
+constexpr u32 event_port_id = 1;
+constexpr u32 monitor_port_id = 2;
+constexpr u32 event_connection = 0x101;
+constexpr u32 monitor_connection = 0x102;
+constexpr u16 trigger_latency = 1000; ///< 100 ns
+Page page;
 constexpr u16 serial = 0x3F8;
 constexpr u16 power_status = 0x600; ///< PM1a_EVT_BLK of Porthole's machine (docs/devices.md)
 constexpr u16 power_control = 0x604;
@@ -133,6 +143,26 @@ void connect(Arguments& arguments)
     say("connect", connect_port(input));
 }
 
+void make_monitor_ports(u64 partition)
+{
+    auto events = event_port_input(event_port_id, sint, 0, 1);
+    auto monitor = monitor_port_input(monitor_port_id, gpa(&page));
+    events.connection_partition = monitor.connection_partition = partition;
+    say("port", create_port(events));
+    say("port", create_port(monitor));
+}
+
+void connect_monitor(u64 partition)
+{
+    auto events = connect_input(event_connection, event_port_id);
+    auto monitor = connect_input(monitor_connection, monitor_port_id);
+    events.port_partition = monitor.port_partition = partition;
+    monitor.info[0] = gpa(&page);
+    say("connect", connect_port(events));
+    say("connect", connect_port(monitor));
+    describe_trigger(monitor_page(page), 0, event_connection, 0, trigger_latency);
+}
+
 void post_until_refused()
 {
     auto status = Status::Success;
@@ -217,6 +247,12 @@ bool communicate(char const* word)
     } else if ((rest = after(word, "connect")) != nullptr) {
         Arguments arguments{rest};
         connect(arguments);
+    } else if ((rest = after(word, "monitor-ports")) != nullptr) {
+        make_monitor_ports(Arguments{rest}.number());
+    } else if ((rest = after(word, "monitor")) != nullptr) {
+        connect_monitor(Arguments{rest}.number());
+    } else if (after(word, "arm")) {
+        monitor_page(page).trigger_state = 1;
     } else if (after(word, "post")) {
         say("post", post_message(connection, 1, 0));
     } else if (after(word, "post-until-refused")) {
