@@ -1,0 +1,88 @@
+/// A channel of a synthetic SCSI controller: the primary one, by which the guest sets the controller up, or a
+/// sub-channel, which carries commands only.
+#pragma once
+
+#include "devices/vmbus/storage/controller_state.hpp"
+#include "devices/vmbus/storage/transaction.hpp"
+#include "hv/vmbus/channel.hpp"
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace devices::storage {
+
+class StorageChannel final : public hv::vmbus::ChannelDevice,
+                             public std::enable_shared_from_this<StorageChannel>,
+                             public Transaction::Owner {
+  public:
+    /// Packets that a channel works on at a time, also those of a channel that was closed meanwhile. More wait in the
+    /// ring.
+    static constexpr std::size_t max_under_way = 256;
+
+    /// Makes the sub-channels that the guest has asked for.
+    using SubChannelMaker = std::function<void(std::uint16_t count)>;
+
+    /// Without `make_sub_channels` it is a sub-channel.
+    StorageChannel(std::shared_ptr<ControllerState> state, SubChannelMaker make_sub_channels);
+    ~StorageChannel() override;
+
+    void open(std::shared_ptr<hv::vmbus::Channel> channel) override;
+    void signalled() override;
+    void close() override;
+    void inspect(hv::Inspector& inspector) const override;
+
+    void finished(Transaction& transaction) override;
+
+    /// Tells the guest to look which units there are. Of a primary channel.
+    void units_changed();
+
+    /// Takes nothing more from the guest, and waits until no backend has anything of it.
+    void stop();
+
+  private:
+    enum class Step { Closed, Begin, Version, Properties, End, Ready };
+
+    void serve();
+    void handle(Transaction& transaction, hv::vmbus::Packet const& packet, std::unique_lock<std::mutex>& lock);
+    [[nodiscard]] bool prepare(Transaction& transaction, hv::vmbus::Packet const& packet);
+    void run(Transaction& transaction, std::unique_lock<std::mutex>& lock);
+    void set_up(Transaction& transaction);
+    [[nodiscard]] PacketStatus create_sub_channels(std::uint16_t count);
+
+    [[nodiscard]] Transaction* take_transaction();
+    void give_back(Transaction& transaction);
+    void settle(Transaction& transaction);
+    [[nodiscard]] bool write_answer(Transaction const& transaction);
+    [[nodiscard]] bool write_what_waits();
+    [[nodiscard]] bool primary() const { return static_cast<bool>(make_sub_channels_); }
+
+    std::shared_ptr<ControllerState> const state_;
+    SubChannelMaker const make_sub_channels_;
+
+    std::atomic<unsigned> calls_{0}; ///< of `serve` that are due; whoever makes it 1 makes them all
+
+    mutable std::mutex mutex_;
+    std::condition_variable idle_;
+    std::shared_ptr<hv::vmbus::Channel> channel_; ///< while open, and not broken
+    Step step_ = Step::Closed;
+    bool stopped_ = false;
+    bool sub_channels_made_ = false;
+    bool tell_of_units_ = false; ///< the guest is to be told, when there is room
+    bool stalled_ = false;       ///< packets may wait in the ring for an end of others
+    std::size_t with_backend_ = 0;
+    std::vector<std::unique_ptr<Transaction>> transactions_;
+    std::vector<Transaction*> free_;
+    std::vector<Transaction*> waiting_answers_; ///< for room in the ring, in order
+
+    std::uint64_t commands_ = 0;
+    std::uint64_t waited_ = 0; ///< commands that a backend did not answer at once
+    std::uint64_t errors_ = 0;
+    std::uint64_t broken_ = 0; ///< rings
+};
+
+} // namespace devices::storage

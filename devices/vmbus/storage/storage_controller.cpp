@@ -1,0 +1,104 @@
+#include "devices/vmbus/storage/storage_controller.hpp"
+
+#include "hv/inspect.hpp"
+
+#include <algorithm>
+#include <string>
+
+namespace devices::storage {
+
+namespace {
+
+/// The last byte is the controller's number.
+hv::vmbus::Guid instance_of(std::uint8_t number)
+{
+    auto guid = hv::vmbus::guid("5c1dcb4a-8e57-4f6a-9d0b-70f2a4c1d500");
+    guid.bytes[15] = number;
+    return guid;
+}
+
+hv::vmbus::OfferSpec offer_of(hv::vmbus::Guid const& instance, std::uint16_t sub_channel)
+{
+    hv::vmbus::OfferSpec spec;
+    spec.interface = scsi_interface;
+    spec.instance = instance;
+    spec.sub_channel = sub_channel;
+    return spec;
+}
+
+} // namespace
+
+StorageController::StorageController(hv::vmbus::Bus& bus, std::uint8_t number, std::uint16_t max_sub_channels)
+    : state_{new ControllerState{bus, instance_of(number), max_sub_channels}},
+      sub_channels_{std::make_shared<SubChannels>()},
+      primary_{
+          std::make_shared<StorageChannel>(state_, [state = std::weak_ptr{state_}, made = sub_channels_](auto n) {
+              if (auto const controller = state.lock()) make_sub_channels(controller, *made, n);
+          })}
+{
+    bus.offer(offer_of(state_->instance, 0), primary_);
+}
+
+void StorageController::make_sub_channels(std::shared_ptr<ControllerState> const& state, SubChannels& sub_channels,
+                                          std::uint16_t count)
+{
+    auto const lock = std::lock_guard{sub_channels.mutex};
+    std::erase_if(sub_channels.made, [](auto const& sub_channel) { return sub_channel.expired(); });
+    for (std::uint16_t n = 1; n <= count; ++n) {
+        auto sub_channel = std::make_shared<StorageChannel>(state, nullptr);
+        sub_channels.made.push_back(sub_channel);
+        state->bus.offer(offer_of(state->instance, n), std::move(sub_channel));
+    }
+}
+
+StorageController::~StorageController()
+{
+    state_->bus.withdraw(state_->instance);
+    for (auto const lun : state_->units.luns())
+        if (auto const disk = state_->units.remove(lun)) disk->backend->stop();
+    primary_->stop();
+    auto const lock = std::lock_guard{sub_channels_->mutex};
+    for (auto const& weak : sub_channels_->made)
+        if (auto const sub_channel = weak.lock()) sub_channel->stop();
+}
+
+std::optional<std::size_t> StorageController::free_place() const
+{
+    for (std::size_t lun = 0; lun < max_units; ++lun)
+        if (!state_->units.at(lun)) return lun;
+    return std::nullopt;
+}
+
+bool StorageController::add(std::size_t lun, std::shared_ptr<Disk> disk)
+{
+    if (lun >= max_units || !state_->units.add(lun, std::move(disk))) return false;
+    primary_->units_changed();
+    return true;
+}
+
+bool StorageController::remove(std::size_t lun)
+{
+    auto const disk = lun < max_units ? state_->units.remove(lun) : nullptr;
+    if (!disk) return false;
+    disk->backend->stop();
+    primary_->units_changed();
+    return true;
+}
+
+void StorageController::inspect(hv::Inspector& inspector) const
+{
+    primary_->inspect(inspector);
+    for (auto const lun : state_->units.luns()) {
+        auto const disk = state_->units.at(lun);
+        if (!disk) continue;
+        hv::InspectedNode const node{inspector, "disk-" + std::to_string(lun)};
+        auto const& properties = disk->backend->properties();
+        inspector.number("size", properties.size);
+        inspector.flag("read-only", properties.read_only);
+        inspector.flag("dvd", disk->unit.type() == scsi::DeviceType::Disc);
+        inspector.text("serial", disk->unit.serial());
+        disk->backend->inspect(inspector);
+    }
+}
+
+} // namespace devices::storage

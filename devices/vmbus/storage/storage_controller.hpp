@@ -1,0 +1,47 @@
+/// A synthetic SCSI controller and its disks (Linux: hv_storvsc).
+#pragma once
+
+#include "devices/vmbus/storage/storage_channel.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+namespace devices::storage {
+
+class StorageController {
+  public:
+    /// Offers it on the bus. `number`, below 256, makes it the same controller each time that a guest boots.
+    StorageController(hv::vmbus::Bus& bus, std::uint8_t number, std::uint16_t max_sub_channels);
+    StorageController(StorageController const&) = delete;
+    StorageController& operator=(StorageController const&) = delete;
+    /// Withdraws it, and waits until nothing of it uses the guest's memory any more: NBD servers are not waited for.
+    ~StorageController();
+
+    /// The lowest free place; nothing when all are taken.
+    [[nodiscard]] std::optional<std::size_t> free_place() const;
+    /// Adds a disk, also while the guest runs, which is told. False when the place is taken.
+    [[nodiscard]] bool add(std::size_t lun, std::shared_ptr<Disk> disk);
+    /// Takes a disk away from the guest; what it has under way there is answered soon. False when there is none.
+    [[nodiscard]] bool remove(std::size_t lun);
+
+    void inspect(hv::Inspector& inspector) const;
+
+  private:
+    /// Sub-channels that may be alive; the bus has them.
+    struct SubChannels {
+        std::mutex mutex;
+        std::vector<std::weak_ptr<StorageChannel>> made;
+    };
+
+    static void make_sub_channels(std::shared_ptr<ControllerState> const& state, SubChannels& sub_channels,
+                                  std::uint16_t count);
+
+    std::shared_ptr<ControllerState> const state_;
+    std::shared_ptr<SubChannels> const sub_channels_;
+    std::shared_ptr<StorageChannel> const primary_;
+};
+
+} // namespace devices::storage

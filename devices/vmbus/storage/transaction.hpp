@@ -1,0 +1,80 @@
+/// One packet of the guest's on its way to an answer.
+#pragma once
+
+#include "devices/block/backend.hpp"
+#include "devices/scsi/command.hpp"
+#include "devices/vmbus/storage/protocol.hpp"
+#include "devices/vmbus/storage/units.hpp"
+#include "hv/vmbus/channel.hpp"
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace devices::storage {
+
+class Transaction final : public block::Request {
+  public:
+    /// Where a transaction goes that had to wait for a backend.
+    class Owner {
+      public:
+        Owner() = default;
+        Owner(Owner const&) = delete;
+        Owner& operator=(Owner const&) = delete;
+        virtual ~Owner() = default;
+        virtual void finished(Transaction& transaction) = 0; ///< on a thread of the backend
+    };
+
+    explicit Transaction(Owner& owner) : owner_{owner} {}
+
+    /// Takes what the packet says; what it lacks is zero. False when it is too short for its version.
+    [[nodiscard]] bool take(hv::vmbus::Packet const& packet, Version version);
+    /// Forgets everything, but keeps some memory for the next packet.
+    void reset();
+
+    [[nodiscard]] Operation operation_asked() const { return packet_.header.operation; }
+    [[nodiscard]] std::uint16_t word() const; ///< the first one behind the header: a version, or a count
+
+    /// Gets a SCSI command ready. False when it has its answer already; otherwise `run` is to be called.
+    [[nodiscard]] bool prepare(hv::vmbus::Packet const& packet, hv::GuestMemory const& memory, Units const& units);
+    /// Does what the command asks of the backend, as far as that goes without waiting. True when the answer is ready.
+    /// If not, the owner's `finished` will be called, or has been, and this object is not to be touched until then.
+    [[nodiscard]] bool run();
+
+    /// The answer to other operations.
+    void answer(PacketStatus status);
+    void answer(ChannelProperties const& properties);
+    [[nodiscard]] std::span<std::byte const> answer_bytes(Version version) const;
+
+    void completed(block::Result result) override;
+
+    [[nodiscard]] bool failed() const { return packet_.header.status != PacketStatus::Success; }
+
+    std::uint64_t id = 0; ///< the guest's name for it
+    bool wants_answer = false;
+    std::shared_ptr<hv::vmbus::Channel> channel{}; ///< which it came by; keeps the guest's memory
+    std::shared_ptr<void> keeps_owner{};           ///< while a backend has it
+
+  private:
+    [[nodiscard]] bool next_piece();
+    void finish(scsi::Answer const& answer);
+    void refuse(std::uint8_t srb_status, PacketStatus status);
+    void answer_without_unit(std::span<std::uint8_t const> cdb, scsi::DataBuffer const& data, Units const& units);
+    void name_memory();
+
+    struct {
+        PacketHeader header{};
+        ScsiRequest request{};
+    } packet_;
+    static_assert(sizeof packet_ == largest_packet);
+
+    Owner& owner_;
+    std::vector<hv::vmbus::GuestSpan> memory_{};
+    std::shared_ptr<Disk> disk_{};
+    scsi::Work work_{};
+    std::size_t next_extent_ = 0;
+    std::uint8_t sense_size_ = 0; ///< the most that the answer has room for
+};
+
+} // namespace devices::storage
