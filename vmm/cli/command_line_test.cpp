@@ -223,11 +223,41 @@ TEST_CASE("a configuration file takes the place of all options about a guest", "
                              Arguments{"--memory", "1G"}, Arguments{"--cpus", "2"}, Arguments{"--serial", "pty"},
                              Arguments{"--on-reboot", "exit"}, Arguments{"--privileges", "create-port"},
                              Arguments{"--hv-features", "synic"}, Arguments{"--test-devices"},
-                             Arguments{"--pool", "1M"}, Arguments{"--vsock", "s"}})
+                             Arguments{"--pool", "1M"}, Arguments{"--vsock", "s"}, Arguments{"--disk", "d"}})
         CHECK_THAT(with(more), StartsWith("--config and " + std::string{more.front()} + " exclude each other"));
     std::filesystem::remove(path);
     CHECK_THAT(with({}), StartsWith("--config: cannot read '" + file + "'"));
     CHECK_THAT(complaint({"run", "--config"}), StartsWith("--config needs a value"));
+}
+
+TEST_CASE("disks are listed in their order, with their options", "[cli][storage]")
+{
+    auto const disks = run({"--disk", "a.img", "--disk", "b,,c.img,ro,bus=vmbus", "--disk", "x.iso", "--disk",
+                            "plain,dvd,controller=3,serial=S-1"})
+                           .guests.at(0)
+                           .disks;
+    CHECK(disks == std::vector<vmm::DiskOptions>{
+                       {.image = "a.img"},
+                       {.image = "b,c.img", .read_only = true},
+                       {.image = "x.iso", .dvd = true},
+                       {.image = "plain", .dvd = true, .controller = 3, .serial = "S-1"},
+                   });
+    CHECK_THAT(run_complaint({"--disk", ""}), StartsWith("--disk: '' names no image"));
+    CHECK_THAT(run_complaint({"--disk", "a,rw"}), StartsWith("--disk: 'rw' is not known"));
+    CHECK_THAT(run_complaint({"--disk", "a,"}), StartsWith("--disk: '' is not known"));
+    CHECK_THAT(run_complaint({"--disk", "a,bus=ide"}), StartsWith("--disk: 'bus=ide' is not known"));
+    CHECK_THAT(run_complaint({"--disk", "a,controller=4"}), StartsWith("--disk: 'controller=4' is no controller"));
+    CHECK_THAT(run_complaint({"--disk", "a,serial="}), StartsWith("--disk: 'serial=' is no serial number"));
+    CHECK_THAT(run_complaint({"--disk", "a,serial=a b"}), StartsWith("--disk: 'serial=a b' is no serial number"));
+
+    std::vector<char const*> many;
+    for (unsigned i = 0; i < 64; ++i)
+        many.insert(many.end(), {"--disk", "a"});
+    CHECK(run(many).guests.at(0).disks.size() == 64);
+    many.insert(many.end(), {"--disk", "b,controller=1"});
+    CHECK(run(many).guests.at(0).disks.size() == 65);
+    many.insert(many.end(), {"--disk", "a"});
+    CHECK_THAT(run_complaint(many), StartsWith("--disk: 'a' is one disk too many"));
 }
 
 TEST_CASE("help, version and doctor", "[cli]")
@@ -240,7 +270,7 @@ TEST_CASE("help, version and doctor", "[cli]")
     for (auto const* const option :
          {"--kernel", "--initrd", "--cmdline", "--memory", "--cpus", "--serial", "--on-reboot", "--log-level",
           "--log-file", "--privileges", "--hv-features", "--test-devices", "--trace", "create-port", "synic",
-          "--config", "--pool", "--vsock"})
+          "--config", "--pool", "--vsock", "--disk"})
         CHECK_THAT(text({"run", "--help"}), Contains(option));
     CHECK(std::holds_alternative<vmm::DoctorRequest>(parse({"doctor"})));
 }

@@ -129,6 +129,60 @@ SerialTarget parse_serial(std::string_view option, std::string_view text)
     refuse(option, text, "is not a serial target", "use stdio, lines, pty, file:PATH or none");
 }
 
+DiskOptions parse_disk(std::string_view option, std::string_view text)
+{
+    constexpr std::string_view known = "after the image's name use ro, dvd, bus=vmbus, controller=N or serial=TEXT, "
+                                       "and ',,' for a comma in the name";
+    constexpr std::size_t longest_serial = 36;
+    DiskOptions disk;
+    std::size_t at = 0;
+    for (; at < text.size(); ++at) {
+        if (text[at] == ',') {
+            if (at + 1 == text.size() || text[at + 1] != ',') break;
+            ++at;
+        }
+        disk.image.push_back(text[at]);
+    }
+    if (disk.image.empty()) refuse(option, text, "names no image", "write e.g. disk.img or disk.img,ro");
+    disk.dvd = disk.image.ends_with(".iso");
+
+    for (auto const item : at < text.size() ? split(text.substr(at + 1)) : std::vector<std::string_view>{}) {
+        constexpr std::string_view controller = "controller=";
+        constexpr std::string_view serial = "serial=";
+        constexpr std::string_view bus = "bus=";
+        if (item == "ro") {
+            disk.read_only = true;
+        } else if (item == "dvd") {
+            disk.dvd = true;
+        } else if (item.starts_with(bus)) {
+            if (item != "bus=vmbus") refuse(option, item, "is not known", "there is bus=vmbus");
+        } else if (item.starts_with(controller)) {
+            auto const number = whole_number<unsigned>(item.substr(controller.size()));
+            if (!number || *number >= DiskOptions::max_controllers)
+                refuse(option, item, "is no controller", "use controller=0 to controller=3");
+            disk.controller = *number;
+        } else if (item.starts_with(serial)) {
+            disk.serial = item.substr(serial.size());
+            bool const printable = std::ranges::all_of(disk.serial, [](char c) { return c > ' ' && c < 0x7F; });
+            if (disk.serial.empty() || disk.serial.size() > longest_serial || !printable)
+                refuse(option, item, "is no serial number", "use 1 to 36 letters, digits and signs");
+        } else {
+            refuse(option, item, "is not known", known);
+        }
+    }
+    return disk;
+}
+
+void add_disk(std::string_view option, std::vector<DiskOptions>& disks, DiskOptions disk)
+{
+    auto const there = std::ranges::count(disks, disk.controller, &DiskOptions::controller);
+    if (static_cast<std::size_t>(there) == DiskOptions::max_on_controller) {
+        refuse(option, disk.image, "is one disk too many",
+               "a controller has 64, so put ',controller=N' behind others, 0 to 3");
+    }
+    disks.push_back(std::move(disk));
+}
+
 OnReboot parse_on_reboot(std::string_view option, std::string_view text)
 {
     if (text == "exit") return OnReboot::Exit;

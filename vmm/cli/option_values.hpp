@@ -21,6 +21,13 @@ namespace vmm {
 /// "stdio", "lines", "pty", "file:PATH" or "none".
 [[nodiscard]] SerialTarget parse_serial(std::string_view option, std::string_view text);
 
+/// "IMAGE[,ro][,dvd][,bus=vmbus][,controller=N][,serial=TEXT]"; a comma in IMAGE is written twice. An image whose
+/// name ends in ".iso" is a DVD.
+[[nodiscard]] DiskOptions parse_disk(std::string_view option, std::string_view text);
+
+/// Adds a disk, unless its controller has as many as it can.
+void add_disk(std::string_view option, std::vector<DiskOptions>& disks, DiskOptions disk);
+
 /// "exit" or "restart".
 [[nodiscard]] OnReboot parse_on_reboot(std::string_view option, std::string_view text);
 

@@ -55,6 +55,20 @@ struct ReadySignal {
     friend bool operator==(ReadySignal const&, ReadySignal const&) = default;
 };
 
+/// A disk image, and how the guest is to see it.
+struct DiskOptions {
+    static constexpr unsigned max_controllers = 4;
+    static constexpr std::size_t max_on_controller = 64;
+
+    std::string image{}; ///< path, or the URI of an NBD server
+    bool read_only = false;
+    bool dvd = false; ///< a disc in a drive, not a disk
+    unsigned controller = 0;
+    std::string serial{}; ///< empty: made from the image's name
+
+    friend bool operator==(DiskOptions const&, DiskOptions const&) = default;
+};
+
 /// One guest. Nothing here is about the process, so that a run of several guests is several of these.
 struct GuestOptions {
     static constexpr std::uint64_t min_memory = std::uint64_t{16} << 20;
@@ -74,6 +88,7 @@ struct GuestOptions {
     std::uint64_t memory = std::uint64_t{512} << 20; ///< bytes, a multiple of 4096
     unsigned cpus = 1;
     SerialTarget serial{};
+    std::vector<DiskOptions> disks{}; ///< in the order in which a controller has them
     OnReboot on_reboot = OnReboot::Exit;
     std::string vsock{};                    ///< path of the UNIX socket for its Hyper-V sockets; empty for none
     std::vector<RightChange> privileges{};  ///< in the order given; a later one wins

@@ -94,6 +94,7 @@ hv-features = ["-stimer", "+synic", "reference-tsc"]
 test-devices = true
 pool = "16M"
 vsock = "/run/server.vsock"
+disk = ["root.img", "data.img,ro,controller=2,serial=abc", "nbd://host/export", "/iso/install.iso"]
 parent = "client"
 ready = "serial:login: "
 
@@ -127,6 +128,11 @@ after = ["server-1", "client"]
     CHECK(server.test_devices);
     CHECK(server.pool == 16U << 20);
     CHECK(server.vsock == "/run/server.vsock");
+    CHECK(server.disks ==
+          std::vector<vmm::DiskOptions>{{.image = "root.img"},
+                                        {.image = "data.img", .read_only = true, .controller = 2, .serial = "abc"},
+                                        {.image = "nbd://host/export"},
+                                        {.image = "/iso/install.iso", .dvd = true}});
     CHECK(server.parent == "client"); // which comes later in the file
     CHECK(server.ready == ReadySignal{ReadySignal::Kind::Text, "login: "});
 
@@ -140,11 +146,14 @@ after = ["server-1", "client"]
 
 TEST_CASE("relative paths start at the file's folder", "[config]")
 {
-    auto const text = "[[guest]]\nname = 'a'\nkernel = 'k'\ninitrd = '../i'\nconsole = 'file:c.txt'\n";
+    auto const text = "[[guest]]\nname = 'a'\nkernel = 'k'\ninitrd = '../i'\nconsole = 'file:c.txt'\n"
+                      "disk = ['d.img', 'nbd://h/e']\n";
     auto const beside = parse(text, "labs/one/lab.toml").front();
     CHECK(beside.kernel == "labs/one/k");
     CHECK(beside.initrd == "labs/one/../i");
     CHECK(beside.serial.path == "labs/one/c.txt");
+    CHECK(beside.disks.at(0).image == "labs/one/d.img");
+    CHECK(beside.disks.at(1).image == "nbd://h/e");
     CHECK(parse("[[guest]]\nname = 'a'\nkernel = '/k'\n", "labs/lab.toml").front().kernel == "/k");
 }
 

@@ -76,6 +76,20 @@ void read_console(ConfigNode const& value, GuestEntry& entry, ConfigContext cons
     if (!path.empty()) path = (context.folder / path).string();
 }
 
+void read_disks(ConfigNode const& value, GuestEntry& entry, ConfigContext const& context)
+{
+    constexpr std::string_view example = "disk = \"root.img\" or disk = [\"root.img\", \"data.img,ro\"]";
+    auto const disks = value.is_array() ? value.elements(example) : std::vector{value};
+    for (auto const& element : disks) {
+        auto const text = element.text(example);
+        element.placed([&] {
+            auto disk = parse_disk(value.key(), text);
+            if (disk.image.find("://") == std::string::npos) disk.image = (context.folder / disk.image).string();
+            add_disk(value.key(), entry.options.disks, std::move(disk));
+        });
+    }
+}
+
 void read_on_reboot(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
 {
     auto const text = value.text("on-reboot = \"exit\"");
@@ -150,6 +164,7 @@ constexpr std::array keys{
     Key{"memory", read_memory},
     Key{"cpus", read_cpus},
     Key{"console", read_console},
+    Key{"disk", read_disks},
     Key{"on-reboot", read_on_reboot},
     Key{"vsock", read_vsock},
     Key{"privileges", read_privileges},

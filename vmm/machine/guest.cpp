@@ -149,4 +149,9 @@ std::size_t Guest::receive(std::span<std::byte const> input)
     return input_target_->receive(input);
 }
 
+Disks& Guest::disks()
+{
+    return machine_->vmbus().disks();
+}
+
 } // namespace vmm

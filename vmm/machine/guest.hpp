@@ -25,6 +25,7 @@
 
 namespace vmm {
 
+class Disks;
 class GuestServices;
 
 /// Used by the thread that owns the run.
@@ -84,6 +85,7 @@ class Guest final : devices::SerialSink {
     void resume();
     [[nodiscard]] Pause pause_state() const { return pause_; }
 
+    [[nodiscard]] Disks& disks();
     void press_power_button() { machine_->press_power_button(); }
     [[nodiscard]] GuestServices& services() const;
 

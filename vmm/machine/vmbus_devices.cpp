@@ -8,6 +8,7 @@ VmbusDevices::VmbusDevices(boost::asio::io_context& io, std::shared_ptr<hv::Part
                            GuestOptions const& options)
     : executor_{std::make_shared<AsioExecutor>(io)},
       bus_{partition, executor_},
+      disks_{bus_, options.cpus, options.disks},
       services_{bus_, *executor_, std::move(partition)}
 {
     if (!options.vsock.empty()) sockets_.emplace(options, bus_);

@@ -5,6 +5,7 @@
 #include "hv/vmbus/server.hpp"
 #include "vmm/cli/run_options.hpp"
 #include "vmm/machine/asio_executor.hpp"
+#include "vmm/machine/disks.hpp"
 #include "vmm/machine/guest_services.hpp"
 #include "vmm/machine/guest_sockets.hpp"
 
@@ -29,11 +30,13 @@ class VmbusDevices {
     void detach();
 
     [[nodiscard]] hv::vmbus::Server& bus() { return bus_; }
+    [[nodiscard]] Disks& disks() { return disks_; }
     [[nodiscard]] GuestServices& services() { return services_; }
 
   private:
     std::shared_ptr<AsioExecutor> const executor_;
     hv::vmbus::Server bus_;
+    Disks disks_;
     GuestServices services_;
     std::optional<GuestSockets> sockets_;
 };
