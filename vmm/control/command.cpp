@@ -16,6 +16,8 @@ using About = Command::About;
 
 constexpr std::array table{
     Command{"status", "", "what each guest is doing", About::Run, status, print_status},
+    Command{"disk-add", "image", "add a disk, written as for --disk", About::RunningGuest, disk_add, nullptr},
+    Command{"disk-remove", "controller lun", "take a disk away", About::RunningGuest, disk_remove, nullptr},
     Command{"pause", "", "stop a guest, and its time, for a while", About::RunningGuest, pause, nullptr},
     Command{"resume", "", "let a paused guest go on", About::RunningGuest, resume, nullptr},
     Command{"shutdown", "how?", "ask a guest to power off, reboot or hibernate", About::RunningGuest, shutdown,

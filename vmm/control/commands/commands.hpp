@@ -11,6 +11,8 @@ void status(Call& call);
 void shutdown(Call& call);
 void kvp(Call& call);
 void key(Call& call);
+void disk_add(Call& call);
+void disk_remove(Call& call);
 void pause(Call& call);
 void resume(Call& call);
 
