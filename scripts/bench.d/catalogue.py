@@ -9,6 +9,7 @@ MICRO = "micro"    # printed by the guest program guest-tests/bench
 PAIR = "pair"      # printed by it when another guest is its peer
 LAUNCH = "launch"  # Linux, from the start of the VMM to its end
 MEMORY = "memory"  # Linux, once its init runs
+DISK = "disk"      # printed by guest-tests/linux/disk_bench in Linux
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ BENCHMARKS = (
     Benchmark("time_ref_count", MICRO, "read of HV_X64_MSR_TIME_REF_COUNT", exits={"bare_rdmsr": 1}),
     Benchmark("reference_tsc_page", MICRO, "reference time by the TSC page"),
     Benchmark("linux_launch_to_exit", LAUNCH, "Linux, from exec of the VMM to its exit"),
+    Benchmark("disk_4k_read", DISK, "random read of 4 KiB of a disk, nothing else under way"),
+    Benchmark("disk_4k_write", DISK, "the same for a write"),
+    Benchmark("disk_1m_read", DISK, "read of 1 MiB of a disk, one after the other"),
     Benchmark("resident_overhead_serial", MEMORY, "resident memory beyond guest RAM, once Linux's init runs", unit=KIB),
 )
 
