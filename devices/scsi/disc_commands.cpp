@@ -140,4 +140,17 @@ Answer LogicalUnit::read_disc_information(Cdb cdb, DataBuffer const& data) const
     return give(out, big_endian(cdb.subspan(7, 2)), data);
 }
 
+/// Whichever way the CDB names it, there is one track.
+Answer LogicalUnit::read_track_information(Cdb cdb, DataBuffer const& data) const
+{
+    std::vector<std::uint8_t> out(36);
+    out[2] = 1;    // the track
+    out[3] = 1;    // its session
+    out[5] = 0x04; // digital data
+    out[6] = 0x01; // in blocks of 2048 bytes
+    put_big_endian(std::span{out}.subspan(24, 4), blocks_);
+    put_length(out, 2);
+    return give(out, big_endian(cdb.subspan(7, 2)), data);
+}
+
 } // namespace devices::scsi

@@ -94,6 +94,12 @@ TEST_CASE("The medium is in, and nothing has changed", "[storage][scsi]")
     auto const information = run(unit, cdb({0x51, 0, 0, 0, 0, 0, 0, 0, 34}));
     REQUIRE(information.size() == 34);
     REQUIRE((information[2] & 0x03) == 2); // complete
+    auto const track = run(unit, cdb({0x52, 1, 0, 0, 0, 1, 0, 0, 36}));
+    REQUIRE(track.size() == 36);
+    REQUIRE(number(track, 0, 2) == 34);
+    REQUIRE(track[2] == 1);
+    REQUIRE(number(track, 8, 4) == 0);
+    REQUIRE(number(track, 24, 4) == cd / 2048);
 }
 
 } // namespace devices::scsi

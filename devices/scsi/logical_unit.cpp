@@ -90,6 +90,7 @@ Answer LogicalUnit::execute_for_disc(Cdb cdb, DataBuffer const& data) const
     case OpCode::GetConfiguration: return get_configuration(cdb, data);
     case OpCode::GetEventStatusNotification: return get_event_status(cdb, data);
     case OpCode::ReadDiscInformation: return read_disc_information(cdb, data);
+    case OpCode::ReadTrackInformation: return read_track_information(cdb, data);
     default: return Answer::illegal(Additional::InvalidOpCode);
     }
 }

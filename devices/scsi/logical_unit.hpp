@@ -76,6 +76,7 @@ class LogicalUnit {
     [[nodiscard]] Answer get_configuration(Cdb cdb, DataBuffer const& data) const;
     [[nodiscard]] Answer get_event_status(Cdb cdb, DataBuffer const& data) const;
     [[nodiscard]] Answer read_disc_information(Cdb cdb, DataBuffer const& data) const;
+    [[nodiscard]] Answer read_track_information(Cdb cdb, DataBuffer const& data) const;
 
     [[nodiscard]] std::variant<Answer, Work> execute_for_any(Cdb cdb, DataBuffer const& data) const;
     [[nodiscard]] std::variant<Answer, Work> execute_for_disk(Cdb cdb, DataBuffer const& data) const;

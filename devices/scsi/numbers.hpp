@@ -26,6 +26,7 @@ enum class OpCode : std::uint8_t {
     GetConfiguration = 0x46,
     GetEventStatusNotification = 0x4A,
     ReadDiscInformation = 0x51,
+    ReadTrackInformation = 0x52,
     ModeSelect10 = 0x55,
     ModeSense10 = 0x5A,
     Read16 = 0x88,
