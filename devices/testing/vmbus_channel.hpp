@@ -4,6 +4,7 @@
 #include "hv/testing/vmbus_guest.hpp"
 
 #include <cstring>
+#include <map>
 #include <new>
 
 namespace devices::testing {
@@ -11,11 +12,42 @@ namespace devices::testing {
 using hv::testing::GuestPacket;
 using hv::testing::GuestRing;
 
+/// Pages that stay where they are.
+class DevicePages {
+  public:
+    explicit DevicePages(std::size_t count)
+        : first_{static_cast<std::byte*>(::operator new (count* hv::page_size, std::align_val_t{hv::page_size}))},
+          count_{count}
+    {
+        std::memset(first_, 0, count * hv::page_size);
+    }
+    DevicePages(DevicePages const&) = delete;
+    DevicePages& operator=(DevicePages const&) = delete;
+    ~DevicePages() { ::operator delete (first_, std::align_val_t{hv::page_size}); }
+
+    [[nodiscard]] std::byte* first() const { return first_; }
+    [[nodiscard]] std::byte* at(std::size_t page) const { return first_ + page * hv::page_size; }
+    [[nodiscard]] std::span<std::byte> all() const { return {first_, count_ * hv::page_size}; }
+    [[nodiscard]] std::shared_ptr<hv::vmbus::Gpadl const> gpadl() const
+    {
+        std::vector<std::byte*> pages;
+        for (std::size_t i = 0; i < count_; ++i)
+            pages.push_back(at(i));
+        auto const size = static_cast<std::uint32_t>(count_ * hv::page_size);
+        return std::make_shared<hv::vmbus::Gpadl>(std::move(pages), 0, size);
+    }
+
+  private:
+    std::byte* first_;
+    std::size_t count_;
+};
+
 class DeviceChannel final : public hv::vmbus::Channel {
   public:
-    /// Rings of that many pages each, besides their control pages. The guest has no other memory.
-    explicit DeviceChannel(std::size_t data_pages = 8)
+    /// Rings of that many pages each, besides their control pages, of a guest that has this memory besides.
+    explicit DeviceChannel(std::size_t data_pages = 8, hv::GuestMemory const& memory = {})
         : pages_{2 * (data_pages + 1)},
+          memory_{memory},
           to_host{pages_.first(), data_pages + 1},
           from_host{pages_.first() + (data_pages + 1) * hv::page_size, data_pages + 1},
           incoming_{hv::vmbus::RingMemory{pages_.gpadl(), 0, data_pages + 1}},
@@ -25,7 +57,11 @@ class DeviceChannel final : public hv::vmbus::Channel {
     hv::vmbus::IncomingRing& incoming() override { return incoming_; }
     hv::vmbus::OutgoingRing& outgoing() override { return outgoing_; }
     hv::GuestMemory const& memory() const override { return memory_; }
-    std::shared_ptr<hv::vmbus::Gpadl const> gpadl(hv::vmbus::GpadlId) const override { return nullptr; }
+    std::shared_ptr<hv::vmbus::Gpadl const> gpadl(hv::vmbus::GpadlId id) const override
+    {
+        auto const found = gpadls.find(id.value);
+        return found == gpadls.end() ? nullptr : found->second;
+    }
     std::array<std::byte, hv::vmbus::user_defined_bytes> const& user_data() const override { return user_data_; }
     hv::VpIndex target_vp() const override { return hv::VpIndex{0}; }
     void interrupt() override
@@ -65,40 +101,12 @@ class DeviceChannel final : public hv::vmbus::Channel {
     [[nodiscard]] std::span<std::byte> pages() const { return pages_.all(); }
 
   private:
-    class Pages {
-      public:
-        explicit Pages(std::size_t count)
-            : first_{static_cast<std::byte*>(::operator new (count* hv::page_size, std::align_val_t{hv::page_size}))},
-              count_{count}
-        {
-            std::memset(first_, 0, count * hv::page_size);
-        }
-        Pages(Pages const&) = delete;
-        Pages& operator=(Pages const&) = delete;
-        ~Pages() { ::operator delete (first_, std::align_val_t{hv::page_size}); }
-
-        [[nodiscard]] std::byte* first() const { return first_; }
-        [[nodiscard]] std::span<std::byte> all() const { return {first_, count_ * hv::page_size}; }
-        [[nodiscard]] std::shared_ptr<hv::vmbus::Gpadl const> gpadl() const
-        {
-            std::vector<std::byte*> pages;
-            for (std::size_t i = 0; i < count_; ++i)
-                pages.push_back(first_ + i * hv::page_size);
-            auto const size = static_cast<std::uint32_t>(count_ * hv::page_size);
-            return std::make_shared<hv::vmbus::Gpadl>(std::move(pages), 0, size);
-        }
-
-      private:
-        std::byte* first_;
-        std::size_t count_;
-    };
-
     void signal() const
     {
         if (device_) device_->signalled();
     }
 
-    Pages pages_;
+    DevicePages pages_;
     hv::GuestMemory memory_;
     std::array<std::byte, hv::vmbus::user_defined_bytes> user_data_{};
     hv::vmbus::ChannelDevice* device_ = nullptr;
@@ -107,6 +115,7 @@ class DeviceChannel final : public hv::vmbus::Channel {
     GuestRing to_host;
     GuestRing from_host;
     std::atomic<unsigned> interrupts = 0;
+    std::map<std::uint32_t, std::shared_ptr<hv::vmbus::Gpadl const>> gpadls; ///< that the guest has handed over
 
   private:
     hv::vmbus::IncomingRing incoming_;

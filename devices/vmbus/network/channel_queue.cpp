@@ -1,0 +1,248 @@
+#include "devices/vmbus/network/channel_queue.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace devices::network {
+
+using hv::abi::PacketType;
+using hv::vmbus::IncomingRing;
+
+void ChannelQueue::open(std::shared_ptr<hv::vmbus::Channel> channel)
+{
+    {
+        std::lock_guard const lock{serving_};
+        {
+            std::lock_guard const out{out_};
+            channel_ = std::move(channel);
+        }
+        closing_.store(false, std::memory_order_relaxed);
+        owed_.clear();
+        broken_ = false;
+        card_.opening(*this);
+        change_send_path(card_.send_path());
+    }
+    signalled(); // there may be packets already
+    card_.opened(*this);
+}
+
+void ChannelQueue::close()
+{
+    closing_.store(true, std::memory_order_relaxed); // a guest that goes on writing must not keep us waiting
+    std::lock_guard const lock{serving_};
+    if (!channel_) return;
+    card_.closing(*this);
+    {
+        std::lock_guard const out{out_};
+        channel_ = nullptr;
+    }
+    path_ = {};
+    owed_.clear();
+    spans_.clear();
+    gpa_spans_.clear();
+}
+
+void ChannelQueue::set_send_path(Card::SendPath path)
+{
+    std::lock_guard const lock{serving_};
+    if (channel_) change_send_path(std::move(path));
+}
+
+void ChannelQueue::change_send_path(Card::SendPath path)
+{
+    path_ = std::move(path);
+    std::lock_guard const out{out_};
+    message_size_ = path_.message_size;
+}
+
+void ChannelQueue::signalled()
+{
+    if (kicks_.fetch_add(1, std::memory_order_acq_rel) > 0) return; // whoever is at it looks again
+    for (;;) {
+        auto const seen = kicks_.load(std::memory_order_acquire);
+        {
+            std::lock_guard const lock{serving_};
+            serve();
+        }
+        auto expected = seen;
+        if (kicks_.compare_exchange_strong(expected, 0, std::memory_order_acq_rel)) return;
+    }
+}
+
+void ChannelQueue::serve()
+{
+    if (!channel_) return;
+    auto& incoming = channel_->incoming();
+    incoming.mask_signals(true);
+    while (serve_one()) {
+    }
+    incoming.mask_signals(false);
+    while (serve_one()) { // what came before the guest could see that
+    }
+    if (index_ == 0) {
+        card_.served(*this);
+        [[maybe_unused]] auto const paid = pay();
+    }
+    bool interrupt = incoming.release();
+    {
+        std::lock_guard const out{out_};
+        interrupt |= channel_->outgoing().publish();
+    }
+    if (interrupt) channel_->interrupt();
+    if (blocked_.load(std::memory_order_relaxed) && blocked_.exchange(false)) card_.room_again();
+}
+
+/// False when there is nothing more to do, or no room for an answer.
+bool ChannelQueue::serve_one()
+{
+    if (closing_.load(std::memory_order_relaxed) || !pay()) return false;
+    hv::vmbus::Packet packet;
+    switch (channel_->incoming().next(packet)) {
+    case IncomingRing::Next::Taken: take(packet); return true;
+    case IncomingRing::Next::Empty: return false;
+    case IncomingRing::Next::Broken:
+        if (!broken_)
+            card_.misbehaved("has spoilt a ring of a network card: the card is of no use until it is reset");
+        broken_ = true;
+        return false;
+    }
+    return false;
+}
+
+/// Sends what is owed. False when the ring is full: the guest will signal when there is room.
+bool ChannelQueue::pay()
+{
+    if (owed_.empty()) return true;
+    std::lock_guard const out{out_};
+    auto& outgoing = channel_->outgoing();
+    while (!owed_.empty()) {
+        auto const& first = owed_.front();
+        if (!outgoing.write(first.type, 0, first.transaction, std::span{first.payload}.first(first.size)))
+            return false;
+        owed_.pop_front();
+    }
+    return true;
+}
+
+void ChannelQueue::owe(PacketType type, std::uint64_t transaction, std::span<std::byte const> payload)
+{
+    Owed owed{type, transaction, {}, std::min(std::max(payload.size(), path_.message_size), owed.payload.size())};
+    std::memcpy(owed.payload.data(), payload.data(), std::min(payload.size(), owed.payload.size()));
+    if (payload.empty()) owed.size = 0;
+    owed_.push_back(owed);
+}
+
+void ChannelQueue::take(hv::vmbus::Packet const& packet)
+{
+    if (packet.type() == PacketType::Completion) return take_completion(packet);
+    auto type = nvsp::Type{};
+    if (!packet.read(type)) {
+        sent.malformed.add();
+        return;
+    }
+    if (type != nvsp::Type::SendRndisPacket) {
+        if (index_ == 0 && packet.type() == PacketType::DataInband) card_.message(*this, *channel_, packet);
+        return;
+    }
+    nvsp::Completed const answer{nvsp::Type::SendRndisPacketComplete, take_rndis(packet)};
+    if (!packet.wants_completion()) return;
+
+    std::array<std::byte, nvsp::size_from_v61> payload{};
+    std::memcpy(payload.data(), &answer, sizeof answer);
+    auto const bytes = std::span{payload}.first(std::clamp(path_.message_size, sizeof answer, payload.size()));
+    if (owed_.empty()) {
+        std::lock_guard const out{out_};
+        if (channel_->outgoing().complete(packet.transaction(), bytes)) return;
+    }
+    owe(PacketType::Completion, packet.transaction(), bytes);
+}
+
+void ChannelQueue::take_completion(hv::vmbus::Packet const& packet)
+{
+    if (!path_.receive_buffer) return;
+    switch (path_.receive_buffer->complete(packet.transaction())) {
+    case ReceiveBuffer::Completed::Unknown: sent.malformed.add(); break;
+    case ReceiveBuffer::Completed::Done: break;
+    case ReceiveBuffer::Completed::RoomAgain: card_.room_again(); break;
+    }
+}
+
+nvsp::Status ChannelQueue::take_rndis(hv::vmbus::Packet const& packet)
+{
+    nvsp::SendRndisPacket header;
+    if (!packet.read(header) || !locate(packet, header)) {
+        sent.malformed.add();
+        return nvsp::Status::InvalidRndisPacket;
+    }
+    GuestPieces const message{spans_};
+    if (header.channel == nvsp::data_channel) return transmitter_.send(message, card_.link_up());
+    if (index_ == 0 && header.channel == nvsp::control_channel) return card_.control(*this, message);
+    sent.malformed.add();
+    return nvsp::Status::Failure;
+}
+
+/// Finds the message: what is in a section of the send buffer first, then what the packet itself names.
+bool ChannelQueue::locate(hv::vmbus::Packet const& packet, nvsp::SendRndisPacket const& header)
+{
+    constexpr std::uint64_t most = 2 * net::largest_frame; // a frame, what is in front of it, and what Windows adds
+    spans_.clear();
+    if (header.section != nvsp::no_section) {
+        auto const at = std::uint64_t{header.section} * send_section_size;
+        if (!path_.buffer || header.section_size > send_section_size ||
+            !path_.buffer->contains(at, header.section_size))
+            return false;
+        for (std::uint64_t done = 0; done < header.section_size;) {
+            auto const size = path_.buffer->contiguous(at + done, header.section_size - done);
+            spans_.emplace_back(path_.buffer->at(at + done), size);
+            done += size;
+        }
+    }
+    if (packet.type() == PacketType::DataUsingGpaDirect) {
+        if (!hv::vmbus::gpa_direct(packet, channel_->memory(), most, gpa_spans_)) return false;
+        spans_.insert(spans_.end(), gpa_spans_.begin(), gpa_spans_.end());
+    }
+    return true;
+}
+
+TransferSink::Sent ChannelQueue::send_transfer(ReceiveBuffer& buffer, std::uint32_t rndis_channel,
+                                               std::span<Section const> sections,
+                                               std::span<hv::abi::TransferPageRange const> ranges)
+{
+    struct {
+        hv::abi::TransferPagesHeader header;
+        std::array<hv::abi::TransferPageRange, TransferSink::most_ranges> ranges;
+    } pages;
+    pages.header = {buffer.id(), 0, 0, static_cast<std::uint32_t>(ranges.size())};
+    std::ranges::copy(ranges, pages.ranges.begin());
+    auto const header = std::as_bytes(std::span{&pages, 1}).first(sizeof pages.header + ranges.size_bytes());
+
+    nvsp::SendRndisPacket const message{nvsp::Type::SendRndisPacket, rndis_channel, nvsp::no_section, 0};
+    std::array<std::byte, nvsp::size_from_v61> payload{};
+    std::memcpy(payload.data(), &message, sizeof message);
+
+    std::lock_guard const out{out_};
+    if (!channel_) return TransferSink::Sent::Closed;
+    auto& outgoing = channel_->outgoing();
+    hv::abi::PacketDescriptor const descriptor{PacketType::DataUsingTransferPages, 0, 0,
+                                               hv::abi::packet_flag_completion_requested, sections.front()};
+    auto const write = [&] { return outgoing.write(descriptor, header, {std::span{payload}.first(message_size_)}); };
+    if (!write()) {
+        blocked_.store(true); // whoever makes room from now on resumes; room that was made before is seen here
+        if (!write()) return TransferSink::Sent::Full;
+        blocked_.store(false);
+    }
+    buffer.lend(sections);
+    if (outgoing.publish()) channel_->interrupt();
+    return TransferSink::Sent::Yes;
+}
+
+void ChannelQueue::inspect(hv::Inspector& inspector) const
+{
+    if (index_ == 0) card_.inspect_card(inspector);
+    inspector.number("frames sent", sent.frames.value());
+    inspector.number("bytes sent", sent.bytes.value());
+    inspector.number("frames dropped", sent.dropped.value());
+    inspector.number("malformed packets", sent.malformed.value());
+}
+
+} // namespace devices::network

@@ -1,0 +1,266 @@
+#include "devices/vmbus/network/nic.hpp"
+
+#include "devices/vmbus/network/rndis_control.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace devices::network {
+
+hv::vmbus::Guid instance_id(unsigned n)
+{
+    auto id = hv::vmbus::guid("7a3fd9c0-52b1-4e0e-9d5c-b0a9e61c0000");
+    id.bytes[14] = static_cast<std::uint8_t>(n >> 8);
+    id.bytes[15] = static_cast<std::uint8_t>(n);
+    return id;
+}
+
+Nic::Nic(Config config, std::unique_ptr<net::FrameBackend> backend, hv::vmbus::Bus& bus)
+    : config_{std::move(config)},
+      facts_{config_.mac, config_.max_channels, backend->send_offloads()},
+      backend_{std::move(backend)},
+      bus_{bus},
+      receiver_{*this, config_.max_channels, received_}
+{
+    for (unsigned i = 0; i < config_.max_channels; ++i)
+        queues_.push_back(std::make_unique<ChannelQueue>(static_cast<Card&>(*this), *backend_, i));
+}
+
+Nic::~Nic()
+{
+    stop();
+}
+
+void Nic::start()
+{
+    backend_->start(receiver_);
+    offer(0);
+}
+
+void Nic::stop()
+{
+    backend_->stop();
+}
+
+void Nic::offer(unsigned channel)
+{
+    hv::vmbus::OfferSpec spec;
+    spec.interface = interface_id;
+    spec.instance = config_.instance;
+    spec.sub_channel = static_cast<std::uint16_t>(channel);
+    bus_.offer(spec, {shared_from_this(), queues_[channel].get()});
+}
+
+void Nic::set_link(bool up)
+{
+    link_up_.store(up);
+    {
+        std::lock_guard const lock{listening_};
+        apply_listening();
+    }
+    indicate_link();
+}
+
+Card::SendPath Nic::send_path() const
+{
+    std::lock_guard const lock{state_};
+    return path_;
+}
+
+void Nic::opening(ChannelQueue& queue)
+{
+    if (queue.index() != 0) return;
+    settings_ = {};
+    settings_.mac = facts_.mac;
+    settings_.receive_checksum = true; // until the guest says otherwise; it has to ask for all else
+    answers_.clear();
+}
+
+void Nic::opened(ChannelQueue& queue)
+{
+    if (queue.index() == 0 || open_sub_channels_.fetch_add(1) + 1 != sub_channels_.load()) return;
+    table_due_.store(true);
+    queues_[0]->signalled();
+}
+
+void Nic::closing(ChannelQueue& queue)
+{
+    if (queue.index() != 0) {
+        open_sub_channels_.fetch_sub(1);
+        return;
+    }
+    listen(false, {});
+    settings_ = {};
+    answers_.clear();
+    sub_channels_.store(0);
+    table_due_.store(false);
+    change_path(queue, {});
+}
+
+void Nic::served(ChannelQueue& queue)
+{
+    if (!answers_.empty()) send_answers(queue);
+    if (link_indicated_.load(std::memory_order_relaxed) != link_up()) indicate_link();
+    if (!table_due_.load(std::memory_order_relaxed) || !table_due_.exchange(false)) return;
+
+    nvsp::SendIndirectionTable table{};
+    table.type = nvsp::Type::SendIndirectionTable;
+    table.count = nvsp::send_table_entries;
+    table.offset = offsetof(nvsp::SendIndirectionTable, entries);
+    auto const channels = sub_channels_.load() + 1;
+    for (unsigned i = 0; i < nvsp::send_table_entries; ++i)
+        table.entries[i] = i % channels;
+    queue.owe(hv::abi::PacketType::DataInband, 0, std::as_bytes(std::span{&table, 1}));
+}
+
+nvsp::Status Nic::control(ChannelQueue&, GuestPieces const& message)
+{
+    auto const buffer = send_path().receive_buffer;
+    if (!buffer || message.size() > longest_control_message) return nvsp::Status::Failure;
+    if (answers_.size() >= most_answers) return nvsp::Status::Busy;
+    auto const section = buffer->take_for_control();
+    if (!section) return nvsp::Status::Busy;
+
+    std::vector<std::byte> request(message.size());
+    message.read(0, request.data(), request.size());
+    std::vector<std::byte> answer;
+    auto const before = settings_;
+    auto const known = network::control(request, facts_, settings_, readings(), answer);
+    auto const size = std::min<std::size_t>(answer.size(), buffer->section_size());
+    if (answer.empty()) {
+        buffer->give_back({&*section, 1});
+    } else {
+        buffer->write(*section, 0, answer.data(), size);
+    }
+
+    if (settings_.initialized != before.initialized) {
+        std::lock_guard const lock{state_};
+        rndis_up_ = settings_.initialized;
+        link_indicated_.store(link_up()); // it asks for that next
+    }
+    if (settings_.rss != before.rss || settings_.receive_offloads() != before.receive_offloads()) update_receiver();
+    listen(settings_.packet_filter != 0, settings_.receive_offloads());
+
+    if (!answer.empty()) {
+        answers_.push_back({*section, static_cast<std::uint32_t>(size)});
+        send_answers(*queues_[0]);
+    }
+    return known ? nvsp::Status::Success : nvsp::Status::InvalidRndisPacket;
+}
+
+void Nic::send_answers(ChannelQueue&)
+{
+    auto const buffer = send_path().receive_buffer;
+    while (buffer && !answers_.empty()) {
+        auto const& first = answers_.front();
+        if (send_control(*buffer, first.section, first.size) == Sent::Full) return;
+        answers_.pop_front();
+    }
+}
+
+TransferSink::Sent Nic::send_control(ReceiveBuffer& buffer, Section section, std::uint32_t size)
+{
+    hv::abi::TransferPageRange const range{size, buffer.offset(section)};
+    return queues_[0]->send_transfer(buffer, nvsp::control_channel, {&section, 1}, {&range, 1});
+}
+
+void Nic::indicate_link()
+{
+    std::lock_guard const lock{state_};
+    auto const up = link_up();
+    auto& buffer = path_.receive_buffer;
+    if (!buffer || !rndis_up_ || link_indicated_.load() == up) return;
+    auto const section = buffer->take_for_control();
+    if (!section) return; // `served` comes back to it
+    auto const message = link_indication(up);
+    buffer->write(*section, 0, message.data(), message.size());
+    if (send_control(*buffer, *section, static_cast<std::uint32_t>(message.size())) == Sent::Yes) {
+        link_indicated_.store(up);
+    } else {
+        buffer->give_back({&*section, 1});
+    }
+}
+
+/// Puts another path in the place of the present one, of which nothing is used any more then.
+void Nic::change_path(ChannelQueue& primary, SendPath path)
+{
+    {
+        std::lock_guard const lock{state_};
+        path_ = path;
+        rndis_up_ = settings_.initialized && path.receive_buffer;
+    }
+    primary.change_send_path(path);
+    for (auto const& queue : queues_)
+        if (queue->index() != 0) queue->set_send_path(path);
+    update_receiver();
+}
+
+void Nic::update_receiver()
+{
+    auto const offloads = settings_.receive_offloads();
+    receiver_.set({.buffer = send_path().receive_buffer,
+                   .max_frame = settings_.max_frame,
+                   .large = offloads.large4 || offloads.large6,
+                   .rss = sub_channels_.load() > 0 ? settings_.rss : nullptr});
+}
+
+void Nic::listen(bool wanted, net::ReceiveOffloads offloads)
+{
+    std::lock_guard const lock{listening_};
+    if (offloads != offloads_) listens_ = false; // so that the backend hears of it
+    wanted_ = wanted;
+    offloads_ = offloads;
+    apply_listening();
+}
+
+void Nic::apply_listening()
+{
+    auto const listen = wanted_ && link_up();
+    if (listen && !listens_) backend_->listen(offloads_);
+    if (!listen) backend_->ignore();
+    listens_ = listen;
+}
+
+TransferSink::Sent Nic::send_transfer(std::size_t channel, ReceiveBuffer& buffer, std::span<Section const> sections,
+                                      std::span<hv::abi::TransferPageRange const> ranges)
+{
+    return queues_[channel]->send_transfer(buffer, nvsp::data_channel, sections, ranges);
+}
+
+Readings Nic::readings() const
+{
+    Readings readings;
+    readings.link_up = link_up();
+    for (auto const& queue : queues_) {
+        readings.sent += queue->sent.frames.value();
+        readings.sent_bytes += queue->sent.bytes.value();
+        readings.send_errors += queue->sent.malformed.value();
+    }
+    readings.received = received_.frames.value();
+    readings.received_bytes = received_.bytes.value();
+    readings.receive_dropped = received_.dropped.value() + received_.malformed.value();
+    return readings;
+}
+
+void Nic::misbehaved(char const* how)
+{
+    config_.misbehaved(how);
+}
+
+void Nic::inspect_card(hv::Inspector& inspector) const
+{
+    inspector.text("mac", to_string(facts_.mac));
+    inspector.flag("link", link_up());
+    inspector.number("sub-channels open", open_sub_channels_.load());
+    inspector.number("frames received", received_.frames.value());
+    inspector.number("bytes received", received_.bytes.value());
+    inspector.number("received frames dropped", received_.dropped.value() + received_.malformed.value());
+    if (auto const buffer = send_path().receive_buffer) {
+        inspector.number("receive sections", buffer->section_count());
+        inspector.number("receive sections free", buffer->free_sections());
+    }
+    hv::InspectedNode const node{inspector, backend_->description()};
+    backend_->inspect(inspector);
+}
+
+} // namespace devices::network

@@ -1,0 +1,116 @@
+/// A synthetic network card: what Linux's hv_netvsc and Windows' netvsc drive. One primary channel for control and
+/// frames, and sub-channels for frames when the guest asks for them.
+#pragma once
+
+#include "devices/vmbus/network/channel_queue.hpp"
+#include "devices/vmbus/network/oids.hpp"
+#include "devices/vmbus/network/receiver.hpp"
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace devices::network {
+
+/// Of all network cards (Linux include/linux/hyperv.h, HV_NIC_GUID).
+inline constexpr auto interface_id = hv::vmbus::guid("f8615163-df3e-46c5-913f-f2d2f965ed0e");
+
+/// The instance of a guest's n-th card, always the same.
+[[nodiscard]] hv::vmbus::Guid instance_id(unsigned n);
+
+class Nic final : Card, TransferSink, public std::enable_shared_from_this<Nic> {
+  public:
+    static constexpr unsigned most_channels = 64; ///< that Linux would use
+
+    struct Config {
+        net::MacAddress mac{};
+        hv::vmbus::Guid instance{};
+        unsigned max_channels = 1;                                      ///< 1 to most_channels
+        std::function<void(std::string_view)> misbehaved = [](auto) {}; ///< a line about the guest, for the log
+    };
+
+    Nic(Config config, std::unique_ptr<net::FrameBackend> backend, hv::vmbus::Bus& bus);
+    ~Nic() override;
+
+    /// Offers the primary channel, and starts the backend. Once, on an object that a std::shared_ptr holds.
+    void start();
+    /// When it returns nothing of this object runs on the backend's thread, and nothing will.
+    void stop();
+
+    /// Plugs the cable in, or pulls it. Callable from any thread.
+    void set_link(bool up);
+    [[nodiscard]] bool link_up() const override { return link_up_.load(std::memory_order_relaxed); }
+    [[nodiscard]] net::MacAddress const& mac() const { return facts_.mac; }
+    [[nodiscard]] std::string backend() const { return backend_->description(); }
+
+  private:
+    struct Answer { ///< to a control message; waits for room in the ring
+        Section section;
+        std::uint32_t size;
+    };
+    static constexpr std::size_t most_answers = ReceiveBuffer::control_reserve;
+
+    SendPath send_path() const override;
+    void opening(ChannelQueue& queue) override;
+    void opened(ChannelQueue& queue) override;
+    void closing(ChannelQueue& queue) override;
+    void message(ChannelQueue& queue, hv::vmbus::Channel& channel, hv::vmbus::Packet const& packet) override;
+    nvsp::Status control(ChannelQueue& queue, GuestPieces const& message) override;
+    void room_again() override { backend_->resume(); }
+    void served(ChannelQueue& queue) override;
+    void misbehaved(char const* how) override;
+    void inspect_card(hv::Inspector& inspector) const override;
+    Sent send_transfer(std::size_t channel, ReceiveBuffer& buffer, std::span<Section const> sections,
+                       std::span<hv::abi::TransferPageRange const> ranges) override;
+
+    template <typename Message>
+    void answer(ChannelQueue& queue, hv::vmbus::Packet const& packet, Message const& message);
+    void initialize(ChannelQueue& queue, hv::vmbus::Packet const& packet);
+    void set_receive_buffer(ChannelQueue& queue, hv::vmbus::Channel& channel, hv::vmbus::Packet const& packet);
+    void set_send_buffer(ChannelQueue& queue, hv::vmbus::Channel& channel, hv::vmbus::Packet const& packet);
+    void take_configuration(hv::vmbus::Packet const& packet);
+    void allocate_channels(ChannelQueue& queue, hv::vmbus::Packet const& packet);
+    void refuse(ChannelQueue& queue, hv::vmbus::Packet const& packet);
+
+    void change_path(ChannelQueue& primary, SendPath path);
+    void update_receiver();
+    void listen(bool wanted, net::ReceiveOffloads offloads);
+    void apply_listening();
+    void indicate_link();
+    void send_answers(ChannelQueue& queue);
+    [[nodiscard]] Sent send_control(ReceiveBuffer& buffer, Section section, std::uint32_t size);
+    [[nodiscard]] Readings readings() const;
+    void offer(unsigned channel);
+
+    Config const config_;
+    Facts const facts_;
+    std::unique_ptr<net::FrameBackend> const backend_;
+    hv::vmbus::Bus& bus_;
+    std::vector<std::unique_ptr<ChannelQueue>> queues_;
+    Traffic received_;
+    Receiver receiver_;
+    std::atomic<bool> link_up_{true};
+    std::atomic<bool> link_indicated_{true}; ///< what the guest knows
+    std::atomic<unsigned> sub_channels_{0};  ///< that the guest has been given
+    std::atomic<unsigned> open_sub_channels_{0};
+    std::atomic<bool> table_due_{false}; ///< the guest is to be told how to spread what it sends
+
+    // Under the primary channel's lock.
+    Settings settings_;
+    std::deque<Answer> answers_;
+
+    std::mutex mutable state_; // the two below; after a channel's lock, before a ring's
+    SendPath path_;
+    bool rndis_up_ = false;
+
+    std::mutex listening_; // the three below, and calls of the backend that follow from them
+    bool wanted_ = false;
+    bool listens_ = false;
+    net::ReceiveOffloads offloads_;
+};
+
+} // namespace devices::network

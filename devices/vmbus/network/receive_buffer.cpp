@@ -1,0 +1,113 @@
+#include "devices/vmbus/network/receive_buffer.hpp"
+
+#include <algorithm>
+
+namespace devices::network {
+
+std::shared_ptr<ReceiveBuffer> ReceiveBuffer::make(std::shared_ptr<hv::vmbus::Gpadl const> memory, std::uint16_t id,
+                                                   std::size_t max_frame)
+{
+    constexpr std::size_t enough = 64; // sections; below that smaller ones are better
+    constexpr std::size_t least = 2 * control_reserve;
+    auto const needed = (max_frame + header_room + footer_room + 7) / 8 * 8;
+    auto const small_enough = memory->size() / enough / 8 * 8;
+    auto const size = std::max(needed, std::min<std::size_t>(usual_size, small_enough));
+    auto const count = memory->size() / size;
+    if (count < least) return nullptr;
+    return std::shared_ptr<ReceiveBuffer>{
+        new ReceiveBuffer{std::move(memory), id, static_cast<std::uint32_t>(size), count}};
+}
+
+ReceiveBuffer::ReceiveBuffer(std::shared_ptr<hv::vmbus::Gpadl const> memory, std::uint16_t id,
+                             std::uint32_t section_size, std::size_t count)
+    : memory_{std::move(memory)}, id_{id}, section_size_{section_size}, entries_(count)
+{
+    for (auto section = static_cast<Section>(count); section-- > 0;)
+        push(section);
+}
+
+Section ReceiveBuffer::pop()
+{
+    auto const section = first_free_;
+    auto& entry = entries_[section];
+    first_free_ = entry.next;
+    entry.state = Entry::State::Taken;
+    --free_;
+    return section;
+}
+
+void ReceiveBuffer::push(Section section)
+{
+    entries_[section] = {Entry::State::Free, first_free_};
+    first_free_ = section;
+    ++free_;
+}
+
+std::size_t ReceiveBuffer::take(std::span<Section> out)
+{
+    std::lock_guard const lock{lock_};
+    auto const left = free_ > control_reserve ? free_ - control_reserve : 0;
+    auto const count = std::min(left, out.size());
+    for (auto& section : out.first(count))
+        section = pop();
+    if (count < out.size()) awaited_ = true;
+    return count;
+}
+
+std::optional<Section> ReceiveBuffer::take_for_control()
+{
+    std::lock_guard const lock{lock_};
+    if (free_ == 0) return std::nullopt;
+    return pop();
+}
+
+void ReceiveBuffer::give_back(std::span<Section const> sections)
+{
+    std::lock_guard const lock{lock_};
+    for (auto const section : sections)
+        push(section);
+}
+
+void ReceiveBuffer::lend(std::span<Section const> sections)
+{
+    std::lock_guard const lock{lock_};
+    for (std::size_t i = 0; i < sections.size(); ++i) {
+        auto const next = i + 1 < sections.size() ? sections[i + 1] : none;
+        entries_[sections[i]] = {i == 0 ? Entry::State::FirstLent : Entry::State::Lent, next};
+    }
+}
+
+ReceiveBuffer::Completed ReceiveBuffer::complete(std::uint64_t transaction)
+{
+    std::lock_guard const lock{lock_};
+    if (transaction >= entries_.size() || entries_[transaction].state != Entry::State::FirstLent)
+        return Completed::Unknown;
+    for (auto section = static_cast<Section>(transaction); section != none;) {
+        auto const next = entries_[section].next;
+        push(section);
+        section = next;
+    }
+    auto const some = control_reserve + entries_.size() / 8;
+    if (!awaited_ || free_ < some) return Completed::Done;
+    awaited_ = false;
+    return Completed::RoomAgain;
+}
+
+std::size_t ReceiveBuffer::free_sections() const
+{
+    std::lock_guard const lock{lock_};
+    return free_;
+}
+
+void ReceiveBuffer::locate_frame(Section section, std::vector<iovec>& out) const
+{
+    std::uint64_t at = offset(section) + header_room;
+    for (auto left = frame_room(); left > 0;) {
+        auto const size = memory_->contiguous(at, left);
+        out.push_back({memory_->at(at), size});
+        at += size;
+        left -= size;
+    }
+}
+
+} // namespace devices::network

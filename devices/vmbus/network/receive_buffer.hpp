@@ -1,0 +1,92 @@
+/// The memory that a guest lends its network card for what it receives, in sections of one size. A section is the
+/// guest's from when it was sent until the guest completes the packet that it came with.
+#pragma once
+
+#include "hv/vmbus/gpadl.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <sys/uio.h>
+#include <vector>
+
+namespace devices::network {
+
+using Section = std::uint32_t;
+
+/// Callable from any thread.
+class ReceiveBuffer {
+  public:
+    static constexpr std::size_t header_room = 128; ///< at the start of a section; the frame follows
+    static constexpr std::size_t footer_room = 36;  ///< that some Windows drivers do not look at (OpenVMM's netvsp)
+    static constexpr std::uint32_t usual_size = 16384;
+    static constexpr std::size_t control_reserve = 8; ///< sections that no frame gets
+
+    /// Nothing when the memory has too few sections for frames of `max_frame` bytes.
+    [[nodiscard]] static std::shared_ptr<ReceiveBuffer> make(std::shared_ptr<hv::vmbus::Gpadl const> memory,
+                                                             std::uint16_t id, std::size_t max_frame);
+
+    [[nodiscard]] std::uint16_t id() const { return id_; }
+    [[nodiscard]] std::uint32_t section_size() const { return section_size_; }
+    [[nodiscard]] std::uint32_t section_count() const { return static_cast<std::uint32_t>(entries_.size()); }
+    [[nodiscard]] std::size_t frame_room() const { return section_size_ - header_room - footer_room; }
+    [[nodiscard]] std::uint32_t offset(Section section) const { return section * section_size_; }
+
+    /// Takes as many as `out` has, or fewer when the guest has the rest. Fewer: `complete` will tell when to go on.
+    [[nodiscard]] std::size_t take(std::span<Section> out);
+    /// One for a control message. Does not have `complete` tell.
+    [[nodiscard]] std::optional<Section> take_for_control();
+    /// Sections that were taken and not sent.
+    void give_back(std::span<Section const> sections);
+
+    /// The guest gets these with one packet, whose transaction is the number of the first. Not empty.
+    void lend(std::span<Section const> sections);
+    enum class Completed {
+        Unknown, ///< no packet of that transaction is with the guest
+        Done,
+        RoomAgain, ///< and who could not take sections may go on
+    };
+    [[nodiscard]] Completed complete(std::uint64_t transaction);
+
+    [[nodiscard]] std::size_t free_sections() const;
+
+    /// Adds where the room for the frame in a section lies.
+    void locate_frame(Section section, std::vector<iovec>& out) const;
+    /// Bytes from the section's start on, within it.
+    void write(Section section, std::size_t at, void const* from, std::size_t size) const
+    {
+        memory_->write(offset(section) + at, from, size);
+    }
+    void read(Section section, std::size_t at, void* to, std::size_t size) const
+    {
+        memory_->read(offset(section) + at, to, size);
+    }
+
+  private:
+    static constexpr Section none = 0xFFFF'FFFF;
+
+    struct Entry {
+        enum class State : std::uint8_t { Free, Taken, Lent, FirstLent };
+        State state = State::Free;
+        Section next = none; ///< of the free list, or of the same packet
+    };
+
+    ReceiveBuffer(std::shared_ptr<hv::vmbus::Gpadl const> memory, std::uint16_t id, std::uint32_t section_size,
+                  std::size_t count);
+    [[nodiscard]] Section pop();
+    void push(Section section);
+
+    std::shared_ptr<hv::vmbus::Gpadl const> const memory_;
+    std::uint16_t const id_;
+    std::uint32_t const section_size_;
+    std::mutex mutable lock_;
+    std::vector<Entry> entries_;
+    Section first_free_ = none;
+    std::size_t free_ = 0;
+    bool awaited_ = false; ///< somebody got fewer than it asked for
+};
+
+} // namespace devices::network
