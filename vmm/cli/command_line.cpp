@@ -1,5 +1,6 @@
 #include "vmm/cli/command_line.hpp"
 
+#include "vmm/cli/net_option.hpp"
 #include "vmm/cli/option_values.hpp"
 #include "vmm/config/config_file.hpp"
 #include "vmm/user_error.hpp"
@@ -63,6 +64,9 @@ class RunCommand {
                      auto const changes = parse_changes("--hv-features", text, known.hv_features);
                      guest.hv_features.insert(guest.hv_features.end(), changes.begin(), changes.end());
                  });
+        add_list("--net", "NETWORK[,...]",
+                 "a network card: user[,mac=MAC][,hostfwd=tcp::PORT-:PORT] or tap=NAME[,mac=MAC]",
+                 [&guest](auto const& text) { add_net(guest, "--net", text); });
         add("--pool", "SIZE", "memory that the guest's ports and connections may take up, 64M by default",
             [&guest](auto const& text) { guest.pool = parse_pool("--pool", text); });
         command_.add_flag("--test-devices", guest.test_devices,

@@ -1,8 +1,12 @@
 /// What `porthole run` was asked to do, as typed values.
 #pragma once
 
+#include "devices/net/mac_address.hpp"
+#include "devices/net/port_forward.hpp"
+
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -69,6 +73,13 @@ struct DiskOptions {
     friend bool operator==(DiskOptions const&, DiskOptions const&) = default;
 };
 
+/// A network card, and the network that it is on.
+struct NetOptions {
+    std::string tap{}; ///< an interface of the host; empty: a user-mode network of its own
+    std::optional<devices::net::MacAddress> mac{};     ///< without one a stable address is derived
+    std::vector<devices::net::PortForward> forwards{}; ///< of a user-mode network
+};
+
 /// One guest. Nothing here is about the process, so that a run of several guests is several of these.
 struct GuestOptions {
     static constexpr std::uint64_t min_memory = std::uint64_t{16} << 20;
@@ -77,6 +88,7 @@ struct GuestOptions {
     static constexpr std::size_t longest_vsock = 96; ///< with "_" and a port behind it, it still fits an address
 
     static constexpr std::uint64_t min_pool = std::uint64_t{16} << 10; ///< what the root takes up in it fits
+    static constexpr std::size_t max_nets = 16;
     static constexpr std::uint64_t max_pool = std::uint64_t{64} << 30;
 
     std::string name{}; ///< of a guest in a configuration file; empty for the one of the command line
@@ -93,6 +105,7 @@ struct GuestOptions {
     std::string vsock{};                    ///< path of the UNIX socket for its Hyper-V sockets; empty for none
     std::vector<RightChange> privileges{};  ///< in the order given; a later one wins
     std::vector<RightChange> hv_features{}; ///< likewise
+    std::vector<NetOptions> nets{};         ///< network cards
     bool test_devices = false;
     std::uint64_t pool = std::uint64_t{64} << 20; ///< bytes that its ports and connections may take up
     std::string parent{};                         ///< another guest's name; empty for the root

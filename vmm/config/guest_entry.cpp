@@ -1,5 +1,6 @@
 #include "vmm/config/guest_entry.hpp"
 
+#include "vmm/cli/net_option.hpp"
 #include "vmm/cli/option_values.hpp"
 
 #include <algorithm>
@@ -124,6 +125,19 @@ void read_features(ConfigNode const& value, GuestEntry& entry, ConfigContext con
     }
 }
 
+void read_net(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
+{
+    constexpr std::string_view example = "net = \"user\" or net = [\"tap=vm0\", \"user\"]";
+    auto const cards = value.is_array() ? value.elements(example) : std::vector{value};
+    for (auto const& card : cards) {
+        auto const text = card.text(example);
+        card.placed([&] {
+            add_net(entry.options, value.key(), text);
+            return 0;
+        });
+    }
+}
+
 void read_test_devices(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
 {
     entry.options.test_devices = value.truth("test-devices = true");
@@ -169,6 +183,7 @@ constexpr std::array keys{
     Key{"vsock", read_vsock},
     Key{"privileges", read_privileges},
     Key{"hv-features", read_features},
+    Key{"net", read_net},
     Key{"test-devices", read_test_devices},
     Key{"pool", read_pool},
     Key{"parent", read_parent},

@@ -12,6 +12,7 @@
 #include "vmm/machine/machine.hpp"
 #include "vmm/machine/ready_text.hpp"
 #include "vmm/machine/run_events.hpp"
+#include "vmm/machine/vmbus_devices.hpp"
 #include "vmm/trace/trace_log.hpp"
 
 #include <atomic>
@@ -86,6 +87,7 @@ class Guest final : devices::SerialSink {
     [[nodiscard]] Pause pause_state() const { return pause_; }
 
     [[nodiscard]] Disks& disks();
+    [[nodiscard]] NetworkCards const& network() const { return machine_->vmbus().network(); }
     void press_power_button() { machine_->press_power_button(); }
     [[nodiscard]] GuestServices& services() const;
 

@@ -12,10 +12,12 @@ VmbusDevices::VmbusDevices(boost::asio::io_context& io, std::shared_ptr<hv::Part
       services_{bus_, *executor_, std::move(partition)}
 {
     if (!options.vsock.empty()) sockets_.emplace(options, bus_);
+    network_.emplace(options, bus_);
 }
 
 VmbusDevices::~VmbusDevices()
 {
+    network_.reset();
     sockets_.reset();
     bus_.shut_down();
 }

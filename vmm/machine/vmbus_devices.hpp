@@ -8,6 +8,7 @@
 #include "vmm/machine/disks.hpp"
 #include "vmm/machine/guest_services.hpp"
 #include "vmm/machine/guest_sockets.hpp"
+#include "vmm/machine/network_cards.hpp"
 
 #include <boost/asio/io_context.hpp>
 
@@ -32,6 +33,7 @@ class VmbusDevices {
     [[nodiscard]] hv::vmbus::Server& bus() { return bus_; }
     [[nodiscard]] Disks& disks() { return disks_; }
     [[nodiscard]] GuestServices& services() { return services_; }
+    [[nodiscard]] NetworkCards const& network() const { return *network_; }
 
   private:
     std::shared_ptr<AsioExecutor> const executor_;
@@ -39,6 +41,7 @@ class VmbusDevices {
     Disks disks_;
     GuestServices services_;
     std::optional<GuestSockets> sockets_;
+    std::optional<NetworkCards> network_;
 };
 
 } // namespace vmm

@@ -1,0 +1,89 @@
+#include "vmm/cli/net_option.hpp"
+
+#include "vmm/user_error.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace vmm {
+
+namespace {
+
+[[noreturn]] void refuse(std::string_view option, std::string const& complaint)
+{
+    std::string message{option};
+    message.append(": ").append(complaint);
+    std::replace(message.begin(), message.end(), '\n', ' ');
+    throw UserError{message};
+}
+
+bool take_prefix(std::string_view& text, std::string_view prefix)
+{
+    if (!text.starts_with(prefix)) return false;
+    text.remove_prefix(prefix.size());
+    return true;
+}
+
+devices::net::MacAddress parse_mac(std::string_view option, std::string_view text)
+{
+    auto const mac = devices::net::parse_mac_address(text);
+    if (!mac) refuse(option, "'" + std::string{text} + "' is no MAC address: write e.g. mac=52:54:00:12:34:56");
+    if (mac->multicast() || *mac == devices::net::MacAddress{})
+        refuse(option, "'" + std::string{text} +
+                           "' is no card's own address: the first byte must be even, and not all "
+                           "may be zero");
+    return *mac;
+}
+
+devices::net::PortForward parse_forward(std::string_view option, std::string_view text)
+{
+    try {
+        return devices::net::parse_port_forward(std::string{text});
+    } catch (std::invalid_argument const& error) {
+        refuse(option, error.what());
+    }
+}
+
+} // namespace
+
+NetOptions parse_net(std::string_view option, std::string_view text)
+{
+    NetOptions net;
+    auto left = text;
+    auto const next = [&left] {
+        auto const comma = left.find(',');
+        auto const item = left.substr(0, comma);
+        left.remove_prefix(comma == std::string_view::npos ? left.size() : comma + 1);
+        return item;
+    };
+
+    auto network = next();
+    if (take_prefix(network, "tap=")) {
+        if (network.empty()) refuse(option, "'" + std::string{text} + "' names no interface: write e.g. tap=vm0");
+        net.tap = network;
+    } else if (network != "user") {
+        refuse(option, "'" + std::string{network} + "' is no network: use user or tap=NAME");
+    }
+    while (!left.empty()) {
+        auto item = next();
+        if (take_prefix(item, "mac=")) {
+            net.mac = parse_mac(option, item);
+        } else if (net.tap.empty() && take_prefix(item, "hostfwd=")) {
+            net.forwards.push_back(parse_forward(option, item));
+        } else {
+            refuse(option,
+                   "'" + std::string{item} + "' is not known here: " +
+                       (net.tap.empty() ? "user takes mac=MAC and hostfwd=tcp::2222-:22" : "a tap takes mac=MAC"));
+        }
+    }
+    return net;
+}
+
+void add_net(GuestOptions& guest, std::string_view option, std::string_view text)
+{
+    if (guest.nets.size() == GuestOptions::max_nets)
+        refuse(option, "a guest has at most " + std::to_string(GuestOptions::max_nets) + " network cards");
+    guest.nets.push_back(parse_net(option, text));
+}
+
+} // namespace vmm

@@ -1,0 +1,73 @@
+#include "vmm/machine/network_cards.hpp"
+
+#include "devices/net/tap.hpp"
+#include "devices/net/user_network.hpp"
+#include "vmm/log.hpp"
+#include "vmm/user_error.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <fstream>
+#include <string>
+
+namespace vmm {
+
+namespace {
+
+/// A text of this machine's own, so that guests of the same name on two machines have different addresses.
+std::string machine_id()
+{
+    std::ifstream file{"/etc/machine-id"};
+    std::string id;
+    std::getline(file, id);
+    return id;
+}
+
+devices::net::MacAddress mac_of(NetOptions const& net, std::string const& guest, std::size_t index)
+{
+    if (net.mac) return *net.mac;
+    return devices::net::derive_mac_address(machine_id() + "/" + guest + "/" + net.tap + "/" + std::to_string(index));
+}
+
+std::unique_ptr<devices::net::FrameBackend> backend_of(NetOptions const& net, std::string const& designation)
+{
+    try {
+        if (net.tap.empty()) return std::make_unique<devices::net::UserNetwork>(net.forwards);
+        return std::make_unique<devices::net::Tap>(
+            net.tap, [designation](std::string const& text) { spdlog::warn("{}: {}", designation, text); });
+    } catch (UserError const&) {
+        throw;
+    } catch (std::exception const& error) {
+        throw UserError{designation + ": " + error.what()};
+    }
+}
+
+} // namespace
+
+NetworkCards::NetworkCards(GuestOptions const& options, hv::vmbus::Bus& bus)
+{
+    constexpr unsigned enough_channels = 8; // Linux takes no more by itself
+    for (std::size_t i = 0; i < options.nets.size(); ++i) {
+        auto const& net = options.nets[i];
+        auto const designation = options.designation();
+        devices::network::Nic::Config config;
+        config.mac = mac_of(net, options.name, i);
+        config.instance = devices::network::instance_id(static_cast<unsigned>(i));
+        config.max_channels = std::min(options.cpus, enough_channels);
+        config.misbehaved = [designation, limit = std::make_shared<RateLimit>()](std::string_view how) {
+            warn_limited(*limit, "{} {}", designation, how);
+        };
+        cards_.push_back(
+            std::make_shared<devices::network::Nic>(std::move(config), backend_of(net, designation), bus));
+    }
+    for (auto const& card : cards_)
+        card->start();
+}
+
+NetworkCards::~NetworkCards()
+{
+    for (auto const& card : cards_)
+        card->stop();
+}
+
+} // namespace vmm

@@ -1,0 +1,30 @@
+/// A guest's network cards, from its options.
+#pragma once
+
+#include "devices/vmbus/network/nic.hpp"
+#include "hv/vmbus/channel.hpp"
+#include "vmm/cli/run_options.hpp"
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+namespace vmm {
+
+class NetworkCards {
+  public:
+    /// Offers them on the bus. Throws UserError for what the host has not.
+    NetworkCards(GuestOptions const& options, hv::vmbus::Bus& bus);
+    /// Waits until nothing uses guest memory any more.
+    ~NetworkCards();
+    NetworkCards(NetworkCards const&) = delete;
+    NetworkCards& operator=(NetworkCards const&) = delete;
+
+    /// In the order of the options.
+    [[nodiscard]] std::vector<std::shared_ptr<devices::network::Nic>> const& cards() const { return cards_; }
+
+  private:
+    std::vector<std::shared_ptr<devices::network::Nic>> cards_;
+};
+
+} // namespace vmm
