@@ -25,6 +25,8 @@ constexpr std::array table{
     Command{"kvp", "action key? value?", "list, set or delete values that are exchanged with a guest",
             About::RunningGuest, kvp, nullptr},
     Command{"key", "code", "press a key of a guest's keyboard and release it", About::RunningGuest, key, nullptr},
+    Command{"net-link", "card state", "plug in (up) or pull (down) the cable of a network card", About::RunningGuest,
+            net_link, nullptr},
 };
 
 Guest* guest_of(Run const& run, std::optional<std::string> const& name)

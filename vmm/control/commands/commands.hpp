@@ -15,5 +15,6 @@ void disk_add(Call& call);
 void disk_remove(Call& call);
 void pause(Call& call);
 void resume(Call& call);
+void net_link(Call& call);
 
 } // namespace vmm::control
