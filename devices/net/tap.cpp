@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fcntl.h>
 #include <net/if.h>
@@ -67,8 +68,7 @@ Tap::Tap(std::string name, std::function<void(std::string const&)> report)
     : name_{std::move(name)}, report_{std::move(report)}, tap_{open_tun()}, poll_{::epoll_create1(EPOLL_CLOEXEC)}
 {
     attach(tap_.get(), name_);
-    // On an edge of the tap it is read until it is empty. While nobody reads, its queue fills up and wakes no more.
-    epoll_event of_tap{.events = EPOLLIN | EPOLLET, .data = {.fd = tap_.get()}};
+    epoll_event of_tap{.events = 0, .data = {.fd = tap_.get()}};
     epoll_event of_event{.events = EPOLLIN, .data = {.fd = thread_.event()}};
     if (!poll_ || ::epoll_ctl(poll_.get(), EPOLL_CTL_ADD, tap_.get(), &of_tap) < 0 ||
         ::epoll_ctl(poll_.get(), EPOLL_CTL_ADD, thread_.event(), &of_event) < 0)
@@ -81,21 +81,40 @@ void Tap::start(FrameReceiver& receiver)
     thread_.begin([this] { run(); });
 }
 
+/// Frames that come in a row are read until none is left. A single one is read once: that there is no second is found
+/// out by the wait for the next, which comes anyway.
 void Tap::run()
 {
+    using Clock = std::chrono::steady_clock;
+    constexpr std::chrono::microseconds in_a_row{20};
     bool blocked = false; // the receiver has no room
+    Clock::time_point last{};
     while (!gone_.load(std::memory_order_relaxed)) {
         epoll_event event;
         auto const events = ::epoll_wait(poll_.get(), &event, 1, -1);
         if (events == 1 && event.data.fd == thread_.event()) {
             if (thread_.ending()) return;
             thread_.clear();
+        } else if (events == 1 && (event.events & EPOLLERR) != 0) {
+            break; // the interface is being removed, or has been
         }
         if (resumed_.exchange(false, std::memory_order_acq_rel)) blocked = false;
-        if (blocked || !listening_.load(std::memory_order_acquire)) continue;
+        auto const wanted = !blocked && listening_.load(std::memory_order_acquire);
+        watch(wanted);
+        if (!wanted) continue;
+        frames_left_ = Clock::now() - last < in_a_row ? all_frames : 1;
         blocked = !receiver_->receive(*this);
+        last = Clock::now();
     }
+    gone_.store(true, std::memory_order_relaxed);
     report_("the tap '" + name_ + "' has gone: its guest is off that network");
+}
+
+void Tap::watch(bool wanted)
+{
+    if (wanted == watched_) return;
+    epoll_event event{.events = wanted ? EPOLLIN : 0U, .data = {.fd = tap_.get()}};
+    watched_ = ::epoll_ctl(poll_.get(), EPOLL_CTL_MOD, tap_.get(), &event) == 0 && wanted;
 }
 
 std::size_t Tap::read(Offload& offload, std::span<iovec const> into)
@@ -104,14 +123,18 @@ std::size_t Tap::read(Offload& offload, std::span<iovec const> into)
     auto const used = std::min(into.size(), pieces.size() - 1);
     pieces[0] = {&offload, sizeof offload};
     std::copy_n(into.begin(), used, pieces.begin() + 1);
-    for (;;) {
+    while (frames_left_ > 0) {
         auto const size = ::readv(tap_.get(), pieces.data(), static_cast<int>(used + 1));
-        if (size > static_cast<ssize_t>(sizeof offload)) return static_cast<std::size_t>(size) - sizeof offload;
+        if (size > static_cast<ssize_t>(sizeof offload)) {
+            --frames_left_;
+            return static_cast<std::size_t>(size) - sizeof offload;
+        }
         if (size >= 0) continue; // no frame is empty
         if (errno == EINTR) continue;
         if (errno == EBADFD) gone_.store(true, std::memory_order_relaxed);
         return 0;
     }
+    return 0;
 }
 
 bool Tap::send(Offload const& offload, std::span<iovec const> frame)

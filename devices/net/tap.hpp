@@ -32,7 +32,10 @@ class Tap final : public FrameBackend, FrameSource {
 
   private:
     [[nodiscard]] std::size_t read(Offload& offload, std::span<iovec const> into) override;
+    static constexpr std::size_t all_frames = ~std::size_t{0};
+
     void run();
+    void watch(bool wanted);
     void discard_waiting();
 
     std::string const name_;
@@ -40,6 +43,8 @@ class Tap final : public FrameBackend, FrameSource {
     UniqueFd tap_;
     UniqueFd poll_;
     FrameReceiver* receiver_ = nullptr;
+    bool watched_ = false;        ///< the thread's: the tap's frames wake it
+    std::size_t frames_left_ = 0; ///< likewise: of this turn
     std::atomic<bool> listening_{false};
     std::atomic<bool> resumed_{false};
     std::atomic<bool> gone_{false};
