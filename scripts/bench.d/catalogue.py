@@ -10,6 +10,7 @@ PAIR = "pair"      # printed by it when another guest is its peer
 LAUNCH = "launch"  # Linux, from the start of the VMM to its end
 MEMORY = "memory"  # Linux, once its init runs
 DISK = "disk"      # printed by guest-tests/linux/disk_bench in Linux
+NETWORK = "network"  # traffic between the lab machine and Linux, over a tap
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ BENCHMARKS = (
     Benchmark("signal_event_self", MICRO, "HvSignalEvent until the handler has cleared the flag", exits=OUT),
     Benchmark("time_ref_count", MICRO, "read of HV_X64_MSR_TIME_REF_COUNT", exits={"bare_rdmsr": 1}),
     Benchmark("reference_tsc_page", MICRO, "reference time by the TSC page"),
+    Benchmark("net_ping", NETWORK, "round trip of a ping from the host, over a tap"),
+    Benchmark("net_tcp_rx", NETWORK, "TCP from the host to the guest, for each MiB"),
+    Benchmark("net_tcp_tx", NETWORK, "TCP from the guest to the host, for each MiB"),
     Benchmark("linux_launch_to_exit", LAUNCH, "Linux, from exec of the VMM to its exit"),
     Benchmark("disk_4k_read", DISK, "random read of 4 KiB of a disk, nothing else under way"),
     Benchmark("disk_4k_write", DISK, "the same for a write"),

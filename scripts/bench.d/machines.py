@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 TEST_GUEST_MIB = 64
 LINUX_MIB = 256
+TAP = "bench0"
+MAC = "52:54:00:12:34:56"  # the same for all: the lab machine keeps it with the address
 LINUX_COMMAND_LINE = "quiet console=ttyS0 panic=-1"
 
 
@@ -50,6 +52,9 @@ privileges = ["create-port", "connect-port"]
     def disk_command(self, guest, initrd):
         return self.linux_command(guest, initrd) + ["--disk", guest.disk]
 
+    def network_command(self, guest, initrd):
+        return self.linux_command(guest, initrd) + ["--net", f"tap={TAP},mac={MAC}"]
+
 
 class Qemu:
     """Runs one guest, and so has no pair_command."""
@@ -77,3 +82,10 @@ class Qemu:
         return self.linux_command(guest, initrd) + [
             "-object", "iothread,id=thread", "-drive", f"if=none,id=disk,format=raw,file={guest.disk}",
             "-device", "virtio-blk-pci,drive=disk,iothread=thread"]
+
+    def network_command(self, guest, initrd):
+        command = self.linux_command(guest, initrd)
+        command[command.index("-nic"):command.index("-nic") + 2] = [
+            "-netdev", f"tap,id=net,ifname={TAP},script=no,downscript=no,vhost=off",
+            "-device", f"virtio-net-pci,netdev=net,romfile=,mac={MAC}"]
+        return command

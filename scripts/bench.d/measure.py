@@ -4,6 +4,7 @@ doing ({"now": TEXT}), what it found ({"name", "machine", "values"}), or why it 
 """
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -12,8 +13,8 @@ import subprocess
 import sys
 import time
 
-from catalogue import BENCHMARKS, DISK, LAUNCH, MEMORY, MICRO, PAIR, named
-from machines import LINUX_MIB, Guest, Porthole, Qemu
+from catalogue import BENCHMARKS, DISK, LAUNCH, MEMORY, MICRO, NETWORK, PAIR, named
+from machines import LINUX_MIB, TAP, Guest, Porthole, Qemu
 from stage import Stage
 
 ROOT = "/dev/shm/bench"
@@ -21,6 +22,9 @@ QEMU_FOLDERS = ("/usr/share/qemu", "/usr/share/seabios")
 REBOOTED = "reboot: Restarting system"
 READY = "init is running"
 DISK_MIB = 64
+NETWORK_READY = "network is ready"
+HOST, LINUX = "192.168.77.1", "192.168.77.2"
+TRAFFIC = {"net_ping": "ping", "net_tcp_rx": "to", "net_tcp_tx": "from"}  # what net_load is told for each
 LIMIT = 60  # seconds of the machine's time, for one program
 
 
@@ -146,24 +150,46 @@ def resident_kib(pid):
     return total
 
 
-def memory(machine, guest, initrd):
-    say(now=f"memory of Linux under {machine.name}")
+@contextlib.contextmanager
+def running(machine, command, ready):
+    """The process of a VMM whose guest has printed `ready`. It is killed in the end."""
     reader, writer = os.pipe()
-    pid = spawn(machine.linux_command(guest, initrd), writer)
+    pid = spawn(command, writer)
     os.close(writer)
     text = ""
-    signal.alarm(LIMIT)
-    with os.fdopen(reader, errors="replace") as output:
-        while READY not in text:
-            line = output.readline()
-            if not line:
-                raise Failed(f"Linux did not reach its init under {machine.name}:{tail(text)}")
-            text += line
-        signal.alarm(0)
-        kib = resident_kib(pid)
+    try:
+        signal.alarm(LIMIT)
+        with os.fdopen(reader, errors="replace") as output:
+            while ready not in text:
+                line = output.readline()
+                if not line:
+                    raise Failed(f"Linux did not come to '{ready}' under {machine.name}:{tail(text)}")
+                text += line
+            signal.alarm(0)
+            yield pid
+    finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-    return [kib]
+
+
+def memory(machine, guest, initrd):
+    say(now=f"memory of Linux under {machine.name}")
+    with running(machine, machine.linux_command(guest, initrd), READY) as pid:
+        return [resident_kib(pid)]
+
+
+def make_tap():
+    for command in (f"tuntap add {TAP} mode tap", f"addr add {HOST}/24 dev {TAP}", f"link set {TAP} up"):
+        subprocess.run(["ip", *command.split()], check=True)
+
+
+def network(machine, guest, initrd, names):
+    say(now=f"network of Linux under {machine.name}")
+    with running(machine, machine.network_command(guest, initrd), NETWORK_READY):
+        run(["/net_load", "ping", LINUX], 0)  # finds the address, and warms up
+        for name in names:
+            text, _ = run(["/net_load", TRAFFIC[name], LINUX], 0)
+            say(name=name, machine=machine.name, values=[int(text)])
 
 
 def enter_stage(options):
@@ -171,12 +197,13 @@ def enter_stage(options):
     stage = Stage(ROOT)
     stage.add_program(f"{options.build}/porthole", to="/porthole")
     stage.add_program(f"{options.build}/bare_exit", to="/bare_exit")
+    stage.add(f"{options.build}/net_load", to="/net_load")
     stage.add_program(options.qemu)
     for folder in QEMU_FOLDERS:
         stage.add(folder)
     stage.add(f"{options.build}/guest-tests/bench.elf", to="/bench.elf")
     stage.add(options.kernel, to="/vmlinuz")
-    for init in ("ready", "reboot", "disk"):
+    for init in ("ready", "reboot", "disk", "network"):
         stage.add(f"{options.initrds}/{init}.initrd", to=f"/{init}.initrd")
     with open(f"{ROOT}/disk", "wb") as image: # no holes: reading those costs less
         for _ in range(DISK_MIB):
@@ -195,10 +222,13 @@ def main():
     parser.add_argument("--runs", type=int, required=True)
     options = parser.parse_args()
 
-    kinds = {benchmark.kind: benchmark.name for benchmark in named(options.names.split(","))}
+    benchmarks = named(options.names.split(","))
+    kinds = {benchmark.kind: benchmark.name for benchmark in benchmarks}
     signal.signal(signal.SIGALRM, out_of_time)
     try:
         say(now="copying what is measured to memory")
+        if NETWORK in kinds:
+            make_tap()
         machines, guest = enter_stage(options)
         bare_exits("/bare_exit")
         for machine in machines:
@@ -216,6 +246,9 @@ def main():
         for machine in machines:
             if DISK in kinds:
                 disk(machine, guest, "/disk.initrd")
+        for machine in machines:
+            if NETWORK in kinds:
+                network(machine, guest, "/network.initrd", [b.name for b in benchmarks if b.kind == NETWORK])
         for machine in machines:
             if MEMORY in kinds:
                 say(name=kinds[MEMORY], machine=machine.name, values=memory(machine, guest, "/ready.initrd"))
