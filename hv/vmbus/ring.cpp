@@ -89,15 +89,7 @@ IncomingRing::IncomingRing(RingMemory memory)
 IncomingRing::Next IncomingRing::next(Packet& packet)
 {
     if (broken_) return Next::Broken;
-    if (available_ == 0) {
-        auto const write = memory_.word(write_index).load();
-        if (!plausible(write, memory_.size())) {
-            broken_ = true;
-            return Next::Broken;
-        }
-        available_ = used(write, read_, memory_.size());
-        if (available_ == 0) return Next::Empty;
-    }
+    if (available_ == 0 && !look()) return broken_ ? Next::Broken : Next::Empty;
 
     auto& descriptor = packet.descriptor;
     broken_ = true; // unless all of it turns out to be right
@@ -120,22 +112,42 @@ IncomingRing::Next IncomingRing::next(Packet& packet)
     return Next::Taken;
 }
 
-/// As drivers/hv/ring_buffer.c, hv_pkt_iter_close, has it for the other direction: the writer is interrupted when the
-/// room that it waits for was not there before and is now.
+/// Whether there is more. The guest signals what it writes to a ring that it believes to be empty: so it is shown
+/// that all was taken before the last look, or what it writes in between would wait for the next signal.
+bool IncomingRing::look()
+{
+    for (;;) {
+        auto const write = memory_.word(write_index).load();
+        broken_ = !plausible(write, memory_.size());
+        if (broken_) return false;
+        available_ = used(write, read_, memory_.size());
+        if (available_ != 0) return true;
+        if (read_ == released_) return false;
+        give_back();
+    }
+}
+
 bool IncomingRing::release()
 {
-    if (read_ == released_) return false;
+    if (read_ != released_) give_back();
+    return std::exchange(room_wanted_, false);
+}
+
+/// As drivers/hv/ring_buffer.c, hv_pkt_iter_close, has it for the other direction: the writer is interrupted when the
+/// room that it waits for was not there before and is now.
+void IncomingRing::give_back()
+{
     auto const size = memory_.size();
     auto const freed = used(read_, released_, size);
     released_ = read_;
     memory_.word(read_index).store(read_);
 
     auto const wanted = memory_.word(pending_send_size).load();
-    if (wanted == 0) return false;
+    if (wanted == 0) return;
     auto const write = memory_.word(write_index).load();
-    if (!plausible(write, size)) return false;
+    if (!plausible(write, size)) return;
     auto const free = size - used(write, read_, size);
-    return free > wanted && free - std::min(free, freed) <= wanted;
+    if (free > wanted && free - std::min(free, freed) <= wanted) room_wanted_ = true;
 }
 
 void IncomingRing::mask_signals(bool masked) const

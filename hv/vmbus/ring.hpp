@@ -42,22 +42,27 @@ class IncomingRing {
 
     enum class Next {
         Taken,  ///< `packet` is the next one
-        Empty,  ///< nothing there; look again after a signal
+        Empty,  ///< nothing there, and the guest signals what it writes from now on, unless that is masked
         Broken, ///< the guest has written nonsense: nothing can be read any more until it opens the channel anew
     };
     [[nodiscard]] Next next(Packet& packet);
 
-    /// Gives the guest back the room of what was taken. True when the guest waits for that and must be interrupted.
+    /// Gives the guest back the room of what was taken; `next` does so too before it says Empty. True when the guest
+    /// waits for that, or for what `next` has given back, and must be interrupted.
     [[nodiscard]] bool release();
 
     /// While masked the guest does not signal what it writes. After unmasking look once more for packets.
     void mask_signals(bool masked) const;
 
   private:
+    [[nodiscard]] bool look();
+    void give_back();
+
     RingMemory memory_;
     std::uint32_t read_;      ///< where the next packet starts
     std::uint32_t released_;  ///< as the guest sees it
     std::uint32_t available_; ///< bytes known to be there, from read_ on
+    bool room_wanted_ = false;
     bool broken_ = false;
     std::vector<std::byte> packet_;
 };

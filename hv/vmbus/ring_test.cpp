@@ -181,6 +181,31 @@ TEST_CASE("a guest that waits for room is interrupted once there is enough", "[v
     CHECK(channel.interrupts() == 1);
 }
 
+TEST_CASE("before a ring is called empty, its guest knows that all was taken, and so signals what it writes next",
+          "[vmbus]")
+{
+    TestChannel channel;
+    REQUIRE(channel.to_host().write(descriptor(1), {}, pattern(8)));
+    Packet packet;
+    REQUIRE(channel.incoming().next(packet) == IncomingRing::Next::Taken);
+    REQUIRE(channel.incoming().next(packet) == IncomingRing::Next::Empty);
+    // As hv_need_to_signal has it: the ring was empty before.
+    CHECK(channel.to_host().read_index() == channel.to_host().write_index());
+}
+
+TEST_CASE("a guest that waits for room is interrupted also when that was given back by looking", "[vmbus]")
+{
+    TestChannel channel;
+    while (channel.to_host().write(descriptor(1), {}, pattern(1000))) {
+    }
+    channel.to_host().pending_send_size() = 4000;
+    Packet packet;
+    while (channel.incoming().next(packet) == IncomingRing::Next::Taken) {
+    }
+    channel.publish();
+    CHECK(channel.interrupts() == 1);
+}
+
 TEST_CASE("signals are masked in the ring that the guest writes", "[vmbus]")
 {
     TestChannel channel;
