@@ -117,6 +117,21 @@ judge_peer()
     done
 }
 
+# judge_debian NAME FILE: counts what debian-run printed.
+judge_debian()
+{
+    local line check
+    while read -r line; do
+        check=${line#* }
+        case $line in
+            'ok '*) ok "$1.${check%% *} ${check#* }" ;;
+            'not ok '*) check=${check#ok }; not_ok "$1.${check%%: *}" "${check#*: }" ;;
+            *) echo "    $line" ;;
+        esac
+    done < "$2"
+    says "$1.end" "$2" '^# all done' 'the checks did not come to their end'
+}
+
 # judge_soak NAME STEM COUNT: what soak-run left. Memory must not have grown by more than 256 KiB since a tenth of the time,
 # nor since the third second.
 judge_soak()
