@@ -125,10 +125,10 @@ class World {
         if (any_header) {
             auto const given = input.bytes(input.byte());
             header.resize(given.size() / 8 * 8);
-            std::memcpy(header.data(), given.data(), header.size());
+            if (!header.empty()) std::memcpy(header.data(), given.data(), header.size());
         } else {
             std::vector<std::uint64_t> pages;
-            for (unsigned n = input.below(32); n > 0; --n)
+            for (unsigned n = 1 + input.below(32); n > 0; --n)
                 pages.push_back(hv::testing::TestChannel::free_page(input.below(Guest::pages)));
             auto const bytes_named = static_cast<std::uint32_t>(input.value());
             auto const offset = static_cast<std::uint32_t>(input.value());
