@@ -268,7 +268,11 @@ void Server::Core::tear_down_gpadl(abi::GpadlTeardown const& message)
 
 void Server::Core::connect_socket(abi::TlConnectRequest const& message)
 {
-    if (listener_)
+    // The endpoint would be the instance of a channel, and taking that back would take back another's.
+    bool const taken = std::ranges::any_of(channels_, [&message](auto const& item) {
+        return !item.second->rescinded && item.second->spec().instance == message.endpoint;
+    });
+    if (listener_ && !taken)
         listener_->connect_requested(message.endpoint, message.service);
     else
         refuse_socket(message.endpoint, message.service);

@@ -465,6 +465,29 @@ TEST_CASE("a guest's wish for a socket is refused while nobody listens", "[vmbus
     CHECK(result.status != 0);
 }
 
+TEST_CASE("whoever listens hears of a guest's wish for a socket", "[vmbus]")
+{
+    struct Listener final : SocketListener {
+        std::vector<Guid> heard;
+        void connect_requested(Guid const& endpoint, Guid const& service) override
+        {
+            heard.insert(heard.end(), {endpoint, service});
+        }
+    };
+    BusGuest guest;
+    auto const listener = std::make_shared<Listener>();
+    guest.bus->set_socket_listener(listener);
+    guest.bus->offer({.interface = interface_a, .instance = instance_a}, guest.device);
+    guest.contact();
+    guest.say(abi::TlConnectRequest{{Type::TlConnectRequest, 0}, instance_b, interface_a});
+    CHECK(guest.hear().empty());
+    CHECK(listener->heard == std::vector{instance_b, interface_a});
+
+    guest.say(abi::TlConnectRequest{{Type::TlConnectRequest, 0}, instance_a, interface_a}); // a device's
+    CHECK(guest.answer<abi::TlConnectResult>(Type::TlConnectResult).endpoint == instance_a);
+    CHECK(listener->heard.size() == 2);
+}
+
 TEST_CASE("a GUID is written as it is read", "[vmbus]")
 {
     CHECK(to_string(interface_a) == "ba6163d9-04a1-4d29-b605-72e2ffb1dc7f");
