@@ -11,6 +11,8 @@ LAUNCH = "launch"  # Linux, from the start of the VMM to its end
 MEMORY = "memory"  # Linux, once its init runs
 DISK = "disk"      # printed by guest-tests/linux/disk_bench in Linux
 NETWORK = "network"  # traffic between the lab machine and Linux, over a tap
+LOGIN = "login"    # Debian with a disk and a network card, from the start of the VMM to the login prompt
+LOGIN_MEMORY = "login-memory"  # the same, there
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ BENCHMARKS = (
     Benchmark("disk_4k_write", DISK, "the same for a write"),
     Benchmark("disk_1m_read", DISK, "read of 1 MiB of a disk, one after the other"),
     Benchmark("resident_overhead_serial", MEMORY, "resident memory beyond guest RAM, once Linux's init runs", unit=KIB),
+    Benchmark("boot_to_login", LOGIN, "Debian with a disk and a network card, from exec of the VMM to the login prompt"),
+    Benchmark("resident_overhead_disk_net", LOGIN_MEMORY, "resident memory beyond guest RAM, then", unit=KIB),
 )
 
 

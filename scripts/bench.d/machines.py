@@ -7,6 +7,7 @@ LINUX_MIB = 256
 TAP = "bench0"
 MAC = "52:54:00:12:34:56"  # the same for all: the lab machine keeps it with the address
 LINUX_COMMAND_LINE = "quiet console=ttyS0 panic=-1"
+DEBIAN_MIB = 512
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,11 @@ privileges = ["create-port", "connect-port"]
     def network_command(self, guest, initrd):
         return self.linux_command(guest, initrd) + ["--net", f"tap={TAP},mac={MAC}"]
 
+    def debian_command(self, debian, disk):
+        """debian is a folder with the files of scripts/guest-image, disk a copy of its disk."""
+        return [self.binary, "run", "--memory", f"{DEBIAN_MIB}M", "--kernel", f"{debian}/vmlinuz", "--initrd", f"{debian}/initrd",
+                "--disk", disk, "--net", "user", "--cmdline", f"{LINUX_COMMAND_LINE} root=/dev/sda"]
+
 
 class Qemu:
     """Runs one guest, and so has no pair_command."""
@@ -89,3 +95,9 @@ class Qemu:
             "-netdev", f"tap,id=net,ifname={TAP},script=no,downscript=no,vhost=off",
             "-device", f"virtio-net-pci,netdev=net,romfile=,mac={MAC}"]
         return command
+
+    def debian_command(self, debian, disk):
+        return self.common + ["-cpu", "host", "-m", str(DEBIAN_MIB), "-kernel", f"{debian}/vmlinuz", "-initrd", f"{debian}/initrd",
+                              "-drive", f"file={disk},format=raw,if=virtio", "-netdev", "user,id=net",
+                              "-device", "virtio-net-pci,netdev=net,romfile=",
+                              "-append", f"{LINUX_COMMAND_LINE} root=/dev/vda"]

@@ -13,11 +13,12 @@ import subprocess
 import sys
 import time
 
-from catalogue import BENCHMARKS, DISK, LAUNCH, MEMORY, MICRO, NETWORK, PAIR, named
-from machines import LINUX_MIB, TAP, Guest, Porthole, Qemu
-from stage import Stage
+from catalogue import BENCHMARKS, DISK, LAUNCH, LOGIN, LOGIN_MEMORY, MEMORY, MICRO, NETWORK, PAIR, named
+from machines import DEBIAN_MIB, LINUX_MIB, TAP, Guest, Porthole, Qemu
+from stage import Stage, copy_sparse
 
 ROOT = "/dev/shm/bench"
+DISK_COPY = "/tmp/disk"
 QEMU_FOLDERS = ("/usr/share/qemu", "/usr/share/seabios")
 REBOOTED = "reboot: Restarting system"
 READY = "init is running"
@@ -25,6 +26,7 @@ DISK_MIB = 64
 NETWORK_READY = "network is ready"
 HOST, LINUX = "192.168.77.1", "192.168.77.2"
 TRAFFIC = {"net_ping": "ping", "net_tcp_rx": "to", "net_tcp_tx": "from"}  # what net_load is told for each
+PROMPT = "debian login: "
 LIMIT = 60  # seconds of the machine's time, for one program
 
 
@@ -136,7 +138,7 @@ def disk(machine, guest, initrd):
         say(name=benchmark.name, machine=machine.name, values=[figures[benchmark.name]])
 
 
-def resident_kib(pid):
+def resident_kib(pid, guest_mib):
     """Of the process, but for its mappings that are as large as the guest's memory."""
     total = 0
     counted = True
@@ -144,7 +146,7 @@ def resident_kib(pid):
         for line in smaps:
             field = line.split()
             if match := re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line):
-                counted = int(match[2], 16) - int(match[1], 16) < LINUX_MIB << 20
+                counted = int(match[2], 16) - int(match[1], 16) < guest_mib << 20
             elif field[0] == "Rss:" and counted:
                 total += int(field[1])
     return total
@@ -175,7 +177,7 @@ def running(machine, command, ready):
 def memory(machine, guest, initrd):
     say(now=f"memory of Linux under {machine.name}")
     with running(machine, machine.linux_command(guest, initrd), READY) as pid:
-        return [resident_kib(pid)]
+        return [resident_kib(pid, LINUX_MIB)]
 
 
 def make_tap():
@@ -190,6 +192,42 @@ def network(machine, guest, initrd, names):
         for name in names:
             text, _ = run(["/net_load", TRAFFIC[name], LINUX], 0)
             say(name=name, machine=machine.name, values=[int(text)])
+
+
+def boot_to_login(machine, debian):
+    """Boots Debian from a disk that no one has used. Returns how many instructions the machine took until the login prompt,
+    and the KiB that the VMM has in memory then.
+    """
+    copy_sparse(f"{debian}/disk", DISK_COPY)
+    reader, writer = os.pipe()
+    signal.alarm(LIMIT)
+    begin = time.monotonic_ns()
+    pid = spawn(machine.debian_command(debian, DISK_COPY), writer)
+    os.close(writer)
+    text = b""
+    while PROMPT.encode() not in text:
+        data = os.read(reader, 1 << 16)
+        if not data:
+            raise Failed(f"Debian did not reach its login under {machine.name}:{tail(text.decode(errors='replace'))}")
+        text += data
+    instructions = time.monotonic_ns() - begin
+    signal.alarm(0)
+    kib = resident_kib(pid, DEBIAN_MIB)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    os.close(reader)
+    os.remove(DISK_COPY)
+    return instructions, kib
+
+
+def logins(machine, debian, runs, kinds):
+    found = []
+    for number in range(runs):
+        say(now=f"Debian under {machine.name}, run {number + 1} of {runs}")
+        found.append(boot_to_login(machine, debian))
+    for kind, values in zip((LOGIN, LOGIN_MEMORY), zip(*found)):
+        if kind in kinds:
+            say(name=kinds[kind], machine=machine.name, values=values)
 
 
 def enter_stage(options):
@@ -208,6 +246,8 @@ def enter_stage(options):
     with open(f"{ROOT}/disk", "wb") as image: # no holes: reading those costs less
         for _ in range(DISK_MIB):
             image.write(b"\xA5" * (1 << 20))
+    for name in ("disk", "vmlinuz", "initrd") if options.debian else ():
+        stage.add(f"{options.debian}/{name}", to=f"/debian/{name}")
     stage.enter()
     return [Porthole("/porthole"), Qemu(options.qemu)], Guest(test_program="/bench.elf", kernel="/vmlinuz", disk="/disk")
 
@@ -219,6 +259,7 @@ def main():
     parser.add_argument("--qemu", required=True)
     parser.add_argument("--kernel", required=True)
     parser.add_argument("--initrds", required=True)
+    parser.add_argument("--debian")
     parser.add_argument("--runs", type=int, required=True)
     options = parser.parse_args()
 
@@ -256,6 +297,9 @@ def main():
             if LAUNCH in kinds:
                 values = launch(machine, guest, "/reboot.initrd", options.runs)
                 say(name=kinds[LAUNCH], machine=machine.name, values=values)
+        for machine in machines:
+            if LOGIN in kinds or LOGIN_MEMORY in kinds:
+                logins(machine, "/debian", options.runs, kinds)
     except (Failed, OSError, subprocess.CalledProcessError) as error:
         say(error=str(error))
         return 1

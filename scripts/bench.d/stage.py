@@ -8,6 +8,20 @@ import shutil
 import subprocess
 
 
+CHUNK = 1 << 16
+
+
+def copy_sparse(source, target):
+    """Copies a file, and leaves holes where it has nothing but zeros."""
+    with open(source, "rb", buffering=0) as reader, open(target, "wb", buffering=0) as writer:
+        while chunk := reader.read(CHUNK):
+            if chunk.count(0) == len(chunk):
+                writer.seek(len(chunk), os.SEEK_CUR)
+            else:
+                writer.write(chunk)
+        writer.truncate()
+
+
 class Stage:
     def __init__(self, root):
         self.root = root
@@ -22,7 +36,8 @@ class Stage:
             shutil.copytree(path, target, dirs_exist_ok=True, ignore_dangling_symlinks=True)
         elif not os.path.exists(target):
             os.makedirs(os.path.dirname(target), exist_ok=True)
-            shutil.copy(path, target)
+            copy_sparse(path, target)
+            shutil.copymode(path, target)
 
     def add_program(self, path, to=None):
         """Puts a program there with the libraries that it loads."""
