@@ -1,6 +1,9 @@
 /// What runs, as a tree of named values: for whoever looks into a running Porthole.
 #pragma once
 
+#include <array>
+#include <charconv>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -19,6 +22,14 @@ class Inspector {
     virtual void number(std::string_view name, std::uint64_t value) = 0;
     virtual void text(std::string_view name, std::string_view value) = 0;
     virtual void flag(std::string_view name, bool value) = 0;
+
+    /// A register: text in hexadecimal, with 0x.
+    void hex(std::string_view name, std::uint64_t value)
+    {
+        std::array<char, 18> digits{'0', 'x'};
+        auto const* const end = std::to_chars(digits.data() + 2, digits.data() + digits.size(), value, 16).ptr;
+        text(name, {digits.data(), static_cast<std::size_t>(end - digits.data())});
+    }
 };
 
 /// Is one node while it lives.

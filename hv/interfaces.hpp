@@ -5,6 +5,7 @@
 #include "hv/abi/registers.hpp"
 #include "hv/abi/status.hpp"
 #include "hv/abi/virtual_interrupt.hpp"
+#include "hv/inspect.hpp"
 #include "hv/types.hpp"
 
 #include <array>
@@ -89,6 +90,8 @@ class VpControl {
     [[nodiscard]] virtual Status start(abi::InitialVpContext const& context) = 0;
     /// The guest has asked to see its TSC as invariant (TSC_INVARIANT_CONTROL bit 0).
     virtual void expose_invariant_tsc(bool on) = 0;
+    /// What the machine knows of the VP, with its registers settled.
+    virtual void inspect(Inspector&) const {}
 };
 
 /// A crash as the guest reports it (TLFS 6.0b §4.3). P3 and P4 locate a text when CRASH_CTL said so.

@@ -8,6 +8,7 @@ void MessageQueue::push(MessageBuffer& buffer)
     buffer.previous = tail_;
     (tail_ ? tail_->next : head_) = &buffer;
     tail_ = &buffer;
+    ++size_;
 }
 
 void MessageQueue::remove(MessageBuffer& buffer)
@@ -15,6 +16,7 @@ void MessageQueue::remove(MessageBuffer& buffer)
     (buffer.previous ? buffer.previous->next : head_) = buffer.next;
     (buffer.next ? buffer.next->previous : tail_) = buffer.previous;
     buffer.next = buffer.previous = nullptr;
+    --size_;
 }
 
 } // namespace hv

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstddef>
 
 namespace hv {
 
@@ -31,12 +32,14 @@ class MessageQueue {
   public:
     [[nodiscard]] bool empty() const { return !head_; }
     [[nodiscard]] MessageBuffer* front() const { return head_; }
+    [[nodiscard]] std::size_t size() const { return size_; }
     void push(MessageBuffer& buffer);
     void remove(MessageBuffer& buffer);
 
   private:
     MessageBuffer* head_ = nullptr;
     MessageBuffer* tail_ = nullptr;
+    std::size_t size_ = 0;
 };
 
 } // namespace hv

@@ -5,6 +5,7 @@
 #include "hv/abi/registers.hpp"
 #include "hv/abi/status.hpp"
 #include "hv/guest_memory.hpp"
+#include "hv/inspect.hpp"
 #include "hv/interfaces.hpp"
 #include "hv/overlay_page.hpp"
 #include "hv/sync.hpp"
@@ -38,6 +39,9 @@ class Synic {
     [[nodiscard]] bool set_sint(Sint sint, std::uint64_t value);
     /// EOM (§14.6.6), also after the retry interval: delivers what the guest has made room for.
     void scan_queues();
+
+    /// Registers, and what waits in queues. From any thread.
+    void inspect(Inspector& inspector);
 
     // What HV_ANY_VP routing chooses by (§14.2.4, §14.3.1). Hints that need no lock: post and signal decide again.
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "hv/abi/registers.hpp"
+#include "hv/inspect.hpp"
 #include "hv/interfaces.hpp"
 #include "hv/synic/synic.hpp"
 #include "hv/time/reference_time.hpp"
@@ -24,6 +25,8 @@ class SyntheticTimers {
     /// Both answer false for a value that must raise #GP. `direct_offered`: CPUID offers direct mode.
     [[nodiscard]] bool set_config(unsigned timer, std::uint64_t value, bool direct_offered);
     void set_count(unsigned timer, std::uint64_t value);
+
+    void inspect(Inspector& inspector) const;
 
     /// Sends what is due and arms the next deadline. Spurious calls are harmless.
     void expire();

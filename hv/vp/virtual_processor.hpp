@@ -1,6 +1,7 @@
 /// A virtual processor as the hypervisor sees it: its SynIC, its timers and its synthetic MSRs.
 #pragma once
 
+#include "hv/inspect.hpp"
 #include "hv/interfaces.hpp"
 #include "hv/overlay_page.hpp"
 #include "hv/synic/synic.hpp"
@@ -36,6 +37,9 @@ class VirtualProcessor {
     [[nodiscard]] Status get_register(abi::RegisterName name, abi::RegisterValue& value);
     /// InvalidParameter also when it is read-only, InvalidRegisterValue when it cannot have this value.
     [[nodiscard]] Status set_register(abi::RegisterName name, abi::RegisterValue const& value);
+
+    /// On the VP's own thread, with its registers settled.
+    void inspect(Inspector& inspector);
 
     /// The deadline asked for through VpControl has come.
     void expire_timers() { timers_.expire(); }

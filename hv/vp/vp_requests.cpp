@@ -32,10 +32,12 @@ void VpRequests::open()
 void VpRequests::close()
 {
     Queue refused;
+    std::vector<std::function<void()>> forgotten;
     {
         std::lock_guard const guard{lock_};
         open_ = false;
         refused = std::exchange(queue_, {});
+        forgotten.swap(errands_);
         changed_.notify_all();
     }
     finish(refused, false);
@@ -47,16 +49,33 @@ void VpRequests::wake()
     changed_.notify_all();
 }
 
-/// No more than what waits now: each asker waits, so there are at most as many as VPs.
+/// No more than what waits now: each asker waits, so there are at most as many as VPs, and few errands.
 void VpRequests::serve()
 {
     Queue waiting;
+    std::vector<std::function<void()>> errands;
     {
         std::lock_guard const guard{lock_};
         waiting = std::exchange(queue_, {});
+        errands.swap(errands_);
         waiting_.store(false);
     }
     finish(waiting, true);
+    for (auto const& errand : errands)
+        errand();
+}
+
+bool VpRequests::have_done_later(std::function<void()> work)
+{
+    {
+        std::lock_guard const guard{lock_};
+        if (!open_ || errands_.size() == most_errands) return false;
+        errands_.push_back(std::move(work));
+        waiting_.store(true);
+        changed_.notify_all();
+    }
+    control_.kick();
+    return true;
 }
 
 /// A request is gone as soon as its asker learns the outcome.
@@ -99,7 +118,7 @@ bool VpRequests::wait_for(Request& request, VpRequests& target)
     bool given_up = false;
     std::unique_lock guard{lock_};
     while (request.state == Request::State::Waiting) {
-        if (queue_.first) {
+        if (has_work()) {
             guard.unlock();
             serve();
             guard.lock();

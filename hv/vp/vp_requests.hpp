@@ -7,8 +7,11 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <cstddef>
+#include <functional>
 #include <mutex>
 #include <type_traits>
+#include <vector>
 
 namespace hv {
 
@@ -31,6 +34,11 @@ class VpRequests {
     /// Does what waits, on the VP's own thread with its registers settled.
     void serve();
 
+    /// Has this VP's thread do `work` soon, and does not wait: for somebody who is no VP. False, and never done, when
+    /// the VP is closed or has as many of these before it as it takes; `work` is let go undone when it closes. `work`
+    /// must not throw or make requests.
+    [[nodiscard]] bool have_done_later(std::function<void()> work);
+
     /// Does what is asked for until `done()`, on the VP's own thread with its registers settled. Who changes what
     /// that answers calls `wake`.
     template <typename Done>
@@ -38,7 +46,7 @@ class VpRequests {
     {
         std::unique_lock guard{lock_};
         while (!done()) {
-            if (!queue_.first) {
+            if (!has_work()) {
                 changed_.wait(guard);
                 continue;
             }
@@ -79,6 +87,9 @@ class VpRequests {
         [[nodiscard]] bool remove(Request& request);
     };
 
+    static constexpr std::size_t most_errands = 8;
+
+    [[nodiscard]] bool has_work() const { return queue_.first || !errands_.empty(); } // with lock_ held
     [[nodiscard]] bool accept(Request& request);
     [[nodiscard]] bool withdraw(Request& request);
     [[nodiscard]] bool wait_for(Request& request, VpRequests& target);
@@ -87,8 +98,9 @@ class VpRequests {
     VpControl& control_;
     Mutex<LockRank::Leaf> lock_;
     std::condition_variable_any changed_;
-    Queue queue_;       // guarded by lock_
-    bool open_ = false; // guarded by lock_
+    Queue queue_;                                // guarded by lock_
+    std::vector<std::function<void()>> errands_; // guarded by lock_: what nobody waits for
+    bool open_ = false;                          // guarded by lock_
     std::atomic<bool> waiting_{false};
 };
 

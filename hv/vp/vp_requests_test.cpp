@@ -144,3 +144,41 @@ TEST_CASE("requests to a VP that is not open are refused at once, and it is not 
     CHECK_FALSE(vps[0].requests.have_done(vps[1].requests, nothing));
     CHECK_FALSE(vps[1].kicked.load());
 }
+
+TEST_CASE("what nobody waits for is done by the VP's thread, or let go when it ends", "[registers][threads]")
+{
+    ThreadedVp vp;
+    std::atomic<unsigned> done{0};
+    CHECK_FALSE(vp.requests.have_done_later([&] { ++done; })); // not open yet
+    vp.requests.open();
+    for (unsigned round = 1; round <= 8; ++round)
+        CHECK(vp.requests.have_done_later([&] { ++done; }));
+    CHECK_FALSE(vp.requests.have_done_later([&] { ++done; })); // as many as it takes
+    CHECK(done == 0);
+    std::thread{[&] { vp.serve_if_kicked(); }}.join();
+    CHECK(done == 8);
+
+    auto const kept = std::make_shared<int>(0);
+    CHECK(vp.requests.have_done_later([kept, &done] { ++done; }));
+    CHECK(kept.use_count() == 2);
+    vp.requests.close();
+    CHECK(kept.use_count() == 1);
+    CHECK(done == 8);
+}
+
+TEST_CASE("a VP that waits for another does its errands meanwhile", "[registers][threads]")
+{
+    ThreadedVp asker;
+    ThreadedVp target;
+    asker.requests.open();
+    target.requests.open();
+    std::atomic<bool> done{false};
+    std::jthread const waiting{[&] { (void)asker.requests.have_done(target.requests, [] {}); }};
+    while (!target.requests.waiting())
+        std::this_thread::yield();
+    CHECK(asker.requests.have_done_later([&] { done = true; }));
+    for (Patience time{patience}; !done && time.lasts();)
+        std::this_thread::yield();
+    CHECK(done);
+    target.requests.close();
+}

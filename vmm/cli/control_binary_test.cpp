@@ -247,6 +247,42 @@ TEST_CASE("a guest is paused and resumed many times", "[binary][control][pause]"
     CHECK_THAT(run.process.end().out, Contains("off"));
 }
 
+TEST_CASE("inspect shows partitions, processors, ports, connections and the VMBus", "[binary][control][inspect]")
+{
+    if (!can_run()) return;
+    Run run{guest("server", "synic port:7:3 print:open await-power-button power-off",
+                  "cpus = 2\nready = \'serial:open\'") +
+            guest("client", "connect:2:7 say:done await-power-button power-off", "after = \'server\'")};
+    run.process.await_output("client| done\n");
+
+    auto const tree = run.ask({"inspect"})["partitions"];
+    CHECK(tree["1"]["ports"]["count"] > 0);
+    auto const& server = tree["2"];
+    CHECK(server["guest"] == "server");
+    CHECK(server["parent"] == 1);
+    CHECK(server["ports"]["7"]["for_partition"] == 3);
+    CHECK(server["ports"]["7"]["connected"] == true);
+    CHECK(server["vps"]["count"] == 2);
+    CHECK(server["vps"]["0"]["state"] == "runs");
+    CHECK(server["vps"]["0"]["synic"]["enabled"] == true);
+    CHECK(server["vps"]["0"]["synic"]["sint 4"]["masked"] == true);
+    CHECK(server["vps"]["1"]["synic"]["enabled"] == false);
+    CHECK(server["vmbus"].contains("version"));
+    auto const& connections = tree["3"]["connections"];
+    CHECK(connections["count"] == 1 + connections.size() - 2);
+    CHECK(connections["256"]["to_port"] == 7);
+
+    CHECK(run.ask({"inspect", "partitions/2/ports/7/type"}) == "message");
+    CHECK(run.ask({"inspect", "--guest", "client"})["partitions"].size() == 1);
+    CHECK(run.refusal({"inspect", "partitions/9"}) == "porthole: there is nothing at \'partitions/9\'\n");
+    CHECK_THAT(run.ctl({"inspect"}).out, Contains("\n    ports:\n      count: "));
+
+    CHECK(run.ctl({"pause", "--guest", "server"}).status == 0);
+    CHECK(run.ask({"inspect", "partitions/2/vps/1"})["paused"] == true);
+    run.process.signal(SIGTERM);
+    CHECK(run.process.end().status == 0);
+}
+
 TEST_CASE("the socket speaks lines of JSON, as documented", "[binary][control]")
 {
     if (!can_run()) return;

@@ -16,6 +16,8 @@ using About = Command::About;
 
 constexpr std::array table{
     Command{"status", "", "what each guest is doing", About::Run, status, print_status},
+    Command{"inspect", "path?", "the state of partitions, processors, ports and devices", About::Run, inspect,
+            nullptr},
     Command{"disk-add", "image", "add a disk, written as for --disk", About::RunningGuest, disk_add, nullptr},
     Command{"disk-remove", "controller lun", "take a disk away", About::RunningGuest, disk_remove, nullptr},
     Command{"pause", "", "stop a guest, and its time, for a while", About::RunningGuest, pause, nullptr},

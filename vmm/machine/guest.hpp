@@ -88,6 +88,9 @@ class Guest final : devices::SerialSink {
 
     [[nodiscard]] Disks& disks();
     [[nodiscard]] NetworkCards const& network() const { return machine_->vmbus().network(); }
+    /// Of a guest that has a machine.
+    void inspect_devices(hv::Inspector& inspector) const { machine_->inspect_devices(inspector); }
+
     void press_power_button() { machine_->press_power_button(); }
     [[nodiscard]] GuestServices& services() const;
 

@@ -176,6 +176,11 @@ std::vector<int> Machine::vcpu_fds() const
     return fds;
 }
 
+void Machine::inspect_devices(hv::Inspector& inspector) const
+{
+    vmbus_->bus().inspect(inspector);
+}
+
 void Machine::detach()
 {
     pc_->detach();

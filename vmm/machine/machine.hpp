@@ -66,6 +66,9 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
     /// The vCPUs go on, and time with them.
     void resume();
 
+    /// The devices, while they work. Not the partition.
+    void inspect_devices(hv::Inspector& inspector) const;
+
     /// Asks the guest to power off, by the ACPI power button.
     void press_power_button();
     /// Input for COM1; returns how many bytes it took. SerialSink::input_drained says when to try again.

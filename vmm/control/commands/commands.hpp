@@ -16,5 +16,6 @@ void disk_remove(Call& call);
 void pause(Call& call);
 void resume(Call& call);
 void net_link(Call& call);
+void inspect(Call& call);
 
 } // namespace vmm::control
