@@ -98,7 +98,7 @@ struct BusGuest {
     Status say_bytes(std::vector<std::byte> const& message)
     {
         auto input = message_input(4, 0, static_cast<std::uint32_t>(message.size()));
-        std::memcpy(input.payload.data(), message.data(), message.size());
+        if (!message.empty()) std::memcpy(input.payload.data(), message.data(), message.size());
         return call(guest, abi::CallCode::PostMessage, input);
     }
 
