@@ -192,7 +192,7 @@ class GuestRing {
     abi::GpaRange const range{byte_count, byte_offset};
     std::memcpy(out.data(), &header, sizeof header);
     std::memcpy(out.data() + sizeof header, &range, sizeof range);
-    std::memcpy(out.data() + sizeof header + sizeof range, page_numbers.data(), page_numbers.size() * 8);
+    std::ranges::copy(std::as_bytes(std::span{page_numbers}), out.begin() + sizeof header + sizeof range);
     return out;
 }
 
