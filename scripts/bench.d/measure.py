@@ -287,7 +287,7 @@ def main():
         for machine in machines:
             if DISK in kinds:
                 disk(machine, guest, "/disk.initrd")
-        for machine in machines:
+        for machine in reversed(machines):  # QEMU gets nothing from a tap that Porthole had before
             if NETWORK in kinds:
                 network(machine, guest, "/network.initrd", [b.name for b in benchmarks if b.kind == NETWORK])
         for machine in machines:
