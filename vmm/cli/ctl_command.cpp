@@ -43,7 +43,7 @@ std::string usage(control::Command const& command)
 
 std::string all_commands()
 {
-    constexpr std::size_t column = 26;
+    constexpr std::size_t column = 32;
     std::string text = "Commands:\n";
     for (auto const& command : control::commands()) {
         auto line = "  " + usage(command);
