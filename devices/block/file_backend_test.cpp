@@ -20,10 +20,10 @@ using testing::TestImage;
 
 constexpr std::uint64_t mib = 1 << 20;
 
+/// One for each backend, so that no thread of it is left for the next test, which may fork.
 std::shared_ptr<IoRing> ring()
 {
-    static auto const one = std::make_shared<IoRing>();
-    return one;
+    return std::make_shared<IoRing>();
 }
 
 std::vector<std::byte> pattern(std::size_t size, unsigned seed)
