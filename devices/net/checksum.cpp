@@ -24,7 +24,7 @@ std::uint64_t sum_of(std::byte const* p, std::size_t size)
         sum += word;
     }
     std::uint32_t rest = 0;
-    std::memcpy(&rest, p, size);
+    if (size != 0) std::memcpy(&rest, p, size);
     return sum + rest;
 }
 

@@ -73,6 +73,7 @@ class OneFrame final : public FrameSource {
         std::size_t done = 0;
         for (auto const& piece : into) {
             auto const size = std::min(piece.iov_len, frame_.size() - done);
+            if (size == 0) break;
             std::memcpy(piece.iov_base, frame_.data() + done, size);
             done += size;
         }

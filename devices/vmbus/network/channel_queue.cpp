@@ -127,7 +127,7 @@ bool ChannelQueue::pay()
 void ChannelQueue::owe(PacketType type, std::uint64_t transaction, std::span<std::byte const> payload)
 {
     Owed owed{type, transaction, {}, std::min(std::max(payload.size(), path_.message_size), owed.payload.size())};
-    std::memcpy(owed.payload.data(), payload.data(), std::min(payload.size(), owed.payload.size()));
+    std::ranges::copy(payload.first(std::min(payload.size(), owed.payload.size())), owed.payload.begin());
     if (payload.empty()) owed.size = 0;
     owed_.push_back(owed);
 }
