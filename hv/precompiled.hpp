@@ -1,6 +1,6 @@
-/// What most sources include, for builds that compile it once (PORTHOLE_PRECOMPILE). No source relies on it: each includes
-/// what it uses, and the other builds tell if not. Headers that bring code of their own, as those of Boost.Asio do, cost more
-/// here than they save: every object file would have that code.
+/// What most sources include, for builds that compile it once (PORTHOLE_PRECOMPILE). No source relies on it: each
+/// includes what it uses, and the other builds tell if not. Headers that bring code of their own, as those of
+/// Boost.Asio do, cost more here than they save: every object file would have that code.
 #pragma once
 
 #include <algorithm>

@@ -12,8 +12,8 @@ namespace vmm {
 /// Reports on this machine's KVM. Returns 0 when guests can run here, 2 otherwise.
 [[nodiscard]] int doctor();
 
-/// Asks a running Porthole, by its control socket, and prints the answer. Returns 0, or 1 when the answer is an error;
-/// throws UserError when there is none.
+/// Asks a running Porthole, by its control socket, and prints the answer. Returns 0, or 1 when the answer is an
+/// error; throws UserError when there is none.
 [[nodiscard]] int ctl(CtlRequest const& request);
 
 } // namespace vmm
