@@ -6,25 +6,12 @@ namespace devices::network {
 
 using testing::Bytes;
 using testing::bytes_of;
+using testing::hex;
 using testing::NicGuest;
 using testing::operator+;
 using testing::ReceivedFrame;
 
 namespace {
-
-Bytes hex(std::string_view text)
-{
-    Bytes out;
-    for (std::size_t i = 0; i + 1 < text.size();) {
-        if (text[i] == ' ') {
-            ++i;
-            continue;
-        }
-        out.push_back(static_cast<std::byte>(std::stoi(std::string{text.substr(i, 2)}, nullptr, 16)));
-        i += 2;
-    }
-    return out;
-}
 
 Bytes tcp4_frame(std::size_t payload, unsigned last_byte_of_source = 1)
 {

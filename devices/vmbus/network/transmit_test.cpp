@@ -4,24 +4,11 @@ namespace devices::network {
 
 using testing::Bytes;
 using testing::bytes_of;
+using testing::hex;
 using testing::NicGuest;
 using testing::operator+;
 
 namespace {
-
-Bytes hex(std::string_view text)
-{
-    Bytes out;
-    for (std::size_t i = 0; i + 1 < text.size();) {
-        if (text[i] == ' ') {
-            ++i;
-            continue;
-        }
-        out.push_back(static_cast<std::byte>(std::stoi(std::string{text.substr(i, 2)}, nullptr, 16)));
-        i += 2;
-    }
-    return out;
-}
 
 Bytes frame_of(std::size_t size, unsigned first = 0)
 {

@@ -14,11 +14,27 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace devices::network::testing {
 
 using Bytes = std::vector<std::byte>;
+
+/// Pairs of hexadecimal digits, with spaces between them where a test likes.
+inline Bytes hex(std::string_view text)
+{
+    Bytes out;
+    for (std::size_t i = 0; i + 1 < text.size();) {
+        if (text[i] == ' ') {
+            ++i;
+            continue;
+        }
+        out.push_back(static_cast<std::byte>(std::stoi(std::string{text.substr(i, 2)}, nullptr, 16)));
+        i += 2;
+    }
+    return out;
+}
 
 template <typename... Parts>
 Bytes bytes_of(Parts const&... parts)
