@@ -106,9 +106,7 @@ void StorageChannel::serve()
         case hv::vmbus::IncomingRing::Next::Empty:
             give_back(*transaction);
             channel_->publish();
-            // What the guest wrote before it was given back the room brings no signal.
-            if (std::exchange(taken, 0) == 0) return;
-            continue;
+            return;
         case hv::vmbus::IncomingRing::Next::Broken:
             give_back(*transaction);
             ++broken_;
