@@ -1,5 +1,6 @@
 /* usage: vsock serve PORT COMMAND [ARGUMENT...]    runs COMMAND for each connection, which is its input and output
- *        vsock connect PORT                        sends its input to a port of the host, writes what comes back
+ *        vsock connect PORT                        sends its input to a port of the host, writes what comes back, until
+ *                                                  both have ended
  *
  * For Linux guests of the lab, which have nothing else that speaks AF_VSOCK. Linked statically. */
 #include <poll.h>
@@ -78,13 +79,14 @@ static void connect_to(char const* port)
     struct pollfd ends[2] = {{0, POLLIN, 0}, {connection, POLLIN, 0}};
     if (connection < 0) die("socket");
     if (connect(connection, (struct sockaddr const*)&there, sizeof there) != 0) die("connect");
-    for (;;) {
+    /* Each direction ends by itself: the host may say its last while there is input to send. */
+    while (ends[0].fd >= 0 || ends[1].fd >= 0) {
         if (poll(ends, 2, -1) < 0) die("poll");
         if (ends[0].revents != 0 && !copy(0, connection)) {
             ends[0].fd = -1;
             shutdown(connection, SHUT_WR);
         }
-        if (ends[1].revents != 0 && !copy(connection, 1)) return;
+        if (ends[1].revents != 0 && !copy(connection, 1)) ends[1].fd = -1;
     }
 }
 
