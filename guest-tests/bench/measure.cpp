@@ -8,9 +8,9 @@ namespace {
 
 unsigned failed;
 
-void sort(u64 (&values)[measured_rounds])
+void sort(u64* values, unsigned count)
 {
-    for (unsigned i = 1; i < measured_rounds; ++i) {
+    for (unsigned i = 1; i < count; ++i) {
         auto const value = values[i];
         unsigned hole = i;
         for (; hole > 0 && values[hole - 1] > value; --hole)
@@ -21,16 +21,21 @@ void sort(u64 (&values)[measured_rounds])
 
 } // namespace
 
-void report_values(char const* name, u64 (&values)[measured_rounds])
+void report_values(char const* name, u64* values, unsigned count)
 {
-    sort(values);
-    print("bench ", name, " ", values[measured_rounds / 2], "\n");
+    sort(values, count);
+    print("bench ", name, " ", values[count / 2], "\n");
 }
 
 void report_failed(char const* name)
 {
     ++failed;
     print("failed ", name, ": one was not carried out\n");
+}
+
+void skip(char const* name, char const* reason)
+{
+    print("skip ", name, ": ", reason, "\n");
 }
 
 unsigned failures()

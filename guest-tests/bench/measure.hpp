@@ -22,25 +22,42 @@ auto timed(Action const& action)
     };
 }
 
-/// Prints the median of the values.
-void report_values(char const* name, u64 (&values)[measured_rounds]);
+/// Prints the median of so many values.
+void report_values(char const* name, u64* values, unsigned count);
 
 void report_failed(char const* name);
+
+/// Says why a benchmark cannot be run here.
+void skip(char const* name, char const* reason);
+
+template <typename... Names>
+void skip_each(char const* reason, Names... names)
+{
+    (skip(names, reason), ...);
+}
+
+template <typename... Names>
+void fail_each(Names... names)
+{
+    (report_failed(names), ...);
+}
+
+inline constexpr char const* no_test_device = "no SynIC test device at I/O port 0x3000";
 
 /// How many measurements failed.
 unsigned failures();
 
 /// Measures and prints. A measurement of zero cycles means that what was to be measured failed.
 template <typename Measurement>
-void report(char const* name, Measurement const& measure)
+void report(char const* name, Measurement const& measure, unsigned rounds = measured_rounds)
 {
     static u64 values[measured_rounds];
-    for (unsigned i = 0; i < warm_up_rounds + measured_rounds; ++i) {
+    for (unsigned i = 0; i < warm_up_rounds + rounds; ++i) {
         auto const cycles = measure();
         if (cycles == 0) return report_failed(name);
         if (i >= warm_up_rounds) values[i - warm_up_rounds] = cycles;
     }
-    report_values(name, values);
+    report_values(name, values, rounds);
 }
 
 } // namespace guest

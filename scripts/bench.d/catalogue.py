@@ -6,9 +6,11 @@ INSTRUCTIONS = "instructions"
 KIB = "KiB"
 
 MICRO = "micro"    # printed by the guest program guest-tests/bench
+PROCESSORS = "processors"  # printed by it when it has another processor
+PORTS = "ports"    # printed by it when it has 100,000 ports
 PAIR = "pair"      # printed by it when another guest is its peer
 LAUNCH = "launch"  # Linux, from the start of the VMM to its end
-MEMORY = "memory"  # Linux, once its init runs
+MEMORY = "memory"  # Linux, until its init runs
 DISK = "disk"      # printed by guest-tests/linux/disk_bench in Linux
 NETWORK = "network"  # traffic between the lab machine and Linux, over a tap
 LOGIN = "login"    # Debian with a disk and a network card, from the start of the VMM to the login prompt
@@ -26,19 +28,32 @@ class Benchmark:
 
 
 OUT = {"bare_out": 1}
+WRMSR = {"bare_wrmsr": 1}
 
 BENCHMARKS = (
     Benchmark("bare_out_exit", MICRO, "OUT to a port where nothing is", exits=OUT),
-    Benchmark("wrmsr_exit", MICRO, "write of HV_X64_MSR_EOM", exits={"bare_wrmsr": 1}),
+    Benchmark("mmio_exit", MICRO, "write to an address where nothing is", exits={"bare_mmio": 1}),
+    Benchmark("cpuid_exit", MICRO, "CPUID, which the kernel answers", exits={"bare_cpuid": 1}),
+    Benchmark("wrmsr_exit", MICRO, "write of HV_X64_MSR_EOM", exits=WRMSR),
     Benchmark("hypercall_unknown_fast", MICRO, "hypercall with an unknown code, there and back", exits=OUT),
+    Benchmark("hypercall_slow", MICRO, "HvSignalEvent with its input in memory, for a connection that nobody has", exits=OUT),
     Benchmark("get_partition_id", MICRO, "HvGetPartitionId", exits=OUT),
     Benchmark("create_delete_port", MICRO, "HvCreatePort and HvDeletePort", exits={"bare_out": 2}),
-    Benchmark("create_delete_port_100k", PAIR, "the same in a partition that has 100,000 ports", exits={"bare_out": 2}),
+    Benchmark("create_delete_port_100k", PORTS, "the same in a partition that has 100,000 ports", exits={"bare_out": 2}),
     Benchmark("post_message_self", MICRO, "HvPostMessage until the handler has emptied the slot", exits=OUT),
+    Benchmark("post_message_other_vp", PROCESSORS, "the same to another processor, which is halted", exits=OUT),
     Benchmark("post_message_other", PAIR, "HvPostMessage to another guest with interrupts masked, until it returns", exits=OUT),
     Benchmark("signal_event_self", MICRO, "HvSignalEvent until the handler has cleared the flag", exits=OUT),
+    Benchmark("signal_event_other_vp", PROCESSORS, "the same to another processor, which is halted", exits=OUT),
+    Benchmark("sint_write", MICRO, "write of a SINT register", exits=WRMSR),
+    Benchmark("eom_message_waiting", MICRO, "write of HV_X64_MSR_EOM that brings the next message", exits=WRMSR),
+    Benchmark("stimer_message", MICRO, "timer that sends a message: arming it, and its lateness", exits=WRMSR),
+    Benchmark("stimer_direct", MICRO, "timer in direct mode: arming it, and its lateness", exits=WRMSR),
+    Benchmark("stimer_direct_halted", MICRO, "the same when the processor halts until then", exits=WRMSR),
     Benchmark("time_ref_count", MICRO, "read of HV_X64_MSR_TIME_REF_COUNT", exits={"bare_rdmsr": 1}),
     Benchmark("reference_tsc_page", MICRO, "reference time by the TSC page"),
+    Benchmark("ipi_icr", PROCESSORS, "interrupt to another, halted processor by its APIC, until the handler runs"),
+    Benchmark("ipi_cluster", PROCESSORS, "the same by HvSendSyntheticClusterIpi", exits=OUT),
     Benchmark("net_ping", NETWORK, "round trip of a ping from the host, over a tap"),
     Benchmark("net_tcp_rx", NETWORK, "TCP from the host to the guest, for each MiB"),
     Benchmark("net_tcp_tx", NETWORK, "TCP from the guest to the host, for each MiB"),
@@ -46,10 +61,20 @@ BENCHMARKS = (
     Benchmark("disk_4k_read", DISK, "random read of 4 KiB of a disk, nothing else under way"),
     Benchmark("disk_4k_write", DISK, "the same for a write"),
     Benchmark("disk_1m_read", DISK, "read of 1 MiB of a disk, one after the other"),
+    Benchmark("boot_to_init", MEMORY, "Linux, from exec of the VMM until its init runs"),
     Benchmark("resident_overhead_serial", MEMORY, "resident memory beyond guest RAM, once Linux's init runs", unit=KIB),
+    Benchmark("private_overhead_serial", MEMORY, "of that, what no other process shares", unit=KIB),
     Benchmark("boot_to_login", LOGIN, "Debian with a disk and a network card, from exec of the VMM to the login prompt"),
     Benchmark("resident_overhead_disk_net", LOGIN_MEMORY, "resident memory beyond guest RAM, then", unit=KIB),
 )
+
+
+def of_kind(*kinds):
+    return tuple(benchmark for benchmark in BENCHMARKS if benchmark.kind in kinds)
+
+
+def of_guest_program():
+    return of_kind(MICRO, PROCESSORS, PORTS, PAIR)
 
 
 def named(names):

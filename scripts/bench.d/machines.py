@@ -8,12 +8,14 @@ TAP = "bench0"
 MAC = "52:54:00:12:34:56"  # the same for all: the lab machine keeps it with the address
 LINUX_COMMAND_LINE = "quiet console=ttyS0 panic=-1"
 DEBIAN_MIB = 512
+POOL = "16G"  # of ports; only what is used of it is there
 
 
 @dataclass(frozen=True)
 class Guest:
     """What a VMM is to run, as paths."""
     test_program: str
+    idle_program: str
     kernel: str
     disk: str
 
@@ -29,6 +31,12 @@ class Porthole:
         return [self.binary, "run", "--test-devices", "--privileges", "create-port,connect-port,access-partition-id",
                 "--memory", f"{TEST_GUEST_MIB}M", "--kernel", guest.test_program]
 
+    def processors_command(self, guest):
+        return self.test_command(guest) + ["--cpus", "2", "--hv-features", "+cluster-ipi", "--cmdline", "cpus=2"]
+
+    def ports_command(self, guest, count):
+        return self.test_command(guest) + ["--pool", POOL, "--cmdline", f"ports={count}"]
+
     def pair_command(self, guest, config):
         """Two guests: the first measures, the second, with partition ID 3, is its peer."""
         with open(config, "w", encoding="utf-8") as file:
@@ -39,7 +47,6 @@ kernel = "{guest.test_program}"
 cmdline = "{command_line}"
 cpus = {cpus}
 memory = "{TEST_GUEST_MIB}M"
-pool = "1G"
 console = "lines"
 test-devices = true
 privileges = ["create-port", "connect-port"]
@@ -69,14 +76,18 @@ class Qemu:
     test_success = 1
 
     def __init__(self, binary):
+        self.binary = binary
         self.common = [binary, "-machine", "q35", "-accel", "kvm", "-smp", "1", "-display", "none", "-serial", "stdio",
                        "-no-reboot"]
 
     def test_command(self, guest):
         return self.common + [
-            "-cpu", "host,hv-vpindex,hv-runtime,hv-time,hv-synic,hv-stimer,hv-stimer-direct,hv-frequencies",
+            "-cpu", "host,hv-vpindex,hv-runtime,hv-time,hv-synic,hv-stimer,hv-stimer-direct,hv-frequencies,hv-ipi",
             "-device", "hyperv-testdev", "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
             "-nodefaults", "-m", str(TEST_GUEST_MIB), "-kernel", guest.test_program]
+
+    def processors_command(self, guest):
+        return self.test_command(guest) + ["-smp", "2", "-append", "cpus=2"]
 
     def linux_command(self, guest, initrd):
         # The q35 machine as it comes, but for the network card, which would wait for a server to boot from.
@@ -101,3 +112,36 @@ class Qemu:
                               "-drive", f"file={disk},format=raw,if=virtio", "-netdev", "user,id=net",
                               "-device", "virtio-net-pci,netdev=net,romfile=",
                               "-append", f"{LINUX_COMMAND_LINE} root=/dev/vda"]
+
+
+class Kvmtool:
+    """Gives its guests no Hyper-V, and so runs only Linux."""
+
+    name = "kvmtool"
+
+    def __init__(self, binary):
+        self.binary = binary
+
+    def linux_command(self, guest, initrd):
+        return [self.binary, "run", "--cpus", "1", "--mem", str(LINUX_MIB), "--console", "serial", "--network", "mode=none",
+                "--kernel", guest.kernel, "--initrd", initrd, "--params", LINUX_COMMAND_LINE]
+
+    def disk_command(self, guest, initrd):
+        return self.linux_command(guest, initrd) + ["--disk", guest.disk]
+
+    def network_command(self, guest, initrd):
+        command = self.linux_command(guest, initrd)
+        command[command.index("mode=none")] = f"mode=tap,tapif={TAP},trans=virtio,guest_mac={MAC}"
+        return command
+
+
+PEERS = {"qemu": Qemu, "kvmtool": Kvmtool}
+TITLES = {"qemu": "QEMU"}  # where it is not the name itself
+
+
+def peer(name, binary):
+    return PEERS[name](binary)
+
+
+def title(name):
+    return TITLES.get(name, name)

@@ -1,10 +1,8 @@
 #!/usr/bin/env python3
-"""Runs in the deterministic lab, for scripts/bench: runs the VMMs and prints, as one JSON object a line, what it is
-doing ({"now": TEXT}), what it found ({"name", "machine", "values"}), or why it cannot go on ({"error": TEXT}).
+"""Runs in the lab, for scripts/bench, which tells it by a JSON object what to measure. Prints its results, one JSON object a
+line (runner.py): {"name", "machine", "values"} for a benchmark.
 """
 
-import argparse
-import contextlib
 import json
 import os
 import re
@@ -13,8 +11,11 @@ import subprocess
 import sys
 import time
 
-from catalogue import BENCHMARKS, DISK, LAUNCH, LOGIN, LOGIN_MEMORY, MEMORY, MICRO, NETWORK, PAIR, named
-from machines import DEBIAN_MIB, LINUX_MIB, TAP, Guest, Porthole, Qemu
+from catalogue import (BENCHMARKS, DISK, LAUNCH, LOGIN, LOGIN_MEMORY, MEMORY, MICRO, NETWORK, PAIR, PORTS, PROCESSORS, named,
+                       of_kind)
+from machines import DEBIAN_MIB, LINUX_MIB, TAP, Guest, Porthole, peer
+from runner import (LIMIT, Failed, beyond_ram, guest_ram, memory_by_category, out_of_time, printed_figures, run, running, say,
+                    spawn, tail)
 from stage import Stage, copy_sparse
 
 ROOT = "/dev/shm/bench"
@@ -27,58 +28,12 @@ NETWORK_READY = "network is ready"
 HOST, LINUX = "192.168.77.1", "192.168.77.2"
 TRAFFIC = {"net_ping": "ping", "net_tcp_rx": "to", "net_tcp_tx": "from"}  # what net_load is told for each
 PROMPT = "debian login: "
-LIMIT = 60  # seconds of the machine's time, for one program
 
 
-class Failed(Exception):
-    """Something did not run as it should; says what, with the end of its output."""
-
-
-def say(**what):
-    print(json.dumps(what), flush=True)
-
-
-def out_of_time(*_):
-    raise Failed(f"nothing happened for {LIMIT} seconds of the machine's time")
-
-
-def tail(text):
-    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
-    return "".join(f"\n    {line}" for line in lines[-12:]) or " (no output)"
-
-
-def spawn(command, stdout):
-    null = os.open("/dev/null", os.O_RDONLY)
-    actions = [(os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, stdout, 1), (os.POSIX_SPAWN_DUP2, stdout, 2)]
-    try:
-        return os.posix_spawnp(command[0], command, os.environ, file_actions=actions)
-    finally:
-        os.close(null)
-
-
-def run(command, expected_status):
-    """Runs it to its end. Returns its output and how many instructions the machine took for it."""
-    path = "/tmp/output"
-    output = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-    try:
-        signal.alarm(LIMIT)
-        begin = time.monotonic_ns()
-        pid = spawn(command, output)
-        _, status = os.waitpid(pid, 0)
-        instructions = time.monotonic_ns() - begin
-        signal.alarm(0)
-    finally:
-        os.close(output)
-    with open(path, errors="replace") as file:
-        text = file.read()
-    status = os.waitstatus_to_exitcode(status)
-    if status != expected_status:
-        raise Failed(f"'{' '.join(command)}' ended with status {status}, not {expected_status}:{tail(text)}")
-    return text, instructions
-
-
-def printed_figures(text):
-    return {name: int(value) for name, value in re.findall(r"^(?:\w+\| )?bench (\w+) (\d+)\s*$", text, re.MULTILINE)}
+def absent(machine, kind):
+    """Benchmarks that the machine cannot run."""
+    for benchmark in of_kind(kind):
+        say(name=benchmark.name, machine=machine.name, values=[])
 
 
 def bare_exits(binary):
@@ -87,13 +42,12 @@ def bare_exits(binary):
         say(name=name, machine="bare", values=[value])
 
 
-def micro(machine, guest):
-    """Prints what the guest's benchmarks found; those that the machine cannot run, without values."""
-    say(now=f"guest benchmarks under {machine.name}")
-    text, _ = run(machine.test_command(guest), machine.test_success)
+def guest_program(machine, kind, command):
+    """Prints what the guest's benchmarks of that kind found; those that the machine cannot run, without values."""
+    text, _ = run(command, machine.test_success)
     figures = printed_figures(text)
     skipped = set(re.findall(r"^skip (\w+):", text, re.MULTILINE))
-    expected = {benchmark.name for benchmark in BENCHMARKS if benchmark.kind == MICRO}
+    expected = {benchmark.name for benchmark in of_kind(kind)}
     stray = figures.keys() - expected
     missing = expected - figures.keys() - skipped
     if stray or missing:
@@ -103,16 +57,24 @@ def micro(machine, guest):
         say(name=name, machine=machine.name, values=[figures[name]] if name in figures else [])
 
 
+def micro(machine, guest):
+    say(now=f"guest benchmarks under {machine.name}")
+    guest_program(machine, MICRO, machine.test_command(guest))
+
+
+def processors(machine, guest):
+    say(now=f"two processors under {machine.name}")
+    guest_program(machine, PROCESSORS, machine.processors_command(guest))
+
+
+def ports(machine, guest):
+    say(now=f"100,000 ports under {machine.name}")
+    guest_program(machine, PORTS, machine.ports_command(guest, 100_000))
+
+
 def pair(machine, guest):
     say(now=f"two guests under {machine.name}")
-    text, _ = run(machine.pair_command(guest, "/tmp/pair.toml"), machine.test_success)
-    figures = printed_figures(text)
-    for benchmark in BENCHMARKS:
-        if benchmark.kind != PAIR:
-            continue
-        if benchmark.name not in figures:
-            raise Failed(f"two guests under {machine.name} did not measure {benchmark.name}:{tail(text)}")
-        say(name=benchmark.name, machine=machine.name, values=[figures[benchmark.name]])
+    guest_program(machine, PAIR, machine.pair_command(guest, "/tmp/pair.toml"))
 
 
 def launch(machine, guest, initrd, runs):
@@ -130,54 +92,20 @@ def disk(machine, guest, initrd):
     say(now=f"a disk of Linux under {machine.name}")
     text, _ = run(machine.disk_command(guest, initrd), 0)
     figures = printed_figures(text)
-    for benchmark in BENCHMARKS:
-        if benchmark.kind != DISK:
-            continue
+    for benchmark in of_kind(DISK):
         if benchmark.name not in figures:
             raise Failed(f"Linux under {machine.name} did not measure {benchmark.name}:{tail(text)}")
         say(name=benchmark.name, machine=machine.name, values=[figures[benchmark.name]])
 
 
-def resident_kib(pid, guest_mib):
-    """Of the process, but for its mappings that are as large as the guest's memory."""
-    total = 0
-    counted = True
-    with open(f"/proc/{pid}/smaps") as smaps:
-        for line in smaps:
-            field = line.split()
-            if match := re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line):
-                counted = int(match[2], 16) - int(match[1], 16) < guest_mib << 20
-            elif field[0] == "Rss:" and counted:
-                total += int(field[1])
-    return total
-
-
-@contextlib.contextmanager
-def running(machine, command, ready):
-    """The process of a VMM whose guest has printed `ready`. It is killed in the end."""
-    reader, writer = os.pipe()
-    pid = spawn(command, writer)
-    os.close(writer)
-    text = ""
-    try:
-        signal.alarm(LIMIT)
-        with os.fdopen(reader, errors="replace") as output:
-            while ready not in text:
-                line = output.readline()
-                if not line:
-                    raise Failed(f"Linux did not come to '{ready}' under {machine.name}:{tail(text)}")
-                text += line
-            signal.alarm(0)
-            yield pid
-    finally:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-
-
 def memory(machine, guest, initrd):
+    """Linux until its init runs: how long that takes, and what the VMM then has in memory."""
     say(now=f"memory of Linux under {machine.name}")
-    with running(machine, machine.linux_command(guest, initrd), READY) as pid:
-        return [resident_kib(pid, LINUX_MIB)]
+    with running(machine, machine.linux_command(guest, initrd), READY) as vmm:
+        resident, private = beyond_ram(memory_by_category(vmm.pid, guest_ram(LINUX_MIB)))
+    say(name="boot_to_init", machine=machine.name, values=[vmm.nanoseconds])
+    say(name="resident_overhead_serial", machine=machine.name, values=[resident])
+    say(name="private_overhead_serial", machine=machine.name, values=[private])
 
 
 def make_tap():
@@ -212,7 +140,7 @@ def boot_to_login(machine, debian):
         text += data
     instructions = time.monotonic_ns() - begin
     signal.alarm(0)
-    kib = resident_kib(pid, DEBIAN_MIB)
+    kib, _ = beyond_ram(memory_by_category(pid, guest_ram(DEBIAN_MIB)))
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     os.close(reader)
@@ -230,76 +158,74 @@ def logins(machine, debian, runs, kinds):
             say(name=kinds[kind], machine=machine.name, values=values)
 
 
-def enter_stage(options):
-    """Moves into a root of few files. Returns the machines and the paths of guests there."""
+def enter_stage(plan, peers):
+    """Moves into a root of few files. Returns the paths of guests there."""
     stage = Stage(ROOT)
-    stage.add_program(f"{options.build}/porthole", to="/porthole")
-    stage.add_program(f"{options.build}/bare_exit", to="/bare_exit")
-    stage.add(f"{options.build}/net_load", to="/net_load")
-    stage.add_program(options.qemu)
-    for folder in QEMU_FOLDERS:
-        stage.add(folder)
-    stage.add(f"{options.build}/guest-tests/bench.elf", to="/bench.elf")
-    stage.add(options.kernel, to="/vmlinuz")
-    for init in ("ready", "reboot", "disk", "network"):
-        stage.add(f"{options.initrds}/{init}.initrd", to=f"/{init}.initrd")
-    with open(f"{ROOT}/disk", "wb") as image: # no holes: reading those costs less
-        for _ in range(DISK_MIB):
-            image.write(b"\xA5" * (1 << 20))
-    for name in ("disk", "vmlinuz", "initrd") if options.debian else ():
-        stage.add(f"{options.debian}/{name}", to=f"/debian/{name}")
+    stage.add_program(f"{plan['build']}/porthole", to="/porthole")
+    stage.add_program(f"{plan['build']}/bare_exit", to="/bare_exit")
+    stage.add(f"{plan['build']}/net_load", to="/net_load")
+    for vmm in peers:
+        stage.add_program(vmm.binary)
+        for folder in QEMU_FOLDERS if vmm.name == "qemu" else ():
+            stage.add(folder)
+    for program in ("bench", "puppet"):
+        stage.add(f"{plan['build']}/guest-tests/{program}.elf", to=f"/{program}.elf")
+    if "kernel" in plan:
+        stage.add(plan["kernel"], to="/vmlinuz")
+        for init in ("ready", "reboot", "disk", "network"):
+            stage.add(f"{plan['initrds']}/{init}.initrd", to=f"/{init}.initrd")
+        with open(f"{ROOT}/disk", "wb") as image:  # no holes: reading those costs less
+            for _ in range(DISK_MIB):
+                image.write(b"\xA5" * (1 << 20))
+    for name in ("disk", "vmlinuz", "initrd") if "debian" in plan else ():
+        stage.add(f"{plan['debian']}/{name}", to=f"/debian/{name}")
     stage.enter()
-    return [Porthole("/porthole"), Qemu(options.qemu)], Guest(test_program="/bench.elf", kernel="/vmlinuz", disk="/disk")
+    return Guest(test_program="/bench.elf", idle_program="/puppet.elf", kernel="/vmlinuz", disk="/disk")
+
+
+def benchmarks(plan, machines, guest):
+    wanted = named(plan["names"])
+    kinds = {benchmark.kind: benchmark.name for benchmark in wanted}
+    runs = plan["runs"]
+    bare_exits("/bare_exit")
+
+    def each(kind, ability, measure, order=machines):
+        for machine in order if kind in kinds else ():
+            if hasattr(machine, ability):
+                measure(machine)
+            else:
+                absent(machine, kind)
+
+    each(MICRO, "test_command", lambda machine: micro(machine, guest))
+    each(PROCESSORS, "processors_command", lambda machine: processors(machine, guest))
+    each(PORTS, "ports_command", lambda machine: ports(machine, guest))
+    each(PAIR, "pair_command", lambda machine: pair(machine, guest))
+    each(DISK, "disk_command", lambda machine: disk(machine, guest, "/disk.initrd"))
+    names = [benchmark.name for benchmark in wanted if benchmark.kind == NETWORK]
+    each(NETWORK, "network_command", lambda machine: network(machine, guest, "/network.initrd", names),
+         order=machines[::-1])  # QEMU gets nothing from a tap that Porthole had before
+    each(MEMORY, "linux_command", lambda machine: memory(machine, guest, "/ready.initrd"))
+    each(LAUNCH, "linux_command", lambda machine: say(
+        name=kinds[LAUNCH], machine=machine.name, values=launch(machine, guest, "/reboot.initrd", runs)))
+    if LOGIN in kinds or LOGIN_MEMORY in kinds:
+        for machine in machines:
+            if hasattr(machine, "debian_command"):
+                logins(machine, "/debian", runs, kinds)
+            else:
+                absent(machine, LOGIN)
+                absent(machine, LOGIN_MEMORY)
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--names", required=True)
-    parser.add_argument("--build", required=True)
-    parser.add_argument("--qemu", required=True)
-    parser.add_argument("--kernel", required=True)
-    parser.add_argument("--initrds", required=True)
-    parser.add_argument("--debian")
-    parser.add_argument("--runs", type=int, required=True)
-    options = parser.parse_args()
-
-    benchmarks = named(options.names.split(","))
-    kinds = {benchmark.kind: benchmark.name for benchmark in benchmarks}
+    plan = json.loads(sys.argv[1])
     signal.signal(signal.SIGALRM, out_of_time)
     try:
         say(now="copying what is measured to memory")
-        if NETWORK in kinds:
+        if NETWORK in {benchmark.kind for benchmark in named(plan["names"])}:
             make_tap()
-        machines, guest = enter_stage(options)
-        bare_exits("/bare_exit")
-        for machine in machines:
-            if MICRO in kinds:
-                micro(machine, guest)
-        for machine in machines:
-            if PAIR not in kinds:
-                continue
-            if hasattr(machine, "pair_command"):
-                pair(machine, guest)
-            else:
-                for benchmark in BENCHMARKS:
-                    if benchmark.kind == PAIR:
-                        say(name=benchmark.name, machine=machine.name, values=[])
-        for machine in machines:
-            if DISK in kinds:
-                disk(machine, guest, "/disk.initrd")
-        for machine in reversed(machines):  # QEMU gets nothing from a tap that Porthole had before
-            if NETWORK in kinds:
-                network(machine, guest, "/network.initrd", [b.name for b in benchmarks if b.kind == NETWORK])
-        for machine in machines:
-            if MEMORY in kinds:
-                say(name=kinds[MEMORY], machine=machine.name, values=memory(machine, guest, "/ready.initrd"))
-        for machine in machines:
-            if LAUNCH in kinds:
-                values = launch(machine, guest, "/reboot.initrd", options.runs)
-                say(name=kinds[LAUNCH], machine=machine.name, values=values)
-        for machine in machines:
-            if LOGIN in kinds or LOGIN_MEMORY in kinds:
-                logins(machine, "/debian", options.runs, kinds)
+        peers = [peer(name, path) for name, path in plan["peers"].items()]
+        guest = enter_stage(plan, peers)
+        benchmarks(plan, [Porthole("/porthole"), *peers], guest)
     except (Failed, OSError, subprocess.CalledProcessError) as error:
         say(error=str(error))
         return 1

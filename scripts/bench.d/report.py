@@ -2,8 +2,7 @@
 
 import statistics
 
-BEGIN = "<!-- written by scripts/bench: begin -->"
-END = "<!-- written by scripts/bench: end -->"
+from machines import title
 
 
 class Results:
@@ -14,7 +13,7 @@ class Results:
         self.values[name, machine] = values
 
     def median(self, name, machine):
-        values = self.values[name, machine]
+        values = self.values.get((name, machine))
         return round(statistics.median(values)) if values else None
 
     def spread(self, name, machine):
@@ -28,10 +27,10 @@ class Results:
         return sum(count * self.median(kind, "bare") for kind, count in benchmark.exits.items())
 
 
-def as_objects(benchmarks, results):
+def as_objects(benchmarks, results, peers):
     return [{"name": benchmark.name, "unit": benchmark.unit,
              "porthole": results.median(benchmark.name, "porthole"),
-             "peers": {"qemu": results.median(benchmark.name, "qemu")},
+             "peers": {peer: results.median(benchmark.name, peer) for peer in peers},
              "floor": results.floor(benchmark)} for benchmark in benchmarks]
 
 
@@ -44,14 +43,25 @@ def ratio(value, base):
 
 
 def rows(objects):
-    head = ("benchmark", "unit", "Porthole", "QEMU", "of QEMU", "floor", "of floor")
-    return [head] + [(o["name"], o["unit"], number(o["porthole"]), number(o["peers"]["qemu"]),
-                      ratio(o["porthole"], o["peers"]["qemu"]), number(o["floor"]), ratio(o["porthole"], o["floor"]))
-                     for o in objects]
+    """The table, its head first."""
+    peers = list(objects[0]["peers"])
+    head = ["benchmark", "unit", "Porthole"]
+    for peer in peers:
+        head += [title(peer), f"of {title(peer)}"]
+    table = [[*head, "floor", "of floor"]]
+    for o in objects:
+        row = [o["name"], o["unit"], number(o["porthole"])]
+        for peer in peers:
+            row += [number(o["peers"][peer]), ratio(o["porthole"], o["peers"][peer])]
+        table.append([*row, number(o["floor"]), ratio(o["porthole"], o["floor"])])
+    return table
 
 
 def as_text(objects):
-    table = rows(objects)
+    return text_table(rows(objects))
+
+
+def text_table(table):
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     lines = []
     for row in table:
@@ -63,29 +73,34 @@ def as_text(objects):
 
 
 def as_markdown(objects):
-    head, *body = rows(objects)
+    return markdown_table(rows(objects))
+
+
+def markdown_table(table):
+    head, *body = table
     lines = ["| " + " | ".join(head) + " |", "|---|---|" + "---:|" * (len(head) - 2)]
     return "\n".join(lines + ["| `" + row[0] + "` | " + " | ".join(row[1:]) + " |" for row in body])
 
 
 def spreads(benchmarks, results):
     """One sentence on how far apart the runs of one build were, for each benchmark that ran more than once."""
-    names = {"porthole": "Porthole", "qemu": "QEMU"}
     for benchmark in benchmarks:
-        found = {machine: results.spread(benchmark.name, machine) for machine in names}
-        if all(spread is not None for spread in found.values()):
+        found = {machine: results.spread(name, machine) for name, machine in results.values if name == benchmark.name}
+        parts = [f"{'Porthole' if machine == 'porthole' else title(machine)} {spread:.2%}"
+                 for machine, spread in found.items() if spread is not None]
+        if parts:
             count = len(results.values[benchmark.name, "porthole"])
-            parts = ", ".join(f"{names[machine]} {spread:.2%}" for machine, spread in found.items())
-            yield f"`{benchmark.name}` is the median of {count} runs; from the least to the most: {parts}."
+            yield f"`{benchmark.name}` is the median of {count} runs; from the least to the most: {', '.join(parts)}."
 
 
-def update(path, text):
-    """Replaces what stands between the marks in that file. Raises ValueError when they are not there."""
+def update(path, part, text):
+    """Replaces what stands between the marks of that part in the file. Raises ValueError when they are not there."""
+    begin_mark, end_mark = (f"<!-- {part}, written by scripts/bench: {end} -->" for end in ("begin", "end"))
     with open(path, encoding="utf-8") as file:
         document = file.read()
-    head, begin, rest = document.partition(BEGIN)
-    _, end, foot = rest.partition(END)
+    head, begin, rest = document.partition(begin_mark)
+    _, end, foot = rest.partition(end_mark)
     if not begin or not end:
-        raise ValueError(f"{path} lacks the lines '{BEGIN}' and '{END}'")
+        raise ValueError(f"{path} lacks the lines '{begin_mark}' and '{end_mark}'")
     with open(path, "w", encoding="utf-8") as file:
-        file.write(f"{head}{BEGIN}\n\n{text}\n\n{END}{foot}")
+        file.write(f"{head}{begin_mark}\n\n{text}\n\n{end_mark}{foot}")

@@ -1,5 +1,5 @@
 // Real-mode programs that take one kind of exit again and again. At entry DI is where the cycle counts go, 32 bits each,
-// SI how many, ECX an MSR. What reading the time-stamp counter takes is subtracted. They end with an OUT to end_port.
+// SI how many, ECX an MSR; GS begins where no memory is. What reading the time-stamp counter takes is subtracted. They end with an OUT to end_port.
 #include "vmm/bench/guest.h"
 
         .section .rodata
@@ -26,8 +26,15 @@
 \name\()_end:
         .endm
 
+        .macro cpuid_of_leaf_0
+        xorl    %eax, %eax
+        cpuid
+        .endm
+
         program bench_guest_out, outl %eax, $bare_port
         program bench_guest_wrmsr, wrmsr
         program bench_guest_rdmsr, rdmsr
+        program bench_guest_mmio, movl %eax, %gs:0
+        program bench_guest_cpuid, cpuid_of_leaf_0
 
         .section .note.GNU-stack, "", @progbits

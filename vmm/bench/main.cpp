@@ -1,6 +1,6 @@
-// What a VM exit to user space costs when nothing is done there: the floor for every path that takes one. A guest
-// that does nothing else, set up like any of Porthole's, and a loop around KVM_RUN. One line each: `bench NAME
-// CYCLES`, the median of many.
+// What a VM exit to user space costs when nothing is done there, or one that the kernel deals with: the floor for
+// every path that takes one. A guest that does nothing else, set up like any of Porthole's, and a loop around
+// KVM_RUN. One line each: `bench NAME CYCLES`, the median of many.
 #include "hv/abi/msr.hpp"
 #include "vmm/bench/guest.h"
 #include "vmm/kvm/guest_ram.hpp"
@@ -20,6 +20,8 @@ extern "C" {
 extern std::byte const bench_guest_out[], bench_guest_out_end[];
 extern std::byte const bench_guest_wrmsr[], bench_guest_wrmsr_end[];
 extern std::byte const bench_guest_rdmsr[], bench_guest_rdmsr_end[];
+extern std::byte const bench_guest_mmio[], bench_guest_mmio_end[];
+extern std::byte const bench_guest_cpuid[], bench_guest_cpuid_end[];
 }
 
 namespace {
@@ -29,6 +31,7 @@ using namespace vmm;
 constexpr std::uint16_t rounds = 201;
 constexpr hv::Gpa code{0x1000};
 constexpr hv::Gpa results{0x4000};
+constexpr hv::Gpa no_memory{0xD000'0000};
 
 struct Program {
     char const* name;
@@ -62,6 +65,7 @@ void enter_real_mode(int vcpu_fd, Program const& program)
     kvm_ioctl(vcpu_fd, KVM_GET_SREGS, &sregs, "the registers of a vCPU");
     sregs.cs.base = 0;
     sregs.cs.selector = 0;
+    sregs.gs.base = no_memory.value;
     kvm_ioctl(vcpu_fd, KVM_SET_SREGS, &sregs, "the boot state of a vCPU");
 
     kvm_regs regs{};
@@ -85,6 +89,7 @@ void run(int vcpu_fd, kvm_run& run)
         case KVM_EXIT_IO:
             if (run.io.port == end_port) return;
             break;
+        case KVM_EXIT_MMIO: break;
         case KVM_EXIT_X86_RDMSR:
         case KVM_EXIT_X86_WRMSR: run.msr.error = 0; break;
         default: throw KvmError{"KVM stopped the guest for an unexpected reason"};
@@ -118,6 +123,8 @@ int main()
         {"bare_out", {bench_guest_out, bench_guest_out_end}, 0},
         {"bare_wrmsr", {bench_guest_wrmsr, bench_guest_wrmsr_end}, hv::abi::msr::eom},
         {"bare_rdmsr", {bench_guest_rdmsr, bench_guest_rdmsr_end}, hv::abi::msr::time_ref_count},
+        {"bare_mmio", {bench_guest_mmio, bench_guest_mmio_end}, 0},
+        {"bare_cpuid", {bench_guest_cpuid, bench_guest_cpuid_end}, 0},
     };
     try {
         auto const host = KvmHost::open();
