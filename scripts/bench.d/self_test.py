@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""Tests of scripts/bench that need no lab: what it makes of results. One line a test, as the levels of scripts/test print."""
+
+import contextlib
+import io
+import os
+import sys
+import tempfile
+import unittest
+import xml.dom.minidom
+
+import baseline
+import chart
+import compare
+import report
+from catalogue import BENCHMARKS, named, of_guest_program
+
+BASE = {"hypercall": 1.2, "reference_tsc_page": 0.003}
+
+
+def objects(**figures):
+    return [{"name": name, "unit": "instructions", "porthole": value, "peers": {"qemu": 2 * value, "kvmtool": None},
+             "floor": value // 2} for name, value in figures.items()]
+
+
+def verdict(**found):
+    """The status and the text of a check against BASE, with a bare exit of 3,000 instructions."""
+    with contextlib.redirect_stdout(io.StringIO()) as text:
+        status = baseline.check(BASE, {baseline.UNIT: 3000} | BASE | found)
+    return status, text.getvalue()
+
+
+class Baseline(unittest.TestCase):
+    def test_passes_what_is_the_same_or_better(self):
+        self.assertEqual(verdict(), (0, "ok bench.hypercall\nok bench.reference_tsc_page\n2 passed, 0 failed, 0 skipped\n"))
+        self.assertEqual(verdict(hypercall=0.9)[0], 0)
+
+    def test_passes_what_is_a_little_worse(self):
+        self.assertEqual(verdict(hypercall=1.2 * 1.029)[0], 0)
+
+    def test_fails_what_is_more_than_3_percent_worse(self):
+        status, text = verdict(hypercall=1.2 * 1.032)
+        self.assertEqual(status, 1)
+        self.assertIn("not ok bench.hypercall: 1.2384 of a bare exit, +3.2% from the baseline's 1.2000\n", text)
+        self.assertTrue(text.endswith("1 passed, 1 failed, 0 skipped\n"))
+
+    def test_allows_two_instructions_to_the_smallest(self):
+        self.assertEqual(verdict(reference_tsc_page=0.003 + 2 / 3000)[0], 0)
+        self.assertEqual(verdict(reference_tsc_page=0.003 + 3 / 3000)[0], 1)
+
+    def test_fails_what_was_not_measured(self):
+        with contextlib.redirect_stdout(io.StringIO()) as text:
+            self.assertEqual(baseline.check(BASE, {baseline.UNIT: 3000, "hypercall": 1.2}), 1)
+        self.assertIn("not ok bench.reference_tsc_page: was not measured", text.getvalue())
+
+    def test_fails_what_has_no_baseline(self):
+        self.assertEqual(verdict(new=1.0)[0], 1)
+
+    def test_does_not_move_with_the_bare_exit(self):
+        figures = objects(hypercall=3600)
+        half = objects(hypercall=1800)
+        self.assertEqual(baseline.multiples(figures, 3000)["hypercall"], baseline.multiples(half, 1500)["hypercall"])
+
+    def test_is_read_as_it_was_written(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "baseline.json")
+            baseline.write(BASE | {baseline.UNIT: 3000}, path)
+            self.assertEqual(baseline.read(path), BASE)
+
+    def test_has_every_benchmark_of_the_guest_program(self):
+        self.assertEqual(set(baseline.read()), {benchmark.name for benchmark in of_guest_program()})
+
+
+class Compare(unittest.TestCase):
+    def test_says_what_changed_by_more_than_1_percent(self):
+        base = objects(better=1000, worse=1000, same=1000)
+        self.assertEqual(list(compare.sentences(base, objects(better=980, worse=1020, same=1009, added=1))),
+                         ["worse: worse +2.0% (1,000 to 1,020)", "better: better -2.0% (1,000 to 980)", "new: added"])
+
+    def test_says_that_nothing_changed(self):
+        self.assertEqual(list(compare.sentences(objects(same=1000), objects(same=991))), ["no change of more than 1%"])
+
+    def test_refuses_another_file(self):
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write('{"name": 1}')
+            file.flush()
+            self.assertRaises(ValueError, compare.read, file.name)
+
+
+class Report(unittest.TestCase):
+    def test_makes_objects_of_results(self):
+        results = report.Results()
+        for machine, values in ("porthole", [30, 10, 20]), ("qemu", []), ("bare", [5]):
+            results.add("wrmsr_exit", machine, values)
+        results.add("bare_wrmsr", "bare", [5])
+        self.assertEqual(report.as_objects(named(["wrmsr_exit"]), results, ["qemu", "kvmtool"]), [
+            {"name": "wrmsr_exit", "unit": "instructions", "porthole": 20, "peers": {"qemu": None, "kvmtool": None}, "floor": 5}])
+
+    def test_prints_a_column_pair_for_each_peer(self):
+        head, row = report.rows(objects(hypercall=1000))
+        self.assertEqual(head, ["benchmark", "unit", "Porthole", "QEMU", "of QEMU", "kvmtool", "of kvmtool", "floor", "of floor"])
+        self.assertEqual(row, ["hypercall", "instructions", "1,000", "2,000", "0.50", "–", "–", "500", "2.00"])
+
+    def test_replaces_one_part_of_a_document(self):
+        with tempfile.NamedTemporaryFile("w+") as file:
+            file.write("a\n<!-- x, written by scripts/bench: begin -->\nold\n<!-- x, written by scripts/bench: end -->\nb\n")
+            file.flush()
+            report.update(file.name, "x", "new")
+            file.seek(0)
+            with open(file.name, encoding="utf-8") as again:
+                self.assertEqual(again.read(), "a\n<!-- x, written by scripts/bench: begin -->\n\nnew\n\n"
+                                               "<!-- x, written by scripts/bench: end -->\nb\n")
+            self.assertRaises(ValueError, report.update, file.name, "y", "new")
+
+    def test_names_each_benchmark_once(self):
+        self.assertEqual(len(BENCHMARKS), len({benchmark.name for benchmark in BENCHMARKS}))
+
+
+class Chart(unittest.TestCase):
+    def test_is_well_formed_and_names_all(self):
+        svg = chart.ratios(objects(hypercall=1000, post=3) + [
+            {"name": "alone", "unit": "KiB", "porthole": 5, "peers": {"qemu": None, "kvmtool": None}, "floor": None}])
+        xml.dom.minidom.parseString(svg)
+        for words in "hypercall", "QEMU 2.00 of Porthole", "floor 0.50 of Porthole":
+            self.assertIn(words, svg)
+        self.assertNotIn("alone", svg)  # nothing to compare it with
+
+
+class Lines(unittest.TextTestResult):
+    """One line each."""
+
+    def addSuccess(self, test):
+        print(f"ok {self.name(test)}")
+
+    def addFailure(self, test, err):
+        print(self._exc_info_to_string(err, test))
+        print(f"not ok {self.name(test)}: {err[1] or 'see above'}".splitlines()[0])
+
+    addError = addFailure
+
+    @staticmethod
+    def name(test):
+        return f"bench.self.{type(test).__name__.lower()}.{test._testMethodName.removeprefix('test_')}"
+
+
+if __name__ == "__main__":
+    unittest.TextTestRunner(stream=io.StringIO(), resultclass=Lines).run(
+        unittest.defaultTestLoader.loadTestsFromModule(sys.modules[__name__]))
+    print("all tests ran")
