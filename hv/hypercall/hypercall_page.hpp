@@ -7,7 +7,8 @@
 
 namespace hv {
 
-/// The OUT ports that the page leads to. Nothing on a PC answers there.
+/// The ports that the page leads to. Nothing on a PC answers there. A 64-bit caller's result is what a 32-bit IN
+/// brings, zero-extended, or is in RAX after an OUT; a 32-bit caller's is in EDX:EAX after an OUT.
 inline constexpr std::uint16_t hypercall_port_64bit = 0xE6;
 inline constexpr std::uint16_t hypercall_port_32bit = 0xE7;
 

@@ -10,19 +10,21 @@ using namespace hv;
 namespace {
 
 struct Outcome {
-    std::optional<unsigned> port; ///< of the OUT, if there was one
-    bool undefined = false;       ///< UD2
+    std::optional<unsigned> port; ///< of the IN or OUT, if there was one
+    bool in = false;
+    bool undefined = false; ///< UD2
     std::uint64_t rax_at_exit = 0;
     bool returned = false;
     int stack_depth = 0; ///< words still pushed at the exit
 };
 
-/// A processor that knows PUSH/POP rAX, MOV EAX,CS, AND EAX,imm8, JZ, JNZ, INC, DEC, OUT imm8, RET and UD2. Anything
-/// else ends the run with an empty outcome.
+/// A processor that knows PUSH/POP rAX, MOV EAX,CS, MOV RAX,RCX, AND EAX,imm8, SHR RAX,imm8, JZ, JNZ, INC, DEC, IN
+/// EAX,imm8, OUT imm8,AL, RET and UD2. Anything else ends the run with an empty outcome.
 class Interpreter {
   public:
-    Interpreter(OverlayPage::Content const& page, bool long_mode, unsigned cpl, std::uint64_t rax)
-        : page_{page}, long_mode_{long_mode}, cpl_{cpl}, rax_{rax}
+    Interpreter(OverlayPage::Content const& page, bool long_mode, unsigned cpl, std::uint64_t rax,
+                std::uint64_t rcx = 0)
+        : page_{page}, long_mode_{long_mode}, cpl_{cpl}, rax_{rax}, rcx_{rcx}
     {}
 
     Outcome run()
@@ -53,15 +55,16 @@ class Interpreter {
                     set(static_cast<std::uint32_t>(rax_ - 1)); // DEC EAX
                     break;
                 }
-                if (fetch() != 0xFF || fetch() != 0xC0) return {};
-                set(rax_ + 1); // INC RAX
+                if (!wide(fetch())) return {};
                 break;
             case 0xFF:
                 if (fetch() != 0xC0) return {};
                 set(static_cast<std::uint32_t>(rax_ + 1)); // INC EAX
                 break;
+            case 0xE5:
             case 0xE6:
                 outcome_.port = fetch();
+                outcome_.in = opcode == 0xE5;
                 outcome_.rax_at_exit = rax_;
                 break;
             case 0xC3: outcome_.returned = true; return outcome_;
@@ -74,6 +77,21 @@ class Interpreter {
 
   private:
     unsigned fetch() { return std::to_integer<unsigned>(page_[at_++]); }
+    /// What follows a REX.W prefix; false when that is unknown.
+    [[nodiscard]] bool wide(unsigned opcode)
+    {
+        auto const operands = fetch();
+        if (opcode == 0xFF && operands == 0xC0) {
+            set(rax_ + 1); // INC RAX
+        } else if (opcode == 0x89 && operands == 0xC8) {
+            rax_ = rcx_; // MOV RAX, RCX
+        } else if (opcode == 0xC1 && operands == 0xE8) {
+            set(rax_ >> fetch()); // SHR RAX, imm8
+        } else {
+            return false;
+        }
+        return true;
+    }
     void set(std::uint64_t value)
     {
         rax_ = value;
@@ -89,6 +107,7 @@ class Interpreter {
     bool long_mode_;
     unsigned cpl_;
     std::uint64_t rax_;
+    std::uint64_t rcx_;
     std::uint64_t pushed_ = 0;
     bool zero_ = false;
     std::size_t at_ = 0;
@@ -97,18 +116,31 @@ class Interpreter {
 
 } // namespace
 
-TEST_CASE("the hypercall page tells 64-bit from 32-bit callers and keeps RAX (TLFS 2.0a 4.7, 4.12)", "[hypercall]")
+TEST_CASE("the hypercall page tells 64-bit from 32-bit callers, and keeps EAX for these (TLFS 2.0a 4.7, 4.12)",
+          "[hypercall]")
 {
     auto const rax = GENERATE(std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{0x8765'4321});
     auto const caller_64 = Interpreter{hypercall_page(), true, 0, rax}.run();
     CHECK(caller_64.port == 0xE6U);
     auto const caller_32 = Interpreter{hypercall_page(), false, 0, rax}.run();
     CHECK(caller_32.port == 0xE7U);
+    CHECK_FALSE(caller_32.in);
+    CHECK(caller_32.rax_at_exit == rax);
     for (auto const& outcome : {caller_64, caller_32}) {
-        CHECK(outcome.rax_at_exit == rax);
         CHECK(outcome.stack_depth == 0);
         CHECK(outcome.returned);
     }
+}
+
+TEST_CASE("only a call with a repeat count needs a result of more than 32 bits (TLFS 2.0a 4.7.1, 4.8)", "[hypercall]")
+{
+    auto const result_by_in = [](std::uint64_t control) {
+        return Interpreter{hypercall_page(), true, 0, 7, control}.run().in;
+    };
+    CHECK(result_by_in(0x0001'005C)); // fast
+    CHECK(result_by_in(0xFFFF'FFFF));
+    CHECK_FALSE(result_by_in(0x0000'0001'0000'0050)); // one register to read
+    CHECK_FALSE(result_by_in(0x0FFF'0FFF'0000'0050));
 }
 
 TEST_CASE("the hypercall page raises #UD outside CPL 0, before any exit (TLFS 2.0a 4.5)", "[hypercall]")
@@ -124,6 +156,6 @@ TEST_CASE("the hypercall page raises #UD outside CPL 0, before any exit (TLFS 2.
 TEST_CASE("the rest of the hypercall page traps", "[hypercall]")
 {
     auto const& page = hypercall_page();
-    for (std::size_t i = 23; i < page.size(); ++i)
+    for (std::size_t i = 35; i < page.size(); ++i)
         CHECK(page[i] == std::byte{0xCC});
 }

@@ -139,6 +139,7 @@ void Vcpu::kick()
 /// has come meanwhile: the next KVM_RUN returns too.
 void Vcpu::settle()
 {
+    settled_ = true;
     leave_at_once();
     (void)::ioctl(fd(), KVM_RUN, 0);
 }
@@ -221,12 +222,11 @@ void Vcpu::handle_exit()
 void Vcpu::handle_io()
 {
     auto const& io = run_->io;
-    if (io.direction == KVM_EXIT_IO_OUT && vp_->partition().hypercalls_enabled()) {
-        if (io.port == hv::hypercall_port_64bit) return hypercall_64bit();
-        if (io.port == hv::hypercall_port_32bit) return hypercall_32bit();
+    auto* data = reinterpret_cast<std::byte*>(run_) + io.data_offset;
+    if (io.port == hv::hypercall_port_64bit || io.port == hv::hypercall_port_32bit) {
+        if (vp_->partition().hypercalls_enabled() && hypercall(data)) return;
     }
 
-    auto* data = reinterpret_cast<std::byte*>(run_) + io.data_offset;
     for (std::uint32_t i = 0; i < io.count; ++i, data += io.size) {
         std::uint32_t value = 0;
         if (io.direction == KVM_EXIT_IO_OUT) {
@@ -239,7 +239,28 @@ void Vcpu::handle_io()
     }
 }
 
-/// The OUT is finished by KVM when the guest is entered again: RIP is none of our business here, only RAX.
+/// Whether the access was a hypercall after all. The IN or OUT is finished by KVM when the guest is entered again:
+/// RIP is none of our business here.
+bool Vcpu::hypercall(std::byte* data)
+{
+    auto const& io = run_->io;
+    if (io.direction == KVM_EXIT_IO_OUT) {
+        io.port == hv::hypercall_port_64bit ? hypercall_64bit() : hypercall_32bit();
+        return true;
+    }
+    if (io.port != hv::hypercall_port_64bit || io.size != sizeof(std::uint32_t)) return false;
+    auto& regs = run_->s.regs.regs;
+    settled_ = false;
+    auto const result = hv::dispatch(*vp_, {hv::abi::Control{regs.rcx}, regs.rdx, regs.r8});
+    if (settled_) [[unlikely]] {
+        regs.rax = result; // the IN is over
+        run_->kvm_dirty_regs = KVM_SYNC_X86_REGS;
+    } else {
+        std::memcpy(data, &result, sizeof(std::uint32_t)); // little-endian
+    }
+    return true;
+}
+
 void Vcpu::hypercall_64bit() const
 {
     auto& regs = run_->s.regs.regs;

@@ -78,6 +78,7 @@ class Vcpu final : public hv::VpControl {
     void handle_mmio() const;
     void handle_msr_read() const;
     void handle_msr_write() const;
+    [[nodiscard]] bool hypercall(std::byte* data);
     void hypercall_64bit() const;
     void hypercall_32bit() const;
     void die(std::string reason);
@@ -96,6 +97,7 @@ class Vcpu final : public hv::VpControl {
     std::optional<DeadlineTimer> injection_retry_;
     bool deadline_armed_ = false;
     bool overdue_ = false; // the guest has armed a deadline that is past already
+    bool settled_ = false; ///< the instruction that the last exit was for is finished
     bool expiring_ = false;
     std::atomic<bool> stopping_{false};
     std::atomic<int> thread_id_{0}; ///< while the thread runs
