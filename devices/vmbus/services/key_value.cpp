@@ -29,6 +29,14 @@ std::uint32_t put_string(std::span<std::byte> field, std::string_view text)
     return static_cast<std::uint32_t>(size);
 }
 
+/// As Linux's daemon looks for it (tools/hv/hv_kvp_daemon.c, kvp_mac_to_ip).
+std::string adapter_name(net::MacAddress const& adapter)
+{
+    auto name = to_string(adapter);
+    std::ranges::transform(name, name.begin(), [](char c) { return c >= 'a' && c <= 'f' ? char(c - 'a' + 'A') : c; });
+    return name;
+}
+
 std::span<std::byte const> field(std::span<std::byte const> whole, std::uint32_t size)
 {
     return whole.first(std::min<std::size_t>(size, whole.size()));
@@ -85,14 +93,13 @@ void KeyValueService::remove(Pool pool, std::string_view key, std::chrono::milli
     submit(message, Operation::Delete, patience, std::move(done));
 }
 
-void KeyValueService::addresses(hv::vmbus::Guid const& adapter, key_value::Family family,
-                                std::chrono::milliseconds patience, Callback done)
+void KeyValueService::addresses(net::MacAddress const& adapter, std::chrono::milliseconds patience, Callback done)
 {
     key_value::AddressMessage message{};
     message.operation = Operation::GetAddresses;
     message.pool = Pool::Guest;
-    message.family = family;
-    static_cast<void>(put_string(message.adapter, '{' + to_string(adapter) + '}'));
+    message.family = key_value::Family::Both;
+    static_cast<void>(put_string(message.adapter, adapter_name(adapter)));
     submit(message, Operation::GetAddresses, patience, std::move(done));
 }
 

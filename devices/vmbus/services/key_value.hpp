@@ -1,6 +1,7 @@
 /// The key-value exchange: the host reads what the guest says of itself, and leaves values for it.
 #pragma once
 
+#include "devices/net/mac_address.hpp"
 #include "devices/vmbus/services/key_value_protocol.hpp"
 #include "devices/vmbus/services/service.hpp"
 
@@ -58,9 +59,8 @@ class KeyValueService final : public Service {
     void set(Pool pool, std::string_view key, std::string_view value, std::chrono::milliseconds patience,
              Callback done);
     void remove(Pool pool, std::string_view key, std::chrono::milliseconds patience, Callback done);
-    /// `adapter` is the VMBus instance of a network adapter.
-    void addresses(hv::vmbus::Guid const& adapter, key_value::Family family, std::chrono::milliseconds patience,
-                   Callback done);
+    /// Those of the network adapter that has this address.
+    void addresses(net::MacAddress const& adapter, std::chrono::milliseconds patience, Callback done);
 
   private:
     struct Request {

@@ -70,7 +70,7 @@ enum class Family : std::uint8_t { None = 0, Ipv4 = 1, Ipv6 = 2, Both = 3 };
 struct AddressMessage {
     Operation operation;
     Pool pool;
-    std::byte adapter[256]; ///< the network adapter's instance, "{…}"
+    std::byte adapter[256]; ///< the network adapter's address, "52:54:00:AB:CD:EF"
     Family family;
     std::uint8_t dhcp;
     std::byte addresses[2048];

@@ -128,13 +128,12 @@ TEST_CASE("whether the guest took a value is told", "[services][kvp]")
 TEST_CASE("the addresses of a network adapter", "[services][kvp]")
 {
     Setting s;
-    s.service->addresses(hv::vmbus::guid("f8615163-df3e-46c5-913f-f2d2f965ed0e"), key_value::Family::Ipv4, 5s,
-                         s.keep);
+    s.service->addresses({{0x52, 0x54, 0x00, 0xAB, 0xCD, 0xEF}}, 5s, s.keep);
     auto const question = s.next();
     auto message = question.as<key_value::AddressMessage>();
     CHECK(message.operation == key_value::Operation::GetAddresses);
-    CHECK(from_utf16(message.adapter) == "{f8615163-df3e-46c5-913f-f2d2f965ed0e}");
-    CHECK(message.family == key_value::Family::Ipv4);
+    CHECK(from_utf16(message.adapter) == "52:54:00:AB:CD:EF");
+    CHECK(message.family == key_value::Family::Both);
     put(message.addresses, "10.0.2.15");
     put(message.subnets, "255.255.255.0");
     put(message.gateways, "10.0.2.2");

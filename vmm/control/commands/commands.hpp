@@ -1,7 +1,10 @@
 /// What the table of commands names; docs/control.md describes each.
 #pragma once
 
+#include "devices/vmbus/network/nic.hpp"
 #include "vmm/control/command.hpp"
+
+#include <string>
 
 namespace vmm::control {
 
@@ -16,6 +19,8 @@ void disk_remove(Call& call);
 void pause(Call& call);
 void resume(Call& call);
 void net_link(Call& call);
+/// "0" is the first one. Throws UserError.
+[[nodiscard]] devices::network::Nic& card_of(Guest const& guest, std::string const& text);
 void inspect(Call& call);
 
 } // namespace vmm::control

@@ -3,6 +3,7 @@
 #include "vmm/machine/guest_services.hpp"
 #include "vmm/user_error.hpp"
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 
@@ -53,9 +54,30 @@ nlohmann::json values_of(KeyValueService::Result const& result)
     return {{"values", std::move(values)}};
 }
 
+nlohmann::json parts_of(std::string_view list)
+{
+    auto parts = nlohmann::json::array();
+    while (!list.empty()) {
+        auto const end = std::min(list.find(';'), list.size());
+        if (end > 0) parts.push_back(list.substr(0, end));
+        list.remove_prefix(std::min(end + 1, list.size()));
+    }
+    return parts;
+}
+
+nlohmann::json addresses_of(KeyValueService::Result const& result)
+{
+    auto const& said = result.addresses;
+    return {{"addresses", parts_of(said.addresses)},
+            {"subnets", parts_of(said.subnets)},
+            {"gateways", parts_of(said.gateways)},
+            {"dns-servers", parts_of(said.dns_servers)},
+            {"dhcp", said.dhcp}};
+}
+
 } // namespace
 
-/// list [POOL], set KEY VALUE, delete KEY.
+/// list [POOL], set KEY VALUE, delete KEY, addresses [CARD].
 void kvp(Call& call)
 {
     auto& service = call.guest->services().key_value();
@@ -74,8 +96,12 @@ void kvp(Call& call)
         auto const key = call.arguments.take("key");
         call.arguments.refuse_rest();
         service.remove(KeyValueService::Pool::External, key, patience, answer_with(call.reply, nothing));
+    } else if (action == "addresses") {
+        auto const& card = card_of(*call.guest, call.arguments.take_optional("key").value_or("0"));
+        call.arguments.refuse_rest();
+        service.addresses(card.mac(), patience, answer_with(call.reply, addresses_of));
     } else {
-        throw UserError{"action: '" + printable(action) + "' is not known: use list, set or delete"};
+        throw UserError{"action: '" + printable(action) + "' is not known: use list, set, delete or addresses"};
     }
 }
 
