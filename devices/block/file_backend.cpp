@@ -188,7 +188,7 @@ bool FileBackend::shrunk() const
 void FileBackend::inspect(hv::Inspector& inspector) const
 {
     inspector.text("path", path_);
-    inspector.number("at-once", at_once_.load(std::memory_order_relaxed));
+    inspector.number("at_once", at_once_.load(std::memory_order_relaxed));
     inspector.number("later", later_.load(std::memory_order_relaxed));
 }
 

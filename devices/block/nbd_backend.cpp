@@ -221,7 +221,7 @@ void NbdBackend::inspect(hv::Inspector& inspector) const
     auto const lock = std::lock_guard{shared_->mutex};
     inspector.text("uri", uri_);
     inspector.flag("connected", shared_->connected);
-    inspector.number("lost-connections", shared_->lost_connections);
+    inspector.number("lost_connections", shared_->lost_connections);
 }
 
 } // namespace devices::block

@@ -187,7 +187,7 @@ void Tap::inspect(hv::Inspector& inspector) const
 {
     inspector.flag("listening", listening_.load(std::memory_order_relaxed));
     inspector.flag("gone", gone_.load(std::memory_order_relaxed));
-    inspector.number("frames refused by the kernel", refused_.load(std::memory_order_relaxed));
+    inspector.number("refused_by_kernel", refused_.load(std::memory_order_relaxed));
 }
 
 } // namespace devices::net

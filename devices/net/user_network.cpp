@@ -270,8 +270,8 @@ void UserNetwork::deliver(std::span<std::byte const> frame)
 void UserNetwork::inspect(hv::Inspector& inspector) const
 {
     inspector.flag("listening", listening_.load(std::memory_order_relaxed));
-    inspector.number("frames dropped, from the guest", send_dropped_.load(std::memory_order_relaxed));
-    inspector.number("frames dropped, to the guest", receive_dropped_.load(std::memory_order_relaxed));
+    inspector.number("dropped_from_guest", send_dropped_.load(std::memory_order_relaxed));
+    inspector.number("dropped_to_guest", receive_dropped_.load(std::memory_order_relaxed));
 }
 
 } // namespace devices::net

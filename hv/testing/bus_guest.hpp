@@ -42,6 +42,7 @@ struct RecordingDevice final : ChannelDevice {
         ++closes;
         if (!lingers) channel.reset();
     }
+    void inspect(Inspector& inspector) const override { inspector.number("signals", signals); }
 };
 
 /// A guest with a bus, on which it says what a test wants.

@@ -95,4 +95,16 @@ void OfferedChannel::set_target_vp(VpIndex vp)
     channel_->interrupt();
 }
 
+void OfferedChannel::inspect(Inspector& inspector) const
+{
+    inspector.text("interface", to_string(spec_.interface));
+    inspector.text("instance", to_string(spec_.instance));
+    inspector.number("sub_channel", spec_.sub_channel);
+    inspector.flag("offered", offered);
+    inspector.flag("open", is_open());
+    if (channel_) channel_->inspect(inspector);
+    InspectedNode const node{inspector, "device"};
+    device_->inspect(inspector);
+}
+
 } // namespace hv::vmbus

@@ -25,7 +25,6 @@ class OfferedChannel {
 
     [[nodiscard]] ChannelId id() const { return id_; }
     [[nodiscard]] OfferSpec const& spec() const { return spec_; }
-    [[nodiscard]] ChannelDevice const& device() const { return *device_; }
     [[nodiscard]] bool primary() const { return spec_.sub_channel == 0; }
     [[nodiscard]] abi::OfferChannel message() const;
 
@@ -39,6 +38,7 @@ class OfferedChannel {
     /// Nothing when it is not open.
     void close();
     void set_target_vp(VpIndex vp);
+    void inspect(Inspector& inspector) const;
     /// The guest's signals go nowhere any more.
     void disconnect();
 

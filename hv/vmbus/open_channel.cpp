@@ -31,4 +31,15 @@ void OpenChannel::interrupt()
     shared_->events.signal(target_vp(), id_.value);
 }
 
+void OpenChannel::inspect(Inspector& inspector) const
+{
+    inspector.number("vp", target_vp().value);
+    {
+        InspectedNode const ring{inspector, "ring_to_host"};
+        incoming_.inspect(inspector);
+    }
+    InspectedNode const ring{inspector, "ring_to_guest"};
+    outgoing_.inspect(inspector);
+}
+
 } // namespace hv::vmbus

@@ -41,6 +41,8 @@ class OpenChannel final : public Channel {
     [[nodiscard]] VpIndex target_vp() const override { return target_vp_.load(std::memory_order_relaxed); }
     void interrupt() override;
 
+    void inspect(Inspector& inspector) const;
+
     void set_target_vp(VpIndex vp) { target_vp_.store(vp, std::memory_order_relaxed); }
     void set_closed() { closed_.store(true, std::memory_order_relaxed); }
 

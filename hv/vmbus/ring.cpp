@@ -57,6 +57,15 @@ std::atomic_ref<std::uint32_t> RingMemory::word(std::size_t offset) const
     return std::atomic_ref{*reinterpret_cast<std::uint32_t*>(pages_->page(first_) + offset)};
 }
 
+void RingMemory::inspect(Inspector& inspector) const
+{
+    inspector.number("size", size_);
+    inspector.number("write_index", word(write_index).load());
+    inspector.number("read_index", word(read_index).load());
+    inspector.flag("interrupts_masked", word(interrupt_mask).load() != 0);
+    inspector.number("pending_send_size", word(pending_send_size).load());
+}
+
 void RingMemory::read(std::uint32_t offset, void* to, std::uint32_t length) const
 {
     auto* out = static_cast<std::byte*>(to);

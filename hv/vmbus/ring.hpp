@@ -3,6 +3,7 @@
 /// memory.
 #pragma once
 
+#include "hv/inspect.hpp"
 #include "hv/vmbus/gpadl.hpp"
 #include "hv/vmbus/packet.hpp"
 
@@ -28,6 +29,8 @@ class RingMemory {
     /// Copies, around the end of the ring where need be. offset < size(), length ≤ size(), both multiples of eight.
     void read(std::uint32_t offset, void* to, std::uint32_t length) const;
     void write(std::uint32_t offset, void const* from, std::uint32_t length) const;
+    /// The words that both ends see, as they are now. Callable from any thread.
+    void inspect(Inspector& inspector) const;
 
   private:
     std::shared_ptr<Gpadl const> pages_;
@@ -53,6 +56,9 @@ class IncomingRing {
 
     /// While masked the guest does not signal what it writes. After unmasking look once more for packets.
     void mask_signals(bool masked) const;
+
+    /// Callable from any thread.
+    void inspect(Inspector& inspector) const { memory_.inspect(inspector); }
 
   private:
     [[nodiscard]] bool look();
@@ -93,6 +99,9 @@ class OutgoingRing {
 
     /// Whether a packet with that much payload, header included, would fit now. Does not make the guest signal.
     [[nodiscard]] bool has_room(std::size_t payload_bytes) const;
+
+    /// Callable from any thread.
+    void inspect(Inspector& inspector) const { memory_.inspect(inspector); }
 
   private:
     [[nodiscard]] bool make_room(std::size_t length);

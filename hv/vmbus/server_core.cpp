@@ -365,12 +365,7 @@ void Server::Core::inspect(Inspector& inspector) const
     inspector.number("answers_waiting", outbox_->waiting());
     for (auto const& [id, channel] : channels_) {
         InspectedNode const node{inspector, "channel " + std::to_string(id.value)};
-        inspector.text("interface", to_string(channel->spec().interface));
-        inspector.text("instance", to_string(channel->spec().instance));
-        inspector.number("sub_channel", channel->spec().sub_channel);
-        inspector.flag("offered", channel->offered);
-        inspector.flag("open", channel->is_open());
-        channel->device().inspect(inspector);
+        channel->inspect(inspector);
     }
 }
 

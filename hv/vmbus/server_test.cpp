@@ -1,6 +1,7 @@
 #include "hv/partition/communication.hpp"
 #include "hv/testing/bus_guest.hpp"
 #include "hv/testing/catch.hpp"
+#include "hv/testing/inspected.hpp"
 #include "hv/vmbus/inbox.hpp"
 #include "hv/vmbus/server.hpp"
 
@@ -127,6 +128,34 @@ TEST_CASE("an open channel has the guest's rings, takes its signals and interrup
     CHECK(to_guest.take());
     CHECK(guest.flag_set(1, 1));
     CHECK_FALSE(guest.flag_set(1, 0));
+}
+
+TEST_CASE("an open channel tells of its VP, its rings and its device", "[vmbus][inspect]")
+{
+    BusGuest guest;
+    guest.open_one();
+    GuestRing const to_host{guest.guest.ram.get() + 16 * page_size, 4};
+    REQUIRE(to_host.write(abi::PacketType::DataInband, 5, std::uint64_t{1234}));
+    guest.device->channel->incoming().mask_signals(true);
+
+    Inspected seen;
+    guest.bus->inspect(seen);
+    auto const at = [&](std::string const& name) { return seen.at("vmbus/channel 1/" + name); };
+    CHECK(at("vp") == "1");
+    CHECK(at("ring_to_host/size") == std::to_string(3 * page_size));
+    CHECK(at("ring_to_host/write_index") == "32");
+    CHECK(at("ring_to_host/read_index") == "0");
+    CHECK(at("ring_to_host/interrupts_masked") == "true");
+    CHECK(at("ring_to_guest/write_index") == "0");
+    CHECK(at("ring_to_guest/interrupts_masked") == "false");
+    CHECK(at("device/signals") == "0");
+
+    guest.close(1);
+    CHECK(guest.hear().empty());
+    Inspected later;
+    guest.bus->inspect(later);
+    CHECK(later.at("vmbus/channel 1/open") == "false");
+    CHECK(later.nodes_below("vmbus/channel 1") == 1);
 }
 
 TEST_CASE("the guest moves a channel's interrupts to another VP, and is told so from 5.3 on", "[vmbus]")

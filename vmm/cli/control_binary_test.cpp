@@ -6,6 +6,7 @@
 #include "vmm/host/testing/contains.hpp"
 #include "vmm/host/unix_listener.hpp"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <csignal>
@@ -279,6 +280,35 @@ TEST_CASE("inspect shows partitions, processors, ports, connections and the VMBu
 
     CHECK(run.ctl({"pause", "--guest", "server"}).status == 0);
     CHECK(run.ask({"inspect", "partitions/2/vps/1"})["paused"] == true);
+    run.process.signal(SIGTERM);
+    CHECK(run.process.end().status == 0);
+}
+
+TEST_CASE("inspect shows disks, cards and sockets, which a guest without drivers has as well",
+          "[binary][control][inspect]")
+{
+    if (!can_run()) return;
+    Folder const folder;
+    auto const image = folder.file("image", std::string(1 << 20, 'x'));
+    auto const vsock = folder.path("vsock");
+    Run run{guest("one", polite,
+                  "disk = [\'" + image + ",ro,controller=1\']\nnet = [\'user\']\nvsock = \'" + vsock + "\'")};
+    run.process.await_output("up\n");
+
+    auto const tree = run.ask({"inspect", "partitions/2"});
+    auto const& disk = tree["disks"]["1"]["0"];
+    CHECK(disk["path"] == image);
+    CHECK(disk["size"] == 1 << 20);
+    CHECK(disk["read_only"] == true);
+    CHECK(tree["sockets"]["path"] == vsock);
+    CHECK(tree["sockets"]["connections"] == 0);
+    auto const& channels = tree["vmbus"];
+    CHECK(std::ranges::any_of(channels, [](json const& node) {
+        return node.is_object() && node["open"] == false && node["device"].contains("mac");
+    }));
+
+    CHECK(run.refusal({"kvp", "addresses", "1"}) == "porthole: there is no network card \'1\': use 0\n");
+    CHECK_THAT(run.refusal({"kvp", "addresses"}), Contains("the guest\'s driver for it does not listen"));
     run.process.signal(SIGTERM);
     CHECK(run.process.end().status == 0);
 }

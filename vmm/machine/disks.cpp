@@ -107,9 +107,10 @@ devices::storage::StorageController& Disks::controller(unsigned number)
 
 void Disks::inspect(hv::Inspector& inspector) const
 {
+    hv::InspectedNode const disks{inspector, "disks"};
     auto const lock = std::lock_guard{mutex_};
     for (auto const& [number, controller] : controllers_) {
-        hv::InspectedNode const node{inspector, fmt::format("storage-{}", number)};
+        hv::InspectedNode const node{inspector, std::to_string(number)};
         controller->inspect(inspector);
     }
 }

@@ -178,7 +178,7 @@ std::vector<int> Machine::vcpu_fds() const
 
 void Machine::inspect_devices(hv::Inspector& inspector) const
 {
-    vmbus_->bus().inspect(inspector);
+    vmbus_->inspect(inspector);
 }
 
 void Machine::detach()

@@ -22,6 +22,13 @@ VmbusDevices::~VmbusDevices()
     bus_.shut_down();
 }
 
+void VmbusDevices::inspect(hv::Inspector& inspector) const
+{
+    bus_.inspect(inspector);
+    disks_.inspect(inspector);
+    if (sockets_) sockets_->inspect(inspector);
+}
+
 void VmbusDevices::detach()
 {
     executor_->detach();

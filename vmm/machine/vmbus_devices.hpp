@@ -30,7 +30,9 @@ class VmbusDevices {
     /// No handler on the io_context uses the bus any more. Called on it, or when it has stopped.
     void detach();
 
-    [[nodiscard]] hv::vmbus::Server& bus() { return bus_; }
+    /// On the io_context.
+    void inspect(hv::Inspector& inspector) const;
+
     [[nodiscard]] Disks& disks() { return disks_; }
     [[nodiscard]] GuestServices& services() { return services_; }
     [[nodiscard]] NetworkCards const& network() const { return *network_; }

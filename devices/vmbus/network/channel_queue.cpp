@@ -239,10 +239,10 @@ TransferSink::Sent ChannelQueue::send_transfer(ReceiveBuffer& buffer, std::uint3
 void ChannelQueue::inspect(hv::Inspector& inspector) const
 {
     if (index_ == 0) card_.inspect_card(inspector);
-    inspector.number("frames sent", sent.frames.value());
-    inspector.number("bytes sent", sent.bytes.value());
-    inspector.number("frames dropped", sent.dropped.value());
-    inspector.number("malformed packets", sent.malformed.value());
+    inspector.number("frames_sent", sent.frames.value());
+    inspector.number("bytes_sent", sent.bytes.value());
+    inspector.number("frames_dropped", sent.dropped.value());
+    inspector.number("malformed_packets", sent.malformed.value());
 }
 
 } // namespace devices::network

@@ -251,13 +251,13 @@ void Nic::inspect_card(hv::Inspector& inspector) const
 {
     inspector.text("mac", to_string(facts_.mac));
     inspector.flag("link", link_up());
-    inspector.number("sub-channels open", open_sub_channels_.load());
-    inspector.number("frames received", received_.frames.value());
-    inspector.number("bytes received", received_.bytes.value());
-    inspector.number("received frames dropped", received_.dropped.value() + received_.malformed.value());
+    inspector.number("sub_channels_open", open_sub_channels_.load());
+    inspector.number("frames_received", received_.frames.value());
+    inspector.number("bytes_received", received_.bytes.value());
+    inspector.number("received_frames_dropped", received_.dropped.value() + received_.malformed.value());
     if (auto const buffer = send_path().receive_buffer) {
-        inspector.number("receive sections", buffer->section_count());
-        inspector.number("receive sections free", buffer->free_sections());
+        inspector.number("receive_sections", buffer->section_count());
+        inspector.number("receive_sections_free", buffer->free_sections());
     }
     hv::InspectedNode const node{inspector, backend_->description()};
     backend_->inspect(inspector);

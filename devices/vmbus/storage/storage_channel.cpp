@@ -286,12 +286,12 @@ void StorageChannel::inspect(hv::Inspector& inspector) const
     inspector.flag("open", channel_ != nullptr);
     inspector.flag("ready", step_ == Step::Ready);
     inspector.number("version", static_cast<std::uint16_t>(state_->version.load(std::memory_order_relaxed)));
-    inspector.number("under-way", with_backend_);
+    inspector.number("under_way", with_backend_);
     inspector.number("commands", commands_);
     inspector.number("waited", waited_);
     inspector.number("errors", errors_);
-    inspector.number("answers-waiting", waiting_answers_.size());
-    inspector.number("broken-rings", broken_);
+    inspector.number("answers_waiting", waiting_answers_.size());
+    inspector.number("broken_rings", broken_);
 }
 
 } // namespace devices::storage

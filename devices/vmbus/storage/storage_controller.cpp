@@ -87,14 +87,13 @@ bool StorageController::remove(std::size_t lun)
 
 void StorageController::inspect(hv::Inspector& inspector) const
 {
-    primary_->inspect(inspector);
     for (auto const lun : state_->units.luns()) {
         auto const disk = state_->units.at(lun);
         if (!disk) continue;
-        hv::InspectedNode const node{inspector, "disk-" + std::to_string(lun)};
+        hv::InspectedNode const node{inspector, std::to_string(lun)};
         auto const& properties = disk->backend->properties();
         inspector.number("size", properties.size);
-        inspector.flag("read-only", properties.read_only);
+        inspector.flag("read_only", properties.read_only);
         inspector.flag("dvd", disk->unit.type() == scsi::DeviceType::Disc);
         inspector.text("serial", disk->unit.serial());
         disk->backend->inspect(inspector);
