@@ -194,6 +194,14 @@ TEST_CASE("An image is kept from being used twice, but for reading", "[storage]"
     REQUIRE(contains(complaint(image.path()), "in use"));
 }
 
+TEST_CASE("An image that must not be used says how it may be", "[storage]")
+{
+    // Files of sysfs keep to their mode also for root.
+    REQUIRE(contains(complaint("/sys/kernel/uevent_seqnum"),
+                     "must not be written by you: check its permissions, or add"));
+    REQUIRE(contains(complaint("/sys/bus/platform/uevent", {.read_only = true}), "must not be read by you"));
+}
+
 TEST_CASE("What can be no disk is refused in one line", "[storage]")
 {
     REQUIRE(contains(complaint("/nowhere/disk.img"), "does not exist"));

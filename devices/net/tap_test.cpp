@@ -15,6 +15,8 @@
 #include <stdexcept>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace devices::net {
 
@@ -230,6 +232,21 @@ TEST_CASE("A tap that is removed is reported once, and its guest goes on", "[net
         CHECK_FALSE(send(tap, frame_of(60, 1)));
         tap.stop();
         CHECK(reports == 1);
+    });
+}
+
+TEST_CASE("A tap that belongs to root is complained about in one line that helps", "[net][tap]")
+{
+    in_namespace([](Namespace& space) {
+        space.release();
+        constexpr long same = -1;
+        constexpr long nobody = 65534;
+        // The system call is about its thread alone, unlike the function of the C library.
+        REQUIRE(::syscall(SYS_setresuid, same, nobody, same) == 0);
+        auto const said = complaint("ptap0");
+        REQUIRE(::syscall(SYS_setresuid, same, 0L, same) == 0);
+        CHECK_THAT(said, Catch::Contains("no permission to") && Catch::Contains("run as root"));
+        CHECK(said.find('\n') == std::string::npos);
     });
 }
 
