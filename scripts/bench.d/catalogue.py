@@ -9,6 +9,8 @@ MICRO = "micro"    # printed by the guest program guest-tests/bench
 PROCESSORS = "processors"  # printed by it when it has another processor
 PORTS = "ports"    # printed by it when it has 100,000 ports
 PAIR = "pair"      # printed by it when another guest is its peer
+IDLE = "idle"      # many guests in one process, which all halt
+START = "start"    # Linux, from the start of the VMM to the first instruction of the guest
 LAUNCH = "launch"  # Linux, from the start of the VMM to its end
 MEMORY = "memory"  # Linux, until its init runs
 DISK = "disk"      # printed by guest-tests/linux/disk_bench in Linux
@@ -57,6 +59,7 @@ BENCHMARKS = (
     Benchmark("net_ping", NETWORK, "round trip of a ping from the host, over a tap"),
     Benchmark("net_tcp_rx", NETWORK, "TCP from the host to the guest, for each MiB"),
     Benchmark("net_tcp_tx", NETWORK, "TCP from the guest to the host, for each MiB"),
+    Benchmark("start_to_first_instruction", START, "from exec of the VMM until it first enters its guest"),
     Benchmark("linux_launch_to_exit", LAUNCH, "Linux, from exec of the VMM to its exit"),
     Benchmark("disk_4k_read", DISK, "random read of 4 KiB of a disk, nothing else under way"),
     Benchmark("disk_4k_write", DISK, "the same for a write"),
@@ -64,6 +67,8 @@ BENCHMARKS = (
     Benchmark("boot_to_init", MEMORY, "Linux, from exec of the VMM until its init runs"),
     Benchmark("resident_overhead_serial", MEMORY, "resident memory beyond guest RAM, once Linux's init runs", unit=KIB),
     Benchmark("private_overhead_serial", MEMORY, "of that, what no other process shares", unit=KIB),
+    Benchmark("idle_partitions_64", IDLE, "64 halted guests in one process, all that it executes in 10 seconds"),
+    Benchmark("idle_partitions_64_resident", IDLE, "resident memory beyond guest RAM, for each of them", unit=KIB),
     Benchmark("boot_to_login", LOGIN, "Debian with a disk and a network card, from exec of the VMM to the login prompt"),
     Benchmark("resident_overhead_disk_net", LOGIN_MEMORY, "resident memory beyond guest RAM, then", unit=KIB),
 )

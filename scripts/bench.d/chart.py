@@ -14,7 +14,7 @@ text { font: 12px system-ui, sans-serif; fill: #1f2328 }
 .s0 { fill: #0969da; stroke: #0969da } .s1 { fill: #bc4c00; stroke: #bc4c00 }
 .s2 { fill: #8250df; stroke: #8250df } .s3 { fill: #1a7f37; stroke: #1a7f37 }
 .floor { fill: #818b98; stroke: #818b98 }
-.line { fill: none; stroke-width: 2 }
+polyline.line { fill: none; stroke-width: 2 }
 @media (prefers-color-scheme: dark) {
 text { fill: #f0f6fc } .small { fill: #9198a1 } .grid, .join { stroke: #3d444d } .one { stroke: #9198a1 }
 .s0 { fill: #4493f8; stroke: #4493f8 } .s1 { fill: #db6d28; stroke: #db6d28 }
@@ -23,10 +23,15 @@ text { fill: #f0f6fc } .small { fill: #9198a1 } .grid, .join { stroke: #3d444d }
 </style>"""
 
 WIDTH = 860
+MACHINES = {"porthole": "Porthole", "floor": "floor"}
 LABELS = 210  # of it, for names
 ROW = 20
 TOP = 52
 RIGHT = 30
+
+
+def machine_title(name):
+    return MACHINES.get(name) or title(name)
 
 
 def document(height, parts, width=WIDTH):
@@ -81,9 +86,60 @@ def ratios(objects):
         parts += [text(LABELS - 12, y + 4, name, "end"), line(min(places), y, max(places), y, "join")]
         for other, ratio in compared.items():
             kind = "floor" if other == "floor" else f"s{1 + peers.index(other)}"
-            parts.append(mark(place(ratio), y, kind, f"{name}: {title(other)} {ratio:.2f} of Porthole"))
+            parts.append(mark(place(ratio), y, kind, f"{name}: {machine_title(other)} {ratio:.2f} of Porthole"))
         parts.append(mark(place(1), y, "s0", f"{name}: Porthole"))
     return document(bottom + 14, parts)
+
+
+PANEL = 205  # the width of a small chart, and what a line of them takes
+PANEL_HEIGHT = 160
+PLOT = (38, 30, 195, 128)  # left, top, right, bottom in it
+SHORT = ((10 ** 9, "G"), (10 ** 6, "M"), (10 ** 3, "k"), (1, ""))
+
+
+def short(value):
+    for unit, letter in SHORT:
+        if value >= unit:
+            return f"{value / unit:.3g}{letter}"
+    return f"{value:g}"
+
+
+def panel(left, top, name, lines, machines):
+    """One small chart: {machine: {x: figure}}, both axes logarithmic."""
+    xs = sorted({x for figures in lines.values() for x in figures})
+    values = [max(figure, 1) for figures in lines.values() for figure in figures.values()]
+    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+    high = max(high, low + 1)
+    x0, y0, x1, y1 = PLOT
+
+    def place(x, figure):
+        across = (math.log(x) - math.log(xs[0])) / (math.log(xs[-1]) - math.log(xs[0]) or 1)
+        return (left + x0 + across * (x1 - x0), top + y1 - (math.log10(max(figure, 1)) - low) / (high - low) * (y1 - y0))
+
+    parts = [text(left + 4, top + 18, name, kind="small")]
+    for power in range(low, high + 1):
+        _, y = place(xs[0], 10 ** power)
+        parts += [line(left + x0, y, left + x1, y, "grid"), text(left + x0 - 4, y + 4, short(10 ** power), "end", "small")]
+    for x, anchor in (xs[0], "start"), (xs[-1], "end"):
+        parts.append(text(place(x, 1)[0], top + y1 + 15, short(x), anchor, "small"))
+    for machine, figures in lines.items():
+        kind = f"s{machines.index(machine)}"
+        places = [place(x, figure) for x, figure in sorted(figures.items())]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+        parts.append(f'<polyline points="{path}" class="line {kind}"/>')
+        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" class="{kind}"><title>{escape(machine_title(machine))} {at:,}: '
+                  f'{figure:,}</title></circle>' for (x, y), (at, figure) in zip(places, sorted(figures.items()))]
+    return parts
+
+
+def panels(named_lines):
+    """Many small charts, four in a line: [(name, {machine: {x: figure}})]."""
+    machines = list(dict.fromkeys(machine for _, lines in named_lines for machine in lines))
+    parts = legend(16, 20, [(f"s{index}", machine_title(machine)) for index, machine in enumerate(machines)])
+    across = WIDTH // PANEL
+    for index, (name, lines) in enumerate(named_lines):
+        parts += panel(index % across * PANEL + 10, 32 + index // across * PANEL_HEIGHT, name, lines, machines)
+    return document(40 + -(-len(named_lines) // across) * PANEL_HEIGHT, parts)
 
 
 def write(path, svg):

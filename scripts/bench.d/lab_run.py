@@ -6,13 +6,13 @@ import subprocess
 import sys
 import time
 
-from catalogue import DISK, LAUNCH, LOGIN, LOGIN_MEMORY, MEMORY, NETWORK
+from catalogue import DISK, LAUNCH, LOGIN, LOGIN_MEMORY, MEMORY, NETWORK, START
 import report
 
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 PROGRAMS = ("porthole", "bare_exit", "net_load", "guest-tests/bench.elf", "guest-tests/puppet.elf", "guest-tests/disk_bench")
 TIME_LIMIT = 3600  # seconds; some minutes on an idle machine
-LINUX = {LAUNCH, MEMORY, DISK, NETWORK, LOGIN, LOGIN_MEMORY}
+LINUX = {LAUNCH, MEMORY, DISK, NETWORK, LOGIN, LOGIN_MEMORY, START}
 
 
 class Failed(Exception):

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 TEST_GUEST_MIB = 64
+IDLE_GUEST_MIB = 16
+IDLE_WORDS = "say:idle halt"
 LINUX_MIB = 256
 TAP = "bench0"
 MAC = "52:54:00:12:34:56"  # the same for all: the lab machine keeps it with the address
@@ -36,6 +38,21 @@ class Porthole:
 
     def ports_command(self, guest, count):
         return self.test_command(guest) + ["--pool", POOL, "--cmdline", f"ports={count}"]
+
+    def idle_command(self, guest, mib, cpus=1):
+        return [self.binary, "run", "--memory", f"{mib}M", "--cpus", str(cpus), "--kernel", guest.idle_program, "--cmdline", IDLE_WORDS]
+
+    def partitions_command(self, guest, count, config):
+        with open(config, "w", encoding="utf-8") as file:
+            for number in range(count):
+                file.write(f'''[[guest]]
+name = "guest{number}"
+kernel = "{guest.idle_program}"
+cmdline = "{IDLE_WORDS}"
+memory = "{IDLE_GUEST_MIB}M"
+console = "lines"
+''')
+        return [self.binary, "run", "--config", config]
 
     def pair_command(self, guest, config):
         """Two guests: the first measures, the second, with partition ID 3, is its peer."""
@@ -88,6 +105,10 @@ class Qemu:
 
     def processors_command(self, guest):
         return self.test_command(guest) + ["-smp", "2", "-append", "cpus=2"]
+
+    def idle_command(self, guest, mib, cpus=1):
+        return self.common + ["-cpu", "host", "-nodefaults", "-smp", str(cpus), "-m", str(mib), "-kernel", guest.idle_program,
+                              "-append", IDLE_WORDS]
 
     def linux_command(self, guest, initrd):
         # The q35 machine as it comes, but for the network card, which would wait for a server to boot from.

@@ -11,12 +11,16 @@ import subprocess
 import sys
 import time
 
-from catalogue import (BENCHMARKS, DISK, LAUNCH, LOGIN, LOGIN_MEMORY, MEMORY, MICRO, NETWORK, PAIR, PORTS, PROCESSORS, named,
-                       of_kind)
+import growth
+import wall_clock
+from catalogue import (DISK, IDLE, LAUNCH, LOGIN, LOGIN_MEMORY, MEMORY, MICRO, NETWORK, PAIR, PORTS, PROCESSORS, START,
+                       named, of_kind)
+from idle import measure_partitions
 from machines import DEBIAN_MIB, LINUX_MIB, TAP, Guest, Porthole, peer
 from runner import (LIMIT, Failed, beyond_ram, guest_ram, memory_by_category, out_of_time, printed_figures, run, running, say,
                     spawn, tail)
 from stage import Stage, copy_sparse
+from tracing import first_entry
 
 ROOT = "/dev/shm/bench"
 DISK_COPY = "/tmp/disk"
@@ -75,6 +79,20 @@ def ports(machine, guest):
 def pair(machine, guest):
     say(now=f"two guests under {machine.name}")
     guest_program(machine, PAIR, machine.pair_command(guest, "/tmp/pair.toml"))
+
+
+def start(machine, guest, runs):
+    say(now=f"start of {machine.name}")
+    [benchmark] = of_kind(START)
+    command = machine.linux_command(guest, "/reboot.initrd")
+    say(name=benchmark.name, machine=machine.name, values=[first_entry(command) for _ in range(runs)])
+
+
+def idle(machine, guest):
+    say(now=f"64 idle guests under {machine.name}")
+    found = measure_partitions(machine, guest, 64)
+    say(name="idle_partitions_64", machine=machine.name, values=[found.ran])
+    say(name="idle_partitions_64_resident", machine=machine.name, values=[found.resident / 64])
 
 
 def launch(machine, guest, initrd, runs):
@@ -183,10 +201,8 @@ def enter_stage(plan, peers):
     return Guest(test_program="/bench.elf", idle_program="/puppet.elf", kernel="/vmlinuz", disk="/disk")
 
 
-def benchmarks(plan, machines, guest):
-    wanted = named(plan["names"])
+def benchmarks(wanted, runs, machines, guest):
     kinds = {benchmark.kind: benchmark.name for benchmark in wanted}
-    runs = plan["runs"]
     bare_exits("/bare_exit")
 
     def each(kind, ability, measure, order=machines):
@@ -200,6 +216,8 @@ def benchmarks(plan, machines, guest):
     each(PROCESSORS, "processors_command", lambda machine: processors(machine, guest))
     each(PORTS, "ports_command", lambda machine: ports(machine, guest))
     each(PAIR, "pair_command", lambda machine: pair(machine, guest))
+    each(START, "linux_command", lambda machine: start(machine, guest, runs))
+    each(IDLE, "partitions_command", lambda machine: idle(machine, guest))
     each(DISK, "disk_command", lambda machine: disk(machine, guest, "/disk.initrd"))
     names = [benchmark.name for benchmark in wanted if benchmark.kind == NETWORK]
     each(NETWORK, "network_command", lambda machine: network(machine, guest, "/network.initrd", names),
@@ -218,14 +236,21 @@ def benchmarks(plan, machines, guest):
 
 def main():
     plan = json.loads(sys.argv[1])
+    wanted = named(plan.get("names", ()))
     signal.signal(signal.SIGALRM, out_of_time)
     try:
         say(now="copying what is measured to memory")
-        if NETWORK in {benchmark.kind for benchmark in named(plan["names"])}:
+        if NETWORK in {benchmark.kind for benchmark in wanted}:
             make_tap()
         peers = [peer(name, path) for name, path in plan["peers"].items()]
         guest = enter_stage(plan, peers)
-        benchmarks(plan, [Porthole("/porthole"), *peers], guest)
+        machines = [Porthole("/porthole"), *peers]
+        if "growth" in plan:
+            growth.measure(machines, guest, plan["growth"])
+        elif "wall_clock" in plan:
+            wall_clock.measure(machines, guest, rounds=plan["wall_clock"])
+        else:
+            benchmarks(wanted, plan["runs"], machines, guest)
     except (Failed, OSError, subprocess.CalledProcessError) as error:
         say(error=str(error))
         return 1

@@ -2,6 +2,7 @@
 
 import statistics
 
+from chart import machine_title
 from machines import title
 
 
@@ -10,7 +11,7 @@ class Results:
         self.values = {}  # (benchmark, machine): what each run gave; none where the machine cannot run it
 
     def add(self, name, machine, values):
-        self.values[name, machine] = values
+        self.values.setdefault((name, machine), []).extend(values)
 
     def median(self, name, machine):
         values = self.values.get((name, machine))
@@ -61,32 +62,52 @@ def as_text(objects):
     return text_table(rows(objects))
 
 
-def text_table(table):
+def text_table(table, words=2):
+    """The first columns, as many as `words`, hold words, the others numbers."""
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     lines = []
     for row in table:
-        words = [cell.ljust(width) if column < 2 else cell.rjust(width)
+        cells = [cell.ljust(width) if column < words else cell.rjust(width)
                  for column, (cell, width) in enumerate(zip(row, widths))]
-        lines.append("  ".join(words).rstrip())
+        lines.append("  ".join(cells).rstrip())
     lines.insert(1, "-" * len(lines[0]))
     return "\n".join(lines)
 
 
 def as_markdown(objects):
-    return markdown_table(rows(objects))
+    head, *body = rows(objects)
+    return markdown_table([head, *([f"`{row[0]}`", *row[1:]] for row in body)])
 
 
-def markdown_table(table):
+def markdown_table(table, words=2):
     head, *body = table
-    lines = ["| " + " | ".join(head) + " |", "|---|---|" + "---:|" * (len(head) - 2)]
-    return "\n".join(lines + ["| `" + row[0] + "` | " + " | ".join(row[1:]) + " |" for row in body])
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * words + "---:|" * (len(head) - words)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in body])
+
+
+def wall_clock_rows(names, results, peers):
+    """Medians and, in parentheses, from the least to the most as a part of that."""
+    def cell(name, machine):
+        median = results.median(name, machine)
+        return "–" if median is None else f"{median:,} ({results.spread(name, machine) or 0:.0%})"
+
+    head = ["nanoseconds", "Porthole"]
+    for peer in peers:
+        head += [title(peer), f"of {title(peer)}"]
+    table = [head]
+    for name in names:
+        row = [name, cell(name, "porthole")]
+        for peer in peers:
+            row += [cell(name, peer), ratio(results.median(name, "porthole"), results.median(name, peer))]
+        table.append(row)
+    return table
 
 
 def spreads(benchmarks, results):
     """One sentence on how far apart the runs of one build were, for each benchmark that ran more than once."""
     for benchmark in benchmarks:
         found = {machine: results.spread(name, machine) for name, machine in results.values if name == benchmark.name}
-        parts = [f"{'Porthole' if machine == 'porthole' else title(machine)} {spread:.2%}"
+        parts = [f"{machine_title(machine)} {spread:.2%}"
                  for machine, spread in found.items() if spread is not None]
         if parts:
             count = len(results.values[benchmark.name, "porthole"])

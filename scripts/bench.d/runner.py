@@ -67,6 +67,9 @@ class Running:
         self.nanoseconds = nanoseconds
         self.text = text
 
+    def figures(self):
+        return printed_figures(self.text)
+
 
 @contextlib.contextmanager
 def running(machine, command, ready, times=1):

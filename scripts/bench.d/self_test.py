@@ -12,6 +12,7 @@ import xml.dom.minidom
 import baseline
 import chart
 import compare
+import growth_report
 import report
 from catalogue import BENCHMARKS, named, of_guest_program
 
@@ -101,6 +102,17 @@ class Report(unittest.TestCase):
         self.assertEqual(head, ["benchmark", "unit", "Porthole", "QEMU", "of QEMU", "kvmtool", "of kvmtool", "floor", "of floor"])
         self.assertEqual(row, ["hypercall", "instructions", "1,000", "2,000", "0.50", "–", "–", "500", "2.00"])
 
+    def test_prints_tables_with_words_to_the_left_and_numbers_to_the_right(self):
+        self.assertEqual(report.text_table([["name", "n"], ["a", "10"]], words=1), "name   n\n--------\na     10")
+        self.assertEqual(report.markdown_table([["name", "n"], ["a", "10"]], words=1), "| name | n |\n|---|---:|\n| a | 10 |")
+
+    def test_prints_median_and_spread_of_times(self):
+        results = report.Results()
+        for value in 10, 12, 8:
+            results.add("x", "porthole", [value])
+            results.add("x", "qemu", [2 * value])
+        self.assertEqual(report.wall_clock_rows(["x"], results, ["qemu"])[1], ["x", "10 (40%)", "20 (40%)", "0.50"])
+
     def test_replaces_one_part_of_a_document(self):
         with tempfile.NamedTemporaryFile("w+") as file:
             file.write("a\n<!-- x, written by scripts/bench: begin -->\nold\n<!-- x, written by scripts/bench: end -->\nb\n")
@@ -124,6 +136,28 @@ class Chart(unittest.TestCase):
         for words in "hypercall", "QEMU 2.00 of Porthole", "floor 0.50 of Porthole":
             self.assertIn(words, svg)
         self.assertNotIn("alone", svg)  # nothing to compare it with
+
+
+class Growth(unittest.TestCase):
+    SAID = [{"growth": "ports", "machine": "porthole", "x": x, "values": {"cost": 10 * x, "resident, KiB": 5}}
+            for x in (10, 1_000_000)] + [{"growth": "ports", "machine": "qemu", "x": 10, "values": {"cost": 7}},
+                                         {"machine": "porthole", "categories": {"heap": [3, 2], "guest RAM": [9, 9]}}]
+
+    def test_prints_a_column_for_each_figure_of_each_machine(self):
+        self.assertEqual(growth_report.table(self.SAID, "ports"), [
+            ["ports", "Porthole, cost", "Porthole, resident, KiB", "QEMU, cost"], ["10", "100", "5", "7"],
+            ["1,000,000", "10,000,000", "5", "–"]])
+
+    def test_prints_what_memory_consists_of(self):
+        text = growth_report.as_text(self.SAID)
+        self.assertRegex(text, "heap +3 +2\n")
+        self.assertIn("**A guest with so many message ports**", growth_report.as_markdown(self.SAID))
+
+    def test_draws_a_panel_for_each_figure(self):
+        svg = growth_report.as_chart(self.SAID)
+        xml.dom.minidom.parseString(svg)
+        self.assertIn("ports: cost", svg)
+        self.assertEqual(svg.count("<polyline"), 3)
 
 
 class Lines(unittest.TextTestResult):

@@ -25,7 +25,7 @@ def copy_sparse(source, target):
 class Stage:
     def __init__(self, root):
         self.root = root
-        for folder in ("dev", "proc", "sys", "tmp", "etc"):
+        for folder in ("dev", "proc", "sys", "tmp", "etc", "root"):
             os.makedirs(f"{root}/{folder}")
         self.add("/etc/ld.so.cache")
 
@@ -50,5 +50,6 @@ class Stage:
         """Makes it the root of this process and those that it starts from now on."""
         for folder in ("dev", "proc", "sys"):
             subprocess.run(["mount", "--bind", f"/{folder}", f"{self.root}/{folder}"], check=True)
+        subprocess.run(["mount", "-t", "tracefs", "tracefs", f"{self.root}/sys/kernel/tracing"], check=True)
         os.chroot(self.root)
         os.chdir("/")
