@@ -90,6 +90,7 @@ class Qemu:
     """Runs one guest, and so has no pair_command."""
 
     name = "qemu"
+    hyperv = "host,hv-vpindex,hv-runtime,hv-time,hv-synic,hv-stimer,hv-stimer-direct,hv-frequencies,hv-ipi"
     test_success = 1
 
     def __init__(self, binary):
@@ -99,16 +100,15 @@ class Qemu:
 
     def test_command(self, guest):
         return self.common + [
-            "-cpu", "host,hv-vpindex,hv-runtime,hv-time,hv-synic,hv-stimer,hv-stimer-direct,hv-frequencies,hv-ipi",
-            "-device", "hyperv-testdev", "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
+            "-cpu", self.hyperv, "-device", "hyperv-testdev", "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
             "-nodefaults", "-m", str(TEST_GUEST_MIB), "-kernel", guest.test_program]
 
     def processors_command(self, guest):
         return self.test_command(guest) + ["-smp", "2", "-append", "cpus=2"]
 
     def idle_command(self, guest, mib, cpus=1):
-        return self.common + ["-cpu", "host", "-nodefaults", "-smp", str(cpus), "-m", str(mib), "-kernel", guest.idle_program,
-                              "-append", IDLE_WORDS]
+        return self.common + ["-cpu", self.hyperv, "-nodefaults", "-smp", str(cpus), "-m", str(mib),
+                              "-kernel", guest.idle_program, "-append", IDLE_WORDS]
 
     def linux_command(self, guest, initrd):
         # The q35 machine as it comes, but for the network card, which would wait for a server to boot from.
