@@ -90,6 +90,8 @@ class VpControl {
     [[nodiscard]] virtual Status start(abi::InitialVpContext const& context) = 0;
     /// The guest has asked to see its TSC as invariant (TSC_INVARIANT_CONTROL bit 0).
     virtual void expose_invariant_tsc(bool on) = 0;
+    /// The guest has written GUEST_OS_ID, and the kernel below answers some of its calls.
+    virtual void guest_os_identified(std::uint64_t) {}
     /// What the machine knows of the VP, with its registers settled.
     virtual void inspect(Inspector&) const {}
 };

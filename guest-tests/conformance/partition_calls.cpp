@@ -97,29 +97,6 @@ TEST(extended_hypercalls, capabilities, "online, HvExtCallQueryCapabilities")
                  Status::InvalidHypercallInput);
 }
 
-TEST(tlb_flush, not_recommended_is_not_offered, "6.0b 2.4.5, 8.7; online, HvCallFlushVirtualAddressSpace")
-{
-    NEEDS(hypercall_msrs);
-    enable_hypercalls();
-    constexpr u32 local_or_remote_flush = 1u << 1 | 1u << 2;
-    SKIP_UNLESS((cpuid(leaf_recommendations).eax & local_or_remote_flush) == 0, "TLB flushes are offered");
-    struct {
-        u64 address_space, flags, processors, first;
-    } const input{0, 3, 1, 0}; // all processors, all address spaces
-    constexpr u64 simple[] = {call::flush_virtual_address_space, call::flush_virtual_address_space_ex};
-    for (auto const code : simple) {
-        note_position(code);
-        auto const result = call_with(code, input);
-        CHECK(result == Status::InvalidHypercallCode || result == Status::AccessDenied);
-    }
-    constexpr u64 rep[] = {call::flush_virtual_address_list, call::flush_virtual_address_list_ex};
-    for (auto const code : rep) {
-        note_position(code);
-        auto const result = call_with(code | rep_count(1), input);
-        CHECK(result == Status::InvalidHypercallCode || result == Status::AccessDenied);
-    }
-}
-
 TEST(privileges, extended_hypercalls_without_it, "online, HvExtCallQueryCapabilities")
 {
     NEEDS(hypercall_msrs);

@@ -10,8 +10,12 @@ namespace hv::abi {
 
 /// HV_CALL_CODE of the calls that Porthole answers (TLFS 2.0a appendix A; 6.0b appendix A for the later numbers).
 enum class CallCode : std::uint16_t {
+    FlushVirtualAddressSpace = 0x0002,
+    FlushVirtualAddressList = 0x0003,
     NotifyLongSpinWait = 0x0008,
     SendSyntheticClusterIpi = 0x000B,
+    FlushVirtualAddressSpaceEx = 0x0013,
+    FlushVirtualAddressListEx = 0x0014,
     SendSyntheticClusterIpiEx = 0x0015,
     GetPartitionProperty = 0x0044,
     GetPartitionId = 0x0046,

@@ -76,7 +76,11 @@ TEST_CASE("the cluster IPI calls are recommended only when they are asked for (T
     CHECK(hypervisor_leaves(rights, limits)[4].eax == (1U << 5 | 1U << 9 | 1U << 10 | 1U << 11));
 }
 
-TEST_CASE("no TLB flush by hypercall is ever recommended (TLFS 6.0b 2.4.5)", "[cpuid]")
+TEST_CASE("a TLB flush by hypercall is recommended where there is one, for other VPs only (TLFS 6.0b 2.4.5)",
+          "[cpuid]")
 {
-    CHECK((hypervisor_leaves(Rights::root(), limits)[4].eax & (1U << 1 | 1U << 2)) == 0);
+    auto rights = Rights::ordinary();
+    CHECK((hypervisor_leaves(rights, limits)[4].eax & (1U << 1 | 1U << 2)) == 0);
+    rights.set(Recommendation::RemoteTlbFlush, true);
+    CHECK((hypervisor_leaves(rights, limits)[4].eax & (1U << 1 | 1U << 2)) == 1U << 2);
 }

@@ -12,14 +12,16 @@ namespace {
 struct Outcome {
     std::optional<unsigned> port; ///< of the IN or OUT, if there was one
     bool in = false;
-    bool undefined = false; ///< UD2
+    std::optional<unsigned> kernel; ///< the last byte of VMCALL or VMMCALL, if there was one
+    bool undefined = false;         ///< UD2
     std::uint64_t rax_at_exit = 0;
     bool returned = false;
     int stack_depth = 0; ///< words still pushed at the exit
 };
 
-/// A processor that knows PUSH/POP rAX, MOV EAX,CS, MOV RAX,RCX, AND EAX,imm8, SHR RAX,imm8, JZ, JNZ, INC, DEC, IN
-/// EAX,imm8, OUT imm8,AL, RET and UD2. Anything else ends the run with an empty outcome.
+/// A processor that knows PUSH/POP rAX, MOV EAX,CS, MOV RAX,RCX, CMP AX|CX,imm8, JA, VMCALL, VMMCALL, AND EAX,imm8,
+/// SHR RAX,imm8, JZ, JNZ, INC, DEC, IN EAX,imm8, OUT imm8,AL, RET and UD2. Anything else ends the run with an empty
+/// outcome.
 class Interpreter {
   public:
     Interpreter(OverlayPage::Content const& page, bool long_mode, unsigned cpl, std::uint64_t rax,
@@ -48,6 +50,11 @@ class Interpreter {
                 if (fetch() != 0xE0) return {};
                 set(rax_ & fetch()); // AND EAX, imm8
                 break;
+            case 0x66:
+                if (fetch() != 0x83) return {};
+                compare(fetch()); // CMP AX or CX, imm8
+                break;
+            case 0x77: jump(above_); break;
             case 0x74: jump(zero_); break;
             case 0x75: jump(!zero_); break;
             case 0x48:
@@ -68,7 +75,13 @@ class Interpreter {
                 outcome_.rax_at_exit = rax_;
                 break;
             case 0xC3: outcome_.returned = true; return outcome_;
-            case 0x0F: outcome_.undefined = fetch() == 0x0B; return outcome_;
+            case 0x0F:
+                switch (fetch()) {
+                case 0x01: outcome_.kernel = fetch(); break;
+                case 0x0B: outcome_.undefined = true; return outcome_;
+                default: return {};
+                }
+                break;
             default: return {};
             }
         }
@@ -97,19 +110,27 @@ class Interpreter {
         rax_ = value;
         zero_ = value == 0;
     }
+    void compare(unsigned operand)
+    {
+        auto const value = static_cast<std::uint16_t>(operand == 0xF9 ? rcx_ : rax_);
+        auto const other = fetch();
+        zero_ = value == other;
+        above_ = value > other;
+    }
     void jump(bool taken)
     {
         auto const distance = fetch();
         if (taken) at_ += distance;
     }
 
-    OverlayPage::Content const& page_;
+    OverlayPage::Content page_;
     bool long_mode_;
     unsigned cpl_;
     std::uint64_t rax_;
     std::uint64_t rcx_;
     std::uint64_t pushed_ = 0;
     bool zero_ = false;
+    bool above_ = false;
     std::size_t at_ = 0;
     Outcome outcome_;
 };
@@ -143,6 +164,31 @@ TEST_CASE("only a call with a repeat count needs a result of more than 32 bits (
     CHECK_FALSE(result_by_in(0x0FFF'0FFF'0000'0050));
 }
 
+TEST_CASE("the calls that the kernel answers go to it from both modes, with all registers, and no others do",
+          "[hypercall]")
+{
+    using enum abi::CallCode;
+    auto const instruction = GENERATE(KernelCalls::Instruction::Vmcall, KernelCalls::Instruction::Vmmcall);
+    auto const opcode = instruction == KernelCalls::Instruction::Vmcall ? 0xC1U : 0xD9U; // Intel SDM, AMD APM
+    auto const page = hypercall_page({instruction,
+                                      {FlushVirtualAddressSpace, FlushVirtualAddressList, NotifyLongSpinWait,
+                                       FlushVirtualAddressSpaceEx, FlushVirtualAddressListEx}});
+    for (std::uint64_t code = 0; code < 0x1'0000; ++code) {
+        auto const kernels = code == 2 || code == 3 || code == 8 || code == 0x13 || code == 0x14;
+        auto const control = code | 0x0007'0001'0001'0000; // fast, and with a repeat count
+        auto const caller_64 = Interpreter{page, true, 0, 7, control}.run();
+        auto const caller_32 = Interpreter{page, false, 0, 0x0001'0000 | code}.run();
+        INFO(code);
+        REQUIRE(caller_64.kernel == (kernels ? std::optional{opcode} : std::nullopt));
+        REQUIRE(caller_32.kernel == caller_64.kernel);
+        REQUIRE(caller_64.port.has_value() == !kernels);
+        REQUIRE(caller_32.port.has_value() == !kernels);
+        REQUIRE((caller_64.returned && caller_32.returned));
+        REQUIRE((caller_64.stack_depth == 0 && caller_32.stack_depth == 0));
+    }
+    CHECK(Interpreter{page, true, 3, 7, 2}.run().undefined);
+}
+
 TEST_CASE("the hypercall page raises #UD outside CPL 0, before any exit (TLFS 2.0a 4.5)", "[hypercall]")
 {
     auto const cpl = GENERATE(1U, 2U, 3U);
@@ -155,7 +201,7 @@ TEST_CASE("the hypercall page raises #UD outside CPL 0, before any exit (TLFS 2.
 
 TEST_CASE("the rest of the hypercall page traps", "[hypercall]")
 {
-    auto const& page = hypercall_page();
+    auto const page = hypercall_page();
     for (std::size_t i = 35; i < page.size(); ++i)
         CHECK(page[i] == std::byte{0xCC});
 }

@@ -1,6 +1,5 @@
 #include "hv/partition/partition.hpp"
 
-#include "hv/hypercall/hypercall_page.hpp"
 #include "hv/vp/virtual_processor.hpp"
 
 #include <cstring>
@@ -21,9 +20,10 @@ Partition::Partition(PartitionRegistry& registry, PartitionId id, PartitionConfi
       tracer_{config.tracer},
       processor_{config.processor},
       max_vps_{config.max_vps},
+      kernel_answers_{!config.kernel_calls.codes.empty()},
       pool_{config.pool_bytes}
 {
-    hypercall_page_.fill(hypercall_page());
+    hypercall_page_.fill(hypercall_page(config.kernel_calls));
     OverlayPage::Content page{};
     std::memcpy(page.data(), &time_.page(), sizeof time_.page());
     reference_tsc_page_.fill(page);

@@ -4,6 +4,7 @@
 #include "hv/abi/registers.hpp"
 #include "hv/cpuid/processor_facts.hpp"
 #include "hv/guest_memory.hpp"
+#include "hv/hypercall/hypercall_page.hpp"
 #include "hv/interfaces.hpp"
 #include "hv/monitor/partition_monitors.hpp"
 #include "hv/overlay_page.hpp"
@@ -38,6 +39,7 @@ struct PartitionConfig {
     Tracer* tracer = nullptr;
     ProcessorFacts processor{};
     std::uint32_t max_vps = 0; ///< as leaf 0x40000005 says
+    KernelCalls kernel_calls{};
 };
 
 class Partition {
@@ -92,6 +94,8 @@ class Partition {
     void set_crash_parameter(std::size_t n, std::uint64_t v) { crash_[n].store(v, std::memory_order_relaxed); }
     void crash(std::uint64_t control) const;
 
+    /// The hypercall page leads some calls to the kernel below.
+    [[nodiscard]] bool kernel_answers() const { return kernel_answers_; }
     /// The hypercall page is in place, so that a call can come from it.
     [[nodiscard]] bool hypercalls_enabled() const { return abi::PageRegister{hypercall_msr()}.enabled(); }
 
@@ -136,6 +140,7 @@ class Partition {
     Tracer* const tracer_;
     ProcessorFacts const processor_;
     std::uint32_t const max_vps_;
+    bool const kernel_answers_;
     std::atomic<bool> active_{true};
     std::atomic<std::uint32_t> visitors_{0};
     std::vector<std::unique_ptr<VirtualProcessor>> vps_;

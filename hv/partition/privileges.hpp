@@ -46,6 +46,7 @@ enum class Feature : unsigned {
 
 /// A bit of leaf 0x40000004 EAX that stands for a hypercall: recommended and offered are one thing here.
 enum class Recommendation : unsigned {
+    RemoteTlbFlush = 2,
     ClusterIpi = 10,
     ExProcessorMasks = 11,
 };

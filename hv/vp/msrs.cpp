@@ -87,7 +87,10 @@ bool VirtualProcessor::write(std::uint32_t number, std::uint64_t value)
 
     switch (number) {
     case msr::eom: synic_.scan_queues(); return true;
-    case msr::guest_os_id: partition_.set_guest_os_id(value); return true;
+    case msr::guest_os_id:
+        partition_.set_guest_os_id(value);
+        if (partition_.kernel_answers()) control_.guest_os_identified(value);
+        return true;
     case msr::hypercall: return partition_.set_hypercall_msr(value);
     case msr::reset:
         if ((value & 1) != 0) partition_.machine().reset();

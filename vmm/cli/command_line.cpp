@@ -64,6 +64,10 @@ class RunCommand {
                      auto const changes = parse_changes("--hv-features", text, known.hv_features);
                      guest.hv_features.insert(guest.hv_features.end(), changes.begin(), changes.end());
                  });
+        add("--hyperv", "WHO",
+            "who answers hypercalls: user (Porthole), hybrid (the kernel those that it answers best), or auto (the "
+            "default: hybrid where KVM can)",
+            [&guest](auto const& text) { guest.hyperv = parse_hyperv("--hyperv", text); });
         add_list("--net", "NETWORK[,...]",
                  "a network card: user[,mac=MAC][,hostfwd=tcp::PORT-:PORT] or tap=NAME[,mac=MAC]",
                  [&guest](auto const& text) { add_net(guest, "--net", text); });

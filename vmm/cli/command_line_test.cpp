@@ -58,6 +58,7 @@ TEST_CASE("a kernel alone gives the defaults", "[cli]")
     CHECK(options.guests.at(0).cpus == 1);
     CHECK(options.guests.at(0).serial == vmm::SerialTarget{});
     CHECK(options.guests.at(0).on_reboot == vmm::OnReboot::Exit);
+    CHECK(options.guests.at(0).hyperv == vmm::HypervMode::Auto);
     CHECK_FALSE(options.guests.at(0).test_devices);
     CHECK_FALSE(options.trace.any());
     CHECK(options.log_level == "warning");
@@ -80,6 +81,8 @@ TEST_CASE("every option of run arrives in its field", "[cli]")
                               "create-port,-connect-port,+connect-port",
                               "--hv-features",
                               "-stimer,+synic,reference-tsc",
+                              "--hyperv",
+                              "user",
                               "--test-devices",
                               "--pool",
                               "16M",
@@ -98,6 +101,7 @@ TEST_CASE("every option of run arrives in its field", "[cli]")
     CHECK(options.guests.at(0).cpus == 16);
     CHECK(options.guests.at(0).serial == vmm::SerialTarget{vmm::SerialTarget::Kind::File, "out.txt"});
     CHECK(options.guests.at(0).on_reboot == vmm::OnReboot::Restart);
+    CHECK(options.guests.at(0).hyperv == vmm::HypervMode::User);
     CHECK(options.guests.at(0).privileges ==
           std::vector<vmm::RightChange>{{true, "create-port"}, {false, "connect-port"}, {true, "connect-port"}});
     CHECK(options.guests.at(0).hv_features ==
@@ -177,6 +181,7 @@ TEST_CASE("a name that nobody knows is answered with those that are known", "[cl
     CHECK_THAT(run_complaint({"--serial", "tcp:1"}), Contains("stdio, lines, pty, file:PATH or none"));
     CHECK_THAT(run_complaint({"--serial", "file:"}), Contains("stdio, lines, pty, file:PATH or none"));
     CHECK_THAT(run_complaint({"--on-reboot", "halt"}), Contains("exit or restart"));
+    CHECK_THAT(run_complaint({"--hyperv", "kernel"}), Contains("'kernel'") && Contains("auto, user or hybrid"));
     CHECK_THAT(run_complaint({"--log-level", "loud"}), Contains("use trace, debug"));
 }
 
@@ -268,9 +273,9 @@ TEST_CASE("help, version and doctor", "[cli]")
     CHECK(text({"--version"}) == "porthole " PORTHOLE_VERSION "\n");
     CHECK_THAT(text({"--help"}), Contains("run") && Contains("doctor"));
     for (auto const* const option :
-         {"--kernel", "--initrd", "--cmdline", "--memory", "--cpus", "--serial", "--on-reboot", "--log-level",
-          "--log-file", "--privileges", "--hv-features", "--test-devices", "--trace", "create-port", "synic",
-          "--config", "--pool", "--vsock", "--disk"})
+         {"--kernel",    "--initrd", "--cmdline",  "--memory",     "--cpus",        "--serial",       "--on-reboot",
+          "--log-level", "--hyperv", "--log-file", "--privileges", "--hv-features", "--test-devices", "--trace",
+          "create-port", "synic",    "--config",   "--pool",       "--vsock",       "--disk"})
         CHECK_THAT(text({"run", "--help"}), Contains(option));
     CHECK(std::holds_alternative<vmm::DoctorRequest>(parse({"doctor"})));
 }

@@ -1,5 +1,6 @@
 #include "vmm/cli/doctor_report.hpp"
 
+#include <linux/kvm.h>
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
@@ -25,8 +26,13 @@ std::string kvm_line(DoctorReport const& report)
 
 std::string hyperv_line(DoctorReport const& report)
 {
-    auto const present = std::count_if(report.hyperv.begin(), report.hyperv.end(), [](auto& f) { return f.present; });
-    return present > 0 ? "present, not used: Porthole brings its own" : "absent, not needed: Porthole brings its own";
+    auto const present = [&](auto const& wanted) {
+        return std::ranges::any_of(report.hyperv, [&](auto& f) { return f.present && wanted(f.capability->number); });
+    };
+    if (present([](int number) { return number == KVM_CAP_HYPERV_TLBFLUSH; }))
+        return "present: flushes TLBs for guests (--hyperv=hybrid, the default here); all else is Porthole's own";
+    if (present([](int) { return true; })) return "present, not used: Porthole brings its own (--hyperv=user)";
+    return "absent, not needed: Porthole brings its own (--hyperv=user)";
 }
 
 std::string verdict(DoctorReport const& report)

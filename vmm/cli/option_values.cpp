@@ -183,6 +183,14 @@ void add_disk(std::string_view option, std::vector<DiskOptions>& disks, DiskOpti
     disks.push_back(std::move(disk));
 }
 
+HypervMode parse_hyperv(std::string_view option, std::string_view text)
+{
+    if (text == "auto") return HypervMode::Auto;
+    if (text == "user") return HypervMode::User;
+    if (text == "hybrid") return HypervMode::Hybrid;
+    refuse(option, text, "is not known", "use auto, user or hybrid");
+}
+
 OnReboot parse_on_reboot(std::string_view option, std::string_view text)
 {
     if (text == "exit") return OnReboot::Exit;

@@ -29,6 +29,7 @@ namespace vmm {
 void add_disk(std::string_view option, std::vector<DiskOptions>& disks, DiskOptions disk);
 
 /// "exit" or "restart".
+[[nodiscard]] HypervMode parse_hyperv(std::string_view option, std::string_view text);
 [[nodiscard]] OnReboot parse_on_reboot(std::string_view option, std::string_view text);
 
 /// The path of a UNIX socket, short enough for a port's number behind it.

@@ -19,6 +19,13 @@ enum class OnReboot {
     Restart, ///< it starts anew, from the kernel file
 };
 
+/// Who answers the guest's hypercalls.
+enum class HypervMode {
+    Auto,   ///< Hybrid where the host's KVM can, User elsewhere
+    User,   ///< Porthole alone
+    Hybrid, ///< Porthole, and the kernel those that it answers best
+};
+
 /// Where a serial port's other end is.
 struct SerialTarget {
     enum class Kind {
@@ -106,6 +113,7 @@ struct GuestOptions {
     std::vector<RightChange> privileges{};  ///< in the order given; a later one wins
     std::vector<RightChange> hv_features{}; ///< likewise
     std::vector<NetOptions> nets{};         ///< network cards
+    HypervMode hyperv = HypervMode::Auto;
     bool test_devices = false;
     std::uint64_t pool = std::uint64_t{64} << 20; ///< bytes that its ports and connections may take up
     std::string parent{};                         ///< another guest's name; empty for the root

@@ -89,6 +89,7 @@ memory = "1G"
 cpus = 4
 console = "pty"
 on-reboot = "restart"
+hyperv = "user"
 privileges = ["create-port", "-connect-port"]
 hv-features = ["-stimer", "+synic", "reference-tsc"]
 test-devices = true
@@ -122,6 +123,7 @@ after = ["server-1", "client"]
     CHECK(server.cpus == 4);
     CHECK(server.serial == SerialTarget{SerialTarget::Kind::Pty, {}});
     CHECK(server.on_reboot == vmm::OnReboot::Restart);
+    CHECK(server.hyperv == vmm::HypervMode::User);
     CHECK(server.privileges == std::vector<vmm::RightChange>{{true, "create-port"}, {false, "connect-port"}});
     CHECK(server.hv_features ==
           std::vector<vmm::RightChange>{{false, "stimer"}, {true, "synic"}, {true, "reference-tsc"}});

@@ -97,6 +97,12 @@ void read_on_reboot(ConfigNode const& value, GuestEntry& entry, ConfigContext co
     entry.options.on_reboot = value.placed([&] { return parse_on_reboot(value.key(), text); });
 }
 
+void read_hyperv(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
+{
+    auto const text = value.text("hyperv = \"auto\"");
+    entry.options.hyperv = value.placed([&] { return parse_hyperv(value.key(), text); });
+}
+
 void read_vsock(ConfigNode const& value, GuestEntry& entry, ConfigContext const& context)
 {
     auto const path = path_of(value, "vsock = \"guest.vsock\"", context);
@@ -183,6 +189,7 @@ constexpr std::array keys{
     Key{"vsock", read_vsock},
     Key{"privileges", read_privileges},
     Key{"hv-features", read_features},
+    Key{"hyperv", read_hyperv},
     Key{"net", read_net},
     Key{"test-devices", read_test_devices},
     Key{"pool", read_pool},

@@ -36,6 +36,7 @@ constexpr std::array hyperv{
     Capability{CAPABILITY(HYPERV_TIME), 0, false, "reference time"},
     Capability{CAPABILITY(HYPERV_SYNIC2), 0, false, "synthetic interrupt controller"},
     Capability{CAPABILITY(HYPERV_CPUID), 0, false, "CPUID leaves"},
+    Capability{CAPABILITY(HYPERV_TLBFLUSH), 0, false, "TLB flushes"},
 };
 
 #undef CAPABILITY

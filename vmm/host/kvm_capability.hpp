@@ -18,7 +18,8 @@ struct Capability {
 /// Linux Documentation/virt/kvm/api.rst.
 [[nodiscard]] std::span<Capability const> used_capabilities();
 
-/// The kernel's own Hyper-V emulation. Porthole needs none of it; doctor says whether it is there.
+/// The kernel's own Hyper-V emulation. Porthole needs none of it, and can leave TLB flushes to it; doctor says
+/// whether it is there.
 [[nodiscard]] std::span<Capability const> in_kernel_hyperv();
 
 /// Whether `answer`, of KVM_CHECK_EXTENSION, means that the capability is there.

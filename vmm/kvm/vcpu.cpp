@@ -378,6 +378,12 @@ bool Vcpu::read_xmm(std::span<std::byte, 96> out) const
     return true;
 }
 
+/// KVM takes a guest's VMCALL for a hypercall of Hyper-V once it knows this.
+void Vcpu::guest_os_identified(std::uint64_t id)
+{
+    (void)set_msr(fd(), hv::abi::msr::guest_os_id, id);
+}
+
 /// A KVM with a Hyper-V emulation of its own hides the invariant TSC until it sees this MSR set, and the filter keeps
 /// it from seeing that. Others do not know the MSR, and need not.
 void Vcpu::expose_invariant_tsc(bool on)

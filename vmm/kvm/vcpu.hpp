@@ -64,6 +64,7 @@ class Vcpu final : public hv::VpControl {
     [[nodiscard]] std::uint64_t runtime_100ns() const override;
     [[nodiscard]] bool read_xmm(std::span<std::byte, 96> out) const override;
     void expose_invariant_tsc(bool on) override;
+    void guest_os_identified(std::uint64_t id) override;
     void inspect(hv::Inspector& inspector) const override;
 
   private:

@@ -21,9 +21,35 @@ namespace vmm {
 
 namespace {
 
-hv::Rights rights_of(GuestOptions const& options)
+/// Whether KVM answers some of the guest's calls. Porthole's page, not KVM's own, leads to it, and of what KVM needs
+/// to know it has the VP indices, which are its own numbers of the vCPUs.
+bool kernel_answers(KvmHost const& host, HypervMode mode)
+{
+    auto const can = host.has(KVM_CAP_HYPERV_TLBFLUSH);
+    if (mode == HypervMode::Hybrid && !can)
+        throw UserError{
+            "this kernel's KVM answers no hypercalls (KVM_CAP_HYPERV_TLBFLUSH): use --hyperv=auto or user"};
+    return can && mode != HypervMode::User;
+}
+
+/// Those that nobody but the kernel can answer, and one with which it lets the VP run that is waited for.
+hv::KernelCalls kernel_calls(hv::Rights const& rights, hv::ProcessorFacts const& processor)
+{
+    using enum hv::abi::CallCode;
+    using enum hv::KernelCalls::Instruction;
+    constexpr std::uint64_t intel = 1;
+    hv::KernelCalls calls{processor.vendor == intel ? Vmcall : Vmmcall, {NotifyLongSpinWait}};
+    if (!rights.has(hv::Recommendation::RemoteTlbFlush)) return calls;
+    calls.codes.insert(calls.codes.end(), {FlushVirtualAddressSpace, FlushVirtualAddressList});
+    if (rights.has(hv::Recommendation::ExProcessorMasks))
+        calls.codes.insert(calls.codes.end(), {FlushVirtualAddressSpaceEx, FlushVirtualAddressListEx});
+    return calls;
+}
+
+hv::Rights rights_of(GuestOptions const& options, bool kernel_answers)
 {
     auto rights = hv::Rights::ordinary();
+    rights.set(hv::Recommendation::RemoteTlbFlush, kernel_answers);
     for (auto const& change : options.privileges) {
         if (!hv::apply(rights, hv::privilege_names(), change.name, change.grant))
             throw UserError{"there is no privilege '" + change.name + "'; see porthole run --help"};
@@ -32,6 +58,9 @@ hv::Rights rights_of(GuestOptions const& options)
         if (!hv::apply(rights, hv::feature_names(), change.name, change.grant))
             throw UserError{"there is no Hyper-V feature '" + change.name + "'; see porthole run --help"};
     }
+    if (rights.has(hv::Recommendation::RemoteTlbFlush) && !kernel_answers)
+        throw UserError{
+            "the feature tlb-flush needs a KVM that answers hypercalls, and --hyperv=auto or hybrid: leave it out"};
     return rights;
 }
 
@@ -51,9 +80,10 @@ Machine::Machine(World world, GuestOptions const& options, hv::PartitionId paren
       vm_{world_.host, ram_.memory()},
       retry_{world_.io}
 {
-    auto const rights = rights_of(options);
+    auto const hybrid = kernel_answers(world_.host, options.hyperv);
+    auto const rights = rights_of(options, hybrid);
     check_cpus(world_.host, options.cpus);
-    create_vcpus(options, rights, parent);
+    create_vcpus(options, rights, hybrid, parent);
     vmbus_ = std::make_unique<VmbusDevices>(world_.io, partition_, options);
     devices::PowerEvents& events = *this; // private to all but the devices
     pc_ = std::make_unique<PcDevices>(world_.io, vm_, layout_, world_.serial, events, ports_);
@@ -77,7 +107,7 @@ Machine::~Machine()
     world_.registry.remove(*partition_);
 }
 
-void Machine::create_vcpus(GuestOptions const& options, hv::Rights const& rights, hv::PartitionId parent)
+void Machine::create_vcpus(GuestOptions const& options, hv::Rights const& rights, bool hybrid, hv::PartitionId parent)
 {
     GuestCpuid const cpuid{world_.host, rights, options.cpus};
     for (unsigned i = 0; i < options.cpus; ++i) {
@@ -93,16 +123,18 @@ void Machine::create_vcpus(GuestOptions const& options, hv::Rights const& rights
             clock_.emplace(fd);
     }
 
-    partition_ = world_.registry.create({.parent = parent,
-                                         .rights = rights,
-                                         .pool_bytes = options.pool,
-                                         .memory = ram_.memory(),
-                                         .clock = *clock_,
-                                         .interrupts = *this,
-                                         .machine = *this,
-                                         .tracer = world_.trace,
-                                         .processor = cpuid.processor(),
-                                         .max_vps = GuestOptions::max_cpus});
+    partition_ = world_.registry.create(
+        {.parent = parent,
+         .rights = rights,
+         .pool_bytes = options.pool,
+         .memory = ram_.memory(),
+         .clock = *clock_,
+         .interrupts = *this,
+         .machine = *this,
+         .tracer = world_.trace,
+         .processor = cpuid.processor(),
+         .max_vps = GuestOptions::max_cpus,
+         .kernel_calls = hybrid ? kernel_calls(rights, cpuid.processor()) : hv::KernelCalls{}});
     if (world_.trace) world_.trace->set_partition(partition_->id());
     for (auto const& vcpu : vcpus_)
         vcpu->attach(partition_->add_vp(*vcpu));

@@ -165,7 +165,11 @@ std::string describe_input(std::uint16_t code, std::span<std::byte const> input)
                            static_cast<std::uint64_t>(in.format), in.valid_banks);
     }
     case abi::CallCode::ExtQueryCapabilities:
-    case abi::CallCode::GetPartitionId: break;
+    case abi::CallCode::GetPartitionId:
+    case abi::CallCode::FlushVirtualAddressSpace: // the kernel's, or unknown
+    case abi::CallCode::FlushVirtualAddressList:
+    case abi::CallCode::FlushVirtualAddressSpaceEx:
+    case abi::CallCode::FlushVirtualAddressListEx: break;
     }
     return {};
 }

@@ -1,0 +1,190 @@
+// TLB flushes by hypercall: that they are not there unless they are recommended, and that they flush.
+#include "conformance/fixtures.hpp"
+#include "runtime/cpu.hpp"
+#include "runtime/test.hpp"
+
+using namespace guest;
+using namespace guest::hv;
+
+namespace {
+
+constexpr u32 local_or_remote_flush = 1u << 1 | 1u << 2;
+constexpr u32 remote_flush = 1u << 2;
+constexpr u32 ex_processor_masks = 1u << 11;
+
+constexpr u64 all_processors = 1;          // HV_FLUSH_ALL_PROCESSORS
+constexpr u64 all_address_spaces = 1 << 1; // HV_FLUSH_ALL_VIRTUAL_ADDRESS_SPACES
+constexpr u64 second_processor = 1 << 1;
+
+u32 recommended()
+{
+    return cpuid(leaf_recommendations).eax;
+}
+
+struct FlushInput {
+    u64 address_space, flags, processors, first;
+};
+struct FlushExInput {
+    u64 address_space, flags, format, valid_banks, bank, first;
+};
+
+/// A window of 2 MiB onto either of two places of memory that nothing else uses.
+class Window {
+  public:
+    static constexpr u64 address = u64{1} << 30;
+
+    Window() : entry_{entry()}, before_{load(entry_)}
+    {
+        for (u64 n = 0; n < 2; ++n)
+            *reinterpret_cast<u64 volatile*>(frame(n)) = marker(n);
+    }
+    Window(Window const&) = delete;
+    Window& operator=(Window const&) = delete;
+    ~Window() { store(entry_, before_); }
+
+    void show(u64 n) { store(entry_, frame(n) | 0xE3); } // a present, writable, large page
+    static constexpr u64 marker(u64 n) { return 0x1000 + (n & 1); }
+    static u64 seen() { return *reinterpret_cast<u64 volatile*>(address); }
+
+  private:
+    static constexpr u64 frame(u64 n) { return (16 + (n & 1)) << 21; } // at 32 MiB
+
+    static u64& entry()
+    {
+        constexpr u64 page_bits = 0x000F'FFFF'FFFF'F000;
+        auto const* const top = reinterpret_cast<u64 const*>(read_cr3() & page_bits);
+        auto const* const pointers = reinterpret_cast<u64 const*>(top[0] & page_bits);
+        auto* const directory = reinterpret_cast<u64*>(pointers[address >> 30] & page_bits);
+        return directory[(address >> 21) & 511];
+    }
+
+    u64& entry_;
+    u64 const before_;
+};
+
+/// What the other processor does: reads through the window all the time, and answers each question with what it read
+/// after it was asked.
+struct Reader {
+    u64 question; ///< zero ends it
+    u64 answered;
+    u64 seen;
+};
+
+void read_on(void* argument)
+{
+    auto& reader = *static_cast<Reader*>(argument);
+    for (u64 asked; (asked = load(reader.question)) != 0;) {
+        store(reader.seen, Window::seen());
+        store(reader.answered, asked);
+    }
+}
+
+/// Changes the mapping under the reader many times, flushing it by `flush`; which must have happened when that
+/// returns.
+template <typename Flush>
+void change_mapping_under_reader(Flush const& flush)
+{
+    constexpr u64 changes = 300;
+    SKIP_UNLESS(cpu_count() > 1, "one processor");
+    Window window;
+    Reader reader{1, 0, 0};
+    window.show(0);
+    CHECK_STATUS(flush(), Status::Success);
+    start_on(1, read_on, &reader);
+    for (u64 n = 1; n <= changes && !test_is_over(); ++n) {
+        window.show(n);
+        CHECK_STATUS(flush(), Status::Success);
+        store(reader.question, n + 1);
+        auto const answered = wait_until([&] { return load(reader.answered) == n + 1; });
+        note_position(n);
+        if (!answered || load(reader.seen) != Window::marker(n)) break;
+    }
+    auto const last = load(reader.seen);
+    auto const asked = load(reader.question);
+    store(reader.question, u64{0});
+    CHECK(wait_for_task(1));
+    CHECK_EQ(last, Window::marker(asked - 1));
+    CHECK_EQ(asked, changes + 1);
+}
+
+} // namespace
+
+TEST(tlb_flush, not_recommended_is_not_offered, "6.0b 2.4.5, 9.4; online, HvCallFlushVirtualAddressSpace")
+{
+    NEEDS(hypercall_msrs);
+    enable_hypercalls();
+    SKIP_UNLESS((recommended() & local_or_remote_flush) == 0, "TLB flushes are offered");
+    struct {
+        u64 address_space, flags, processors, first;
+    } const input{0, 3, 1, 0}; // all processors, all address spaces
+    constexpr u64 simple[] = {call::flush_virtual_address_space, call::flush_virtual_address_space_ex};
+    for (auto const code : simple) {
+        note_position(code);
+        auto const result = call_with(code, input);
+        CHECK(result == Status::InvalidHypercallCode || result == Status::AccessDenied);
+    }
+    constexpr u64 rep[] = {call::flush_virtual_address_list, call::flush_virtual_address_list_ex};
+    for (auto const code : rep) {
+        note_position(code);
+        auto const result = call_with(code | rep_count(1), input);
+        CHECK(result == Status::InvalidHypercallCode || result == Status::AccessDenied);
+    }
+}
+
+TEST(tlb_flush, an_address_space_on_another_processor, "6.0b 9.4")
+{
+    NEEDS(hypercall_msrs);
+    SKIP_UNLESS(recommended() & remote_flush, "TLB flushes are not offered");
+    enable_hypercalls();
+    change_mapping_under_reader([] {
+        return call_with(call::flush_virtual_address_space, FlushInput{read_cr3(), 0, second_processor, 0});
+    });
+}
+
+TEST(tlb_flush, all_address_spaces_on_all_processors, "6.0b 9.4")
+{
+    NEEDS(hypercall_msrs);
+    SKIP_UNLESS(recommended() & remote_flush, "TLB flushes are not offered");
+    enable_hypercalls();
+    change_mapping_under_reader([] {
+        return call_with(call::flush_virtual_address_space, FlushInput{0, all_processors | all_address_spaces, 0, 0});
+    });
+}
+
+TEST(tlb_flush, a_list_completes_its_repetitions, "6.0b 9.4")
+{
+    NEEDS(hypercall_msrs);
+    SKIP_UNLESS(recommended() & remote_flush, "TLB flushes are not offered");
+    enable_hypercalls();
+    change_mapping_under_reader([] {
+        *static_cast<FlushInput*>(input_page()) = {read_cr3(), 0, second_processor, Window::address};
+        auto const result =
+            hypercall(call::flush_virtual_address_list | rep_count(1), reinterpret_cast<u64>(input_page()));
+        return result == rep_count(1) ? Status::Success : status(result | 0xFFFF);
+    });
+}
+
+TEST(tlb_flush, a_sparse_set_of_processors, "6.0b 9.4")
+{
+    NEEDS(hypercall_msrs);
+    SKIP_UNLESS((recommended() & remote_flush) && (recommended() & ex_processor_masks),
+                "TLB flushes with a sparse set are not offered");
+    enable_hypercalls();
+    change_mapping_under_reader([] {
+        return call_with(call::flush_virtual_address_space_ex | variable_header(1),
+                         FlushExInput{read_cr3(), 0, 0, 1, second_processor, 0});
+    });
+}
+
+TEST(tlb_flush, from_32bit_code, "6.0b 3.7, 9.4")
+{
+    NEEDS(hypercall_msrs);
+    SKIP_UNLESS(recommended() & remote_flush, "TLB flushes are not offered");
+    enable_hypercalls();
+    *static_cast<FlushInput*>(input_page()) = {0, all_processors | all_address_spaces, 0, 0};
+    Registers32 registers{};
+    registers.eax = static_cast<u32>(call::flush_virtual_address_space);
+    registers.ecx = static_cast<u32>(reinterpret_cast<u64>(input_page()));
+    call_from_32bit(hypercall_page(), registers);
+    CHECK_STATUS(registers.eax & 0xFFFF, Status::Success);
+}
