@@ -4,6 +4,7 @@
 #include "devices/net/frame_backend.hpp"
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
@@ -81,7 +82,7 @@ class RecordingReceiver final : public FrameReceiver {
     std::deque<RecordedFrame> frames_;
 };
 
-/// A host that keeps what it is sent, and delivers frames on the test's own thread.
+/// A host that keeps what it is sent, and delivers frames on the test's own thread, or another one of its.
 class RecordingBackend final : public FrameBackend {
   public:
     [[nodiscard]] std::string description() const override { return "recorder"; }
@@ -119,11 +120,11 @@ class RecordingBackend final : public FrameBackend {
 
     SendOffloads offers{true, true};
     ReceiveOffloads receive_offloads{};
-    bool listening = false;
+    std::atomic<bool> listening = false;
     bool accepts = true;
     bool stopped = false;
     unsigned listens = 0;
-    unsigned resumes = 0;
+    std::atomic<unsigned> resumes = 0;
     std::vector<RecordedFrame> sent;
     std::function<void()> on_send;
 

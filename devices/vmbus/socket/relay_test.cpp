@@ -1,5 +1,7 @@
 #include "devices/vmbus/socket/relay.hpp"
 #include "devices/vmbus/socket/testing/socket_guest.hpp"
+#include "hv/testing/inspected.hpp"
+#include "hv/testing/threads.hpp"
 
 #include <condition_variable>
 #include <cstdlib>
@@ -12,6 +14,7 @@ using devices::UniqueFd;
 using devices::testing::DeviceChannel;
 using hv::vmbus::Guid;
 using testing::packet_of;
+using testing::read_some;
 using testing::write_all;
 
 namespace {
@@ -300,4 +303,68 @@ TEST_CASE("stopping ends all connections", "[vsock]")
     s.relay->stop();
     CHECK(read(client, 100) == "1073741824\n");
     CHECK(ends(client));
+}
+
+TEST_CASE("a guest opens and closes connections while the host's programs talk, leave, and it is looked at",
+          "[vsock][threads]")
+{
+    constexpr unsigned rounds = 300;
+    Setting s;
+    auto const server = listen_at(s.path + "_52", SOCK_NONBLOCK);
+    std::atomic<bool> done{false};
+    std::atomic<std::uint64_t> others{0};
+
+    // Of every three connections one is let go before it is opened, and one amid what is said.
+    auto const round = [&](unsigned number) {
+        auto const instance = service_of(Port{1000 + number});
+        s.relay->connect_requested(instance, service_of(Port{52}));
+        auto const offer = s.bus.take_offer();
+        if (number % 3 == 0) return offer.device->close();
+        auto const channel = Setting::open(offer);
+        channel->send(packet_of("hello"));
+        for (unsigned i = 0; i < 50; ++i) {
+            channel->send(packet_of(std::string(1000, 'x')));
+            auto const heard = testing::receive(*channel).text;
+            if (heard.find_first_not_of('y') != std::string::npos) ++others;
+        }
+        if (number % 3 == 1) channel->send(packet_of(""));
+        offer.device->close();
+    };
+    auto const talk = [&](unsigned number, UniqueFd const& client) {
+        auto const text = read_some(client);
+        auto const greeted = std::min<std::size_t>(text.size(), 5);
+        if (text.substr(0, greeted) != std::string_view{"hello"}.substr(0, greeted)) ++others;
+        static_cast<void>(::send(client.get(), std::string(5000, 'y').data(), 5000, MSG_NOSIGNAL | MSG_DONTWAIT));
+        if (number % 4 == 0) ::shutdown(client.get(), SHUT_WR);
+    };
+    hv::testing::run_together({
+        [&] { // the guest
+            for (unsigned i = 0; i < rounds; ++i)
+                round(i);
+            done = true;
+        },
+        [&] { // programs of the host
+            std::vector<UniqueFd> clients;
+            for (unsigned number = 0; !done;) {
+                UniqueFd client{::accept4(server.get(), nullptr, nullptr, SOCK_NONBLOCK)};
+                if (!client) continue;
+                talk(number++, client);
+                clients.push_back(std::move(client));
+                if (clients.size() > 8) clients.clear();
+            }
+        },
+        [&] { // whoever controls the run
+            while (!done) {
+                hv::testing::Inspected seen;
+                s.relay->inspect(seen);
+            }
+        },
+    });
+    CHECK(others == 0);
+    CHECK(s.refused.empty());
+    for (unsigned i = 0; i < rounds; ++i)
+        s.bus.await_withdrawal(service_of(Port{1000 + i}));
+    hv::testing::Inspected seen;
+    s.relay->inspect(seen);
+    CHECK(seen.at("sockets/connections") == "0");
 }
