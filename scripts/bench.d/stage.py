@@ -46,6 +46,11 @@ class Stage:
         for library in re.findall(r"(/\S+) \(0x", libraries):
             self.add(library)
 
+    def read_through(self, path):
+        with open(self.root + path, "rb", buffering=0) as file:
+            while file.read(CHUNK):
+                pass
+
     def enter(self):
         """Makes it the root of this process and those that it starts from now on."""
         for folder in ("dev", "proc", "sys"):
