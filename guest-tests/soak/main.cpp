@@ -3,6 +3,7 @@
 //     take=PARTITION count=N    opens a message port and an event port for that partition, and expects N messages
 //     send=PARTITION count=N    posts them, and signals an event before each one
 //     poll=1                    waits by looking instead of halting, its sources in polling mode
+//     pace=MS                  how long a passing port lives (10 milliseconds)
 //     quiet=1                   messages only, and nothing on the other processors: for measuring
 //
 // Message n carries n, and comes after flag n % 2048 was signalled: who takes it must find that flag set. Meanwhile
@@ -37,7 +38,7 @@ constexpr u8 message_vector = 0x61;
 constexpr u8 event_vector = 0x62;
 constexpr u8 credit_vector = 0x63;
 constexpr u8 passing_vector = 0x64;
-constexpr u32 passing_pace = 10; ///< milliseconds that a port lives
+constexpr u32 default_pace = 10;
 
 constexpr u64 window = 20;        ///< messages in flight, three more than slot and buffers hold
 constexpr u64 credit_every = 8;   ///< messages
@@ -48,6 +49,7 @@ u64 partner;
 u64 count;
 bool quiet;
 bool poll;
+u32 passing_pace; ///< milliseconds that a port lives
 
 /// Waits for a message at that source of this processor.
 [[nodiscard]] bool await(unsigned sint)
@@ -260,6 +262,8 @@ u32 guest_main()
     count = numeric_option("count");
     quiet = numeric_option("quiet");
     poll = numeric_option("poll");
+    passing_pace = static_cast<u32>(numeric_option("pace"));
+    if (!passing_pace) passing_pace = default_pace;
     if ((partner = numeric_option("take")) != 0) return take_all();
     if ((partner = numeric_option("send")) != 0) return send_all();
     print("soak: neither take=PARTITION nor send=PARTITION\n");
