@@ -170,7 +170,7 @@ TEST_CASE("what needs a driver in the guest says so when there is none", "[binar
     CHECK_THAT(run.refusal({"kvp", "set", "colour", "green"}), Contains("does not listen"));
     CHECK_THAT(run.refusal({"kvp", "list", "car"}), Contains("there is no pool 'car'"));
     CHECK_THAT(run.refusal({"kvp", "set", "colour"}), Contains("value"));
-    CHECK_THAT(run.refusal({"kvp", "paint"}), Contains("use list, set or delete"));
+    CHECK_THAT(run.refusal({"kvp", "paint"}), Contains("use list, set, delete or addresses"));
     CHECK_THAT(run.refusal({"key", "1e"}), Contains("no driver in the guest takes keys"));
     for (auto const* const code : {"a key", "80", "1001e", "e000"})
         CHECK_THAT(run.refusal({"key", code}), Contains("no scan code"));
