@@ -110,6 +110,8 @@ class NicGuest {
 
     void open(unsigned channel = 0)
     {
+        // What came before the last close has nothing behind it any more: its sections are the host's again.
+        (channel == 0 ? kept_ : kept_on_[channel]).clear();
         channels[channel] = std::make_shared<devices::testing::DeviceChannel>(ring_pages_, memory_);
         channels[channel]->gpadls = {{receive_gpadl, receive_pages_.gpadl()}, {send_gpadl, send_pages_.gpadl()}};
         channels[channel]->connect(bus.devices.at(channel).get());

@@ -1,0 +1,85 @@
+#include "devices/vmbus/network/testing/nic_guest.hpp"
+#include "hv/testing/inspected.hpp"
+#include "hv/testing/threads.hpp"
+
+#include <atomic>
+
+namespace devices::network {
+
+using testing::Bytes;
+using testing::NicGuest;
+
+TEST_CASE("a guest opens, resets and closes its card while frames come, its cable is pulled and it is looked at",
+          "[net][nic][threads]")
+{
+    constexpr unsigned rounds = 150;
+    constexpr std::size_t frame_size = 300;
+    NicGuest guest{2, {true, true}, 64};
+    std::atomic<bool> done{false};
+    std::size_t frames = 0;
+    std::size_t others = 0;
+
+    auto const take = [&](unsigned channel) {
+        for (auto const& frame : guest.take_frames(channel)) {
+            ++frames;
+            if (frame.bytes != Bytes(frame_size, std::byte{7})) ++others;
+            guest.complete(frame, channel);
+        }
+    };
+    auto const round = [&](unsigned number) {
+        guest.set_up();
+        bool const two = number % 2 == 0;
+        if (two) {
+            guest.ask(nvsp::SubChannelRequest{nvsp::Type::SubChannel, 1, 1});
+            guest.open(1);
+        }
+        guest.listen();
+        for (unsigned i = 0; i < 20; ++i) {
+            guest.send_section(NicGuest::packet_message(Bytes(60, std::byte{1})));
+            take(0);
+            if (two) take(1);
+        }
+        if (number % 3 == 0) guest.control(rndis::Type::Reset, testing::bytes_of(std::uint32_t{0}));
+        if (two && number % 4 == 0) guest.close(1); // else it goes with the primary channel
+        guest.close();
+        if (two && number % 4 != 0) guest.close(1);
+    };
+    hv::testing::run_together({
+        [&] { // the guest
+            for (unsigned i = 0; i < rounds; ++i)
+                round(i);
+            done = true;
+        },
+        [&] { // the backend
+            while (!done) {
+                bool const more = guest.backend->waiting() < 100;
+                more ? guest.backend->deliver({{}, Bytes(frame_size, std::byte{7})})
+                     : guest.backend->deliver_waiting();
+            }
+        },
+        [&] { // whoever controls the run
+            for (bool up = false; !done; up = !up) {
+                guest.nic->set_link(up);
+                hv::testing::Inspected seen;
+                guest.bus.devices.at(0)->inspect(seen);
+            }
+            guest.nic->set_link(true);
+        },
+    });
+    CHECK(others == 0);
+    CHECK(guest.complaints.empty());
+
+    guest.set_up();
+    guest.listen();
+    while (guest.backend->waiting() > 0) { // those that had come last
+        guest.backend->deliver_waiting();
+        take(0);
+    }
+    auto const before = frames;
+    guest.backend->deliver({{}, Bytes(frame_size, std::byte{7})});
+    take(0);
+    CHECK(frames == before + 1);
+    CHECK(others == 0);
+}
+
+} // namespace devices::network
