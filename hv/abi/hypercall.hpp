@@ -8,7 +8,8 @@
 
 namespace hv::abi {
 
-/// HV_CALL_CODE of the calls that Porthole answers (TLFS 2.0a appendix A; 6.0b appendix A for the later numbers).
+/// HV_CALL_CODE of the calls that Porthole answers, or leads to the kernel below (TLFS 2.0a appendix A; 6.0b appendix
+/// A for the later numbers).
 enum class CallCode : std::uint16_t {
     FlushVirtualAddressSpace = 0x0002,
     FlushVirtualAddressList = 0x0003,

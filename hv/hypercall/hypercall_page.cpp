@@ -1,7 +1,6 @@
 #include "hv/hypercall/hypercall_page.hpp"
 
 #include <algorithm>
-#include <array>
 #include <initializer_list>
 #include <vector>
 

@@ -28,8 +28,10 @@ namespace vmm {
 /// Adds a disk, unless its controller has as many as it can.
 void add_disk(std::string_view option, std::vector<DiskOptions>& disks, DiskOptions disk);
 
-/// "exit" or "restart".
+/// "auto", "user" or "hybrid".
 [[nodiscard]] HypervMode parse_hyperv(std::string_view option, std::string_view text);
+
+/// "exit" or "restart".
 [[nodiscard]] OnReboot parse_on_reboot(std::string_view option, std::string_view text);
 
 /// The path of a UNIX socket, short enough for a port's number behind it.
