@@ -244,28 +244,28 @@ void Vcpu::handle_io()
 bool Vcpu::hypercall(std::byte* data)
 {
     auto const& io = run_->io;
-    if (io.direction == KVM_EXIT_IO_OUT) {
-        io.port == hv::hypercall_port_64bit ? hypercall_64bit() : hypercall_32bit();
-        return true;
-    }
-    if (io.port != hv::hypercall_port_64bit || io.size != sizeof(std::uint32_t)) return false;
-    auto& regs = run_->s.regs.regs;
-    settled_ = false;
-    auto const result = hv::dispatch(*vp_, {hv::abi::Control{regs.rcx}, regs.rdx, regs.r8});
-    if (settled_) [[unlikely]] {
-        regs.rax = result; // the IN is over
-        run_->kvm_dirty_regs = KVM_SYNC_X86_REGS;
+    bool const by_in = io.direction == KVM_EXIT_IO_IN;
+    if (by_in && (io.port != hv::hypercall_port_64bit || io.size != sizeof(std::uint32_t))) return false;
+    if (io.port == hv::hypercall_port_64bit) {
+        hypercall_64bit(by_in ? data : nullptr);
     } else {
-        std::memcpy(data, &result, sizeof(std::uint32_t)); // little-endian
+        hypercall_32bit();
     }
     return true;
 }
 
-void Vcpu::hypercall_64bit() const
+/// The result goes to what the IN brings, if there is one and it is not over already.
+void Vcpu::hypercall_64bit(std::byte* in)
 {
     auto& regs = run_->s.regs.regs;
-    regs.rax = hv::dispatch(*vp_, {hv::abi::Control{regs.rcx}, regs.rdx, regs.r8});
-    run_->kvm_dirty_regs = KVM_SYNC_X86_REGS;
+    settled_ = false;
+    auto const result = hv::dispatch(*vp_, {hv::abi::Control{regs.rcx}, regs.rdx, regs.r8});
+    if (in && !settled_) [[likely]] {
+        std::memcpy(in, &result, sizeof(std::uint32_t)); // little-endian
+    } else {
+        regs.rax = result;
+        run_->kvm_dirty_regs = KVM_SYNC_X86_REGS;
+    }
 }
 
 void Vcpu::hypercall_32bit() const

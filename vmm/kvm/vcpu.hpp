@@ -80,7 +80,7 @@ class Vcpu final : public hv::VpControl {
     void handle_msr_read() const;
     void handle_msr_write() const;
     [[nodiscard]] bool hypercall(std::byte* data);
-    void hypercall_64bit() const;
+    void hypercall_64bit(std::byte* in);
     void hypercall_32bit() const;
     void die(std::string reason);
 
