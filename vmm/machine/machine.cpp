@@ -32,6 +32,16 @@ bool kernel_answers(KvmHost const& host, HypervMode mode)
     return can && mode != HypervMode::User;
 }
 
+/// KVM otherwise answers whatever call a guest brings to it past Porthole's page.
+void refuse_what_is_not_offered(KvmHost const& host, int vcpu_fd)
+{
+    if (!host.has(KVM_CAP_HYPERV_ENFORCE_CPUID)) return;
+    kvm_enable_cap enforce{};
+    enforce.cap = KVM_CAP_HYPERV_ENFORCE_CPUID;
+    enforce.args[0] = 1;
+    kvm_ioctl(vcpu_fd, KVM_ENABLE_CAP, &enforce, "to hold the guest to its CPUID");
+}
+
 /// Those that nobody but the kernel can answer, and one with which it lets the VP run that is waited for.
 hv::KernelCalls kernel_calls(hv::Rights const& rights, hv::ProcessorFacts const& processor)
 {
@@ -117,6 +127,7 @@ void Machine::create_vcpus(GuestOptions const& options, hv::Rights const& rights
             }));
         auto const fd = vcpus_.back()->fd();
         cpuid.install(fd, i);
+        if (hybrid) refuse_what_is_not_offered(world_.host, fd);
         if (clock_)
             clock_->synchronise(fd);
         else
