@@ -74,6 +74,7 @@ struct RecordingSink final : InterruptSink {
 };
 
 struct FakeVpControl final : VpControl {
+    std::vector<std::uint64_t> guest_os_ids; ///< that the kernel below was told
     std::optional<RefTime> deadline;
     unsigned idles = 0;
     unsigned yields = 0;
@@ -115,6 +116,7 @@ struct FakeVpControl final : VpControl {
         started = context;
         return Status::Success;
     }
+    void guest_os_identified(std::uint64_t id) override { guest_os_ids.push_back(id); }
     [[nodiscard]] std::uint64_t runtime_100ns() const override { return 4242; }
     [[nodiscard]] bool read_xmm(std::span<std::byte, 96> out) const override
     {
@@ -147,7 +149,8 @@ struct TestGuest {
 
     explicit TestGuest(PartitionRegistry& registry, Rights rights = Rights::root(), unsigned vps = 2,
                        PartitionId parent = PartitionRegistry::root_id,
-                       std::uint64_t pool_bytes = std::uint64_t{64} << 20, Tracer* tracer = nullptr)
+                       std::uint64_t pool_bytes = std::uint64_t{64} << 20, Tracer* tracer = nullptr,
+                       KernelCalls const& kernel_calls = {})
         : ram{map_ram()}
     {
         memory.add({Gpa{0}, pages * page_size, ram.get()});
@@ -158,7 +161,8 @@ struct TestGuest {
                                      .clock = clock,
                                      .interrupts = sink,
                                      .machine = machine,
-                                     .tracer = tracer});
+                                     .tracer = tracer,
+                                     .kernel_calls = kernel_calls});
         for (unsigned i = 0; i < vps; ++i) {
             controls.push_back(std::make_unique<FakeVpControl>());
             auto& vp = partition->add_vp(*controls.back());

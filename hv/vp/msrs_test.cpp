@@ -364,3 +364,23 @@ TEST_CASE("the tracer is told of each access, also of one that faults", "[msrs]"
                                                {msr::scontrol, 1, true, true},
                                                {msr::sversion, 5, true, false}});
 }
+
+TEST_CASE("the kernel below learns GUEST_OS_ID when it answers some of the calls, and only then", "[msrs]")
+{
+    PartitionRegistry registry;
+    TestGuest const alone{registry};
+    REQUIRE(alone.vp().write_msr(msr::guest_os_id, 0x81));
+    CHECK(alone.controls[0]->guest_os_ids.empty());
+
+    TestGuest const helped{registry,
+                           Rights::root(),
+                           2,
+                           PartitionRegistry::root_id,
+                           std::uint64_t{64} << 20,
+                           nullptr,
+                           {KernelCalls::Instruction::Vmcall, {abi::CallCode::NotifyLongSpinWait}}};
+    REQUIRE(helped.vp(1).write_msr(msr::guest_os_id, 0x81));
+    REQUIRE(helped.vp(0).write_msr(msr::guest_os_id, 0));
+    CHECK(helped.controls[1]->guest_os_ids == std::vector<std::uint64_t>{0x81});
+    CHECK(helped.controls[0]->guest_os_ids == std::vector<std::uint64_t>{0});
+}

@@ -38,6 +38,17 @@ TEST_CASE("on a software KVM the verdict is test guests only", "[doctor]")
     CHECK_THAT(text, Contains("kvm_pvm"));
 }
 
+TEST_CASE("doctor says who answers hypercalls here", "[doctor]")
+{
+    auto report = healthy();
+    CHECK_THAT(to_text(report), Contains("absent, not needed") && Contains("--hyperv=user"));
+    for (auto const& capability : vmm::in_kernel_hyperv())
+        report.hyperv.push_back({&capability, true});
+    CHECK_THAT(to_text(report), Contains("--hyperv=hybrid, the default here"));
+    report.hyperv.back().present = false; // an old kernel that flushes no TLBs
+    CHECK_THAT(to_text(report), Contains("present, not used") && Contains("--hyperv=user"));
+}
+
 TEST_CASE("a missing capability stands out and a problem is the verdict", "[doctor]")
 {
     auto report = healthy();
