@@ -204,7 +204,7 @@ class World {
             case 0: key_value_->enumerate(pool, 5s, kept); break;
             case 1: key_value_->set(pool, key, key, 5s, kept); break;
             case 2: key_value_->remove(pool, key, 5s, kept); break;
-            default: key_value_->addresses({}, key_value::Family{more}, 5s, kept); break;
+            default: key_value_->addresses({}, 5s, kept); break;
             }
         } else if (keyboard_) {
             (void)keyboard_->strike(ScanCode{static_cast<std::uint16_t>(more << 8 | what)},
