@@ -26,9 +26,62 @@ class Reader {
         return true;
     }
 
+    /// An array of 64-bit numbers.
+    [[nodiscard]] bool take(std::span<std::byte const>& out, std::uint64_t count)
+    {
+        if (rest_.size() / sizeof(std::uint64_t) < count) return false;
+        out = rest_.first(count * sizeof(std::uint64_t));
+        rest_ = rest_.subspan(out.size());
+        return true;
+    }
+
   private:
     std::span<std::byte const> rest_;
 };
+
+std::uint64_t number_at(std::span<std::byte const> numbers, std::size_t n)
+{
+    std::uint64_t value = 0;
+    std::memcpy(&value, &numbers[n * sizeof value], sizeof value);
+    return value;
+}
+
+/// The page of this number, and all that follow in the same region; empty when it is not RAM.
+GuestSpan pages_from(std::uint64_t number, GuestMemory const& memory)
+{
+    for (auto const& region : memory.regions()) {
+        auto const offset = number * page_size - region.base.value;
+        if (offset < region.size) return {region.host + offset, region.size - offset};
+    }
+    return {};
+}
+
+/// The bytes of a range whose pages have these numbers. A long transfer has hundreds: what follows on in memory is
+/// looked up only once.
+bool append(std::vector<GuestSpan>& out, abi::GpaRange const& range, std::span<std::byte const> numbers,
+            GuestMemory const& memory)
+{
+    auto const count = numbers.size() / sizeof(std::uint64_t);
+    std::uint64_t offset = range.byte_offset;
+    std::uint64_t left = range.byte_count;
+    out.reserve(out.size() + count);
+    for (std::size_t n = 0; n < count;) {
+        auto const first = number_at(numbers, n);
+        if (first > ~std::uint64_t{0} / page_size) return false;
+        auto const in_region = pages_from(first, memory);
+        if (in_region.empty()) return false;
+        auto const most = std::min(count - n, in_region.size() / page_size);
+        std::size_t run = 1;
+        while (run < most && number_at(numbers, n + run) == first + run)
+            ++run;
+        auto const size = std::min(left, run * page_size - offset);
+        append(out, in_region.subspan(offset, size));
+        n += run;
+        left -= size;
+        offset = 0;
+    }
+    return true;
+}
 
 } // namespace
 
@@ -46,17 +99,10 @@ bool gpa_direct(Packet const& packet, GuestMemory const& memory, std::uint64_t m
         if (!reader.take(range) || range.byte_offset >= page_size) return false;
         total += range.byte_count;
         if (total > max_bytes) return false;
-        std::uint64_t offset = range.byte_offset;
-        for (std::uint64_t left = range.byte_count; left > 0;) {
-            std::uint64_t page_number = 0;
-            if (!reader.take(page_number) || page_number > ~std::uint64_t{0} / page_size) return false;
-            auto* const page = memory.page(Gpa{page_number * page_size});
-            if (!page) return false;
-            auto const piece = std::min(left, page_size - offset);
-            append(out, {page + offset, piece});
-            left -= piece;
-            offset = 0;
-        }
+        auto const pages = (std::uint64_t{range.byte_offset} + range.byte_count + page_size - 1) / page_size;
+        std::span<std::byte const> numbers;
+        if (range.byte_count != 0 && (!reader.take(numbers, pages) || !append(out, range, numbers, memory)))
+            return false;
     }
     return true;
 }

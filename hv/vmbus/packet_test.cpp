@@ -33,6 +33,24 @@ TEST_CASE("a GPA-direct packet names guest memory, neighbouring pages in one pie
     CHECK(out[1].size() == page_size + 100);
 }
 
+TEST_CASE("the pages of a GPA-direct packet may lie in several regions", "[vmbus]")
+{
+    std::vector<std::byte> ram(4 * page_size + page_size);
+    auto const padding = -reinterpret_cast<std::uintptr_t>(ram.data()) % page_size;
+    auto* const host = ram.data() + padding;
+    GuestMemory memory; // two regions that follow on in the guest, the other way round on the host
+    memory.add({Gpa{0}, 2 * page_size, host + 2 * page_size});
+    memory.add({Gpa{2 * page_size}, 2 * page_size, host});
+    std::vector<GuestSpan> out;
+    REQUIRE(parse(gpa_direct_header(4 * page_size - 8, 8, {0, 1, 2, 3}), memory, out));
+    REQUIRE(out.size() == 2);
+    CHECK(out[0].data() == host + 2 * page_size + 8);
+    CHECK(out[0].size() == 2 * page_size - 8);
+    CHECK(out[1].data() == host);
+    CHECK(out[1].size() == 2 * page_size);
+    CHECK_FALSE(parse(gpa_direct_header(2 * page_size, 0, {3, 4}), memory, out));
+}
+
 TEST_CASE("a GPA-direct packet that lies is refused", "[vmbus]")
 {
     TestChannel const channel;

@@ -119,6 +119,7 @@ void Transaction::answer_without_unit(std::span<std::uint8_t const> cdb, scsi::D
 void Transaction::name_memory()
 {
     auto left = length;
+    buffers.reserve(memory_.size());
     for (auto const& span : memory_) {
         if (left == 0) return;
         auto const size = std::min<std::uint64_t>(span.size(), left);
