@@ -161,6 +161,17 @@ void Receiver::empty_hand()
     pieces_.clear();
 }
 
+/// The guest gets the first sections of the hand; the others and their pieces stay where they are.
+void Receiver::drop_from_hand(std::size_t count)
+{
+    auto room = count * path_.buffer->frame_room();
+    auto piece = pieces_.begin();
+    while (room > 0)
+        room -= piece++->iov_len;
+    pieces_.erase(pieces_.begin(), piece);
+    hand_.erase(hand_.begin(), hand_.begin() + static_cast<std::ptrdiff_t>(count));
+}
+
 /// Returns how many ranges the packet has by now that the frame goes with.
 std::size_t Receiver::place(std::size_t size, net::Offload offload)
 {
@@ -206,15 +217,7 @@ std::size_t Receiver::place(std::size_t size, net::Offload offload)
     traffic_.frames.add();
     traffic_.bytes.add(size);
 
-    if (count == hand_.size()) {
-        hand_.clear();
-        pieces_.clear();
-    } else {
-        hand_.erase(hand_.begin(), hand_.begin() + static_cast<std::ptrdiff_t>(count));
-        pieces_.clear();
-        for (auto const section : hand_)
-            buffer.locate_frame(section, pieces_);
-    }
+    drop_from_hand(count);
     return transfer.ranges.size();
 }
 

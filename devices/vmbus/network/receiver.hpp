@@ -69,6 +69,7 @@ class Receiver final : public net::FrameReceiver {
     [[nodiscard]] Batch receive_batch(net::FrameSource& source);
     [[nodiscard]] bool fill_hand();
     void empty_hand();
+    void drop_from_hand(std::size_t count);
     [[nodiscard]] std::size_t place(std::size_t size, net::Offload offload);
     [[nodiscard]] Transfer& transfer_for(std::size_t channel);
     [[nodiscard]] bool flush();
