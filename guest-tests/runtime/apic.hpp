@@ -10,6 +10,7 @@ inline constexpr u8 wake_vector = 0xFE;
 
 /// Register offsets in bytes.
 inline constexpr u32 id = 0x20;
+inline constexpr u32 task_priority = 0x80;
 inline constexpr u32 eoi = 0xB0;
 inline constexpr u32 spurious = 0xF0;
 inline constexpr u32 in_service = 0x100;

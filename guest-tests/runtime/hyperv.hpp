@@ -19,6 +19,7 @@ inline constexpr u32 reference_tsc = 0x4000'0021;
 inline constexpr u32 tsc_frequency = 0x4000'0022;
 inline constexpr u32 apic_frequency = 0x4000'0023;
 inline constexpr u32 eoi = 0x4000'0070;
+inline constexpr u32 icr = 0x4000'0071;
 inline constexpr u32 tpr = 0x4000'0072;
 inline constexpr u32 vp_assist_page = 0x4000'0073;
 inline constexpr u32 scontrol = 0x4000'0080;

@@ -76,6 +76,16 @@ TEST_CASE("the cluster IPI calls are recommended only when they are asked for (T
     CHECK(hypervisor_leaves(rights, limits)[4].eax == (1U << 5 | 1U << 9 | 1U << 10 | 1U << 11));
 }
 
+TEST_CASE("MSRs of the APIC are recommended to those who may access them (TLFS 6.0b 2.4.4, 2.4.5, 4.2.2)", "[cpuid]")
+{
+    auto rights = Rights::ordinary();
+    CHECK((hypervisor_leaves(rights, limits)[3].eax & 1U << 4) == 0);
+    CHECK((hypervisor_leaves(rights, limits)[4].eax & 1U << 3) == 0);
+    CHECK(apply(rights, feature_names(), "apic-msrs", true));
+    CHECK((hypervisor_leaves(rights, limits)[3].eax & 1U << 4) != 0);
+    CHECK((hypervisor_leaves(rights, limits)[4].eax & 1U << 3) != 0);
+}
+
 TEST_CASE("a TLB flush by hypercall is recommended where there is one, for other VPs only (TLFS 6.0b 2.4.5)",
           "[cpuid]")
 {

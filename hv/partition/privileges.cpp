@@ -43,6 +43,12 @@ constexpr std::array feature_table{
               "HvFlushVirtualAddressSpace and HvFlushVirtualAddressList, with --hyperv=hybrid",
               Recommendation::RemoteTlbFlush,
               false},
+    RightName{"apic-msrs",
+              AccessIntrCtrlRegs,
+              {},
+              "EOI, ICR and TPR, and an assist page that spares EOIs, with --hyperv=hybrid",
+              Recommendation::ApicMsrs,
+              false},
     RightName{
         "cluster-ipi", {}, {}, "HvSendSyntheticClusterIpi; slower than the APIC", Recommendation::ClusterIpi, false},
     RightName{"ex-processor-masks",

@@ -15,6 +15,7 @@ enum class Privilege : unsigned {
     AccessReferenceCounter = 1,
     AccessSynic = 2,
     AccessSyntheticTimers = 3,
+    AccessIntrCtrlRegs = 4,
     AccessHypercallMsrs = 5,
     AccessVpIndex = 6,
     AccessReset = 7,
@@ -44,9 +45,11 @@ enum class Feature : unsigned {
     DirectTimers = 19,
 };
 
-/// A bit of leaf 0x40000004 EAX that stands for a hypercall: recommended and offered are one thing here.
+/// A bit of leaf 0x40000004 EAX that stands for a hypercall or a group of MSRs: recommended and offered are one thing
+/// here.
 enum class Recommendation : unsigned {
     RemoteTlbFlush = 2,
+    ApicMsrs = 3,
     ClusterIpi = 10,
     ExProcessorMasks = 11,
 };

@@ -75,6 +75,7 @@ struct RecordingSink final : InterruptSink {
 
 struct FakeVpControl final : VpControl {
     std::vector<std::uint64_t> guest_os_ids; ///< that the kernel below was told
+    std::function<void(std::optional<Gpa>)> assist_page_placed;
     std::optional<RefTime> deadline;
     unsigned idles = 0;
     unsigned yields = 0;
@@ -117,6 +118,10 @@ struct FakeVpControl final : VpControl {
         return Status::Success;
     }
     void guest_os_identified(std::uint64_t id) override { guest_os_ids.push_back(id); }
+    void assist_page_at(std::optional<Gpa> page) override
+    {
+        if (assist_page_placed) assist_page_placed(page);
+    }
     [[nodiscard]] std::uint64_t runtime_100ns() const override { return 4242; }
     [[nodiscard]] bool read_xmm(std::span<std::byte, 96> out) const override
     {

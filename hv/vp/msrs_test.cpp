@@ -333,6 +333,28 @@ TEST_CASE("VP_ASSIST_PAGE is offered to all, each VP has its own, and it is an o
     CHECK(g.guest.ram[0xA010] == std::byte{0x42});
 }
 
+TEST_CASE("the machine lets go of the assist page before what lay under it comes back (TLFS 6.0b 7.8, 10.3.5)",
+          "[msrs]")
+{
+    OneGuest const g{};
+    auto const& ram = g.guest.ram;
+    g.guest.ram[0xA010] = std::byte{0x42};
+    struct Placed {
+        std::optional<Gpa> page;
+        bool hides_memory;
+        bool operator==(Placed const&) const = default;
+    };
+    std::vector<Placed> placed;
+    g.guest.controls[1]->assist_page_placed = [&](std::optional<Gpa> page) {
+        placed.push_back({page, ram[0xA010] == std::byte{0}});
+    };
+    CHECK(g.write(msr::vp_assist_page, 0xA001, 1));
+    CHECK(g.write(msr::vp_assist_page, 0xB001, 1));
+    CHECK(g.write(msr::vp_assist_page, 0, 1));
+    CHECK(placed ==
+          std::vector<Placed>{{{}, false}, {Gpa{0xA000}, true}, {{}, true}, {Gpa{0xB000}, false}, {{}, false}});
+}
+
 TEST_CASE("the tracer is told of each access, also of one that faults", "[msrs]")
 {
     struct Recorder final : QuietTracer {

@@ -65,6 +65,7 @@ class Vcpu final : public hv::VpControl {
     [[nodiscard]] bool read_xmm(std::span<std::byte, 96> out) const override;
     void expose_invariant_tsc(bool on) override;
     void guest_os_identified(std::uint64_t id) override;
+    void assist_page_at(std::optional<hv::Gpa> page) override;
     void inspect(hv::Inspector& inspector) const override;
 
   private:
@@ -92,6 +93,7 @@ class Vcpu final : public hv::VpControl {
     std::size_t const run_size_;
     kvm_run* run_;
     hv::VirtualProcessor* vp_ = nullptr;
+    bool const apic_msrs_; ///< see Vm
 
     InjectedInterrupts injected_;
     std::optional<DeadlineTimer> timer_; // lives on the thread

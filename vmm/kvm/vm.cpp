@@ -37,7 +37,8 @@ void send_msi(int vm_fd, std::uint32_t address, std::uint32_t data)
 
 } // namespace
 
-Vm::Vm(KvmHost const& host, hv::GuestMemory const& memory) : fd_{host.create_vm()}
+Vm::Vm(KvmHost const& host, hv::GuestMemory const& memory, bool apic_msrs)
+    : apic_msrs_{apic_msrs}, fd_{host.create_vm()}
 {
     create_interrupt_controllers();
     map_memory(memory);
@@ -97,7 +98,8 @@ void Vm::map_memory(hv::GuestMemory const& memory) const
     }
 }
 
-/// The filter comes before whatever Hyper-V emulation the kernel has of its own.
+/// The filter comes before whatever Hyper-V emulation the kernel has of its own. The MSRs of the local APIC may be
+/// left to that: EOI, ICR and TPR.
 void Vm::trap_synthetic_msrs() const
 {
     kvm_enable_cap user_space_msr{};
@@ -105,13 +107,17 @@ void Vm::trap_synthetic_msrs() const
     user_space_msr.args[0] = KVM_MSR_EXIT_REASON_FILTER;
     kvm_ioctl(fd(), KVM_ENABLE_CAP, &user_space_msr, "MSR exits to user space");
 
-    std::array<std::uint8_t, hv::abi::msr::count / 8> nothing_allowed{};
+    constexpr std::uint32_t eoi = 0x4000'0070;
+    constexpr std::uint32_t tpr = 0x4000'0072;
+    std::array<std::uint8_t, hv::abi::msr::count / 8> allowed{};
+    for (auto bit = eoi - hv::abi::msr::first; apic_msrs_ && bit <= tpr - hv::abi::msr::first; ++bit)
+        allowed[bit / 8] |= static_cast<std::uint8_t>(1U << bit % 8);
     kvm_msr_filter filter{};
     filter.flags = KVM_MSR_FILTER_DEFAULT_ALLOW;
     filter.ranges[0].flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE;
     filter.ranges[0].base = hv::abi::msr::first;
     filter.ranges[0].nmsrs = hv::abi::msr::count;
-    filter.ranges[0].bitmap = nothing_allowed.data();
+    filter.ranges[0].bitmap = allowed.data();
     kvm_ioctl(fd(), KVM_X86_SET_MSR_FILTER, &filter, "an MSR filter");
 }
 

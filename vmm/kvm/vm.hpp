@@ -14,8 +14,11 @@ namespace vmm {
 
 class Vm {
   public:
-    /// Throws UserError or KvmError. `memory` outlives the VM.
-    Vm(KvmHost const& host, hv::GuestMemory const& memory);
+    /// Throws UserError or KvmError. `memory` outlives the VM. With `apic_msrs` the kernel answers Hyper-V's MSRs of
+    /// the local APIC, and an assist page saves most EOIs.
+    Vm(KvmHost const& host, hv::GuestMemory const& memory, bool apic_msrs = false);
+
+    [[nodiscard]] bool apic_msrs() const { return apic_msrs_; }
 
     [[nodiscard]] int fd() const { return fd_.get(); }
 
@@ -32,6 +35,7 @@ class Vm {
     void map_memory(hv::GuestMemory const& memory) const;
     void trap_synthetic_msrs() const;
 
+    bool const apic_msrs_;
     UniqueFd fd_;
 };
 

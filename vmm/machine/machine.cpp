@@ -3,6 +3,7 @@
 #include "vmm/acpi/acpi.hpp"
 #include "vmm/boot/initial_registers.hpp"
 #include "vmm/boot/load_kernel.hpp"
+#include "vmm/kvm/eoi_exits.hpp"
 #include "vmm/kvm/guest_cpuid.hpp"
 #include "vmm/kvm/kick_signal.hpp"
 #include "vmm/kvm/kvm_ioctl.hpp"
@@ -59,7 +60,8 @@ hv::KernelCalls kernel_calls(hv::Rights const& rights, hv::ProcessorFacts const&
 hv::Rights rights_of(GuestOptions const& options, bool kernel_answers)
 {
     auto rights = hv::Rights::ordinary();
-    rights.set(hv::Recommendation::RemoteTlbFlush, kernel_answers);
+    (void)hv::apply(rights, hv::feature_names(), "tlb-flush", kernel_answers);
+    (void)hv::apply(rights, hv::feature_names(), "apic-msrs", kernel_answers && eoi_exits());
     for (auto const& change : options.privileges) {
         if (!hv::apply(rights, hv::privilege_names(), change.name, change.grant))
             throw UserError{"there is no privilege '" + change.name + "'; see porthole run --help"};
@@ -68,9 +70,12 @@ hv::Rights rights_of(GuestOptions const& options, bool kernel_answers)
         if (!hv::apply(rights, hv::feature_names(), change.name, change.grant))
             throw UserError{"there is no Hyper-V feature '" + change.name + "'; see porthole run --help"};
     }
-    if (rights.has(hv::Recommendation::RemoteTlbFlush) && !kernel_answers)
-        throw UserError{
-            "the feature tlb-flush needs a KVM that answers hypercalls, and --hyperv=auto or hybrid: leave it out"};
+    for (auto const& [recommendation, name] : {std::pair{hv::Recommendation::RemoteTlbFlush, "tlb-flush"},
+                                               std::pair{hv::Recommendation::ApicMsrs, "apic-msrs"}}) {
+        if (rights.has(recommendation) && !kernel_answers)
+            throw UserError{std::string{"the feature "} + name +
+                            " needs a KVM that answers hypercalls, and --hyperv=auto or hybrid: leave it out"};
+    }
     return rights;
 }
 
@@ -87,13 +92,13 @@ Machine::Machine(World world, GuestOptions const& options, hv::PartitionId paren
       designation_{options.designation()},
       layout_{options.memory},
       ram_{layout_},
-      vm_{world_.host, ram_.memory()},
+      hybrid_{kernel_answers(world_.host, options.hyperv)},
+      vm_{world_.host, ram_.memory(), rights_of(options, hybrid_).has(hv::Privilege::AccessIntrCtrlRegs)},
       retry_{world_.io}
 {
-    auto const hybrid = kernel_answers(world_.host, options.hyperv);
-    auto const rights = rights_of(options, hybrid);
+    auto const rights = rights_of(options, hybrid_);
     check_cpus(world_.host, options.cpus);
-    create_vcpus(options, rights, hybrid, parent);
+    create_vcpus(options, rights, parent);
     vmbus_ = std::make_unique<VmbusDevices>(world_.io, partition_, options);
     devices::PowerEvents& events = *this; // private to all but the devices
     pc_ = std::make_unique<PcDevices>(world_.io, vm_, layout_, world_.serial, events, ports_);
@@ -117,7 +122,7 @@ Machine::~Machine()
     world_.registry.remove(*partition_);
 }
 
-void Machine::create_vcpus(GuestOptions const& options, hv::Rights const& rights, bool hybrid, hv::PartitionId parent)
+void Machine::create_vcpus(GuestOptions const& options, hv::Rights const& rights, hv::PartitionId parent)
 {
     GuestCpuid const cpuid{world_.host, rights, options.cpus};
     for (unsigned i = 0; i < options.cpus; ++i) {
@@ -127,7 +132,7 @@ void Machine::create_vcpus(GuestOptions const& options, hv::Rights const& rights
             }));
         auto const fd = vcpus_.back()->fd();
         cpuid.install(fd, i);
-        if (hybrid) refuse_what_is_not_offered(world_.host, fd);
+        if (hybrid_) refuse_what_is_not_offered(world_.host, fd);
         if (clock_)
             clock_->synchronise(fd);
         else
@@ -145,7 +150,7 @@ void Machine::create_vcpus(GuestOptions const& options, hv::Rights const& rights
          .tracer = world_.trace,
          .processor = cpuid.processor(),
          .max_vps = GuestOptions::max_cpus,
-         .kernel_calls = hybrid ? kernel_calls(rights, cpuid.processor()) : hv::KernelCalls{}});
+         .kernel_calls = hybrid_ ? kernel_calls(rights, cpuid.processor()) : hv::KernelCalls{}});
     if (world_.trace) world_.trace->set_partition(partition_->id());
     for (auto const& vcpu : vcpus_)
         vcpu->attach(partition_->add_vp(*vcpu));
