@@ -14,7 +14,7 @@ constexpr std::uint64_t zeroes_at_once = 1 << 20; ///< for servers that cannot w
 
 std::string last_error()
 {
-    auto const* const text = nbd_get_error();
+    auto const* const text = nbd_library().get_error();
     std::string what = text ? text : "unknown error";
     std::replace(what.begin(), what.end(), '\n', ' ');
     return what;
@@ -42,17 +42,17 @@ struct NbdConnection::Command {
 
 NbdConnection::~NbdConnection()
 {
-    if (handle_) nbd_close(handle_);
+    if (handle_) nbd_library().close(handle_);
     while (!under_way_.empty())
         finish(**under_way_.begin(), Result::Unreachable);
 }
 
 std::string NbdConnection::connect(std::string const& uri, int wake, std::chrono::milliseconds limit)
 {
-    handle_ = nbd_create();
-    if (!handle_ || nbd_aio_connect_uri(handle_, uri.c_str()) != 0) return last_error();
+    handle_ = nbd_library().create();
+    if (!handle_ || nbd_library().aio_connect_uri(handle_, uri.c_str()) != 0) return last_error();
     auto const deadline = std::chrono::steady_clock::now() + limit;
-    while (nbd_aio_is_connecting(handle_) != 0) {
+    while (nbd_library().aio_is_connecting(handle_) != 0) {
         auto const left =
             std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
         if (left.count() <= 0) return "no answer for " + std::to_string(limit.count() / 1000) + " s";
@@ -60,15 +60,15 @@ std::string NbdConnection::connect(std::string const& uri, int wake, std::chrono
         if (!wait(wake, static_cast<int>(left.count()), woken)) return last_error();
         if (woken) return "stopped";
     }
-    return nbd_aio_is_ready(handle_) > 0 ? std::string{} : last_error();
+    return nbd_library().aio_is_ready(handle_) > 0 ? std::string{} : last_error();
 }
 
 Properties NbdConnection::properties() const
 {
-    auto const size = nbd_get_size(handle_);
+    auto const size = nbd_library().get_size(handle_);
     return {.size = size < 0 ? 0 : static_cast<std::uint64_t>(size),
-            .read_only = nbd_is_read_only(handle_) > 0,
-            .discard = nbd_can_trim(handle_) > 0,
+            .read_only = nbd_library().is_read_only(handle_) > 0,
+            .discard = nbd_library().can_trim(handle_) > 0,
             .discard_zeroes = false};
 }
 
@@ -92,10 +92,11 @@ void NbdConnection::begin(Request& request)
         break;
     case Operation::Flush:
         request.progress.bytes = written_;
-        if (nbd_can_flush(handle_) <= 0) return finish(request, Result::Done); // the server says it has no cache
+        if (nbd_library().can_flush(handle_) <= 0)
+            return finish(request, Result::Done); // the server says it has no cache
         break;
     case Operation::Discard:
-        if (nbd_can_trim(handle_) <= 0) return finish(request, Result::Done);
+        if (nbd_library().can_trim(handle_) <= 0) return finish(request, Result::Done);
         break;
     case Operation::WriteZeroes: break;
     }
@@ -114,23 +115,29 @@ void NbdConnection::start(Request& request)
     // The library frees the command also when it refuses it.
     (void)command.release();
     switch (request.operation) {
-    case Operation::Read: cookie = nbd_aio_pread(handle_, data, request.length, request.offset, callback, 0); break;
-    case Operation::Write: cookie = nbd_aio_pwrite(handle_, data, request.length, request.offset, callback, 0); break;
-    case Operation::Flush: cookie = nbd_aio_flush(handle_, callback, 0); break;
-    case Operation::Discard: cookie = nbd_aio_trim(handle_, request.length, request.offset, callback, 0); break;
+    case Operation::Read:
+        cookie = nbd_library().aio_pread(handle_, data, request.length, request.offset, callback, 0);
+        break;
+    case Operation::Write:
+        cookie = nbd_library().aio_pwrite(handle_, data, request.length, request.offset, callback, 0);
+        break;
+    case Operation::Flush: cookie = nbd_library().aio_flush(handle_, callback, 0); break;
+    case Operation::Discard:
+        cookie = nbd_library().aio_trim(handle_, request.length, request.offset, callback, 0);
+        break;
     case Operation::WriteZeroes: {
-        if (nbd_can_zero(handle_) > 0) {
-            cookie = nbd_aio_zero(handle_, request.length, request.offset, callback, 0);
+        if (nbd_library().can_zero(handle_) > 0) {
+            cookie = nbd_library().aio_zero(handle_, request.length, request.offset, callback, 0);
             break;
         }
         auto& bounce = request.progress.bounce;
         bounce.assign(std::min(zeroes_at_once, request.length - request.progress.bytes), std::byte{0});
-        cookie = nbd_aio_pwrite(handle_, bounce.data(), bounce.size(), request.offset + request.progress.bytes,
-                                callback, 0);
+        cookie = nbd_library().aio_pwrite(handle_, bounce.data(), bounce.size(),
+                                          request.offset + request.progress.bytes, callback, 0);
         break;
     }
     }
-    if (cookie < 0) finish(request, nbd_aio_is_ready(handle_) > 0 ? Result::Failed : Result::Unreachable);
+    if (cookie < 0) finish(request, nbd_library().aio_is_ready(handle_) > 0 ? Result::Failed : Result::Unreachable);
 }
 
 /// libnbd's completion callback: 1 retires the command. libnbd's lock is held: no further call to it from here, so
@@ -166,17 +173,19 @@ void NbdConnection::finish(Request& request, Result result)
 
 bool NbdConnection::wait(int wake, int timeout_ms, bool& woken)
 {
-    auto const direction = nbd_aio_get_direction(handle_);
+    auto const direction = nbd_library().aio_get_direction(handle_);
     short events = 0;
     if ((direction & LIBNBD_AIO_DIRECTION_READ) != 0) events |= POLLIN;
     if ((direction & LIBNBD_AIO_DIRECTION_WRITE) != 0) events |= POLLOUT;
-    pollfd fds[]{{nbd_aio_get_fd(handle_), events, 0}, {wake, POLLIN, 0}};
+    pollfd fds[]{{nbd_library().aio_get_fd(handle_), events, 0}, {wake, POLLIN, 0}};
     if (poll(fds, 2, timeout_ms) < 0 && errno != EINTR) return false;
     woken = (fds[1].revents & POLLIN) != 0;
     auto const readable = static_cast<unsigned>(fds[0].revents) & (POLLIN | POLLHUP | POLLERR | POLLNVAL);
-    if ((direction & LIBNBD_AIO_DIRECTION_READ) != 0 && readable != 0) return nbd_aio_notify_read(handle_) == 0;
+    if ((direction & LIBNBD_AIO_DIRECTION_READ) != 0 && readable != 0)
+        return nbd_library().aio_notify_read(handle_) == 0;
     auto const writable = static_cast<unsigned>(fds[0].revents) & (POLLOUT | POLLHUP | POLLERR);
-    if ((direction & LIBNBD_AIO_DIRECTION_WRITE) != 0 && writable != 0) return nbd_aio_notify_write(handle_) == 0;
+    if ((direction & LIBNBD_AIO_DIRECTION_WRITE) != 0 && writable != 0)
+        return nbd_library().aio_notify_write(handle_) == 0;
     return true;
 }
 
@@ -185,14 +194,15 @@ bool NbdConnection::drive(int wake)
     bool woken = false;
     bool const fine = wait(wake, -1, woken);
     finish_ended();
-    return fine && nbd_aio_is_dead(handle_) == 0 && nbd_aio_is_closed(handle_) == 0;
+    return fine && nbd_library().aio_is_dead(handle_) == 0 && nbd_library().aio_is_closed(handle_) == 0;
 }
 
 void NbdConnection::disconnect()
 {
     constexpr int patience_ms = 500;
-    if (!handle_ || nbd_aio_is_ready(handle_) <= 0 || nbd_aio_disconnect(handle_, 0) != 0) return;
-    for (int waited = 0; waited < patience_ms && nbd_aio_is_closed(handle_) == 0 && nbd_aio_is_dead(handle_) == 0;
+    if (!handle_ || nbd_library().aio_is_ready(handle_) <= 0 || nbd_library().aio_disconnect(handle_, 0) != 0) return;
+    for (int waited = 0;
+         waited < patience_ms && nbd_library().aio_is_closed(handle_) == 0 && nbd_library().aio_is_dead(handle_) == 0;
          waited += 10) {
         bool woken = false;
         if (!wait(-1, 10, woken)) return;

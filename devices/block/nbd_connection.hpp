@@ -2,10 +2,10 @@
 #pragma once
 
 #include "devices/block/backend.hpp"
+#include "devices/block/nbd_library.hpp"
 
 #include <chrono>
 #include <cstdint>
-#include <libnbd.h>
 #include <string>
 #include <unordered_set>
 #include <utility>
