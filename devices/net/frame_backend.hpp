@@ -35,6 +35,9 @@ class FrameReceiver {
     /// Takes frames until none is left. False when it has no room for more: it is not called again before
     /// FrameBackend::resume then, and what comes meanwhile waits or is lost. On the backend's thread.
     [[nodiscard]] virtual bool receive(FrameSource& source) = 0;
+
+    /// As FrameBackend::call_soon was asked to. On the backend's thread.
+    virtual void called() {}
 };
 
 class FrameBackend {
@@ -65,6 +68,10 @@ class FrameBackend {
     virtual void ignore() = 0;
     /// The receiver has room again. Does nothing when it was never without.
     virtual void resume() = 0;
+
+    /// Has FrameReceiver::called run once, soon. False where that would gain nothing, and when the backend's thread
+    /// has ended. Callable from any thread.
+    [[nodiscard]] virtual bool call_soon() { return false; }
 
     virtual void inspect(hv::Inspector&) const {}
 };

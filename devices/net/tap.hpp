@@ -28,6 +28,7 @@ class Tap final : public FrameBackend, FrameSource {
     void listen(ReceiveOffloads offloads) override;
     void ignore() override { listening_.store(false, std::memory_order_release); }
     void resume() override;
+    [[nodiscard]] bool call_soon() override;
     void inspect(hv::Inspector& inspector) const override;
 
   private:
@@ -36,6 +37,7 @@ class Tap final : public FrameBackend, FrameSource {
 
     void run();
     void watch(bool wanted);
+    void call();
     void discard_waiting();
 
     std::string const name_;
@@ -48,6 +50,7 @@ class Tap final : public FrameBackend, FrameSource {
     std::atomic<bool> listening_{false};
     std::atomic<bool> resumed_{false};
     std::atomic<bool> gone_{false};
+    std::atomic<bool> call_due_{false};
     std::atomic<std::uint64_t> refused_{0}; ///< frames that the kernel did not take
     BackendThread thread_;
 };

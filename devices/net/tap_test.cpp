@@ -212,6 +212,32 @@ TEST_CASE("A checksum that the guest left to do is right when the host receives 
     });
 }
 
+TEST_CASE("A tap's thread calls when it is asked to, and says so when it has ended", "[net][tap]")
+{
+    in_namespace([](Namespace& space) {
+        space.release();
+        testing::RecordingReceiver guest;
+        std::atomic<bool> gone{false};
+        Tap tap{"ptap0", [&](auto const&) {
+                    gone = true;
+                    gone.notify_all();
+                }};
+        tap.start(guest);
+        tap.listen({});
+        for (unsigned i = 1; i <= 3; ++i) {
+            REQUIRE(tap.call_soon());
+            while (guest.calls < i)
+                guest.calls.wait(i - 1);
+        }
+        std::string const command = "ip link delete ptap0";
+        if (std::system(command.c_str()) != 0) return; // no iproute2
+        gone.wait(false);
+        CHECK_FALSE(tap.call_soon());
+        tap.stop();
+        CHECK(guest.calls == 3);
+    });
+}
+
 TEST_CASE("A tap that is removed is reported once, and its guest goes on", "[net][tap]")
 {
     in_namespace([](Namespace& space) {

@@ -52,6 +52,13 @@ class RecordingReceiver final : public FrameReceiver {
         }
     }
 
+    void called() override
+    {
+        ++calls;
+        calls.notify_all();
+    }
+    std::atomic<unsigned> calls{0};
+
     /// The next frame that `wanted` likes; others are dropped. Nothing when none comes within ten seconds.
     template <typename Wanted>
     std::optional<RecordedFrame> wait_for(Wanted wanted)
@@ -106,6 +113,19 @@ class RecordingBackend final : public FrameBackend {
     }
     void ignore() override { listening = false; }
     void resume() override { ++resumes; }
+    [[nodiscard]] bool call_soon() override
+    {
+        if (has_thread) call_due_ = true;
+        return has_thread;
+    }
+
+    /// What the backend's thread would do next. False when there was nothing to do.
+    bool run_thread()
+    {
+        if (!call_due_.exchange(false)) return false;
+        receiver_->called();
+        return true;
+    }
 
     /// Frames for the guest; what it does not take stays. False when it said that it has no room.
     bool deliver(std::vector<RecordedFrame> frames)
@@ -122,6 +142,7 @@ class RecordingBackend final : public FrameBackend {
     ReceiveOffloads receive_offloads{};
     std::atomic<bool> listening = false;
     bool accepts = true;
+    std::atomic<bool> has_thread = false;
     bool stopped = false;
     unsigned listens = 0;
     std::atomic<unsigned> resumes = 0;
@@ -152,6 +173,7 @@ class RecordingBackend final : public FrameBackend {
     std::mutex mutex_;
     Source source_;
     FrameReceiver* receiver_ = nullptr;
+    std::atomic<bool> call_due_ = false;
 };
 
 } // namespace devices::net::testing

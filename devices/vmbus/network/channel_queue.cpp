@@ -8,6 +8,18 @@ namespace devices::network {
 using hv::abi::PacketType;
 using hv::vmbus::IncomingRing;
 
+namespace {
+
+/// Guests copy what is small to the send buffer, and leave what is large where it is.
+bool brings_large_frame(hv::vmbus::Packet const& packet)
+{
+    nvsp::SendRndisPacket header;
+    return packet.type() == PacketType::DataUsingGpaDirect && packet.read(header) &&
+           header.channel == nvsp::data_channel;
+}
+
+} // namespace
+
 void ChannelQueue::open(std::shared_ptr<hv::vmbus::Channel> channel)
 {
     {
@@ -18,6 +30,7 @@ void ChannelQueue::open(std::shared_ptr<hv::vmbus::Channel> channel)
         }
         closing_.store(false, std::memory_order_relaxed);
         owed_.clear();
+        packet_left_ = false;
         broken_ = false;
         card_.opening(*this);
         change_send_path(card_.send_path());
@@ -38,6 +51,7 @@ void ChannelQueue::close()
     }
     path_ = {};
     owed_.clear();
+    packet_left_ = false;
     spans_.clear();
     gpa_spans_.clear();
 }
@@ -58,26 +72,51 @@ void ChannelQueue::change_send_path(Card::SendPath path)
 void ChannelQueue::signalled()
 {
     if (kicks_.fetch_add(1, std::memory_order_acq_rel) > 0) return; // whoever is at it looks again
+    serve_until_quiet(On::AnyThread);
+}
+
+void ChannelQueue::serve_what_was_left()
+{
+    if (left_.exchange(false)) serve_until_quiet(On::BackendsThread);
+}
+
+void ChannelQueue::serve_until_quiet(On thread)
+{
     for (;;) {
         auto const seen = kicks_.load(std::memory_order_acquire);
+        auto quiet = true;
         {
             std::lock_guard const lock{serving_};
-            serve();
+            quiet = serve(thread);
+        }
+        if (!quiet) {
+            if (leave()) return;
+            thread = On::BackendsThread; // which there is none of
+            continue;
         }
         auto expected = seen;
         if (kicks_.compare_exchange_strong(expected, 0, std::memory_order_acq_rel)) return;
     }
 }
 
-void ChannelQueue::serve()
+/// False when the backend's thread is to go on.
+bool ChannelQueue::serve(On thread)
 {
-    if (!channel_) return;
+    if (!channel_) return true;
     auto& incoming = channel_->incoming();
     incoming.mask_signals(true);
-    while (serve_one()) {
-    }
-    incoming.mask_signals(false);
-    while (serve_one()) { // what came before the guest could see that
+    std::size_t served = 0;
+    auto const serve_some = [&] {
+        auto step = Step::Done;
+        while (step == Step::Done)
+            step = thread == On::BackendsThread && ++served > turn ? Step::Left : serve_one(thread);
+        return step;
+    };
+    auto step = serve_some();
+    if (step == Step::Nothing) {
+        incoming.mask_signals(false);
+        step = serve_some(); // what came before the guest could see that
+        if (step == Step::Left) incoming.mask_signals(true);
     }
     if (index_ == 0) {
         card_.served(*this);
@@ -90,22 +129,36 @@ void ChannelQueue::serve()
     }
     if (interrupt) channel_->interrupt();
     if (blocked_.load(std::memory_order_relaxed) && blocked_.exchange(false)) card_.room_again();
+    return step != Step::Left;
 }
 
-/// False when there is nothing more to do, or no room for an answer.
-bool ChannelQueue::serve_one()
+/// Nothing: there is nothing more to do, or no room for an answer.
+ChannelQueue::Step ChannelQueue::serve_one(On thread)
 {
-    if (closing_.load(std::memory_order_relaxed) || !pay()) return false;
-    hv::vmbus::Packet packet;
-    switch (channel_->incoming().next(packet)) {
-    case IncomingRing::Next::Taken: take(packet); return true;
-    case IncomingRing::Next::Empty: return false;
-    case IncomingRing::Next::Broken:
-        if (!broken_)
-            card_.misbehaved("has spoilt a ring of a network card: the card is of no use until it is reset");
-        broken_ = true;
-        return false;
+    if (closing_.load(std::memory_order_relaxed) || !pay()) return Step::Nothing;
+    if (!packet_left_) {
+        switch (channel_->incoming().next(packet_)) {
+        case IncomingRing::Next::Taken: break;
+        case IncomingRing::Next::Empty: return Step::Nothing;
+        case IncomingRing::Next::Broken:
+            if (!broken_)
+                card_.misbehaved("has spoilt a ring of a network card: the card is of no use until it is reset");
+            broken_ = true;
+            return Step::Nothing;
+        }
+        packet_left_ = thread == On::AnyThread && brings_large_frame(packet_);
+        if (packet_left_) return Step::Left;
     }
+    packet_left_ = false;
+    take(packet_);
+    return Step::Done;
+}
+
+bool ChannelQueue::leave()
+{
+    left_.store(true);
+    if (card_.serve_later()) return true;
+    left_.store(false);
     return false;
 }
 

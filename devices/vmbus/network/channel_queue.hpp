@@ -46,6 +46,8 @@ class Card {
     [[nodiscard]] virtual nvsp::Status control(ChannelQueue& queue, GuestPieces const& message) = 0;
     /// Received frames may go out again.
     virtual void room_again() = 0;
+    /// Has the backend's thread call ChannelQueue::serve_what_was_left. False when it will not.
+    [[nodiscard]] virtual bool serve_later() = 0;
     /// The primary channel has been served: time to say what has waited. With its lock held.
     virtual void served(ChannelQueue& queue) = 0;
     /// The guest does not keep to the protocol. Says so in the log, if at all.
@@ -67,6 +69,9 @@ class ChannelQueue final : public hv::vmbus::ChannelDevice {
     void signalled() override;
     void close() override;
     void inspect(hv::Inspector& inspector) const override;
+
+    /// On the backend's thread: sends the large frames that another thread has left to it, and what came after them.
+    void serve_what_was_left();
 
     /// For all but the thread that serves this channel.
     void set_send_path(Card::SendPath path);
@@ -91,9 +96,16 @@ class ChannelQueue final : public hv::vmbus::ChannelDevice {
         std::size_t size;
     };
 
-    void serve();
+    static constexpr std::size_t turn = 64; ///< packets, until the backend's thread sees to what it receives
+
+    enum class On { AnyThread, BackendsThread };
+    enum class Step { Done, Nothing, Left };
+
+    void serve_until_quiet(On thread);
+    [[nodiscard]] bool serve(On thread);
     [[nodiscard]] bool pay();
-    [[nodiscard]] bool serve_one();
+    [[nodiscard]] Step serve_one(On thread);
+    [[nodiscard]] bool leave();
     void take(hv::vmbus::Packet const& packet);
     void take_completion(hv::vmbus::Packet const& packet);
     [[nodiscard]] nvsp::Status take_rndis(hv::vmbus::Packet const& packet);
@@ -111,7 +123,10 @@ class ChannelQueue final : public hv::vmbus::ChannelDevice {
     std::vector<hv::vmbus::GuestSpan> spans_;
     std::vector<hv::vmbus::GuestSpan> gpa_spans_;
     std::deque<Owed> owed_;
+    hv::vmbus::Packet packet_;
+    bool packet_left_ = false; ///< it is still to be served
     bool broken_ = false;
+    std::atomic<bool> left_{false}; ///< the backend's thread goes on with serving
 
     std::mutex out_;                              // the outgoing ring
     std::shared_ptr<hv::vmbus::Channel> channel_; // read under either lock, changed under both

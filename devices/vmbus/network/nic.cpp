@@ -227,6 +227,12 @@ TransferSink::Sent Nic::send_transfer(std::size_t channel, ReceiveBuffer& buffer
     return queues_[channel]->send_transfer(buffer, nvsp::data_channel, sections, ranges);
 }
 
+void Nic::called()
+{
+    for (auto const& queue : queues_)
+        queue->serve_what_was_left();
+}
+
 Readings Nic::readings() const
 {
     Readings readings;

@@ -13,8 +13,10 @@ TEST_CASE("a guest opens, resets and closes its card while frames come, its cabl
           "[net][nic][threads]")
 {
     constexpr unsigned rounds = 150;
-    constexpr std::size_t frame_size = 300;
+    constexpr std::size_t frame_size = 300; // of those that the guest receives
     NicGuest guest{2, {true, true}, 64};
+    guest.backend->has_thread = true;
+    guest.patient = true;
     std::atomic<bool> done{false};
     std::size_t frames = 0;
     std::size_t others = 0;
@@ -36,6 +38,7 @@ TEST_CASE("a guest opens, resets and closes its card while frames come, its cabl
         guest.listen();
         for (unsigned i = 0; i < 20; ++i) {
             guest.send_section(NicGuest::packet_message(Bytes(60, std::byte{1})));
+            guest.send_gpa(NicGuest::packet_message(Bytes(400, std::byte{2})));
             take(0);
             if (two) take(1);
         }
@@ -55,6 +58,7 @@ TEST_CASE("a guest opens, resets and closes its card while frames come, its cabl
                 bool const more = guest.backend->waiting() < 100;
                 more ? guest.backend->deliver({{}, Bytes(frame_size, std::byte{7})})
                      : guest.backend->deliver_waiting();
+                guest.backend->run_thread();
             }
         },
         [&] { // whoever controls the run
@@ -68,6 +72,8 @@ TEST_CASE("a guest opens, resets and closes its card while frames come, its cabl
     });
     CHECK(others == 0);
     CHECK(guest.complaints.empty());
+    guest.backend->run_thread();
+    guest.backend->has_thread = false;
 
     guest.set_up();
     guest.listen();

@@ -260,6 +260,67 @@ TEST_CASE("A backend that takes no frames does not hold up the guest", "[net][ni
     CHECK(guest.backend->sent.empty());
 }
 
+TEST_CASE("A large frame, and what comes after it, is left to the backend's thread", "[net][nic]")
+{
+    NicGuest guest;
+    guest.set_up();
+    guest.backend->has_thread = true;
+    auto const small = NicGuest::packet_message(frame_of(60));
+    CHECK(guest.send_section(small) == nvsp::Status::Success);
+    CHECK(guest.backend->sent.size() == 1);
+    CHECK_FALSE(guest.backend->run_thread());
+
+    CHECK(guest.send_gpa(NicGuest::packet_message(frame_of(40000))) == nvsp::Status::None); // not yet
+    CHECK(guest.channel().to_host.interrupt_mask() == 1);
+    CHECK(guest.send_section(small) == nvsp::Status::None);
+    CHECK(guest.backend->sent.size() == 1);
+
+    CHECK(guest.backend->run_thread());
+    REQUIRE(guest.backend->sent.size() == 3);
+    CHECK(guest.backend->sent[1].bytes == frame_of(40000));
+    CHECK(guest.backend->sent[2].bytes == frame_of(60));
+    CHECK(guest.take_all().size() == 2); // completions
+    CHECK(guest.channel().to_host.interrupt_mask() == 0);
+    CHECK_FALSE(guest.backend->run_thread());
+    CHECK(guest.send_section(small) == nvsp::Status::Success);
+}
+
+TEST_CASE("The backend's thread looks at what it receives between packets that never end", "[net][nic]")
+{
+    NicGuest guest;
+    guest.set_up();
+    guest.backend->has_thread = true;
+    constexpr unsigned frames = 150;
+    CHECK(guest.send_gpa(NicGuest::packet_message(frame_of(100))) == nvsp::Status::None);
+    for (unsigned i = 1; i < frames; ++i)
+        CHECK(guest.send_section(NicGuest::packet_message(frame_of(100))) == nvsp::Status::None);
+    unsigned turns = 0;
+    for (std::size_t before = 0; guest.backend->run_thread(); ++turns) {
+        CHECK(guest.backend->sent.size() <= before + 64);
+        before = guest.backend->sent.size();
+    }
+    CHECK(turns == 3);
+    CHECK(guest.backend->sent.size() == frames);
+    CHECK(guest.take_all().size() == frames);
+}
+
+TEST_CASE("A large frame that was left when the channel is closed is not sent on the next one", "[net][nic]")
+{
+    NicGuest guest;
+    guest.set_up();
+    guest.backend->has_thread = true;
+    CHECK(guest.send_gpa(NicGuest::packet_message(frame_of(40000))) == nvsp::Status::None);
+    guest.close();
+    auto const late = GENERATE(false, true); // the thread has not come to it before the channel is open again
+    if (!late) CHECK(guest.backend->run_thread());
+    CHECK(guest.backend->sent.empty());
+
+    guest.open();
+    if (late) CHECK(guest.backend->run_thread());
+    CHECK(guest.initialize(nvsp::Version::V61) == nvsp::Status::Success);
+    CHECK(guest.backend->sent.empty());
+}
+
 TEST_CASE("Completions wait while the guest's ring is full, and the guest's packets with them", "[net][nic]")
 {
     NicGuest guest{1, {true, true}, 512, 1}; // rings of one page

@@ -132,12 +132,14 @@ class NicGuest {
     {
         auto const transaction = ++transactions_;
         channel().send(bytes_of(message) + Bytes(20), transaction, hv::abi::packet_flag_completion_requested);
-        while (auto packet = channel().receive()) {
-            if (packet->descriptor.type == hv::abi::PacketType::Completion &&
-                packet->descriptor.transaction == transaction)
-                return packet;
-            kept_.push_back(std::move(*packet));
-        }
+        do {
+            while (auto packet = channel().receive()) {
+                if (packet->descriptor.type == hv::abi::PacketType::Completion &&
+                    packet->descriptor.transaction == transaction)
+                    return packet;
+                kept_.push_back(std::move(*packet));
+            }
+        } while (patient);
         return std::nullopt;
     }
     template <typename Message>
@@ -359,6 +361,7 @@ class NicGuest {
     std::shared_ptr<Nic> nic;
     std::map<unsigned, std::shared_ptr<devices::testing::DeviceChannel>> channels;
     std::vector<std::string> complaints;
+    bool patient = false;      ///< another thread may serve the primary channel, and `ask` waits for it
     rndis::Type answer_type{}; ///< of the last control message that was answered
 
   private:
