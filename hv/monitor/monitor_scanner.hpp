@@ -46,7 +46,7 @@ class MonitorScanner {
     /// Of triggers without a latency hint.
     static constexpr Duration default_latency = std::chrono::milliseconds{1};
     /// What looks that find nothing pending back off to, unless the hint is longer.
-    static constexpr Duration idle_interval = std::chrono::milliseconds{5};
+    static constexpr Duration idle_interval = std::chrono::milliseconds{10};
     /// The same for a page without an enabled group, or whose triggers name no connection: it dozes.
     static constexpr Duration first_doze = std::chrono::milliseconds{8};
     static constexpr Duration last_doze = std::chrono::milliseconds{1024};
