@@ -1,12 +1,13 @@
 #include "devices/net/user_network.hpp"
 
+#include "devices/net/slirp_library.hpp"
+
 #include <algorithm>
 #include <arpa/inet.h>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <limits>
-#include <slirp/libslirp.h>
 #include <stdexcept>
 
 namespace devices::net {
@@ -128,7 +129,7 @@ struct UserNetwork::Callbacks {
 
 void UserNetwork::Free::operator()(Slirp* slirp) const
 {
-    ::slirp_cleanup(slirp);
+    slirp_library().cleanup_(slirp);
 }
 
 UserNetwork::UserNetwork(std::vector<PortForward> const& forwards)
@@ -160,12 +161,13 @@ UserNetwork::UserNetwork(std::vector<PortForward> const& forwards)
         out.notify = Callbacks::notify;
         return out;
     }();
-    slirp_.reset(::slirp_new(&config, &callbacks, this));
+    slirp_.reset(slirp_library().new_(&config, &callbacks, this));
     if (!slirp_) throw std::runtime_error{"libslirp cannot start a network"};
 
     for (auto const& forward : forwards) {
-        auto const failed = ::slirp_add_hostfwd(slirp_.get(), forward.udp, forward.host_address, forward.host_port,
-                                                forward.guest_address, forward.guest_port) < 0;
+        auto const failed =
+            slirp_library().add_hostfwd_(slirp_.get(), forward.udp, forward.host_address, forward.host_port,
+                                         forward.guest_address, forward.guest_port) < 0;
         auto const error = errno;
         if (failed)
             throw std::runtime_error{"cannot listen for " + to_string(forward) + ": " + std::strerror(error) +
@@ -197,10 +199,10 @@ void UserNetwork::poll()
         timeout = std::min(timeout, static_cast<std::uint32_t>(left));
     }
     polled_.assign(1, {thread_.event(), POLLIN, 0});
-    ::slirp_pollfds_fill(slirp_.get(), &timeout, Callbacks::add_poll, this);
+    slirp_library().pollfds_fill_(slirp_.get(), &timeout, Callbacks::add_poll, this);
     auto const forever = timeout == std::numeric_limits<std::uint32_t>::max();
     auto const ready = ::poll(polled_.data(), polled_.size(), forever ? -1 : static_cast<int>(timeout));
-    ::slirp_pollfds_poll(slirp_.get(), ready < 0, Callbacks::get_revents, this);
+    slirp_library().pollfds_poll_(slirp_.get(), ready < 0, Callbacks::get_revents, this);
     if (polled_.front().revents != 0) thread_.clear();
 }
 
@@ -214,8 +216,8 @@ void UserNetwork::input_waiting()
         std::uint64_t size = 0;
         std::memcpy(&size, taken_.data() + at, sizeof size);
         at += sizeof size;
-        ::slirp_input(slirp_.get(), reinterpret_cast<std::uint8_t const*>(taken_.data() + at),
-                      static_cast<int>(size));
+        slirp_library().input_(slirp_.get(), reinterpret_cast<std::uint8_t const*>(taken_.data() + at),
+                               static_cast<int>(size));
         at += size;
     }
     taken_.clear();
