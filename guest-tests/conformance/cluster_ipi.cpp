@@ -1,4 +1,5 @@
 // Interrupts to several processors by one hypercall. TLFS 6.0b 10.5.2, 10.5.3; online, HV_VP_SET.
+#include "hyperv/call_forms.hpp"
 #include "hyperv/vp_calls.hpp"
 #include "runtime/clock.hpp"
 #include "runtime/cpu.hpp"

@@ -32,3 +32,11 @@
 #define NEEDS_GUEST_PEER()                                                                                           \
     NEEDS_PEER();                                                                                                    \
     SKIP_UNLESS(guest::peer_is_a_guest(), "the peer is not another guest")
+
+/// That one as a child of this guest, which may act upon it. Only of a child can an interrupt be cleared.
+#define NEEDS_CHILD()                                                                                                \
+    NEEDS_GUEST_PEER();                                                                                              \
+    NEEDS(create_partitions);                                                                                        \
+    SKIP_UNLESS(guest::hv::status(guest::hv::hypercall(guest::hv::call::clear_virtual_interrupt | guest::hv::fast,   \
+                                                       guest::peer_partition())) != guest::hv::Status::AccessDenied, \
+                "the peer is not a child of this guest")

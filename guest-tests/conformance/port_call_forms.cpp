@@ -1,7 +1,7 @@
 // The port calls from 32-bit code, by registers and by XMM registers. TLFS 2.0a 4.6, 14.9; hypercall-interface, XMM
 // fast input.
 #include "conformance/fixtures.hpp"
-#include "runtime/memory.hpp"
+#include "hyperv/call_forms.hpp"
 
 using namespace guest;
 using namespace guest::hv;
@@ -16,37 +16,6 @@ constexpr u32 connection = 0x00CD'0050;
 constexpr u64 creates[] = {call::create_port, call::create_port_vtl};
 constexpr u64 connects[] = {call::connect_port, call::connect_port_vtl};
 
-constexpr u32 low(u64 value)
-{
-    return static_cast<u32>(value);
-}
-constexpr u32 high(u64 value)
-{
-    return static_cast<u32>(value >> 32);
-}
-
-/// A call from 32-bit code: control word in EDX:EAX, parameters in EBX:ECX and EDI:ESI.
-Status call_32(u64 control, u64 first, u64 second = 0)
-{
-    Registers32 registers{};
-    registers.eax = low(control);
-    registers.edx = high(control);
-    registers.ecx = low(first);
-    registers.ebx = high(first);
-    registers.esi = low(second);
-    registers.edi = high(second);
-    call_from_32bit(hypercall_page(), registers);
-    return status(registers.eax);
-}
-
-template <typename Input>
-Status call_32_with(u64 control, Input const& input, std::size_t output_at = 0)
-{
-    auto* const page = static_cast<u8*>(input_page());
-    memcpy(page, &input, sizeof input);
-    return call_32(control, gpa(page), output_at ? gpa(page) + output_at : 0);
-}
-
 struct Words {
     u64 word[16];
 };
@@ -59,29 +28,14 @@ Words words_of(Input const& input)
     return words;
 }
 
-/// A fast call from 64-bit code: RDX, R8, then XMM0 and on.
 Status call_by_xmm(u64 code, Words const& words)
 {
-    Registers64 registers{};
-    registers.general[Registers64::rcx] = code | fast;
-    registers.general[Registers64::rdx] = words.word[0];
-    registers.general[Registers64::r8] = words.word[1];
-    for (unsigned i = 0; i < 12; ++i)
-        registers.xmm[i] = words.word[i + 2];
-    call_with(hypercall_page(), registers);
-    return status(registers.general[Registers64::rax]);
+    return status(call_by_registers(code, words.word, 14));
 }
 
-/// The same from 32-bit code. Nothing in this program uses XMM registers, so that they stay what they are until then.
 Status call_32_by_xmm(u64 code, Words const& words)
 {
-    auto const* const from = words.word + 2;
-    asm volatile("movups (%0), %%xmm0\n\t"
-                 "movups 16(%0), %%xmm1\n\t"
-                 "movups 32(%0), %%xmm2\n\t"
-                 "movups 48(%0), %%xmm3" ::"r"(from)
-                 : "memory");
-    return call_32(code | fast, words.word[0], words.word[1]);
+    return status(call_32_by_registers(code, words.word, 14));
 }
 
 using ByRegisters = Status (*)(u64 code, Words const& words);
@@ -177,8 +131,8 @@ TEST(port_calls, create_and_delete_from_32bit_code, "2.0a 14.9.1, 14.9.2; hyperc
         CHECK_STATUS(call_32_with(call::delete_port, PortInput{self_partition, port, 0}), Status::Success);
         CHECK_STATUS(call_32_with(call::delete_port, PortInput{self_partition, port, 0}), Status::InvalidPortId);
         CHECK_STATUS(call_32_with(code, input), Status::Success);
-        CHECK_STATUS(call_32(call::delete_port | fast, self_partition, port), Status::Success);
-        CHECK_STATUS(call_32(call::delete_port | fast, self_partition, port), Status::InvalidPortId);
+        CHECK_STATUS(status(call_32(call::delete_port | fast, self_partition, port)), Status::Success);
+        CHECK_STATUS(status(call_32(call::delete_port | fast, self_partition, port)), Status::InvalidPortId);
     }
 }
 
@@ -195,8 +149,9 @@ TEST(port_calls, connect_and_disconnect_from_32bit_code,
         CHECK_STATUS(call_32_with(code, input), Status::InvalidConnectionId);
         CHECK_STATUS(call_32_with(call::disconnect_port, connected), Status::Success);
         CHECK_STATUS(call_32_with(code, input), Status::Success);
-        CHECK_STATUS(call_32(call::disconnect_port | fast, self_partition, connection), Status::Success);
-        CHECK_STATUS(call_32(call::disconnect_port | fast, self_partition, connection), Status::InvalidConnectionId);
+        CHECK_STATUS(status(call_32(call::disconnect_port | fast, self_partition, connection)), Status::Success);
+        CHECK_STATUS(status(call_32(call::disconnect_port | fast, self_partition, connection)),
+                     Status::InvalidConnectionId);
     }
 }
 
@@ -233,9 +188,9 @@ TEST(port_calls, signal_from_32bit_code, "2.0a 14.9.8; hypercall-interface, regi
         u16 reserved;
     };
     CHECK_STATUS(call_32_with(call::signal_event, Input{connection, 9, 0}), Status::Success);
-    CHECK_STATUS(call_32(call::signal_event | fast, connection | u64{10} << 32), Status::Success);
-    CHECK_STATUS(call_32(call::signal_event | fast, connection | u64{2048} << 32), Status::InvalidParameter);
-    CHECK_STATUS(call_32(call::signal_event | fast, connection | u64{1} << 48), Status::InvalidParameter);
+    CHECK_STATUS(status(call_32(call::signal_event | fast, connection | u64{10} << 32)), Status::Success);
+    CHECK_STATUS(status(call_32(call::signal_event | fast, connection | u64{2048} << 32)), Status::InvalidParameter);
+    CHECK_STATUS(status(call_32(call::signal_event | fast, connection | u64{1} << 48)), Status::InvalidParameter);
     for (u32 flag = 9; flag <= 10; ++flag) {
         note_position(flag);
         PeerRequest taken{};

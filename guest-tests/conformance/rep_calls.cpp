@@ -1,5 +1,6 @@
 // Rep calls, by HvGetVpIndexFromApicId as the one that every guest may make. TLFS online "Hypercall Interface", 6.0b
 // 7.10.4.
+#include "hyperv/call_forms.hpp"
 #include "hyperv/vp_calls.hpp"
 #include "runtime/cpu.hpp"
 #include "runtime/test.hpp"

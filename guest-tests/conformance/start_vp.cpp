@@ -1,4 +1,5 @@
 // Starting a processor by hypercall. TLFS 6.0b 7.10.3; online, HV_INITIAL_VP_CONTEXT.
+#include "hyperv/call_forms.hpp"
 #include "hyperv/vp_calls.hpp"
 #include "runtime/apic.hpp"
 #include "runtime/clock.hpp"
@@ -114,6 +115,15 @@ TEST(start_vp, begins_where_it_is_told, "6.0b 7.10.3")
         CHECK_EQ(cr3, input.cr3);
         CHECK_STATUS(start(input), Status::InvalidVpState); // it runs
     }
+}
+
+TEST(start_vp, from_32bit_code, "6.0b 7.10.3; hypercall-interface, register conventions")
+{
+    NEEDS_START();
+    auto const input = context_of_second();
+    stop_second();
+    CHECK_STATUS(call_32_with(call::start_virtual_processor, input), Status::Success);
+    CHECK(wait_until([] { return load(cpu(1).online); }));
 }
 
 TEST(start_vp, bad_registers_start_nothing, "6.0b 7.10.3")

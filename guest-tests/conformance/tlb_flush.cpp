@@ -1,5 +1,6 @@
 // TLB flushes by hypercall: that they are not there unless they are recommended, and that they flush.
 #include "conformance/fixtures.hpp"
+#include "hyperv/call_forms.hpp"
 #include "runtime/cpu.hpp"
 #include "runtime/test.hpp"
 
@@ -107,7 +108,19 @@ void change_mapping_under_reader(Flush const& flush)
     CHECK_EQ(asked, changes + 1);
 }
 
+/// The status of a call with one repetition, which must have been done.
+Status all_done(u64 result)
+{
+    constexpr auto not_done = static_cast<Status>(0xFFFF);
+    return status(result) != Status::Success || reps_completed(result) == 1 ? status(result) : not_done;
+}
+
 } // namespace
+
+#define NEEDS_FLUSHES(bits)                                                                                          \
+    NEEDS(hypercall_msrs);                                                                                           \
+    SKIP_UNLESS((recommended() & (bits)) == (bits), "TLB flushes are not offered");                                  \
+    enable_hypercalls()
 
 TEST(tlb_flush, not_recommended_is_not_offered, "6.0b 2.4.5, 9.4; online, HvCallFlushVirtualAddressSpace")
 {
@@ -133,9 +146,7 @@ TEST(tlb_flush, not_recommended_is_not_offered, "6.0b 2.4.5, 9.4; online, HvCall
 
 TEST(tlb_flush, an_address_space_on_another_processor, "6.0b 9.4")
 {
-    NEEDS(hypercall_msrs);
-    SKIP_UNLESS(recommended() & remote_flush, "TLB flushes are not offered");
-    enable_hypercalls();
+    NEEDS_FLUSHES(remote_flush);
     change_mapping_under_reader([] {
         return call_with(call::flush_virtual_address_space, FlushInput{read_cr3(), 0, second_processor, 0});
     });
@@ -143,9 +154,7 @@ TEST(tlb_flush, an_address_space_on_another_processor, "6.0b 9.4")
 
 TEST(tlb_flush, all_address_spaces_on_all_processors, "6.0b 9.4")
 {
-    NEEDS(hypercall_msrs);
-    SKIP_UNLESS(recommended() & remote_flush, "TLB flushes are not offered");
-    enable_hypercalls();
+    NEEDS_FLUSHES(remote_flush);
     change_mapping_under_reader([] {
         return call_with(call::flush_virtual_address_space, FlushInput{0, all_processors | all_address_spaces, 0, 0});
     });
@@ -153,38 +162,77 @@ TEST(tlb_flush, all_address_spaces_on_all_processors, "6.0b 9.4")
 
 TEST(tlb_flush, a_list_completes_its_repetitions, "6.0b 9.4")
 {
-    NEEDS(hypercall_msrs);
-    SKIP_UNLESS(recommended() & remote_flush, "TLB flushes are not offered");
-    enable_hypercalls();
+    NEEDS_FLUSHES(remote_flush);
     change_mapping_under_reader([] {
         *static_cast<FlushInput*>(input_page()) = {read_cr3(), 0, second_processor, Window::address};
-        auto const result =
-            hypercall(call::flush_virtual_address_list | rep_count(1), reinterpret_cast<u64>(input_page()));
-        return result == rep_count(1) ? Status::Success : status(result | 0xFFFF);
+        return all_done(
+            hypercall(call::flush_virtual_address_list | rep_count(1), reinterpret_cast<u64>(input_page())));
     });
 }
 
 TEST(tlb_flush, a_sparse_set_of_processors, "6.0b 9.4")
 {
-    NEEDS(hypercall_msrs);
-    SKIP_UNLESS((recommended() & remote_flush) && (recommended() & ex_processor_masks),
-                "TLB flushes with a sparse set are not offered");
-    enable_hypercalls();
+    NEEDS_FLUSHES(remote_flush | ex_processor_masks);
     change_mapping_under_reader([] {
         return call_with(call::flush_virtual_address_space_ex | variable_header(1),
                          FlushExInput{read_cr3(), 0, 0, 1, second_processor, 0});
     });
 }
 
+TEST(tlb_flush, a_list_for_a_sparse_set_of_processors, "6.0b 9.4")
+{
+    NEEDS_FLUSHES(remote_flush | ex_processor_masks);
+    change_mapping_under_reader([] {
+        *static_cast<FlushExInput*>(input_page()) = {read_cr3(), 0, 0, 1, second_processor, Window::address};
+        return all_done(hypercall(call::flush_virtual_address_list_ex | variable_header(1) | rep_count(1),
+                                  reinterpret_cast<u64>(input_page())));
+    });
+}
+
+TEST(tlb_flush, by_xmm_registers, "6.0b 3.7.1, 9.4; hypercall-interface, XMM fast input")
+{
+    NEEDS_FLUSHES(remote_flush);
+    NEEDS(xmm_input);
+    change_mapping_under_reader([] {
+        u64 const words[] = {read_cr3(), 0, second_processor};
+        return status(call_by_registers(call::flush_virtual_address_space, words, 3));
+    });
+}
+
+TEST(tlb_flush, a_list_by_xmm_registers, "6.0b 3.7.1, 9.4; hypercall-interface, XMM fast input")
+{
+    NEEDS_FLUSHES(remote_flush);
+    NEEDS(xmm_input);
+    change_mapping_under_reader([] {
+        u64 const words[] = {read_cr3(), 0, second_processor, Window::address};
+        return all_done(call_by_registers(call::flush_virtual_address_list | rep_count(1), words, 4));
+    });
+}
+
+TEST(tlb_flush, a_sparse_set_by_xmm_registers, "6.0b 3.7.1, 9.4; hypercall-interface, XMM fast input")
+{
+    NEEDS_FLUSHES(remote_flush | ex_processor_masks);
+    NEEDS(xmm_input);
+    change_mapping_under_reader([] {
+        u64 const words[] = {read_cr3(), 0, 0, 1, second_processor};
+        return status(call_by_registers(call::flush_virtual_address_space_ex | variable_header(1), words, 5));
+    });
+}
+
 TEST(tlb_flush, from_32bit_code, "6.0b 3.7, 9.4")
 {
-    NEEDS(hypercall_msrs);
-    SKIP_UNLESS(recommended() & remote_flush, "TLB flushes are not offered");
-    enable_hypercalls();
-    *static_cast<FlushInput*>(input_page()) = {0, all_processors | all_address_spaces, 0, 0};
-    Registers32 registers{};
-    registers.eax = static_cast<u32>(call::flush_virtual_address_space);
-    registers.ecx = static_cast<u32>(reinterpret_cast<u64>(input_page()));
-    call_from_32bit(hypercall_page(), registers);
-    CHECK_STATUS(registers.eax & 0xFFFF, Status::Success);
+    NEEDS_FLUSHES(remote_flush);
+    change_mapping_under_reader([] {
+        return call_32_with(call::flush_virtual_address_space, FlushInput{read_cr3(), 0, second_processor, 0});
+    });
+}
+
+TEST(tlb_flush, from_32bit_code_by_xmm_registers, "6.0b 3.7.1, 9.4; hypercall-interface, XMM fast input")
+{
+    NEEDS_FLUSHES(remote_flush);
+    NEEDS(xmm_input);
+    change_mapping_under_reader([] {
+        u64 const words[] = {read_cr3(), 0, second_processor};
+        return status(call_32_by_registers(call::flush_virtual_address_space, words, 3));
+    });
 }

@@ -1,6 +1,7 @@
 // Interrupts that this guest, as the parent, asserts in the peer, its child. TLFS 2.0a 13.3, 13.5; online,
 // HvCallAssertVirtualInterrupt.
 #include "conformance/fixtures.hpp"
+#include "hyperv/call_forms.hpp"
 #include "hyperv/vp_calls.hpp"
 
 using namespace guest;
@@ -71,11 +72,6 @@ bool arrives(u8 of, u64 before)
     return wait_until([&] { return taken(of) == before + 1; });
 }
 
-#define NEEDS_CHILD()                                                                                                \
-    NEEDS_GUEST_PEER();                                                                                              \
-    NEEDS(create_partitions);                                                                                        \
-    SKIP_UNLESS(clear() != Status::AccessDenied, "the peer is not a child of this guest")
-
 } // namespace
 
 TEST(virtual_interrupts, a_fixed_vector_reaches_the_child, "2.0a 13.5.1; HvCallAssertVirtualInterrupt 0x0094")
@@ -103,24 +99,17 @@ TEST(virtual_interrupts, from_registers_and_32bit_code, "hypercall-interface, re
     auto before = taken(vector);
     constexpr u64 codes[] = {call::assert_virtual_interrupt, call::assert_virtual_interrupt_old};
     for (auto const code : codes) {
+        note_position(code);
         CHECK_STATUS(status(call_by_registers(code, words, 4)), Status::Success);
         CHECK(arrives(vector, before++));
+        CHECK_STATUS(status(call_32_by_registers(code, words, 4)), Status::Success);
+        CHECK(arrives(vector, before++));
+        CHECK_STATUS(call_32_with(code, input), Status::Success);
+        CHECK(arrives(vector, before++));
     }
-    *static_cast<AssertInput*>(input_page()) = input;
-    auto const at = reinterpret_cast<u64>(input_page());
-    Registers32 registers{};
-    registers.eax = static_cast<u32>(call::assert_virtual_interrupt);
-    registers.ebx = static_cast<u32>(at >> 32);
-    registers.ecx = static_cast<u32>(at);
-    call_from_32bit(hypercall_page(), registers);
-    CHECK_STATUS(registers.eax, Status::Success);
-    CHECK(arrives(vector, before));
-    registers = {};
-    registers.eax = static_cast<u32>(call::clear_virtual_interrupt | fast);
-    registers.ebx = static_cast<u32>(peer_partition() >> 32);
-    registers.ecx = static_cast<u32>(peer_partition());
-    call_from_32bit(hypercall_page(), registers);
-    CHECK_STATUS(registers.eax, Status::NotAcknowledged);
+    CHECK_STATUS(call_with(call::clear_virtual_interrupt, peer_partition()), Status::NotAcknowledged);
+    CHECK_STATUS(call_32_with(call::clear_virtual_interrupt, peer_partition()), Status::NotAcknowledged);
+    CHECK_STATUS(status(call_32(call::clear_virtual_interrupt | fast, peer_partition())), Status::NotAcknowledged);
 }
 
 TEST(virtual_interrupts, an_nmi_reaches_the_child, "2.0a 13.3.2")

@@ -60,9 +60,6 @@ class ListCall {
     u64 count_ = 0;
 };
 
-/// Makes a fast call with up to 14 words in RDX, R8 and XMM0 to XMM5. The whole result value.
-u64 call_by_registers(u64 control, u64 const* words, unsigned count);
-
 /// The VP index of a processor, read there; all ones when it does not answer.
 u32 vp_index_of(unsigned cpu);
 
