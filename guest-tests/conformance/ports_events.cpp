@@ -100,6 +100,25 @@ TEST(events, masked_source_refuses, "2.0a 14.3.1, 14.9.8")
     CHECK(wait_until([&] { return interrupt_count(vector) == interrupts_before + 1; }));
 }
 
+TEST(events, polled_source_takes_flags_without_interrupt, "6.0b 11.8.5")
+{
+    NEEDS(sint_polling);
+    WITH_EVENT_PORT(0, 8);
+    constexpr u64 settings[] = {sint_polling, sint_polling | sint_masked};
+    for (u32 i = 0; i < 2; ++i) { // polling has the effect of unmasking
+        note_position(settings[i]);
+        set_sint(sint, vector, settings[i]);
+        RUN(signals(i));
+        CHECK(take_event_flag(sint, i));
+    }
+    let_time_pass(2000);
+    CHECK_EQ(interrupt_count(vector), interrupts_before);
+    set_sint(sint, vector);
+    RUN(signals(2));
+    CHECK(wait_until([&] { return interrupt_count(vector) == interrupts_before + 1; }));
+    CHECK(take_event_flag(sint, 2));
+}
+
 TEST(events, disabled_receiver_refuses, "2.0a 14.9.8")
 {
     WITH_EVENT_PORT(0, 8);

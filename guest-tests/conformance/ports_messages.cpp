@@ -266,6 +266,26 @@ TEST(ports, masked_source_only_receives, "2.0a 14.2.4")
     CHECK_EQ(interrupt_count(vector), interrupts_before);
 }
 
+TEST(ports, polled_source_only_receives, "6.0b 11.8.5")
+{
+    NEEDS(sint_polling);
+    WITH_MESSAGE_PORT(message_port_input(port, sint));
+    constexpr u64 settings[] = {sint_polling, sint_polling | sint_masked};
+    for (auto const setting : settings) {
+        note_position(setting);
+        set_sint(sint, vector, setting);
+        RUN(posts(2));
+        RUN(takes(first_payload));
+        RUN(takes(first_payload + 1));
+    }
+    let_time_pass(2000);
+    CHECK_EQ(interrupt_count(vector), interrupts_before);
+    set_sint(sint, vector); // and back again
+    RUN(posts(1));
+    RUN(takes(first_payload));
+    CHECK(wait_until([&] { return interrupt_count(vector) == interrupts_before + 1; }));
+}
+
 TEST(ports, disabled_receiver_refuses, "2.0a 14.9.7")
 {
     WITH_MESSAGE_PORT(message_port_input(port, sint));

@@ -109,6 +109,7 @@ inline constexpr Feature extended_hypercalls{ebx, 20,
 inline constexpr Feature start_vp{ebx, 21, "StartVirtualProcessor: CPUID 0x40000003 EBX bit 21 is clear"};
 inline constexpr Feature xmm_input{edx, 4, "XMM fast input: CPUID 0x40000003 EDX bit 4 is clear"};
 inline constexpr Feature crash_msrs{edx, 10, "crash MSRs: CPUID 0x40000003 EDX bit 10 is clear"};
+inline constexpr Feature sint_polling{edx, 17, "SINT polling: CPUID 0x40000003 EDX bit 17 is clear"};
 inline constexpr Feature hypercall_lock{edx, 18, "HYPERCALL lock: CPUID 0x40000003 EDX bit 18 is clear"};
 inline constexpr Feature direct_timers{edx, 19, "direct timers: CPUID 0x40000003 EDX bit 19 is clear"};
 } // namespace feature
