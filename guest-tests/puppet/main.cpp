@@ -18,6 +18,7 @@
 //     arm                    enables the trigger's group; nothing ever pulls it
 //     post                   posts a message through that connection
 //     post-until-refused     posts until the answer is neither success nor want of buffers
+//     register-of:PARTITION  reads a register of that partition's first processor
 //     take                   waits for a message in SINT 4's slot, and empties it
 //     power-off, reset, triple-fault, crash, halt, exit:N     an end of one kind or another
 //
@@ -28,6 +29,7 @@
 #include "hyperv/ports.hpp"
 #include "hyperv/reference_time.hpp"
 #include "hyperv/synic.hpp"
+#include "hyperv/vp_registers.hpp"
 #include "runtime/console.hpp"
 #include "runtime/start_info.hpp"
 
@@ -163,6 +165,13 @@ void connect_monitor(u64 partition)
     describe_trigger(monitor_page(page), 0, event_connection, 0, trigger_latency);
 }
 
+void read_register(u64 partition)
+{
+    ListCall call{RegisterHeader{partition, 0, 0}};
+    call.add(reg::rip);
+    say("register", status(call.reps(call::get_vp_registers)));
+}
+
 void post_until_refused()
 {
     auto status = Status::Success;
@@ -251,6 +260,8 @@ bool communicate(char const* word)
         make_monitor_ports(Arguments{rest}.number());
     } else if ((rest = after(word, "monitor")) != nullptr) {
         connect_monitor(Arguments{rest}.number());
+    } else if ((rest = after(word, "register-of")) != nullptr) {
+        read_register(Arguments{rest}.number());
     } else if (after(word, "arm")) {
         monitor_page(page).trigger_state = 1;
     } else if (after(word, "post")) {

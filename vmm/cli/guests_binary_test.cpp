@@ -41,6 +41,26 @@ TEST_CASE("a mistake in the file is one line with its place, and nothing is star
                                 "[[guest]]\nname = 'b'\nkernel = 'k'\nprivileges = ['create-prot']\n");
     check_is_one_complaint(porthole({"run", "--config", config}), config + ":8:15: privileges: 'create-prot'");
     CHECK_FALSE(std::filesystem::exists(folder.path("a.txt")));
+    auto const two = [&](std::string const& first, std::string const& second) {
+        return folder.file("two.toml", "[[guest]]\nname = 'a'\nkernel = 'k'\nconsole = 'file:a.txt'\n" + first +
+                                           "\n[[guest]]\n" + second + "\nkernel = 'k'\n");
+    };
+    struct {
+        char const* first;
+        char const* second;
+        char const* complaint;
+    } const mistakes[] = {
+        {"", "name = 'b'\nbogus = 1", ":8:1: a guest has no key 'bogus'"},
+        {"parent = 'b'", "name = 'b'\nparent = 'a'", ":5:10: parent: a cycle: a -> b -> a"},
+        {"", "name = 'a'", ":7:8: name: the guest in line 1 is 'a' already"},
+        {"", "name = 'b'\nparent = 'c'", ":8:10: parent: there is no guest 'c'"},
+        {"privileges = ['fly']", "name = 'b'", ":5:15: privileges: 'fly' is not known"},
+    };
+    for (auto const& mistake : mistakes) {
+        auto const file = two(mistake.first, mistake.second);
+        check_is_one_complaint(porthole({"run", "--config", file}), "porthole: " + file + mistake.complaint);
+        CHECK_FALSE(std::filesystem::exists(folder.path("a.txt")));
+    }
     check_is_one_complaint(porthole({"run", "--config", folder.path("nowhere.toml")}), "No such file");
     check_is_one_complaint(porthole({"run", "--config", config, "--cpus", "2"}), "--config and --cpus");
 }
@@ -95,6 +115,19 @@ TEST_CASE("partition IDs follow the file, also when a parent comes after its chi
     CHECK(has_line(ids.out, "stranger| port: HV_STATUS_ACCESS_DENIED"));
     CHECK(has_line(ids.out, "stranger| connect: HV_STATUS_SUCCESS"));
     CHECK(has_line(ids.out, "child| took a message"));
+}
+
+TEST_CASE("a child that has not started has ports, but no registers (TLFS 2.0a 14.9.1, 6.0b 7.10.2)", "[binary]")
+{
+    if (!can_run()) return;
+    auto const early = run(guest("mother", "register-of:2 register-of:3 register-of:9 port-in:3:9:2 say:asked exit:1",
+                                 "ready = 'serial:asked'") +
+                           guest("child", "say:started power-off", "parent = 'mother'\nafter = 'mother'"));
+    CHECK(has_line(early.out, "mother| register: HV_STATUS_SUCCESS"));
+    CHECK(has_line(early.out, "mother| register: HV_STATUS_INVALID_PARTITION_STATE"));
+    CHECK(has_line(early.out, "mother| register: HV_STATUS_INVALID_PARTITION_ID"));
+    CHECK(has_line(early.out, "mother| port: HV_STATUS_SUCCESS"));
+    CHECK(has_line(early.out, "child| started"));
 }
 
 TEST_CASE("a guest that dies takes only itself down (TLFS 2.0a 14.9.7)", "[binary]")

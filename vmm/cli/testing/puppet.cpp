@@ -22,8 +22,9 @@ bool can_run()
 std::string guest(std::string const& name, std::string const& cmdline, std::string const& more)
 {
     return "[[guest]]\nname = '" + name + "'\nkernel = '" + puppet() + "'\nmemory = '16M'\ncmdline = '" + cmdline +
-           "'\ntest-devices = true\nprivileges = ['create-port', 'connect-port', 'access-partition-id']\n" + more +
-           "\n";
+           "'\ntest-devices = true\nprivileges = ['create-port', 'connect-port', 'access-partition-id', "
+           "'access-vp-registers']\n" +
+           more + "\n";
 }
 
 bool has_line(std::string const& text, std::string const& line)
