@@ -381,3 +381,63 @@ TEST(ports, posts_race_with_delete, "2.0a 14.9.2")
     CHECK(all_well);
     CHECK_STATUS(unexpected, Status::Success);
 }
+
+// Whatever a post hears meanwhile: what has been accepted waits until the SynIC is back.
+TEST(ports, posts_race_with_a_synic_that_comes_and_goes, "2.0a 14.2.3, 14.2.4, 14.6.1")
+{
+    NEEDS_SECOND_CPU();
+    WITH_MESSAGE_PORT(message_port_input(port, sint));
+    static bool stop;
+    static u32 unexpected;
+    static u64 accepted;
+    stop = false;
+    unexpected = 0;
+    accepted = 0;
+    start_on(
+        1,
+        [](void*) {
+            while (!load(stop)) {
+                auto const seen = static_cast<Status>(peer_post(connection, accepted).status);
+                if (seen == Status::Success)
+                    store(accepted, accepted + 1);
+                else if (seen != Status::InvalidSynicState && seen != Status::InsufficientBuffers)
+                    unexpected = static_cast<u32>(seen);
+            }
+        },
+        nullptr);
+    u64 taken = 0;
+    bool in_order = true;
+    auto const take_all = [&] {
+        while (load(slot(sint).type) != message_none) {
+            in_order = in_order && slot(sint).payload[0] == taken;
+            release_slot(sint);
+            ++taken;
+        }
+    };
+    auto const simp = rdmsr(msr::simp);
+    bool flows = true;
+    for (unsigned round = 0; round < 50 && flows; ++round) {
+        auto const before = taken;
+        flows = wait_until([&] {
+            take_all();
+            return taken != before;
+        });
+        wrmsr(msr::scontrol, round & 1 ? enable_bit : 0);
+        wrmsr(msr::simp, 0);
+        let_time_pass(100);
+        wrmsr(msr::simp, simp);
+        wrmsr(msr::scontrol, enable_bit);
+        note_position(round);
+    }
+    store(stop, true);
+    CHECK(wait_for_task(1));
+    auto const all = wait_until([&] {
+        take_all();
+        return taken >= load(accepted);
+    });
+    CHECK(flows);
+    CHECK(in_order);
+    CHECK(all);
+    CHECK_EQ(taken, accepted);
+    CHECK_STATUS(unexpected, Status::Success);
+}
