@@ -183,11 +183,11 @@ TEST_CASE("what needs a driver in the guest says so when there is none", "[binar
 TEST_CASE("a paused guest does nothing and does not notice the pause", "[binary][control][pause]")
 {
     if (!can_run()) return;
+    using Clock = std::chrono::steady_clock;
+    auto const started = Clock::now(); // the guest looks at its clocks some time before its "go" is read here
     Run run{guest("one", "synic time print:go tick:400 await:x time power-off", "cpus = 2\nconsole = 'stdio'") +
             guest("two", polite, "console = 'none'")};
-    using Clock = std::chrono::steady_clock;
     run.process.await_output("go");
-    auto const started = Clock::now();
     auto const paused = run.ask({"pause", "--guest", "one"});
     auto const from = Clock::now();
     CHECK(run.ask({"status", "--guest", "one"})["guests"][0]["state"] == "paused");
