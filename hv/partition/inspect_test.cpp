@@ -11,7 +11,7 @@ using namespace hv::testing;
 
 namespace {
 
-PortSpec message_port(PartitionId for_whom, VpIndex vp = VpIndex{0})
+PortSpec port_for(PartitionId for_whom, VpIndex vp = VpIndex{0})
 {
     return {.type = abi::PortType::Message,
             .sint = Sint{4},
@@ -27,7 +27,7 @@ TEST_CASE("a partition's ports and connections are told with where they lead", "
     PartitionRegistry registry;
     TestGuest owner{registry};
     TestGuest sender{registry};
-    auto const message = message_port(sender.partition->id());
+    auto const message = port_for(sender.partition->id());
     REQUIRE(communication::create_port(*owner.partition, PortId{7}, message) == Status::Success);
     PortSpec const event{.type = abi::PortType::Event,
                          .sint = Sint{3},
@@ -68,13 +68,27 @@ TEST_CASE("a partition's ports and connections are told with where they lead", "
     CHECK(later.at("connections/1/to") == "a port that is gone");
 }
 
+TEST_CASE("a message port tells what it has accepted, and how much of it waits", "[inspect]")
+{
+    Fabric const fabric;
+    start_synic(fabric.receiver);
+    REQUIRE(fabric.create(7, message_port(4)) == Status::Success);
+    REQUIRE(fabric.connect(1, 7, abi::PortType::Message) == Status::Success);
+    for (std::uint64_t n = 0; n < 4; ++n)
+        REQUIRE(fabric.post(1, n) == Status::Success);
+    Inspected seen;
+    inspect(*fabric.receiver.partition, seen);
+    CHECK(seen.at("ports/7/messages_accepted") == "4");
+    CHECK(seen.at("ports/7/messages_waiting") == "3"); // the first is in its slot
+}
+
 TEST_CASE("of very many ports the first are told, and how many there are", "[inspect]")
 {
     PartitionRegistry registry;
     TestGuest guest{registry};
     unsigned const many = 3000;
     for (std::uint32_t id = 0; id < many; ++id) {
-        auto const spec = message_port(PartitionId{99});
+        auto const spec = port_for(PartitionId{99});
         REQUIRE(communication::create_port(*guest.partition, PortId{id * 5}, spec) == Status::Success);
     }
     Inspected seen;
@@ -91,7 +105,7 @@ TEST_CASE("inspecting does not disturb those who make, use and delete ports mean
     std::atomic<bool> done{false};
     run_together({[&] {
                       for (int round = 0; round < 2000; ++round) {
-                          auto const spec = message_port(sender.partition->id());
+                          auto const spec = port_for(sender.partition->id());
                           (void)communication::create_port(*owner.partition, PortId{1}, spec);
                           (void)communication::connect(*sender.partition, ConnectionId{1}, *owner.partition,
                                                        PortId{1}, abi::PortType::Message);

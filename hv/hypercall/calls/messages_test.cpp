@@ -354,3 +354,46 @@ TEST_CASE("a refused post that makes room for a waiting message still raises its
     CHECK(slot.word() == 101);
     CHECK(fabric.receiver.sink.asserted.size() == 1);
 }
+
+TEST_CASE("the tracer is told what becomes of messages and event flags", "[messages]")
+{
+    struct Recorder final : QuietTracer {
+        std::vector<std::pair<std::uint32_t, MessageStep>> messages; // types
+        std::vector<std::pair<unsigned, bool>> events;
+
+        void message(VpIndex, Sint, abi::MessageHeader const& header, MessageStep step) override
+        {
+            messages.emplace_back(static_cast<std::uint32_t>(header.type), step);
+        }
+        void event(VpIndex, Sint, unsigned flag, bool edge) override { events.emplace_back(flag, edge); }
+    };
+    using enum Tracer::MessageStep;
+    PartitionRegistry registry;
+    Recorder tracer;
+    TestGuest const receiver{registry, Rights::root(), 1, PartitionRegistry::root_id, std::uint64_t{64} << 20,
+                             &tracer};
+    TestGuest const sender{registry};
+    start_synic(receiver);
+    auto const self = self_partition.value;
+    auto const connect = [&](std::uint32_t id, PortType type, abi::PortInfo const& info) {
+        REQUIRE(call(receiver, CallCode::CreatePort,
+                     abi::CreatePortInput{self, id, 0, sender.partition->id().value, info}) == Status::Success);
+        REQUIRE(call(sender, CallCode::ConnectPort,
+                     abi::ConnectPortInput{self, id, 0, receiver.partition->id().value, id, 0, type, 0}) ==
+                Status::Success);
+    };
+    connect(1, PortType::Message, message_port(sint.value, 0));
+    connect(2, PortType::Event, event_port(sint.value, 100, 8, 0));
+
+    for (std::uint32_t type : {0x11U, 0x12U})
+        REQUIRE(call(sender, CallCode::PostMessage, message_input(1, 0, 8, type)) == Status::Success);
+    CHECK(tracer.messages == decltype(tracer.messages){{0x11, Delivered}, {0x12, Queued}});
+    GuestSlot const slot{receiver, sint};
+    slot.empty();
+    slot.end_of_message();
+    CHECK(tracer.messages == decltype(tracer.messages){{0x11, Delivered}, {0x12, Queued}, {0x12, Delivered}});
+
+    for (int i = 0; i < 2; ++i)
+        REQUIRE(fast_call(sender, CallCode::SignalEvent, 2 | std::uint64_t{5} << 32) == Status::Success);
+    CHECK(tracer.events == decltype(tracer.events){{105, true}, {105, false}});
+}
