@@ -117,6 +117,36 @@ judge_peer()
     done
 }
 
+# judge_checks NAME CHECK...: what a guest that checks itself left in $results, and that its kernel complained of nothing.
+judge_checks()
+{
+    # shellcheck disable=SC2154  # it is the caller's
+    local name=$1 log=$results/$1.log check complaint errors
+    shift
+    touch "$log"
+    sed -i 's/\r$//' "$log"
+    for check; do
+        if grep -qx "ok $check" "$log"; then
+            ok "$name.$check"
+        else
+            complaint=$(sed -n "s/^not ok $check: //p" "$log")
+            not_ok "$name.$check" "${complaint:-was not tried}; see $log"
+        fi
+    done
+    errors=$(grep '^error: ' "$log" | head -n 1 || true)
+    [[ -z $errors ]] || not_ok "$name.no_errors" "the kernel says: ${errors#error: }; see $log"
+    expect_status "$name.end" "$results/$name.status" 0
+}
+
+# judge_vmbus VERSION...: what versions-run left in $results.
+judge_vmbus()
+{
+    local version
+    for version; do
+        judge_checks "vmbus-$version" agreed disk network unload disk_again network_again
+    done
+}
+
 # judge_debian NAME FILE: counts what debian-run printed.
 judge_debian()
 {
