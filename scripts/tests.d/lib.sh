@@ -120,7 +120,6 @@ judge_peer()
 # judge_checks NAME CHECK...: what a guest that checks itself left in $results, and that its kernel complained of nothing.
 judge_checks()
 {
-    # shellcheck disable=SC2154  # it is the caller's
     local name=$1 log=$results/$1.log check complaint errors
     shift
     touch "$log"
