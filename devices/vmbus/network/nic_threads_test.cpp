@@ -44,6 +44,9 @@ TEST_CASE("a guest opens, resets and closes its card while frames come, its cabl
         }
         if (number % 3 == 0) guest.control(rndis::Type::Reset, testing::bytes_of(std::uint32_t{0}));
         if (two && number % 4 == 0) guest.close(1); // else it goes with the primary channel
+        guest.patient = false;                      // the channel is closed with this on its way
+        guest.send_gpa(NicGuest::packet_message(Bytes(400, std::byte{3})));
+        guest.patient = true;
         guest.close();
         if (two && number % 4 != 0) guest.close(1);
     };

@@ -15,6 +15,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 namespace devices::network::testing {
@@ -139,7 +140,7 @@ class NicGuest {
                     return packet;
                 kept_.push_back(std::move(*packet));
             }
-        } while (patient);
+        } while (waits());
         return std::nullopt;
     }
     template <typename Message>
@@ -276,14 +277,16 @@ class NicGuest {
         auto const transaction = ++transactions_;
         auto const payload = bytes_of(message) + Bytes(24);
         channel(on).send({type, 0, 0, hv::abi::packet_flag_completion_requested, transaction}, header, payload);
-        while (auto packet = channel(on).receive()) {
-            if (packet->descriptor.type == hv::abi::PacketType::Completion &&
-                packet->descriptor.transaction == transaction) {
-                CHECK(packet->as<nvsp::Completed>().type == nvsp::Type::SendRndisPacketComplete);
-                return packet->as<nvsp::Completed>().status;
+        do {
+            while (auto packet = channel(on).receive()) {
+                if (packet->descriptor.type == hv::abi::PacketType::Completion &&
+                    packet->descriptor.transaction == transaction) {
+                    CHECK(packet->as<nvsp::Completed>().type == nvsp::Type::SendRndisPacketComplete);
+                    return packet->as<nvsp::Completed>().status;
+                }
+                (on == 0 ? kept_ : kept_on_[on]).push_back(std::move(*packet));
             }
-            (on == 0 ? kept_ : kept_on_[on]).push_back(std::move(*packet));
-        }
+        } while (waits());
         return nvsp::Status::None;
     }
 
@@ -361,10 +364,16 @@ class NicGuest {
     std::shared_ptr<Nic> nic;
     std::map<unsigned, std::shared_ptr<devices::testing::DeviceChannel>> channels;
     std::vector<std::string> complaints;
-    bool patient = false;      ///< another thread may serve the primary channel, and `ask` waits for it
+    bool patient = false;      ///< another thread may serve the channels: whoever sends waits until it has
     rndis::Type answer_type{}; ///< of the last control message that was answered
 
   private:
+    [[nodiscard]] bool waits() const
+    {
+        if (patient) std::this_thread::yield();
+        return patient;
+    }
+
     static std::map<std::uint32_t, std::uint32_t> infos_of(Bytes const& message, rndis::Packet const& body)
     {
         std::map<std::uint32_t, std::uint32_t> infos;
