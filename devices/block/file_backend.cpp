@@ -23,6 +23,13 @@ Result failure(int error)
     return error == ENOSPC || error == EDQUOT || error == EFBIG ? Result::NoSpace : Result::Failed;
 }
 
+/// The operation has not been tried, or not to its end. ECANCELED: the kernel made the submitting thread no worker
+/// for it; it is repeated from the ring's own thread.
+bool must_be_repeated(std::int64_t result)
+{
+    return result == -EINTR || result == -EAGAIN || result == -ECANCELED;
+}
+
 int buffers_left(Request const& request)
 {
     return static_cast<int>(std::min(request.buffers.size() - request.progress.next_buffer, max_buffers_at_once));
@@ -109,7 +116,7 @@ std::optional<Result> FileBackend::write(Request& request)
 /// What a read or write that ended so far means; nothing when there is more to do.
 std::optional<Result> FileBackend::step(Request& request, std::int64_t result)
 {
-    if (result == -EINTR || result == -EAGAIN) return std::nullopt;
+    if (must_be_repeated(result)) return std::nullopt;
     if (result < 0) return failure(static_cast<int>(-result));
     if (result == 0 && request.length != 0) return Result::Shrunk;
     advance(request, static_cast<std::size_t>(result));
@@ -149,11 +156,11 @@ void FileBackend::ended(Request& request, int result)
         }
         return;
     case Operation::Flush:
-        if (result == -EINTR || result == -EAGAIN) return begin(request);
+        if (must_be_repeated(result)) return begin(request);
         return request.completed(result < 0 ? failure(-result) : Result::Done);
     case Operation::Discard:
     case Operation::WriteZeroes:
-        if (result == -EINTR || result == -EAGAIN) return begin(request);
+        if (must_be_repeated(result)) return begin(request);
         if (result != -EOPNOTSUPP) return request.completed(result < 0 ? failure(-result) : Result::Done);
         // A file system without holes. A promise to read zeros has to be kept all the same.
         bool const may_ignore = request.operation == Operation::Discard && !properties_.discard_zeroes;

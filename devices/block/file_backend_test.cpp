@@ -9,6 +9,9 @@
 #include <string>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <thread>
+#include <unistd.h>
 #include <vector>
 
 namespace devices::block {
@@ -132,6 +135,32 @@ TEST_CASE("What was discarded or zeroed reads as zeros, and takes no room", "[st
             REQUIRE(static_cast<std::uint64_t>(now.st_blocks) * 512 < 2 * mib);
         }
     }
+}
+
+TEST_CASE("What the kernel finds no thread for is done all the same", "[storage]")
+{
+    if (::geteuid() != 0) {
+        WARN("not tested: needs root, whose threads are not limited");
+        return;
+    }
+    TestImage const image{4 * mib, "/dev/shm"};
+    FileBackend backend{image.path(), {}, ring()};
+    auto bytes = pattern(4 * mib, 4);
+    REQUIRE(write(backend, 0, bytes) == Result::Done);
+    rlimit before{};
+    REQUIRE(getrlimit(RLIMIT_NPROC, &before) == 0);
+    rlimit const none{0, before.rlim_max};
+    REQUIRE(setrlimit(RLIMIT_NPROC, &none) == 0);
+    AwaitedRequest request{Operation::Discard, mib, mib};
+    std::thread{[&] {
+        constexpr long nobody = 65534;
+        // The system call is about its thread alone, unlike the function of the C library.
+        REQUIRE(::syscall(SYS_setresuid, nobody, nobody, nobody) == 0);
+        REQUIRE_FALSE(backend.submit(request));
+    }}.join();
+    CHECK(request.wait() == Result::Done);
+    REQUIRE(setrlimit(RLIMIT_NPROC, &before) == 0);
+    CHECK(std::ranges::count(read(backend, mib, mib), std::byte{0}) == mib);
 }
 
 TEST_CASE("An image that was cut short gives errors, and is not made longer again", "[storage]")
