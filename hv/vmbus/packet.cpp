@@ -64,7 +64,6 @@ bool append(std::vector<GuestSpan>& out, abi::GpaRange const& range, std::span<s
     auto const count = numbers.size() / sizeof(std::uint64_t);
     std::uint64_t offset = range.byte_offset;
     std::uint64_t left = range.byte_count;
-    out.reserve(out.size() + count);
     for (std::size_t n = 0; n < count;) {
         auto const first = number_at(numbers, n);
         if (first > ~std::uint64_t{0} / page_size) return false;
@@ -92,6 +91,7 @@ bool gpa_direct(Packet const& packet, GuestMemory const& memory, std::uint64_t m
     Reader reader{packet.header};
     abi::GpaDirectHeader header{};
     if (!reader.take(header)) return false;
+    out.reserve(packet.header.size() / sizeof(std::uint64_t)); // no range can have more pages, nor all of them
 
     std::uint64_t total = 0;
     for (std::uint32_t i = 0; i < header.range_count; ++i) {
