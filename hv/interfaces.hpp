@@ -93,8 +93,8 @@ class VpControl {
     virtual void expose_invariant_tsc(bool on) = 0;
     /// The guest has written GUEST_OS_ID, and the kernel below answers some of its calls.
     virtual void guest_os_identified(std::uint64_t) {}
-    /// Where the VP's assist page is from now on, if it has one. Where the machine's APIC keeps to the EOI assist in
-    /// it, it is told of none before the page moves.
+    /// Where the VP's assist page is from now on, if it has one, when the kernel below answers the APIC's MSRs and
+    /// keeps to the EOI assist in it. It is told of none before the page moves.
     virtual void assist_page_at(std::optional<Gpa>) {}
     /// What the machine knows of the VP, with its registers settled.
     virtual void inspect(Inspector&) const {}

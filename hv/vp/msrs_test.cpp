@@ -336,7 +336,9 @@ TEST_CASE("VP_ASSIST_PAGE is offered to all, each VP has its own, and it is an o
 TEST_CASE("the machine lets go of the assist page before what lay under it comes back (TLFS 6.0b 7.8, 10.3.5)",
           "[msrs]")
 {
-    OneGuest const g{};
+    auto rights = Rights::ordinary();
+    rights.set(Recommendation::ApicMsrs, true);
+    OneGuest const g{rights};
     auto const& ram = g.guest.ram;
     g.guest.ram[0xA010] = std::byte{0x42};
     struct Placed {
@@ -353,6 +355,10 @@ TEST_CASE("the machine lets go of the assist page before what lay under it comes
     CHECK(g.write(msr::vp_assist_page, 0, 1));
     CHECK(placed ==
           std::vector<Placed>{{{}, false}, {Gpa{0xA000}, true}, {{}, true}, {Gpa{0xB000}, false}, {{}, false}});
+
+    OneGuest const without{};
+    without.guest.controls[1]->assist_page_placed = [](auto) { FAIL("nobody below looks into the page"); };
+    CHECK(without.write(msr::vp_assist_page, 0xA001, 1));
 }
 
 TEST_CASE("the tracer is told of each access, also of one that faults", "[msrs]")

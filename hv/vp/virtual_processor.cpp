@@ -31,11 +31,12 @@ bool VirtualProcessor::write_msr(std::uint32_t msr, std::uint64_t value)
 
 void VirtualProcessor::set_assist_page(std::uint64_t value)
 {
-    control_.assist_page_at({});
+    auto const kernel_uses_it = partition_.rights().has(Recommendation::ApicMsrs);
+    if (kernel_uses_it) control_.assist_page_at({});
     assist_.word = value;
     if (!assist_.enabled()) return assist_page_.unmap();
     assist_page_.map(partition_.memory(), assist_.page());
-    control_.assist_page_at(assist_.page());
+    if (kernel_uses_it) control_.assist_page_at(assist_.page());
 }
 
 } // namespace hv

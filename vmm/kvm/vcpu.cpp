@@ -47,8 +47,7 @@ Vcpu::Vcpu(KvmHost const& host, Vm const& vm, unsigned index, devices::PortBus c
       gate_{gate},
       died_{std::move(died)},
       fd_{kvm_ioctl(vm.fd(), KVM_CREATE_VCPU, index, "another vCPU")},
-      run_size_{host.run_page_size()},
-      apic_msrs_{vm.apic_msrs()}
+      run_size_{host.run_page_size()}
 {
     auto* const page = ::mmap(nullptr, run_size_, PROT_READ | PROT_WRITE, MAP_SHARED, fd(), 0);
     if (page == MAP_FAILED) throw KvmError{std::string{"cannot map a vCPU's run page: "} + std::strerror(errno)};
@@ -391,7 +390,7 @@ void Vcpu::guest_os_identified(std::uint64_t id)
 /// TLFS 6.0b §10.3.5).
 void Vcpu::assist_page_at(std::optional<hv::Gpa> page)
 {
-    if (apic_msrs_) (void)set_msr(fd(), MSR_KVM_PV_EOI_EN, page ? page->value | KVM_MSR_ENABLED : 0);
+    (void)set_msr(fd(), MSR_KVM_PV_EOI_EN, page ? page->value | KVM_MSR_ENABLED : 0);
 }
 
 /// A KVM with a Hyper-V emulation of its own hides the invariant TSC until it sees this MSR set, and the filter keeps

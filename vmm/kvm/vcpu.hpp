@@ -93,7 +93,6 @@ class Vcpu final : public hv::VpControl {
     std::size_t const run_size_;
     kvm_run* run_;
     hv::VirtualProcessor* vp_ = nullptr;
-    bool const apic_msrs_; ///< see Vm
 
     InjectedInterrupts injected_;
     std::optional<DeadlineTimer> timer_; // lives on the thread

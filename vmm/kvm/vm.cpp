@@ -37,12 +37,11 @@ void send_msi(int vm_fd, std::uint32_t address, std::uint32_t data)
 
 } // namespace
 
-Vm::Vm(KvmHost const& host, hv::GuestMemory const& memory, bool apic_msrs)
-    : apic_msrs_{apic_msrs}, fd_{host.create_vm()}
+Vm::Vm(KvmHost const& host, hv::GuestMemory const& memory, bool apic_msrs) : fd_{host.create_vm()}
 {
     create_interrupt_controllers();
     map_memory(memory);
-    trap_synthetic_msrs();
+    trap_synthetic_msrs(apic_msrs);
 }
 
 void Vm::create_interrupt_controllers() const
@@ -100,23 +99,22 @@ void Vm::map_memory(hv::GuestMemory const& memory) const
 
 /// The filter comes before whatever Hyper-V emulation the kernel has of its own. The MSRs of the local APIC may be
 /// left to that: EOI, ICR and TPR.
-void Vm::trap_synthetic_msrs() const
+void Vm::trap_synthetic_msrs(bool but_for_apic) const
 {
     kvm_enable_cap user_space_msr{};
     user_space_msr.cap = KVM_CAP_X86_USER_SPACE_MSR;
     user_space_msr.args[0] = KVM_MSR_EXIT_REASON_FILTER;
     kvm_ioctl(fd(), KVM_ENABLE_CAP, &user_space_msr, "MSR exits to user space");
 
-    constexpr std::uint32_t eoi = 0x4000'0070;
-    constexpr std::uint32_t tpr = 0x4000'0072;
-    std::array<std::uint8_t, hv::abi::msr::count / 8> allowed{};
-    for (auto bit = eoi - hv::abi::msr::first; apic_msrs_ && bit <= tpr - hv::abi::msr::first; ++bit)
+    namespace msr = hv::abi::msr;
+    std::array<std::uint8_t, msr::count / 8> allowed{};
+    for (auto bit = msr::eoi - msr::first; but_for_apic && bit <= msr::tpr - msr::first; ++bit)
         allowed[bit / 8] |= static_cast<std::uint8_t>(1U << bit % 8);
     kvm_msr_filter filter{};
     filter.flags = KVM_MSR_FILTER_DEFAULT_ALLOW;
     filter.ranges[0].flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE;
-    filter.ranges[0].base = hv::abi::msr::first;
-    filter.ranges[0].nmsrs = hv::abi::msr::count;
+    filter.ranges[0].base = msr::first;
+    filter.ranges[0].nmsrs = msr::count;
     filter.ranges[0].bitmap = allowed.data();
     kvm_ioctl(fd(), KVM_X86_SET_MSR_FILTER, &filter, "an MSR filter");
 }

@@ -15,10 +15,8 @@ namespace vmm {
 class Vm {
   public:
     /// Throws UserError or KvmError. `memory` outlives the VM. With `apic_msrs` the kernel answers Hyper-V's MSRs of
-    /// the local APIC, and an assist page saves most EOIs.
+    /// the local APIC.
     Vm(KvmHost const& host, hv::GuestMemory const& memory, bool apic_msrs = false);
-
-    [[nodiscard]] bool apic_msrs() const { return apic_msrs_; }
 
     [[nodiscard]] int fd() const { return fd_.get(); }
 
@@ -33,9 +31,8 @@ class Vm {
     void create_interrupt_controllers() const;
     void route_interrupts() const;
     void map_memory(hv::GuestMemory const& memory) const;
-    void trap_synthetic_msrs() const;
+    void trap_synthetic_msrs(bool but_for_apic) const;
 
-    bool const apic_msrs_;
     UniqueFd fd_;
 };
 

@@ -93,12 +93,12 @@ Machine::Machine(World world, GuestOptions const& options, hv::PartitionId paren
       layout_{options.memory},
       ram_{layout_},
       hybrid_{kernel_answers(world_.host, options.hyperv)},
-      vm_{world_.host, ram_.memory(), rights_of(options, hybrid_).has(hv::Privilege::AccessIntrCtrlRegs)},
+      rights_{rights_of(options, hybrid_)},
+      vm_{world_.host, ram_.memory(), rights_.has(hv::Recommendation::ApicMsrs)},
       retry_{world_.io}
 {
-    auto const rights = rights_of(options, hybrid_);
     check_cpus(world_.host, options.cpus);
-    create_vcpus(options, rights, parent);
+    create_vcpus(options, parent);
     vmbus_ = std::make_unique<VmbusDevices>(world_.io, partition_, options);
     devices::PowerEvents& events = *this; // private to all but the devices
     pc_ = std::make_unique<PcDevices>(world_.io, vm_, layout_, world_.serial, events, ports_);
@@ -122,9 +122,9 @@ Machine::~Machine()
     world_.registry.remove(*partition_);
 }
 
-void Machine::create_vcpus(GuestOptions const& options, hv::Rights const& rights, hv::PartitionId parent)
+void Machine::create_vcpus(GuestOptions const& options, hv::PartitionId parent)
 {
-    GuestCpuid const cpuid{world_.host, rights, options.cpus};
+    GuestCpuid const cpuid{world_.host, rights_, options.cpus};
     for (unsigned i = 0; i < options.cpus; ++i) {
         vcpus_.push_back(
             std::make_unique<Vcpu>(world_.host, vm_, i, ports_, gate_, [this](DeathReport const& report) {
@@ -141,7 +141,7 @@ void Machine::create_vcpus(GuestOptions const& options, hv::Rights const& rights
 
     partition_ = world_.registry.create(
         {.parent = parent,
-         .rights = rights,
+         .rights = rights_,
          .pool_bytes = options.pool,
          .memory = ram_.memory(),
          .clock = *clock_,
@@ -150,7 +150,7 @@ void Machine::create_vcpus(GuestOptions const& options, hv::Rights const& rights
          .tracer = world_.trace,
          .processor = cpuid.processor(),
          .max_vps = GuestOptions::max_cpus,
-         .kernel_calls = hybrid_ ? kernel_calls(rights, cpuid.processor()) : hv::KernelCalls{}});
+         .kernel_calls = hybrid_ ? kernel_calls(rights_, cpuid.processor()) : hv::KernelCalls{}});
     if (world_.trace) world_.trace->set_partition(partition_->id());
     for (auto const& vcpu : vcpus_)
         vcpu->attach(partition_->add_vp(*vcpu));

@@ -87,7 +87,7 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
     void synic_enabled(hv::VpIndex vp) override;
 
     void end(Outcome outcome);
-    void create_vcpus(GuestOptions const& options, hv::Rights const& rights, hv::PartitionId parent);
+    void create_vcpus(GuestOptions const& options, hv::PartitionId parent);
     void load(GuestOptions const& options);
     [[nodiscard]] std::vector<int> vcpu_fds() const;
 
@@ -96,6 +96,7 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
     MemoryLayout const layout_;
     GuestRam const ram_;
     bool const hybrid_; ///< the kernel answers what it can
+    hv::Rights const rights_;
     Vm const vm_;
     devices::PortBus ports_;
     PauseGate gate_;
