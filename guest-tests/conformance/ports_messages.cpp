@@ -52,6 +52,32 @@ void nothing_arrives()
     CHECK_EQ(slot(sint).type, message_none);
 }
 
+/// What the second processor posts through the root's connection until it is told to stop.
+struct Posting {
+    bool stop;
+    u64 accepted;   ///< and the payload of the next
+    u32 unexpected; ///< a status that cannot be; zero otherwise
+};
+Posting posting;
+
+template <Status... Expected>
+void start_posting()
+{
+    posting = {};
+    start_on(
+        1,
+        [](void*) {
+            while (!load(posting.stop)) {
+                auto const seen = static_cast<Status>(peer_post(connection, posting.accepted).status);
+                if (seen == Status::Success)
+                    store(posting.accepted, posting.accepted + 1);
+                else if (((seen != Expected) && ...))
+                    posting.unexpected = static_cast<u32>(seen);
+            }
+        },
+        nullptr);
+}
+
 } // namespace
 
 TEST(ports, message_arrives, "2.0a 14.9.1, 14.9.7")
@@ -345,41 +371,23 @@ TEST(ports, posts_race_with_delete, "2.0a 14.9.2")
 {
     NEEDS_SECOND_CPU();
     WITH_MESSAGE_PORT(message_port_input(port, sint));
-    static bool stop;
-    static u32 unexpected;
-    static u32 succeeded;
-    stop = false;
-    unexpected = 0;
-    succeeded = 0;
-    start_on(
-        1,
-        [](void*) {
-            while (!load(stop)) {
-                auto const seen = static_cast<Status>(peer_post(connection, 0).status);
-                if (seen == Status::Success)
-                    store(succeeded, succeeded + 1);
-                else if (seen != Status::InvalidPortId && seen != Status::InvalidConnectionId &&
-                         seen != Status::InsufficientBuffers)
-                    unexpected = static_cast<u32>(seen);
-            }
-        },
-        nullptr);
-    bool all_well = wait_until([] { return load(succeeded) != 0; });
+    start_posting<Status::InvalidPortId, Status::InvalidConnectionId, Status::InsufficientBuffers>();
+    bool all_well = wait_until([] { return load(posting.accepted) != 0; });
     for (unsigned round = 0; round < 50 && all_well; ++round) {
-        auto const before = load(succeeded);
+        auto const before = load(posting.accepted);
         release_slot(sint);
         all_well = delete_port(port) == Status::Success && peer_disconnect(connection) == Status::Success &&
                    create_port(message_port_input(port, sint)) == Status::Success &&
                    peer_connect(connection, port, message_port) == Status::Success && wait_until([&] {
                        release_slot(sint);
-                       return load(succeeded) != before;
+                       return load(posting.accepted) != before;
                    });
         note_position(round);
     }
-    store(stop, true);
+    store(posting.stop, true);
     CHECK(wait_for_task(1));
     CHECK(all_well);
-    CHECK_STATUS(unexpected, Status::Success);
+    CHECK_STATUS(posting.unexpected, Status::Success);
 }
 
 // Whatever a post hears meanwhile: what has been accepted waits until the SynIC is back.
@@ -387,24 +395,7 @@ TEST(ports, posts_race_with_a_synic_that_comes_and_goes, "2.0a 14.2.3, 14.2.4, 1
 {
     NEEDS_SECOND_CPU();
     WITH_MESSAGE_PORT(message_port_input(port, sint));
-    static bool stop;
-    static u32 unexpected;
-    static u64 accepted;
-    stop = false;
-    unexpected = 0;
-    accepted = 0;
-    start_on(
-        1,
-        [](void*) {
-            while (!load(stop)) {
-                auto const seen = static_cast<Status>(peer_post(connection, accepted).status);
-                if (seen == Status::Success)
-                    store(accepted, accepted + 1);
-                else if (seen != Status::InvalidSynicState && seen != Status::InsufficientBuffers)
-                    unexpected = static_cast<u32>(seen);
-            }
-        },
-        nullptr);
+    start_posting<Status::InvalidSynicState, Status::InsufficientBuffers>();
     u64 taken = 0;
     bool in_order = true;
     auto const take_all = [&] {
@@ -429,15 +420,15 @@ TEST(ports, posts_race_with_a_synic_that_comes_and_goes, "2.0a 14.2.3, 14.2.4, 1
         wrmsr(msr::scontrol, enable_bit);
         note_position(round);
     }
-    store(stop, true);
+    store(posting.stop, true);
     CHECK(wait_for_task(1));
     auto const all = wait_until([&] {
         take_all();
-        return taken >= load(accepted);
+        return taken >= load(posting.accepted);
     });
     CHECK(flows);
     CHECK(in_order);
     CHECK(all);
-    CHECK_EQ(taken, accepted);
-    CHECK_STATUS(unexpected, Status::Success);
+    CHECK_EQ(taken, posting.accepted);
+    CHECK_STATUS(posting.unexpected, Status::Success);
 }
