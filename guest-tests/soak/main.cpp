@@ -171,6 +171,13 @@ void start_passing(Task task)
     return ended && passing.rounds && !passing.unexpected;
 }
 
+/// Every tenth of the way, so that one that is broken off says how far it came.
+void print_progress(u64 taken)
+{
+    auto const tenth = count / 10;
+    if (!quiet && tenth && taken % tenth == 0 && taken != count) print("soak: ", taken, " of ", count, " in order\n");
+}
+
 void print_rate(u64 start)
 {
     auto const ticks = reference_time() - start; // of 100 ns
@@ -203,6 +210,7 @@ void print_rate(u64 start)
     for (u64 n = 0; n < count; ++n) {
         if (!await(message_sint)) return fail("no message", n);
         if (!take(n)) return 1;
+        print_progress(n + 1);
         if (n % credit_every != credit_every - 1) continue;
         status = post_message(credit_port_id, message_type, n + 1);
         if (status != Status::Success && n + window < count) return fail("no credit", n, status);
