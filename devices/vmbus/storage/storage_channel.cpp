@@ -147,6 +147,7 @@ void StorageChannel::run(Transaction& transaction, std::unique_lock<std::mutex>&
         ++waited_;
         return;
     }
+    transaction.keeps_owner.reset(); // its answer may wait in here for as long as the channel lives
     --with_backend_;
     if (stopped_) idle_.notify_all();
     settle(transaction);

@@ -366,6 +366,23 @@ TEST_CASE("A controller ends when nothing of it is under way", "[storage]")
     require_sense(guest->require_answer(), 4, 0x44, 0);
 }
 
+TEST_CASE("A controller ends with answers in it that the guest has made no room for", "[storage]")
+{
+    auto setup = std::make_unique<Setup>();
+    auto guest = std::make_unique<StorageGuest>(setup->bus.devices[0]);
+    std::weak_ptr const channel{setup->bus.devices[0]};
+    std::weak_ptr const memory{guest->channel};
+    guest->initialise();
+    constexpr std::uint64_t more_than_fit = 220;
+    for (std::uint64_t id = 1; id <= more_than_fit; ++id)
+        guest->send_command(StorageGuest::command(cdb10(OpCode::Read10, 0, 8), 4096, true), id);
+    REQUIRE(guest->channel->to_guest().free() < 128);
+    setup.reset();
+    guest.reset();
+    REQUIRE(channel.expired());
+    REQUIRE(memory.expired());
+}
+
 TEST_CASE("Storage packets with lies in them are refused", "[storage]")
 {
     Setup setup;
