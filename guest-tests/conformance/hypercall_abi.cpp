@@ -283,6 +283,33 @@ TEST(hypercall_abi, result_leaves_nothing_of_rax, "hypercall-interface, outputs"
     CHECK_EQ(reps_completed(registers.general[Registers64::rax]), 0);
 }
 
+/// What a hypervisor's page has in it where the kernel answers some calls. The guest may have it in a page of its
+/// own, and so lead any call to the kernel.
+TEST(hypercall_abi, the_instruction_outside_the_page, "hypercall-interface, establishing")
+{
+    NEEDS(hypercall_msrs);
+    constexpr u32 remote_flush = 1u << 2;
+    SKIP_UNLESS((cpuid(leaf_recommendations).eax & remote_flush) != 0, "the kernel answers no calls");
+    enable_hypercalls();
+    constexpr u32 intel = 0x756E'6547; // "Genu"
+    constexpr u8 vmcall[] = {0x0F, 0x01, 0xC1, 0xC3};
+    constexpr u8 vmmcall[] = {0x0F, 0x01, 0xD9, 0xC3};
+    static Page code;
+    memcpy(code.bytes, cpuid(0).ebx == intel ? vmcall : vmmcall, sizeof vmcall);
+    auto const call = [](u64 control, u64 input) {
+        Registers64 registers{};
+        registers.general[Registers64::rcx] = control;
+        registers.general[Registers64::rdx] = input;
+        call_with(gpa(&code), registers);
+        return status(registers.general[Registers64::rax]);
+    };
+    CHECK_STATUS(call(call::unknown | fast, 0), Status::InvalidHypercallCode);
+    fill_post(page.bytes);
+    auto const post = status(hypercall(call::post_message, gpa(&page)));
+    CHECK_STATUS(call(call::post_message, gpa(&page)), post);
+    CHECK_STATUS(call(call::signal_event | fast, no_such_connection), signal_with(0));
+}
+
 TEST(partition, id_is_told_to_the_entitled, "2.0a 5.6.7")
 {
     NEEDS(hypercall_msrs);

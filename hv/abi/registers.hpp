@@ -36,6 +36,7 @@ struct SintRegister {
 
 struct StimerConfig {
     static constexpr std::uint64_t enable_bit = 1;
+    static constexpr std::uint64_t direct_bit = 1 << 12;
     static constexpr std::uint64_t writable = 0xF'1FFF; ///< bits 15:13 and 63:20 are reserved
 
     std::uint64_t word = 0;

@@ -75,14 +75,14 @@ void Partition::disable_hypercall_page()
     hypercall_.store(hypercall_msr() & ~std::uint64_t{1}, std::memory_order_relaxed);
 }
 
-void Partition::set_reference_tsc(std::uint64_t value)
+void Partition::set_reference_tsc(std::uint64_t value, VpControl& by)
 {
     std::lock_guard const guard{lock_};
     abi::PageRegister const wanted{value};
-    if (wanted.enabled())
-        reference_tsc_page_.map(memory_, wanted.page());
-    else
+    if (!wanted.enabled())
         reference_tsc_page_.unmap();
+    else if (reference_tsc_page_.map(memory_, wanted.page()))
+        by.reference_tsc_page_enabled(wanted.page());
     reference_tsc_.store(value, std::memory_order_relaxed);
 }
 

@@ -89,7 +89,7 @@ class Partition {
     }
     void set_guest_os_id(std::uint64_t value);
     [[nodiscard]] bool set_hypercall_msr(std::uint64_t value);
-    void set_reference_tsc(std::uint64_t value);
+    void set_reference_tsc(std::uint64_t value, VpControl& by);
     [[nodiscard]] bool set_tsc_invariant_control(std::uint64_t value, VpControl& by);
     void set_crash_parameter(std::size_t n, std::uint64_t v) { crash_[n].store(v, std::memory_order_relaxed); }
     void crash(std::uint64_t control) const;

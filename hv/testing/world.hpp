@@ -77,6 +77,9 @@ struct FakeVpControl final : VpControl {
     std::vector<std::uint64_t> guest_os_ids; ///< that the kernel below was told
     std::function<void(std::optional<Gpa>)> assist_page_placed;
     std::optional<RefTime> deadline;
+    std::vector<Gpa> reference_tsc_pages; ///< that it was told of
+    bool takes_direct_timers = false;
+    std::map<unsigned, std::pair<std::uint8_t, RefTime>> direct_timers; ///< that run: vector and time
     unsigned idles = 0;
     unsigned yields = 0;
     std::array<std::byte, 96> xmm{};
@@ -90,6 +93,13 @@ struct FakeVpControl final : VpControl {
 
     void arm_deadline(RefTime when) override { deadline = when; }
     void disarm_deadline() override { deadline.reset(); }
+    [[nodiscard]] bool start_direct_timer(unsigned timer, std::uint8_t vector, RefTime when) override
+    {
+        if (takes_direct_timers) direct_timers[timer] = {vector, when};
+        return takes_direct_timers;
+    }
+    void stop_direct_timer(unsigned timer) override { direct_timers.erase(timer); }
+    [[nodiscard]] bool direct_timer_runs(unsigned timer) const override { return direct_timers.contains(timer); }
     void idle() override { ++idles; }
     void yield() override { ++yields; }
     void expose_invariant_tsc(bool on) override { invariant_tsc = on; }
@@ -118,6 +128,7 @@ struct FakeVpControl final : VpControl {
         return Status::Success;
     }
     void guest_os_identified(std::uint64_t id) override { guest_os_ids.push_back(id); }
+    void reference_tsc_page_enabled(Gpa page) override { reference_tsc_pages.push_back(page); }
     void assist_page_at(std::optional<Gpa> page) override
     {
         if (assist_page_placed) assist_page_placed(page);

@@ -39,6 +39,14 @@ SyntheticTimers::SyntheticTimers(ReferenceTime const& time, Synic& synic, VpCont
     : time_{time}, synic_{synic}, control_{control}
 {}
 
+/// A one-shot timer is disabled when it expires, which the machine does not tell.
+std::uint64_t SyntheticTimers::config(unsigned timer) const
+{
+    auto const& t = timers_[timer];
+    bool const over = t.with_the_machine && !control_.direct_timer_runs(timer);
+    return over ? t.config.word & ~abi::StimerConfig::enable_bit : t.config.word;
+}
+
 bool SyntheticTimers::set_config(unsigned timer, std::uint64_t value, bool direct_offered)
 {
     abi::StimerConfig wanted{value & abi::StimerConfig::writable};
@@ -46,9 +54,8 @@ bool SyntheticTimers::set_config(unsigned timer, std::uint64_t value, bool direc
     if (wanted.direct() && wanted.enabled() && !has_target(wanted)) return false;
     if (!has_target(wanted)) wanted.word &= ~abi::StimerConfig::enable_bit;
 
-    auto& t = timers_[timer];
-    t.config = wanted;
-    start(t);
+    timers_[timer].config = wanted;
+    start(timer);
     return true;
 }
 
@@ -60,19 +67,34 @@ void SyntheticTimers::set_count(unsigned timer, std::uint64_t value)
         t.config.word &= ~abi::StimerConfig::enable_bit;
     } else if (t.config.auto_enable() && has_target(t.config)) {
         t.config.word |= abi::StimerConfig::enable_bit;
+    } else {
+        t.config.word = config(timer);
     }
-    start(t);
+    start(timer);
 }
 
 /// What an expiry left waiting for its slot goes with the setting that it belongs to, as in KVM: a guest that turned
 /// the timer off hears no more of it.
-void SyntheticTimers::start(Timer& timer)
+void SyntheticTimers::start(unsigned index)
 {
+    auto& timer = timers_[index];
+    bool const ran_here = timer.next.has_value();
     timer.next.reset();
     if (timer.message.in_use.load()) synic_.withdraw(timer.message);
-    if (timer.config.enabled() && timer.count != 0)
+    bool const runs = timer.config.enabled() && timer.count != 0;
+    bool const was_with_the_machine = timer.with_the_machine;
+    timer.with_the_machine = runs && hand_to_machine(index);
+    if (was_with_the_machine && !timer.with_the_machine) control_.stop_direct_timer(index);
+    if (runs && !timer.with_the_machine)
         timer.next = timer.config.periodic() ? saturating_sum(time_.now(), timer.count) : RefTime{timer.count};
-    rearm();
+    if (ran_here || timer.next) rearm();
+}
+
+bool SyntheticTimers::hand_to_machine(unsigned index)
+{
+    auto const& timer = timers_[index];
+    return timer.config.direct() && !timer.config.periodic() &&
+           control_.start_direct_timer(index, timer.config.apic_vector(), RefTime{timer.count});
 }
 
 void SyntheticTimers::expire()

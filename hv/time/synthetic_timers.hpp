@@ -20,7 +20,7 @@ class SyntheticTimers {
 
     SyntheticTimers(ReferenceTime const& time, Synic& synic, VpControl& control);
 
-    [[nodiscard]] std::uint64_t config(unsigned timer) const { return timers_[timer].config.word; }
+    [[nodiscard]] std::uint64_t config(unsigned timer) const;
     [[nodiscard]] std::uint64_t expiry(unsigned timer) const { return timers_[timer].count; }
     /// Both answer false for a value that must raise #GP. `direct_offered`: CPUID offers direct mode.
     [[nodiscard]] bool set_config(unsigned timer, std::uint64_t value, bool direct_offered);
@@ -34,12 +34,14 @@ class SyntheticTimers {
   private:
     struct Timer {
         abi::StimerConfig config;
-        std::uint64_t count = 0;     ///< the COUNT register: an absolute time, or a period
-        std::optional<RefTime> next; ///< when it expires, while it runs
+        std::uint64_t count = 0;       ///< the COUNT register: an absolute time, or a period
+        std::optional<RefTime> next;   ///< when it expires, while it runs here
+        bool with_the_machine = false; ///< VpControl was told to start it, and since then nothing else
         MessageBuffer message;
     };
 
-    void start(Timer& timer);
+    void start(unsigned index);
+    [[nodiscard]] bool hand_to_machine(unsigned index);
     void fire(unsigned index, RefTime now, PendingInterrupts& pending);
     void schedule_next_period(Timer& timer, RefTime now) const;
     void rearm();

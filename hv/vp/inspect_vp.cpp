@@ -50,7 +50,7 @@ void SyntheticTimers::inspect(Inspector& inspector) const
         auto const& timer = timers_[i];
         if (timer.config.word == 0 && timer.count == 0) continue;
         InspectedNode const node{inspector, std::to_string(i)};
-        inspector.flag("enabled", timer.config.enabled());
+        inspector.flag("enabled", abi::StimerConfig{config(i)}.enabled());
         inspector.text("kind", timer.config.periodic() ? "periodic" : "one-shot");
         if (timer.config.direct())
             inspector.number("vector", timer.config.apic_vector());

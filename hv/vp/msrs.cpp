@@ -95,7 +95,7 @@ bool VirtualProcessor::write(std::uint32_t number, std::uint64_t value)
     case msr::reset:
         if ((value & 1) != 0) partition_.machine().reset();
         return true;
-    case msr::reference_tsc: partition_.set_reference_tsc(value); return true;
+    case msr::reference_tsc: partition_.set_reference_tsc(value, control_); return true;
     case msr::vp_assist_page: set_assist_page(value); return true;
     case msr::scontrol: synic_.set_scontrol(value); return true;
     case msr::siefp: synic_.set_siefp(value); return true;

@@ -270,6 +270,7 @@ TEST_CASE("REFERENCE_TSC: the page shows the clock that the counter reads (TLFS 
     CHECK(g.guest.ram[0x9800] == std::byte{0x77});
     CHECK(g.write(msr::reference_tsc, 0xFFFF'0000'0001)); // beyond memory: kept, and no page (15.4.1)
     CHECK(g.read(msr::reference_tsc) == 0xFFFF'0000'0001U);
+    CHECK(g.guest.controls[0]->reference_tsc_pages == std::vector{Gpa{0x9000}}); // the machine hears of what is there
 }
 
 TEST_CASE("RESET: bit 0 resets (TLFS 6.0b appendix F)", "[msrs]")

@@ -30,7 +30,8 @@ std::string hyperv_line(DoctorReport const& report)
         return std::ranges::any_of(report.hyperv, [&](auto& f) { return f.present && wanted(f.capability->number); });
     };
     if (present([](int number) { return number == KVM_CAP_HYPERV_TLBFLUSH; }))
-        return "present: flushes TLBs for guests (--hyperv=hybrid, the default here); all else is Porthole's own";
+        return "present: flushes TLBs and runs direct timers for guests (--hyperv=hybrid, the default here); "
+               "all else is Porthole's own";
     if (present([](int) { return true; })) return "present, not used: Porthole brings its own (--hyperv=user)";
     return "absent, not needed: Porthole brings its own (--hyperv=user)";
 }

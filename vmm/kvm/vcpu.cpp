@@ -204,6 +204,7 @@ void Vcpu::handle_exit()
     case KVM_EXIT_X86_WRMSR: handle_msr_write(); break;
     case KVM_EXIT_X86_RDMSR: handle_msr_read(); break;
     case KVM_EXIT_MMIO: handle_mmio(); break;
+    case KVM_EXIT_HYPERV: hypercall_passed_on(); break;
     case KVM_EXIT_INTR:
     case KVM_EXIT_IRQ_WINDOW_OPEN: break;
     case KVM_EXIT_SHUTDOWN: die("triple fault"); break;
@@ -278,6 +279,16 @@ void Vcpu::hypercall_32bit() const
     regs.rax = result & 0xFFFF'FFFF;
     regs.rdx = result >> 32;
     run_->kvm_dirty_regs = KVM_SYNC_X86_REGS;
+}
+
+/// HvPostMessage and HvSignalEvent of a guest that does not go by the hypercall page: KVM takes a VMCALL, and leaves
+/// these to whoever has turned its SynIC on. It brings no pages of input but by their address, and the result itself.
+void Vcpu::hypercall_passed_on()
+{
+    auto& exit = run_->hyperv;
+    if (exit.type != KVM_EXIT_HYPERV_HCALL) return;
+    auto& call = exit.u.hcall;
+    call.result = hv::dispatch(*vp_, {hv::abi::Control{call.input}, call.params[0], call.params[1]});
 }
 
 void Vcpu::handle_msr_read() const

@@ -9,6 +9,7 @@
 #include "vmm/kvm/deadline_timer.hpp"
 #include "vmm/kvm/death_report.hpp"
 #include "vmm/kvm/injected_interrupts.hpp"
+#include "vmm/kvm/kernel_timers.hpp"
 #include "vmm/kvm/pause_gate.hpp"
 #include "vmm/kvm/vcpu_registers.hpp"
 #include "vmm/kvm/vm.hpp"
@@ -41,6 +42,9 @@ class Vcpu final : public hv::VpControl {
         injected_.attach(vp.external_interrupt());
     }
 
+    /// Has KVM run the guest's direct timers. Before start. Throws KvmError.
+    void use_kernel_timers(KernelReferenceTime& time) { kernel_timers_.emplace(fd(), time); }
+
     void start();
     /// Takes the thread out of the guest for good; join() then waits for it. Both callable more than once, not from
     /// the vCPU's own thread.
@@ -54,6 +58,12 @@ class Vcpu final : public hv::VpControl {
 
     void arm_deadline(hv::RefTime deadline) override;
     void disarm_deadline() override;
+    [[nodiscard]] bool start_direct_timer(unsigned timer, std::uint8_t vector, hv::RefTime when) override
+    {
+        return kernel_timers_ && kernel_timers_->start(timer, vector, when);
+    }
+    void stop_direct_timer(unsigned timer) override { kernel_timers_->stop(timer); }
+    [[nodiscard]] bool direct_timer_runs(unsigned timer) const override { return kernel_timers_->runs(timer); }
     void idle() override;
     void yield() override;
     void kick() override;
@@ -65,6 +75,10 @@ class Vcpu final : public hv::VpControl {
     [[nodiscard]] bool read_xmm(std::span<std::byte, 96> out) const override;
     void expose_invariant_tsc(bool on) override;
     void guest_os_identified(std::uint64_t id) override;
+    void reference_tsc_page_enabled(hv::Gpa page) override
+    {
+        if (kernel_timers_) kernel_timers_->reference_tsc_page_enabled(page);
+    }
     void assist_page_at(std::optional<hv::Gpa> page) override;
     void inspect(hv::Inspector& inspector) const override;
 
@@ -83,6 +97,7 @@ class Vcpu final : public hv::VpControl {
     [[nodiscard]] bool hypercall(std::byte* data);
     void hypercall_64bit(std::byte* in);
     void hypercall_32bit() const;
+    void hypercall_passed_on();
     void die(std::string reason);
 
     unsigned const index_;
@@ -95,6 +110,7 @@ class Vcpu final : public hv::VpControl {
     hv::VirtualProcessor* vp_ = nullptr;
 
     InjectedInterrupts injected_;
+    std::optional<KernelTimers> kernel_timers_;
     std::optional<DeadlineTimer> timer_; // lives on the thread
     std::optional<DeadlineTimer> injection_retry_;
     bool deadline_armed_ = false;

@@ -154,6 +154,11 @@ void Machine::create_vcpus(GuestOptions const& options, hv::PartitionId parent)
     if (world_.trace) world_.trace->set_partition(partition_->id());
     for (auto const& vcpu : vcpus_)
         vcpu->attach(partition_->add_vp(*vcpu));
+    if (hybrid_ && world_.host.has(KVM_CAP_HYPERV_SYNIC2)) {
+        kernel_time_.emplace(partition_->time());
+        for (auto const& vcpu : vcpus_)
+            vcpu->use_kernel_timers(*kernel_time_);
+    }
     retry_.attach(partition_);
 }
 

@@ -9,6 +9,7 @@
 #include "vmm/cli/run_options.hpp"
 #include "vmm/host/kvm_host.hpp"
 #include "vmm/kvm/guest_ram.hpp"
+#include "vmm/kvm/kernel_timers.hpp"
 #include "vmm/kvm/tsc_clock.hpp"
 #include "vmm/kvm/vcpu.hpp"
 #include "vmm/kvm/vm.hpp"
@@ -104,6 +105,7 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
     std::vector<std::unique_ptr<Vcpu>> vcpus_;
     std::optional<TscClock> clock_;
     std::shared_ptr<hv::Partition> partition_;
+    std::optional<KernelReferenceTime> kernel_time_; ///< when KVM runs the guest's direct timers
     std::unique_ptr<VmbusDevices> vmbus_;
     std::unique_ptr<PcDevices> pc_;
     std::unique_ptr<TestDevices> test_devices_;
