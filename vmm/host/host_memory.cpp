@@ -23,8 +23,17 @@ std::uint64_t host_memory(std::string_view meminfo)
     return total;
 }
 
-void check_host_memory(std::span<GuestOptions const> guests)
+bool host_overcommits()
 {
+    std::ifstream file{"/proc/sys/vm/overcommit_memory"};
+    int mode = 0;
+    constexpr int always = 1; // proc_sys_vm(5)
+    return file >> mode && mode == always;
+}
+
+void check_host_memory(std::span<GuestOptions const> guests, bool overcommit)
+{
+    if (overcommit) return;
     std::uint64_t bytes = 0;
     for (auto const& guest : guests) {
         constexpr auto most = std::numeric_limits<std::uint64_t>::max();
@@ -36,7 +45,7 @@ void check_host_memory(std::span<GuestOptions const> guests)
     auto const who = guests.size() == 1 ? guests.front().designation() : "the guests together";
     throw UserError{(guests.front().name.empty() ? "--memory: " : "memory: ") + who + " would have " +
                     std::to_string(bytes >> 20) + " MiB and this host has " + std::to_string(total >> 20) +
-                    " MiB, swap included: ask for less"};
+                    " MiB, swap included: ask for less, or have it overcommit (sysctl vm.overcommit_memory=1)"};
 }
 
 } // namespace vmm

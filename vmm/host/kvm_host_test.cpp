@@ -135,17 +135,18 @@ TEST_CASE("the host's memory is its RAM and its swap", "[host]")
 {
     CHECK(vmm::host_memory("MemTotal:       1024 kB\nMemFree: 7 kB\nSwapTotal:  1024 kB\n") == 2 << 20);
     CHECK(vmm::host_memory("") == 0);
-    CHECK_NOTHROW(vmm::check_host_memory(guests_with({1 << 20})));
+    CHECK_NOTHROW(vmm::check_host_memory(guests_with({1 << 20}), false));
 
     constexpr auto half = std::uint64_t{1} << 63;
-    auto const alone = message_of([] { vmm::check_host_memory(guests_with({half})); });
+    auto const alone = message_of([] { vmm::check_host_memory(guests_with({half}), false); });
     CHECK(is_one_line(alone));
     CHECK_THAT(alone, Contains("--memory: the guest would have"));
     auto const together = message_of([] {
         auto guests = guests_with({1 << 20, half, half});
         guests.front().name = "server"; // as all have in a configuration file
-        vmm::check_host_memory(guests);
+        vmm::check_host_memory(guests, false);
     });
+    CHECK_NOTHROW(vmm::check_host_memory(guests_with({half}), true)); // whoever overcommits knows
     CHECK(is_one_line(together));
     CHECK_THAT(together, StartsWith("memory: the guests together would have"));
 }
