@@ -15,7 +15,8 @@ constexpr u32 count = hv::msr::stimer0_count + 2 * timer;
 constexpr u64 auto_enable = 8;
 constexpr u64 message_mode = u64{measured_sint} << 16;
 constexpr u64 direct_mode = 1u << 12 | u64{measured_vector} << 4;
-constexpr u64 delay = 100 * per_microsecond;
+constexpr u64 longest_delay = 100 * per_millisecond;
+u64 delay = 100 * per_microsecond; // more where arming one takes longer
 
 Page reference_page;
 
@@ -40,14 +41,18 @@ u64 tsc_at(u64 time)
 template <typename Wait>
 u64 arm_and_expire(Wait const& wait)
 {
-    handled_at = 0;
-    auto const due = time_by_page(reference()) + delay;
-    auto const start = rdtsc();
-    wrmsr(count, due);
-    auto const armed = rdtsc();
-    if (!wait([] { return handled_at != 0; })) return 0;
-    auto const expected = tsc_at(due);
-    return armed < expected && expected < handled_at ? armed - start + handled_at - expected : 0;
+    for (; delay <= longest_delay; delay *= 2) {
+        handled_at = 0;
+        auto const due = time_by_page(reference()) + delay;
+        auto const start = rdtsc();
+        wrmsr(count, due);
+        auto const armed = rdtsc();
+        if (!wait([] { return handled_at != 0; })) return 0;
+        auto const expected = tsc_at(due);
+        if (expected >= handled_at) return 0;
+        if (armed < expected) return armed - start + handled_at - expected;
+    }
+    return 0;
 }
 
 u64 while_busy()
