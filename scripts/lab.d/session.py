@@ -19,6 +19,10 @@ import termios
 import time
 import tty
 
+sys.dont_write_bytecode = True
+
+import mend_qemu  # noqa: E402
+
 START_LIMIT = 180  # seconds; some 10 on an idle machine
 STATUS_COLUMNS = 3
 TIMED_OUT, MACHINE_FAILED = 124, 125
@@ -107,6 +111,10 @@ def start(machine, run, ports):
                                    pass_fds=[port.machine.fileno() for port in ports], preexec_fn=die_with_parent)
     for port in ports:
         port.machine.close()
+    try:
+        mend_qemu.mend(process.pid)
+    except (OSError, mend_qemu.Unknown) as error:
+        print(f"lab: QEMU's AMD-V stays as it is, and may give a guest an interrupt twice (docs/lab.md): {error}", file=sys.stderr)
     return process
 
 
