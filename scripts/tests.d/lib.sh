@@ -134,6 +134,7 @@ judge_checks()
     done
     errors=$(grep '^error: ' "$log" | head -n 1 || true)
     [[ -z $errors ]] || not_ok "$name.no_errors" "the kernel says: ${errors#error: }; see $log"
+    [[ ! -s $results/$name.status || $(< "$results/$name.status") == 0 ]] || tail -n 40 "$log"
     expect_status "$name.end" "$results/$name.status" 0
 }
 
