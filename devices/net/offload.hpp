@@ -36,8 +36,9 @@ static_assert(sizeof(Offload) == 10);
 
 /// What a backend does to frames that it is sent.
 struct SendOffloads {
-    bool checksum = false;     ///< fills in checksums of TCP and UDP
-    bool segmentation = false; ///< cuts large TCP frames; with `checksum` only
+    bool checksum = false; ///< fills in checksums of TCP and UDP
+    bool large4 = false;   ///< takes TCP frames longer than the MTU, and cuts them if it must; with `checksum` only
+    bool large6 = false;
 
     friend bool operator==(SendOffloads, SendOffloads) = default;
 };

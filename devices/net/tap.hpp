@@ -20,7 +20,7 @@ class Tap final : public FrameBackend, FrameSource {
     ~Tap() override { stop(); }
 
     [[nodiscard]] std::string description() const override { return "tap " + name_; }
-    [[nodiscard]] SendOffloads send_offloads() const override { return {true, true}; }
+    [[nodiscard]] SendOffloads send_offloads() const override { return {true, true, true}; }
 
     void start(FrameReceiver& receiver) override;
     void stop() override { thread_.end(); }

@@ -1,5 +1,6 @@
 #include "devices/net/user_network.hpp"
 
+#include "devices/net/checksum.hpp"
 #include "devices/net/slirp_library.hpp"
 
 #include <algorithm>
@@ -234,7 +235,8 @@ void UserNetwork::expire_timers()
     }
 }
 
-bool UserNetwork::send(Offload const&, std::span<iovec const> frame)
+/// libslirp checks checksums, and minds no length of IPv4 packets: what TCP data they have goes on to a socket.
+bool UserNetwork::send(Offload const& offload, std::span<iovec const> frame)
 {
     std::uint64_t size = 0;
     for (auto const& piece : frame)
@@ -251,10 +253,13 @@ bool UserNetwork::send(Offload const&, std::span<iovec const> frame)
         waiting_.resize(at + sizeof size + size);
         std::memcpy(waiting_.data() + at, &size, sizeof size);
         at += sizeof size;
+        iovec const copy{waiting_.data() + at, size};
         for (auto const& piece : frame) {
             std::memcpy(waiting_.data() + at, piece.iov_base, piece.iov_len);
             at += piece.iov_len;
         }
+        auto left = offload;
+        if (left.flags & Offload::needs_checksum) fill_in_checksum(left, {&copy, 1}, size);
     }
     if (first) thread_.wake();
     return true;

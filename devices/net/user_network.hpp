@@ -27,7 +27,7 @@ class UserNetwork final : public FrameBackend {
     ~UserNetwork() override { stop(); }
 
     [[nodiscard]] std::string description() const override { return "user"; }
-    [[nodiscard]] SendOffloads send_offloads() const override { return {}; }
+    [[nodiscard]] SendOffloads send_offloads() const override { return {true, true, false}; }
 
     void start(FrameReceiver& receiver) override;
     void stop() override { thread_.end(); }

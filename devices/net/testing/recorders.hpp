@@ -138,7 +138,7 @@ class RecordingBackend final : public FrameBackend {
     bool deliver_waiting() { return deliver(std::vector<RecordedFrame>{}); }
     [[nodiscard]] std::size_t waiting() const { return source_.waiting.size(); }
 
-    SendOffloads offers{true, true};
+    SendOffloads offers{true, true, true};
     ReceiveOffloads receive_offloads{};
     std::atomic<bool> listening = false;
     bool accepts = true;

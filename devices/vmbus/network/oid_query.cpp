@@ -136,9 +136,10 @@ void add_offloads(std::vector<std::byte>& out, OffloadsShown const& shown, Setti
 void add_capabilities(std::vector<std::byte>& out, Facts const& facts, Settings const& settings)
 {
     auto const checksum = facts.backend.checksum;
-    auto const large = checksum && facts.backend.segmentation;
+    auto const large4 = checksum && facts.backend.large4;
+    auto const large6 = checksum && facts.backend.large6;
     auto const coalescing = settings.coalescing_possible;
-    add_offloads(out, {checksum, checksum, true, large, large, coalescing, coalescing}, settings);
+    add_offloads(out, {checksum, checksum, true, large4, large6, coalescing, coalescing}, settings);
 }
 
 void add_configuration(std::vector<std::byte>& out, Settings const& settings)

@@ -70,8 +70,8 @@ Status set_offloads(std::span<std::byte const> value, Facts const& facts, Settin
 
     settings.send_checksum4 &= facts.backend.checksum;
     settings.send_checksum6 &= facts.backend.checksum;
-    settings.large_send4 &= facts.backend.checksum && facts.backend.segmentation;
-    settings.large_send6 &= facts.backend.checksum && facts.backend.segmentation;
+    settings.large_send4 &= facts.backend.checksum && facts.backend.large4;
+    settings.large_send6 &= facts.backend.checksum && facts.backend.large6;
     settings.coalescing4 &= settings.coalescing_possible;
     settings.coalescing6 &= settings.coalescing_possible;
     return Status::Success;

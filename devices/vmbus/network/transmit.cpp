@@ -180,9 +180,10 @@ bool Transmitter::prepare(GuestPieces const& message, Message const& at, Infos c
 
 bool Transmitter::prepare_large_send(Infos const& infos, std::size_t frame_size, net::Offload& offload)
 {
-    if (!backend_.send_offloads().segmentation) return false;
-    std::size_t const tcp_at = infos.large_send >> rndis::large_send::header_shift & offset_mask;
+    auto const offered = backend_.send_offloads();
     auto const ipv6 = (infos.large_send & rndis::large_send::ipv6) != 0;
+    if (!(ipv6 ? offered.large6 : offered.large4)) return false;
+    std::size_t const tcp_at = infos.large_send >> rndis::large_send::header_shift & offset_mask;
     auto const segment = infos.large_send & rndis::large_send::segment_mask;
     if (segment > 0xFFFF || headers_.size() < tcp_at + tcp_header) return false;
     auto const data_at = tcp_at + (std::to_integer<std::size_t>(headers_[tcp_at + 12]) >> 4) * 4;

@@ -92,7 +92,7 @@ class NicGuest {
     static constexpr std::size_t send_pages = 64;
     static constexpr std::uint64_t ram_pages = 64;
 
-    explicit NicGuest(unsigned max_channels = 1, net::SendOffloads offers = {true, true},
+    explicit NicGuest(unsigned max_channels = 1, net::SendOffloads offers = {true, true, true},
                       std::size_t receive_pages = 512, std::size_t ring_pages = 8)
         : receive_pages_{receive_pages}, send_pages_{send_pages}, ram_{ram_pages}, ring_pages_{ring_pages}
     {
