@@ -17,6 +17,9 @@ void timers();
 /// What one processor does to another, which is halted.
 void between_processors();
 
+/// What all processors do at the same time, each for itself.
+void all_at_once();
+
 /// What one guest does to another.
 void between_guests();
 

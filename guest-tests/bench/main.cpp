@@ -1,7 +1,7 @@
 // What a guest pays for the paths that it takes most, in cycles of its time-stamp counter. One line each:
 // `bench NAME CYCLES`, the median of many, or `skip NAME: reason`. Alone on one processor unless the command line
-// says otherwise: with `cpus=2`, what needs another one; with `peer=N`, what needs another guest, started with
-// `serve=N`.
+// says otherwise: with `cpus=2`, what needs another one; with `contend=1`, what all of them do at the same time; with
+// `peer=N`, what needs another guest, started with `serve=N`.
 #include "bench/groups.hpp"
 #include "bench/measure.hpp"
 #include "hyperv/guest_peer.hpp"
@@ -44,6 +44,13 @@ u32 guest_main()
     } else if (auto const count = numeric_option("ports")) {
         hv::enable_hypercalls();
         among_ports(static_cast<u32>(count));
+    } else if (numeric_option("contend") != 0) {
+        hv::enable_hypercalls();
+        if (start_cpus() < numeric_option("cpus")) {
+            report_failed("contend");
+        } else {
+            all_at_once();
+        }
     } else if (numeric_option("cpus") > 1) {
         hv::enable_hypercalls();
         between_processors();

@@ -36,6 +36,12 @@ class Porthole:
     def processors_command(self, guest):
         return self.test_command(guest) + ["--cpus", "2", "--hv-features", "+cluster-ipi", "--cmdline", "cpus=2"]
 
+    def processors(self, count):
+        return ["--cpus", str(count)]
+
+    def contention_command(self, guest, count):
+        return self.test_command(guest) + self.processors(count) + ["--cmdline", f"cpus={count} contend=1"]
+
     def ports_command(self, guest, count):
         return self.test_command(guest) + ["--pool", POOL, "--cmdline", f"ports={count}"]
 
@@ -105,6 +111,12 @@ class Qemu:
 
     def processors_command(self, guest):
         return self.test_command(guest) + ["-smp", "2", "-append", "cpus=2"]
+
+    def processors(self, count):
+        return ["-smp", str(count)]  # the last one counts
+
+    def contention_command(self, guest, count):
+        return self.test_command(guest) + self.processors(count) + ["-append", f"cpus={count} contend=1"]
 
     def idle_command(self, guest, mib, cpus=1):
         return self.common + ["-cpu", self.hyperv, "-nodefaults", "-smp", str(cpus), "-m", str(mib),

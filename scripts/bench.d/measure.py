@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 
+import contention
 import growth
 import wall_clock
 from catalogue import (DISK, IDLE, LAUNCH, LOGIN, LOGIN_MEMORY, MEMORY, MICRO, NETWORK, PAIR, PORTS, PROCESSORS, START,
@@ -264,6 +265,8 @@ def main():
         machines = [Porthole("/porthole"), *peers]
         if "growth" in plan:
             growth.measure(machines, guest, plan["growth"])
+        elif "contention" in plan:
+            contention.measure(machines, guest, rounds=plan["contention"])
         elif "wall_clock" in plan:
             wall_clock.measure(machines, guest, rounds=plan["wall_clock"])
         else:

@@ -103,6 +103,26 @@ def wall_clock_rows(names, results, peers):
     return table
 
 
+def contention_rows(said):
+    """For each operation and machine, a column for each number of processors; cells as those of wall_clock_rows."""
+    results = Results()
+    for point in said:
+        results.add((point["contention"], point["processors"]), point["machine"], [point["value"]])
+    names = dict.fromkeys(point["contention"] for point in said)
+    machines = dict.fromkeys(point["machine"] for point in said)
+    counts = sorted({point["processors"] for point in said})
+
+    def cell(name, count, machine):
+        median = results.median((name, count), machine)
+        return f"{median:,} ({results.spread((name, count), machine) or 0:.0%})"
+
+    table = [["nanoseconds", "", *(f"{count} processors" if count > 1 else "1 processor" for count in counts)]]
+    for name in names:
+        table += [[name, machine_title(machine), *(cell(name, count, machine) for count in counts)]
+                  for machine in machines if ((name, counts[0]), machine) in results.values]
+    return table
+
+
 def spreads(benchmarks, results):
     """One sentence on how far apart the runs of one build were, for each benchmark that ran more than once."""
     for benchmark in benchmarks:

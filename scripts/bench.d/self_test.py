@@ -113,6 +113,16 @@ class Report(unittest.TestCase):
             results.add("x", "qemu", [2 * value])
         self.assertEqual(report.wall_clock_rows(["x"], results, ["qemu"])[1], ["x", "10 (40%)", "20 (40%)", "0.50"])
 
+    def test_has_a_row_for_each_operation_and_machine_that_carried_it_out(self):
+        said = [{"contention": name, "processors": count, "machine": machine, "value": value} for name, count, machine, value in [
+            ("x", 1, "porthole", 1000), ("x", 1, "porthole", 1200), ("x", 2, "porthole", 600), ("y", 1, "porthole", 7),
+            ("y", 2, "porthole", 5), ("x", 1, "qemu", 3000), ("x", 2, "qemu", 2000)]]
+        self.assertEqual(report.contention_rows(said), [
+            ["nanoseconds", "", "1 processor", "2 processors"],
+            ["x", "Porthole", "1,100 (18%)", "600 (0%)"],
+            ["x", "QEMU", "3,000 (0%)", "2,000 (0%)"],
+            ["y", "Porthole", "7 (0%)", "5 (0%)"]])
+
     def test_replaces_one_part_of_a_document(self):
         with tempfile.NamedTemporaryFile("w+") as file:
             file.write("a\n<!-- x, written by scripts/bench: begin -->\nold\n<!-- x, written by scripts/bench: end -->\nb\n")

@@ -20,6 +20,13 @@ def guest_program(machine, command, names, per_cycle):
             say(name=name, machine=machine.name, values=[cycles * per_cycle])
 
 
+def launch(machine, guest, options=()):
+    text, nanoseconds = run([*machine.linux_command(guest, "/reboot.initrd"), *options], 0)
+    if "reboot: Restarting system" not in text:
+        raise Failed(f"Linux did not reboot under {machine.name}")
+    return nanoseconds
+
+
 def measure(machines, guest, rounds):
     per_cycle = nanoseconds_per_cycle()
     names = {benchmark.name for benchmark in of_kind(MICRO, PROCESSORS)}
@@ -29,7 +36,4 @@ def measure(machines, guest, rounds):
             if hasattr(machine, "test_command"):
                 guest_program(machine, machine.test_command(guest), names, per_cycle)
                 guest_program(machine, machine.processors_command(guest), names, per_cycle)
-            text, nanoseconds = run(machine.linux_command(guest, "/reboot.initrd"), 0)
-            if "reboot: Restarting system" not in text:
-                raise Failed(f"Linux did not reboot under {machine.name}")
-            say(name=LAUNCH, machine=machine.name, values=[nanoseconds])
+            say(name=LAUNCH, machine=machine.name, values=[launch(machine, guest)])
