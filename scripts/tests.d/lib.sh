@@ -50,7 +50,7 @@ run_conformance()
 {
     local stem=$1 status=0
     shift
-    "${under[@]}" timeout 300 "$porthole" run --kernel "$project/build/release/guest-tests/conformance.elf" \
+    "${under[@]}" "$project/scripts/tests.d/within" 300 "$porthole" run --kernel "$project/build/release/guest-tests/conformance.elf" \
         --test-devices --cpus 2 --memory 64M --serial stdio "$@" < /dev/null > "$stem.log" 2>&1 || status=$?
     echo "$status" > "$stem.status"
 }
