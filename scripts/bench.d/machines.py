@@ -33,11 +33,11 @@ class Porthole:
         return [self.binary, "run", "--test-devices", "--privileges", "create-port,connect-port,access-partition-id",
                 "--memory", f"{TEST_GUEST_MIB}M", "--kernel", guest.test_program]
 
-    def processors_command(self, guest):
-        return self.test_command(guest) + ["--cpus", "2", "--hv-features", "+cluster-ipi", "--cmdline", "cpus=2"]
-
     def processors(self, count):
         return ["--cpus", str(count)]
+
+    def processors_command(self, guest):
+        return self.test_command(guest) + self.processors(2) + ["--hv-features", "+cluster-ipi", "--cmdline", "cpus=2"]
 
     def contention_command(self, guest, count):
         return self.test_command(guest) + self.processors(count) + ["--cmdline", f"cpus={count} contend=1"]
@@ -109,11 +109,11 @@ class Qemu:
             "-cpu", self.hyperv, "-device", "hyperv-testdev", "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
             "-nodefaults", "-m", str(TEST_GUEST_MIB), "-kernel", guest.test_program]
 
-    def processors_command(self, guest):
-        return self.test_command(guest) + ["-smp", "2", "-append", "cpus=2"]
-
     def processors(self, count):
         return ["-smp", str(count)]  # the last one counts
+
+    def processors_command(self, guest):
+        return self.test_command(guest) + self.processors(2) + ["-append", "cpus=2"]
 
     def contention_command(self, guest, count):
         return self.test_command(guest) + self.processors(count) + ["-append", f"cpus={count} contend=1"]
