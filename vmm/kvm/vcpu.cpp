@@ -1,5 +1,6 @@
 #include "vmm/kvm/vcpu.hpp"
 
+#include "devices/guarded_thread.hpp"
 #include "hv/abi/msr.hpp"
 #include "hv/hypercall/dispatch.hpp"
 #include "hv/hypercall/hypercall_page.hpp"
@@ -85,13 +86,12 @@ void Vcpu::thread_main()
     pthread_setname_np(pthread_self(), fmt::format("vcpu{}", index_).c_str());
     kick_signal::adopt_thread(run_);
     thread_id_.store(::gettid());
-    try {
+    auto const run = [this] {
         timer_.emplace();
         leave_at_once(); // a request may have come before there was a thread to kick
         run_guest();
-    } catch (std::exception const& e) {
-        die(e.what());
-    }
+    };
+    devices::contain(run, [this](char const* what) { die(what); });
     vp_->requests().close();
     gate_.leave();
     timer_.reset();

@@ -1,8 +1,9 @@
 #include "vmm/machine/event_loop.hpp"
 
+#include "devices/guarded_thread.hpp"
+
 #include <boost/asio/post.hpp>
 
-#include <exception>
 #include <future>
 #include <pthread.h>
 #include <utility>
@@ -13,13 +14,8 @@ void EventLoop::start(std::function<void(std::string const&)> failed)
 {
     thread_ = std::thread{[this, failed = std::move(failed)] {
         pthread_setname_np(pthread_self(), "events");
-        while (!io_.stopped()) {
-            try {
-                io_.run();
-            } catch (std::exception const& e) {
-                failed(e.what());
-            }
-        }
+        while (!io_.stopped())
+            devices::contain([this] { io_.run(); }, failed);
     }};
 }
 
