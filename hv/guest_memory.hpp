@@ -2,7 +2,7 @@
 /// interface because every hypercall goes through it; unit tests hand it a plain buffer.
 #pragma once
 
-#include "hv/types.hpp"
+#include "hv/abi/types.hpp"
 
 #include <array>
 #include <cstddef>

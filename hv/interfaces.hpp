@@ -4,9 +4,9 @@
 #include "hv/abi/register_name.hpp"
 #include "hv/abi/registers.hpp"
 #include "hv/abi/status.hpp"
+#include "hv/abi/types.hpp"
 #include "hv/abi/virtual_interrupt.hpp"
 #include "hv/inspect.hpp"
-#include "hv/types.hpp"
 
 #include <array>
 #include <cstddef>

@@ -3,7 +3,7 @@
 
 #include "hv/abi/hypercall.hpp"
 #include "hv/abi/message.hpp"
-#include "hv/types.hpp"
+#include "hv/abi/types.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -1,7 +1,7 @@
 /// Where RAM of a given size lies in guest-physical space, and what the guest is told about it.
 #pragma once
 
-#include "hv/types.hpp"
+#include "hv/abi/types.hpp"
 
 #include <array>
 #include <cstddef>

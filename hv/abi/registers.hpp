@@ -3,7 +3,7 @@
 #pragma once
 
 #include "hv/abi/bits.hpp"
-#include "hv/types.hpp"
+#include "hv/abi/types.hpp"
 
 #include <cstddef>
 #include <cstdint>

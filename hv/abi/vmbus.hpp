@@ -2,9 +2,9 @@
 /// layouts are those that shipped guests use (Linux include/linux/hyperv.h, vmbus_channel_…).
 #pragma once
 
+#include "hv/abi/guid.hpp"
 #include "hv/abi/message.hpp"
-#include "hv/types.hpp"
-#include "hv/vmbus/guid.hpp"
+#include "hv/abi/types.hpp"
 
 #include <array>
 #include <cstddef>

@@ -2,9 +2,9 @@
 #pragma once
 
 #include "hv/abi/status.hpp"
+#include "hv/abi/types.hpp"
 #include "hv/partition/partition.hpp"
 #include "hv/partition/privileges.hpp"
-#include "hv/types.hpp"
 
 #include <cstdint>
 #include <memory>

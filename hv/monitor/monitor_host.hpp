@@ -1,7 +1,7 @@
 /// What monitored notifications ask of the world. The VMM implements it; unit tests hand in their own.
 #pragma once
 
-#include "hv/types.hpp"
+#include "hv/abi/types.hpp"
 
 #include <array>
 #include <cstddef>

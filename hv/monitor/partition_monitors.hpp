@@ -1,9 +1,9 @@
 /// What a partition has of monitored notifications (TLFS 2.0a §14.5).
 #pragma once
 
+#include "hv/abi/types.hpp"
 #include "hv/monitor/common_view.hpp"
 #include "hv/monitor/monitor_scanner.hpp"
-#include "hv/types.hpp"
 
 #include <array>
 #include <atomic>

@@ -4,8 +4,8 @@
 
 #include "hv/abi/message.hpp"
 #include "hv/abi/status.hpp"
+#include "hv/abi/types.hpp"
 #include "hv/partition/port.hpp"
-#include "hv/types.hpp"
 
 #include <cstdint>
 #include <optional>

@@ -4,8 +4,8 @@
 #pragma once
 
 #include "hv/abi/status.hpp"
+#include "hv/abi/types.hpp"
 #include "hv/monitor/partition_monitors.hpp"
-#include "hv/types.hpp"
 
 #include <cstdint>
 #include <memory>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "hv/abi/registers.hpp"
+#include "hv/abi/types.hpp"
 #include "hv/cpuid/processor_facts.hpp"
 #include "hv/guest_memory.hpp"
 #include "hv/hypercall/hypercall_page.hpp"
@@ -14,7 +15,6 @@
 #include "hv/sync.hpp"
 #include "hv/time/reference_time.hpp"
 #include "hv/trace.hpp"
-#include "hv/types.hpp"
 
 #include <atomic>
 #include <cstdint>

@@ -2,10 +2,10 @@
 #pragma once
 
 #include "hv/abi/port.hpp"
+#include "hv/abi/types.hpp"
 #include "hv/monitor/partition_monitors.hpp"
 #include "hv/sync.hpp"
 #include "hv/synic/message_queue.hpp"
-#include "hv/types.hpp"
 
 #include <cstdint>
 #include <memory>

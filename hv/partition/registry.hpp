@@ -2,11 +2,11 @@
 /// lead into C++ handlers. Every other partition is a machine.
 #pragma once
 
+#include "hv/abi/types.hpp"
 #include "hv/monitor/monitor_scanner.hpp"
 #include "hv/partition/partition.hpp"
 #include "hv/partition/port_slab.hpp"
 #include "hv/sync.hpp"
-#include "hv/types.hpp"
 
 #include <map>
 #include <memory>

@@ -1,8 +1,8 @@
 /// What a SynIC operation has decided to do to the VP's thread of control, done by its caller once no lock is held.
 #pragma once
 
+#include "hv/abi/types.hpp"
 #include "hv/interfaces.hpp"
-#include "hv/types.hpp"
 
 #include <array>
 #include <cstddef>

@@ -3,7 +3,7 @@
 
 #include "hv/abi/message.hpp"
 #include "hv/abi/port.hpp"
-#include "hv/types.hpp"
+#include "hv/abi/types.hpp"
 
 #include <array>
 #include <atomic>

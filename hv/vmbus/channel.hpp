@@ -1,11 +1,11 @@
 /// A channel of a VMBus: what is offered to the guest, the device behind it, and what both have while it is open.
 #pragma once
 
+#include "hv/abi/guid.hpp"
+#include "hv/abi/types.hpp"
 #include "hv/guest_memory.hpp"
 #include "hv/inspect.hpp"
-#include "hv/types.hpp"
 #include "hv/vmbus/gpadl.hpp"
-#include "hv/vmbus/guid.hpp"
 #include "hv/vmbus/ring.hpp"
 
 #include <array>

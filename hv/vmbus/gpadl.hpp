@@ -1,7 +1,7 @@
 /// Guest memory that a guest has handed to a channel under a handle (a "guest physical address descriptor list").
 #pragma once
 
-#include "hv/types.hpp"
+#include "hv/abi/types.hpp"
 
 #include <cstddef>
 #include <cstdint>

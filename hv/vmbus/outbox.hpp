@@ -3,8 +3,8 @@
 #pragma once
 
 #include "hv/abi/message.hpp"
+#include "hv/abi/types.hpp"
 #include "hv/partition/partition.hpp"
-#include "hv/types.hpp"
 #include "hv/vmbus/tasks.hpp"
 
 #include <chrono>

@@ -1,9 +1,9 @@
 /// Ports and connections of the root partition under whatever ID is free: every guest's VMBus wants some.
 #pragma once
 
+#include "hv/abi/types.hpp"
 #include "hv/partition/partition.hpp"
 #include "hv/partition/port.hpp"
-#include "hv/types.hpp"
 
 #include <optional>
 

@@ -2,8 +2,8 @@
 /// vmbus_chan_sched looks for it, from VMBus 2.4 on). One event port for each VP that any channel has chosen.
 #pragma once
 
+#include "hv/abi/types.hpp"
 #include "hv/partition/partition.hpp"
-#include "hv/types.hpp"
 
 #include <atomic>
 #include <cstdint>

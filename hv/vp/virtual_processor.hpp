@@ -1,12 +1,12 @@
 /// A virtual processor as the hypervisor sees it: its SynIC, its timers and its synthetic MSRs.
 #pragma once
 
+#include "hv/abi/types.hpp"
 #include "hv/inspect.hpp"
 #include "hv/interfaces.hpp"
 #include "hv/overlay_page.hpp"
 #include "hv/synic/synic.hpp"
 #include "hv/time/synthetic_timers.hpp"
-#include "hv/types.hpp"
 #include "hv/vp/external_interrupt.hpp"
 #include "hv/vp/vp_requests.hpp"
 

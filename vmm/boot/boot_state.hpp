@@ -1,7 +1,7 @@
 /// How the first vCPU starts: the outcome of loading a kernel.
 #pragma once
 
-#include "hv/types.hpp"
+#include "hv/abi/types.hpp"
 
 #include <cstdint>
 

@@ -2,8 +2,8 @@
 /// without a return to user space.
 #pragma once
 
+#include "hv/abi/types.hpp"
 #include "hv/time/reference_time.hpp"
-#include "hv/types.hpp"
 
 #include <atomic>
 #include <cstdint>

@@ -2,8 +2,8 @@
 /// §14.2.4: "an unspecified time, typically on the order of milliseconds").
 #pragma once
 
+#include "hv/abi/types.hpp"
 #include "hv/partition/partition.hpp"
-#include "hv/types.hpp"
 
 #include <boost/asio/io_context.hpp>
 

@@ -2,8 +2,8 @@
 /// net/vmw_vsock/hyperv_transport.c; the offer's layout after OpenVMM's vmbus_core).
 #pragma once
 
+#include "hv/abi/guid.hpp"
 #include "hv/vmbus/channel.hpp"
-#include "hv/vmbus/guid.hpp"
 
 #include <cstddef>
 #include <cstdint>

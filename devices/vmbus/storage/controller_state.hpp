@@ -3,8 +3,8 @@
 
 #include "devices/vmbus/storage/protocol.hpp"
 #include "devices/vmbus/storage/units.hpp"
+#include "hv/abi/guid.hpp"
 #include "hv/vmbus/channel.hpp"
-#include "hv/vmbus/guid.hpp"
 
 #include <atomic>
 #include <cstdint>

@@ -3,7 +3,7 @@
 /// (vm/devices/storage/storvsp_protocol).
 #pragma once
 
-#include "hv/vmbus/guid.hpp"
+#include "hv/abi/guid.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -1,4 +1,4 @@
-#include "hv/vmbus/guid.hpp"
+#include "hv/abi/guid.hpp"
 
 namespace hv::vmbus {
 
