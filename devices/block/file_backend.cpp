@@ -2,7 +2,7 @@
 
 #include "devices/block/open_file.hpp"
 #include "devices/block/progress.hpp"
-#include "hv/inspect.hpp"
+#include "hv/base/inspect.hpp"
 
 #include <algorithm>
 #include <cerrno>

@@ -2,7 +2,7 @@
 
 #include "devices/block/nbd_connection.hpp"
 #include "devices/block/quiet_thread.hpp"
-#include "hv/inspect.hpp"
+#include "hv/base/inspect.hpp"
 
 #include <array>
 #include <cerrno>

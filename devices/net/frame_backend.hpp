@@ -2,7 +2,7 @@
 #pragma once
 
 #include "devices/net/offload.hpp"
-#include "hv/inspect.hpp"
+#include "hv/base/inspect.hpp"
 
 #include <cstddef>
 #include <span>

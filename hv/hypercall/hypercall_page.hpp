@@ -2,7 +2,7 @@
 #pragma once
 
 #include "hv/abi/hypercall.hpp"
-#include "hv/overlay_page.hpp"
+#include "hv/base/overlay_page.hpp"
 
 #include <cstdint>
 #include <vector>

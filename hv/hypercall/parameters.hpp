@@ -2,7 +2,7 @@
 #pragma once
 
 #include "hv/abi/hypercall.hpp"
-#include "hv/guest_memory.hpp"
+#include "hv/base/guest_memory.hpp"
 #include "hv/hypercall/dispatch.hpp"
 
 #include <cstddef>

@@ -1,6 +1,6 @@
 #include "hv/monitor/common_view.hpp"
 
-#include "hv/guest_memory.hpp"
+#include "hv/base/guest_memory.hpp"
 
 #include <new>
 #include <utility>

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "hv/abi/monitor.hpp"
+#include "hv/base/sync.hpp"
 #include "hv/monitor/monitor_host.hpp"
-#include "hv/sync.hpp"
 
 #include <array>
 #include <atomic>

@@ -1,7 +1,7 @@
 /// What a partition is made of at this moment.
 #pragma once
 
-#include "hv/inspect.hpp"
+#include "hv/base/inspect.hpp"
 
 #include <cstddef>
 

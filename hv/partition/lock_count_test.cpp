@@ -1,5 +1,5 @@
 /// Which locks posting and signalling take: the port's and the SynIC's, and none that others share. What is counted
-/// is counted in debug builds only (hv/sync.hpp).
+/// is counted in debug builds only (hv/base/sync.hpp).
 #include "hv/testing/catch.hpp"
 #include "hv/testing/fabric.hpp"
 

@@ -3,18 +3,18 @@
 
 #include "hv/abi/registers.hpp"
 #include "hv/abi/types.hpp"
+#include "hv/base/guest_memory.hpp"
+#include "hv/base/interfaces.hpp"
+#include "hv/base/overlay_page.hpp"
+#include "hv/base/sync.hpp"
+#include "hv/base/trace.hpp"
 #include "hv/cpuid/processor_facts.hpp"
-#include "hv/guest_memory.hpp"
 #include "hv/hypercall/hypercall_page.hpp"
-#include "hv/interfaces.hpp"
 #include "hv/monitor/partition_monitors.hpp"
-#include "hv/overlay_page.hpp"
 #include "hv/partition/id_table.hpp"
 #include "hv/partition/memory_pool.hpp"
 #include "hv/partition/privileges.hpp"
-#include "hv/sync.hpp"
 #include "hv/time/reference_time.hpp"
-#include "hv/trace.hpp"
 
 #include <atomic>
 #include <cstdint>

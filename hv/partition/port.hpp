@@ -3,8 +3,8 @@
 
 #include "hv/abi/port.hpp"
 #include "hv/abi/types.hpp"
+#include "hv/base/sync.hpp"
 #include "hv/monitor/partition_monitors.hpp"
-#include "hv/sync.hpp"
 #include "hv/synic/message_queue.hpp"
 
 #include <cstdint>

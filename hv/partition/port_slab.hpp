@@ -2,8 +2,8 @@
 /// Port, and its generation has moved on.
 #pragma once
 
+#include "hv/base/sync.hpp"
 #include "hv/partition/port.hpp"
-#include "hv/sync.hpp"
 
 #include <array>
 #include <atomic>

@@ -3,10 +3,10 @@
 #pragma once
 
 #include "hv/abi/types.hpp"
+#include "hv/base/sync.hpp"
 #include "hv/monitor/monitor_scanner.hpp"
 #include "hv/partition/partition.hpp"
 #include "hv/partition/port_slab.hpp"
-#include "hv/sync.hpp"
 
 #include <map>
 #include <memory>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "hv/abi/types.hpp"
-#include "hv/interfaces.hpp"
+#include "hv/base/interfaces.hpp"
 
 #include <array>
 #include <cstddef>

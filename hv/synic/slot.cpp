@@ -1,6 +1,6 @@
 #include "hv/synic/slot.hpp"
 
-#include "hv/guest_memory.hpp"
+#include "hv/base/guest_memory.hpp"
 
 #include <cstddef>
 

@@ -4,15 +4,15 @@
 
 #include "hv/abi/registers.hpp"
 #include "hv/abi/status.hpp"
-#include "hv/guest_memory.hpp"
-#include "hv/inspect.hpp"
-#include "hv/interfaces.hpp"
-#include "hv/overlay_page.hpp"
-#include "hv/sync.hpp"
+#include "hv/base/guest_memory.hpp"
+#include "hv/base/inspect.hpp"
+#include "hv/base/interfaces.hpp"
+#include "hv/base/overlay_page.hpp"
+#include "hv/base/sync.hpp"
+#include "hv/base/trace.hpp"
 #include "hv/synic/interrupt.hpp"
 #include "hv/synic/message_queue.hpp"
 #include "hv/time/reference_time.hpp"
-#include "hv/trace.hpp"
 
 #include <array>
 #include <atomic>

@@ -1,7 +1,7 @@
 /// An Inspector that keeps what it is told, as text by path: "ports/7/type".
 #pragma once
 
-#include "hv/inspect.hpp"
+#include "hv/base/inspect.hpp"
 
 #include <algorithm>
 #include <cstddef>

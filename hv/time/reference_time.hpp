@@ -3,7 +3,7 @@
 #pragma once
 
 #include "hv/abi/registers.hpp"
-#include "hv/interfaces.hpp"
+#include "hv/base/interfaces.hpp"
 
 namespace hv {
 

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "hv/abi/registers.hpp"
-#include "hv/inspect.hpp"
-#include "hv/interfaces.hpp"
+#include "hv/base/inspect.hpp"
+#include "hv/base/interfaces.hpp"
 #include "hv/synic/synic.hpp"
 #include "hv/time/reference_time.hpp"
 

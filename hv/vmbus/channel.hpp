@@ -3,8 +3,8 @@
 
 #include "hv/abi/guid.hpp"
 #include "hv/abi/types.hpp"
-#include "hv/guest_memory.hpp"
-#include "hv/inspect.hpp"
+#include "hv/base/guest_memory.hpp"
+#include "hv/base/inspect.hpp"
 #include "hv/vmbus/gpadl.hpp"
 #include "hv/vmbus/ring.hpp"
 

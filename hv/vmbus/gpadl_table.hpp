@@ -2,8 +2,8 @@
 #pragma once
 
 #include "hv/abi/vmbus.hpp"
+#include "hv/base/sync.hpp"
 #include "hv/partition/partition.hpp"
-#include "hv/sync.hpp"
 #include "hv/vmbus/channel.hpp"
 #include "hv/vmbus/gpadl.hpp"
 

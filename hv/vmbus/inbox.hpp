@@ -2,8 +2,8 @@
 #pragma once
 
 #include "hv/abi/message.hpp"
+#include "hv/base/sync.hpp"
 #include "hv/partition/port.hpp"
-#include "hv/sync.hpp"
 
 #include <array>
 #include <atomic>

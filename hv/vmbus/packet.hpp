@@ -2,7 +2,7 @@
 #pragma once
 
 #include "hv/abi/vmbus_ring.hpp"
-#include "hv/guest_memory.hpp"
+#include "hv/base/guest_memory.hpp"
 
 #include <cstddef>
 #include <cstdint>

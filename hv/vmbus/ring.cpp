@@ -1,6 +1,6 @@
 #include "hv/vmbus/ring.hpp"
 
-#include "hv/guest_memory.hpp"
+#include "hv/base/guest_memory.hpp"
 
 #include <algorithm>
 #include <array>

@@ -3,7 +3,7 @@
 /// memory.
 #pragma once
 
-#include "hv/inspect.hpp"
+#include "hv/base/inspect.hpp"
 #include "hv/vmbus/gpadl.hpp"
 #include "hv/vmbus/packet.hpp"
 

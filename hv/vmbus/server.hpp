@@ -1,7 +1,7 @@
 /// A guest's VMBus, the host's end: agrees on a version, offers channels, keeps the guest's GPADLs, opens and closes.
 #pragma once
 
-#include "hv/inspect.hpp"
+#include "hv/base/inspect.hpp"
 #include "hv/partition/partition.hpp"
 #include "hv/vmbus/channel.hpp"
 #include "hv/vmbus/executor.hpp"

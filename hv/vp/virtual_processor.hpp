@@ -2,9 +2,9 @@
 #pragma once
 
 #include "hv/abi/types.hpp"
-#include "hv/inspect.hpp"
-#include "hv/interfaces.hpp"
-#include "hv/overlay_page.hpp"
+#include "hv/base/inspect.hpp"
+#include "hv/base/interfaces.hpp"
+#include "hv/base/overlay_page.hpp"
 #include "hv/synic/synic.hpp"
 #include "hv/time/synthetic_timers.hpp"
 #include "hv/vp/external_interrupt.hpp"

@@ -2,8 +2,8 @@
 /// VP's asks that VP's thread, and waits.
 #pragma once
 
-#include "hv/interfaces.hpp"
-#include "hv/sync.hpp"
+#include "hv/base/interfaces.hpp"
+#include "hv/base/sync.hpp"
 
 #include <atomic>
 #include <condition_variable>

@@ -1,7 +1,7 @@
 /// The ACPI tables of a guest (ACPI 6.5): RSDP, XSDT, FADT, FACS, MADT and DSDT.
 #pragma once
 
-#include "hv/guest_memory.hpp"
+#include "hv/base/guest_memory.hpp"
 
 namespace vmm {
 

@@ -1,7 +1,7 @@
 /// Guest RAM while a kernel is being loaded: who has claimed what, and where to write.
 #pragma once
 
-#include "hv/guest_memory.hpp"
+#include "hv/base/guest_memory.hpp"
 #include "vmm/memory_layout.hpp"
 
 #include <cstddef>

@@ -1,7 +1,7 @@
 /// Turns a BootState into the register state of the first vCPU.
 #pragma once
 
-#include "hv/guest_memory.hpp"
+#include "hv/base/guest_memory.hpp"
 #include "vmm/boot/boot_state.hpp"
 
 struct kvm_regs;

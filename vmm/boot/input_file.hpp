@@ -1,7 +1,7 @@
 /// A kernel or initrd on the host. Nothing in it is trusted: whoever reads says how much and where from.
 #pragma once
 
-#include "hv/guest_memory.hpp"
+#include "hv/base/guest_memory.hpp"
 #include "vmm/memory_layout.hpp"
 
 #include <cstddef>

@@ -1,7 +1,7 @@
 /// Puts a kernel, its initrd and its command line into guest RAM.
 #pragma once
 
-#include "hv/guest_memory.hpp"
+#include "hv/base/guest_memory.hpp"
 #include "vmm/boot/boot_state.hpp"
 #include "vmm/memory_layout.hpp"
 

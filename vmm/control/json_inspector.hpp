@@ -1,7 +1,7 @@
 /// The tree that an hv::Inspector is told, as JSON.
 #pragma once
 
-#include "hv/inspect.hpp"
+#include "hv/base/inspect.hpp"
 
 #include <cstddef>
 #include <nlohmann/json.hpp>

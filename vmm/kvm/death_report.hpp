@@ -1,8 +1,8 @@
 /// Why a guest died, and what its processor looked like, as one block for the user to read.
 #pragma once
 
-#include "hv/guest_memory.hpp"
-#include "hv/interfaces.hpp"
+#include "hv/base/guest_memory.hpp"
+#include "hv/base/interfaces.hpp"
 
 #include <linux/kvm.h>
 

@@ -1,7 +1,7 @@
 /// A guest's RAM: private anonymous memory, untouched pages of which cost nothing.
 #pragma once
 
-#include "hv/guest_memory.hpp"
+#include "hv/base/guest_memory.hpp"
 #include "vmm/memory_layout.hpp"
 
 #include <cstddef>

@@ -1,7 +1,7 @@
 /// The guest's TSC, computed from the host's without asking KVM each time.
 #pragma once
 
-#include "hv/interfaces.hpp"
+#include "hv/base/interfaces.hpp"
 
 #include <atomic>
 #include <cstdint>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "devices/port_bus.hpp"
-#include "hv/interfaces.hpp"
+#include "hv/base/interfaces.hpp"
 #include "hv/vp/virtual_processor.hpp"
 #include "vmm/host/kvm_host.hpp"
 #include "vmm/host/unique_fd.hpp"

@@ -3,8 +3,8 @@
 
 #include "devices/platform.hpp"
 #include "devices/port_io.hpp"
-#include "hv/guest_memory.hpp"
-#include "hv/interfaces.hpp"
+#include "hv/base/guest_memory.hpp"
+#include "hv/base/interfaces.hpp"
 #include "vmm/host/kvm_host.hpp"
 #include "vmm/host/unique_fd.hpp"
 

@@ -3,7 +3,7 @@
 
 #include "devices/block/open_backend.hpp"
 #include "devices/vmbus/storage/storage_controller.hpp"
-#include "hv/inspect.hpp"
+#include "hv/base/inspect.hpp"
 #include "hv/vmbus/channel.hpp"
 #include "vmm/cli/run_options.hpp"
 

@@ -4,7 +4,7 @@
 #include "devices/port_bus.hpp"
 #include "devices/power_events.hpp"
 #include "devices/serial_sink.hpp"
-#include "hv/interfaces.hpp"
+#include "hv/base/interfaces.hpp"
 #include "hv/partition/registry.hpp"
 #include "vmm/cli/run_options.hpp"
 #include "vmm/host/kvm_host.hpp"

@@ -1,7 +1,7 @@
 /// `--trace`: what guests ask of their hypervisor, decoded, a line each.
 #pragma once
 
-#include "hv/trace.hpp"
+#include "hv/base/trace.hpp"
 #include "vmm/cli/run_options.hpp"
 
 #include <chrono>

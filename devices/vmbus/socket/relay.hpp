@@ -6,7 +6,7 @@
 #include "devices/net/backend_thread.hpp"
 #include "devices/vmbus/socket/connection.hpp"
 #include "devices/vmbus/socket/protocol.hpp"
-#include "hv/inspect.hpp"
+#include "hv/base/inspect.hpp"
 #include "hv/vmbus/server.hpp"
 
 #include <chrono>

@@ -1,6 +1,6 @@
 #include "devices/vmbus/storage/storage_controller.hpp"
 
-#include "hv/inspect.hpp"
+#include "hv/base/inspect.hpp"
 
 #include <algorithm>
 #include <string>

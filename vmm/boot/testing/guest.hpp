@@ -1,7 +1,7 @@
 /// A guest's RAM and the files to load into it, for tests of boot and ACPI code.
 #pragma once
 
-#include "hv/guest_memory.hpp"
+#include "hv/base/guest_memory.hpp"
 #include "vmm/memory_layout.hpp"
 
 #include <cstring>

@@ -6,7 +6,7 @@
 #include "hv/abi/status.hpp"
 #include "hv/abi/types.hpp"
 #include "hv/abi/virtual_interrupt.hpp"
-#include "hv/inspect.hpp"
+#include "hv/base/inspect.hpp"
 
 #include <array>
 #include <cstddef>

@@ -1,4 +1,4 @@
-#include "hv/guest_memory.hpp"
+#include "hv/base/guest_memory.hpp"
 #include "hv/testing/catch.hpp"
 
 #include <vector>

@@ -1,5 +1,5 @@
 /// GPA overlay pages (TLFS 2.0a §8.1.3).
-#include "hv/overlay_page.hpp"
+#include "hv/base/overlay_page.hpp"
 #include "hv/testing/catch.hpp"
 
 #include <algorithm>

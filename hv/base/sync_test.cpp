@@ -1,5 +1,5 @@
 /// The check of the lock order, which debug builds make.
-#include "hv/sync.hpp"
+#include "hv/base/sync.hpp"
 #include "hv/testing/catch.hpp"
 
 #ifndef NDEBUG

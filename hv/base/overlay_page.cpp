@@ -1,4 +1,4 @@
-#include "hv/overlay_page.hpp"
+#include "hv/base/overlay_page.hpp"
 
 #include <new>
 

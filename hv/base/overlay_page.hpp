@@ -4,7 +4,7 @@
 /// huge pages.
 #pragma once
 
-#include "hv/guest_memory.hpp"
+#include "hv/base/guest_memory.hpp"
 
 #include <array>
 #include <cstddef>

@@ -1,4 +1,4 @@
-#include "hv/sync.hpp"
+#include "hv/base/sync.hpp"
 
 #ifndef NDEBUG
 
