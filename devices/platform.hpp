@@ -2,7 +2,7 @@
 /// take them from here.
 #pragma once
 
-#include "hv/hypercall/hypercall_page.hpp"
+#include "hv/vp/hypercall_page.hpp"
 
 #include <cstdint>
 

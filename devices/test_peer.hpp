@@ -4,7 +4,7 @@
 
 #include "devices/port_io.hpp"
 #include "hv/partition/partition.hpp"
-#include "hv/partition/port.hpp"
+#include "hv/port/port.hpp"
 
 #include <array>
 #include <cstddef>

@@ -1,4 +1,4 @@
-#include "hv/partition/privileges.hpp"
+#include "hv/cpuid/privileges.hpp"
 #include "vmm/cli/command_line.hpp"
 #include "vmm/cli/commands.hpp"
 #include "vmm/cli/standard_streams.hpp"

@@ -1,7 +1,7 @@
 /// The hypervisor CPUID leaves of one partition (TLFS 6.0b §2.4).
 #pragma once
 
-#include "hv/partition/privileges.hpp"
+#include "hv/cpuid/privileges.hpp"
 
 #include <array>
 #include <cstdint>

@@ -3,8 +3,8 @@
 
 #include "hv/abi/status.hpp"
 #include "hv/abi/types.hpp"
+#include "hv/cpuid/privileges.hpp"
 #include "hv/partition/partition.hpp"
-#include "hv/partition/privileges.hpp"
 
 #include <cstdint>
 #include <memory>

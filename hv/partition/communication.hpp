@@ -5,7 +5,7 @@
 #include "hv/abi/message.hpp"
 #include "hv/abi/status.hpp"
 #include "hv/abi/types.hpp"
-#include "hv/partition/port.hpp"
+#include "hv/port/port.hpp"
 
 #include <cstdint>
 #include <optional>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "hv/partition/partition.hpp"
-#include "hv/partition/port_slab.hpp"
+#include "hv/port/port_slab.hpp"
 
 #include <mutex>
 

@@ -8,13 +8,13 @@
 #include "hv/base/overlay_page.hpp"
 #include "hv/base/sync.hpp"
 #include "hv/base/trace.hpp"
+#include "hv/cpuid/privileges.hpp"
 #include "hv/cpuid/processor_facts.hpp"
-#include "hv/hypercall/hypercall_page.hpp"
 #include "hv/monitor/partition_monitors.hpp"
-#include "hv/partition/id_table.hpp"
-#include "hv/partition/memory_pool.hpp"
-#include "hv/partition/privileges.hpp"
+#include "hv/port/id_table.hpp"
+#include "hv/port/memory_pool.hpp"
 #include "hv/time/reference_time.hpp"
+#include "hv/vp/hypercall_page.hpp"
 
 #include <atomic>
 #include <cstdint>

@@ -4,9 +4,9 @@
 
 #include "hv/abi/types.hpp"
 #include "hv/base/sync.hpp"
-#include "hv/monitor/monitor_scanner.hpp"
+#include "hv/partition/monitor_scanner.hpp"
 #include "hv/partition/partition.hpp"
-#include "hv/partition/port_slab.hpp"
+#include "hv/port/port_slab.hpp"
 
 #include <map>
 #include <memory>

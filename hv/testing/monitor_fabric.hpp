@@ -1,7 +1,7 @@
 /// Two guests with a monitor page between them, and a clock that moves when the test says so.
 #pragma once
 
-#include "hv/monitor/monitor_scanner.hpp"
+#include "hv/partition/monitor_scanner.hpp"
 #include "hv/testing/catch.hpp"
 #include "hv/testing/fabric.hpp"
 #include "hv/testing/monitor_host.hpp"

@@ -3,7 +3,7 @@
 
 #include "hv/abi/types.hpp"
 #include "hv/partition/partition.hpp"
-#include "hv/partition/port.hpp"
+#include "hv/port/port.hpp"
 
 #include <optional>
 

@@ -6,8 +6,8 @@
 #include "hv/base/interfaces.hpp"
 #include "hv/base/overlay_page.hpp"
 #include "hv/synic/synic.hpp"
-#include "hv/time/synthetic_timers.hpp"
 #include "hv/vp/external_interrupt.hpp"
+#include "hv/vp/synthetic_timers.hpp"
 #include "hv/vp/vp_requests.hpp"
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 /// The example of docs/configuration.md, and what that page says of all keys.
-#include "hv/partition/privileges.hpp"
+#include "hv/cpuid/privileges.hpp"
 #include "hv/testing/catch.hpp"
 #include "vmm/config/config_file.hpp"
 #include "vmm/host/testing/contains.hpp"

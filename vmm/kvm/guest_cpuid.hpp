@@ -1,8 +1,8 @@
 /// What CPUID tells a guest: what KVM supports, the topology of this machine, and the hypervisor leaves.
 #pragma once
 
+#include "hv/cpuid/privileges.hpp"
 #include "hv/cpuid/processor_facts.hpp"
-#include "hv/partition/privileges.hpp"
 #include "vmm/host/kvm_host.hpp"
 
 #include <linux/kvm.h>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "hv/monitor/monitor_host.hpp"
-#include "hv/monitor/monitor_scanner.hpp"
+#include "hv/partition/monitor_scanner.hpp"
 
 #include <boost/asio/io_context.hpp>
 

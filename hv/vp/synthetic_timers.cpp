@@ -1,4 +1,4 @@
-#include "hv/time/synthetic_timers.hpp"
+#include "hv/vp/synthetic_timers.hpp"
 
 #include <algorithm>
 

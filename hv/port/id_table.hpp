@@ -2,7 +2,7 @@
 /// and no lock, however many there are; changing the table is for one thread at a time.
 #pragma once
 
-#include "hv/partition/memory_pool.hpp"
+#include "hv/port/memory_pool.hpp"
 
 #include <array>
 #include <atomic>

@@ -1,7 +1,7 @@
 /// Synthetic timers (TLFS 2.0a §15.1.3, §15.1.4, §15.3; 6.0b §12.4 for direct mode), through their MSRs.
 #include "hv/testing/catch.hpp"
 #include "hv/testing/fabric.hpp"
-#include "hv/time/synthetic_timers.hpp"
+#include "hv/vp/synthetic_timers.hpp"
 
 using namespace hv;
 using namespace hv::testing;

@@ -1,5 +1,5 @@
 /// What becomes of triggers in a monitor page, and what looking for them costs (TLFS 2.0a §14.5, §14.8.9.1–14.8.10).
-#include "hv/monitor/monitor_scanner.hpp"
+#include "hv/partition/monitor_scanner.hpp"
 #include "hv/testing/monitor_fabric.hpp"
 
 #include <functional>

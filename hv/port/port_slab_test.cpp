@@ -1,5 +1,5 @@
 /// Handles that outlive their ports.
-#include "hv/partition/port_slab.hpp"
+#include "hv/port/port_slab.hpp"
 #include "hv/testing/catch.hpp"
 
 #include <set>

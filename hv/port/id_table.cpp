@@ -1,4 +1,4 @@
-#include "hv/partition/id_table.hpp"
+#include "hv/port/id_table.hpp"
 
 #include <new>
 

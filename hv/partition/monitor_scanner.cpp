@@ -1,4 +1,4 @@
-#include "hv/monitor/monitor_scanner.hpp"
+#include "hv/partition/monitor_scanner.hpp"
 
 #include "hv/abi/port.hpp"
 #include "hv/partition/communication.hpp"

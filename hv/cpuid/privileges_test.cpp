@@ -1,4 +1,4 @@
-#include "hv/partition/privileges.hpp"
+#include "hv/cpuid/privileges.hpp"
 #include "hv/testing/catch.hpp"
 
 #include <set>

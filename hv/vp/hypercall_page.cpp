@@ -1,4 +1,4 @@
-#include "hv/hypercall/hypercall_page.hpp"
+#include "hv/vp/hypercall_page.hpp"
 
 #include <algorithm>
 #include <initializer_list>

@@ -1,4 +1,4 @@
-#include "hv/partition/port_slab.hpp"
+#include "hv/port/port_slab.hpp"
 
 #include <algorithm>
 #include <memory>

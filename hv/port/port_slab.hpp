@@ -3,7 +3,7 @@
 #pragma once
 
 #include "hv/base/sync.hpp"
-#include "hv/partition/port.hpp"
+#include "hv/port/port.hpp"
 
 #include <array>
 #include <atomic>

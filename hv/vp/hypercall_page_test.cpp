@@ -1,7 +1,7 @@
 /// The hypercall page's code (TLFS 2.0a §4.5, §4.12), run by an interpreter of the few instructions that it uses, in
 /// both modes and at every privilege level.
-#include "hv/hypercall/hypercall_page.hpp"
 #include "hv/testing/catch.hpp"
+#include "hv/vp/hypercall_page.hpp"
 
 #include <optional>
 
