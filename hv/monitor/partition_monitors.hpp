@@ -3,7 +3,7 @@
 
 #include "hv/abi/types.hpp"
 #include "hv/monitor/common_view.hpp"
-#include "hv/partition/monitor_scanner.hpp"
+#include "hv/monitor/monitored_page.hpp"
 
 #include <array>
 #include <atomic>
