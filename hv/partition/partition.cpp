@@ -2,39 +2,20 @@
 
 #include "hv/vp/virtual_processor.hpp"
 
-#include <cstring>
-#include <mutex>
 #include <thread>
 
 namespace hv {
 
 Partition::Partition(PartitionRegistry& registry, PartitionId id, PartitionConfig const& config)
-    : registry_{registry},
-      id_{id},
-      parent_{config.parent},
-      rights_{config.rights},
-      memory_{config.memory},
-      time_{config.clock},
-      interrupts_{config.interrupts},
-      machine_{config.machine},
-      tracer_{config.tracer},
-      processor_{config.processor},
-      max_vps_{config.max_vps},
-      kernel_answers_{!config.kernel_calls.codes.empty()},
-      pool_{config.pool_bytes}
-{
-    hypercall_page_.fill(hypercall_page(config.kernel_calls));
-    OverlayPage::Content page{};
-    std::memcpy(page.data(), &time_.page(), sizeof time_.page());
-    reference_tsc_page_.fill(page);
-}
+    : VpEnvironment{config}, registry_{registry}, id_{id}, parent_{config.parent}, pool_{config.pool_bytes}
+{}
 
 Partition::~Partition() = default;
 
 VirtualProcessor& Partition::add_vp(VpControl& control)
 {
     auto const index = VpIndex{static_cast<std::uint32_t>(vps_.size())};
-    vps_.push_back(std::make_unique<VirtualProcessor>(*this, index, control));
+    vps_.push_back(std::make_unique<VirtualProcessor>(*this, *this, index, control));
     return *vps_.back();
 }
 
@@ -42,65 +23,6 @@ void Partition::wait_for_visits() const
 {
     while (visitors_.load() != 0)
         std::this_thread::yield(); // for as long as a sender takes to raise an interrupt
-}
-
-void Partition::set_guest_os_id(std::uint64_t value)
-{
-    std::lock_guard const guard{lock_};
-    guest_os_id_.store(value, std::memory_order_relaxed);
-    if (value == 0) disable_hypercall_page(); // TLFS 6.0b §3.13
-}
-
-bool Partition::set_hypercall_msr(std::uint64_t value)
-{
-    std::lock_guard const guard{lock_};
-    auto const lockable = rights_.has(Feature::HypercallMsrLock);
-    if (lockable && (hypercall_msr() & abi::hypercall_locked) != 0) return true; // immutable until reset
-
-    abi::PageRegister wanted{lockable ? value : value & ~abi::hypercall_locked};
-    if (guest_os_id() == 0) wanted.word &= ~std::uint64_t{1};
-    if (!wanted.enabled()) {
-        hypercall_page_.unmap();
-    } else {
-        if (!memory_.page(wanted.page())) return false;
-        hypercall_page_.map(memory_, wanted.page());
-    }
-    hypercall_.store(wanted.word, std::memory_order_relaxed);
-    return true;
-}
-
-void Partition::disable_hypercall_page()
-{
-    hypercall_page_.unmap();
-    hypercall_.store(hypercall_msr() & ~std::uint64_t{1}, std::memory_order_relaxed);
-}
-
-void Partition::set_reference_tsc(std::uint64_t value, VpControl& by)
-{
-    std::lock_guard const guard{lock_};
-    abi::PageRegister const wanted{value};
-    if (!wanted.enabled())
-        reference_tsc_page_.unmap();
-    else if (reference_tsc_page_.map(memory_, wanted.page()))
-        by.reference_tsc_page_enabled(wanted.page());
-    reference_tsc_.store(value, std::memory_order_relaxed);
-}
-
-bool Partition::set_tsc_invariant_control(std::uint64_t value, VpControl& by)
-{
-    if ((value & ~std::uint64_t{1}) != 0) return false;
-    tsc_invariant_.store(value, std::memory_order_relaxed);
-    by.expose_invariant_tsc(value != 0);
-    return true;
-}
-
-void Partition::crash(std::uint64_t control) const
-{
-    CrashReport report;
-    report.control = control;
-    for (std::size_t i = 0; i < report.parameters.size(); ++i)
-        report.parameters[i] = crash_parameter(i);
-    machine_.report_crash(report);
 }
 
 } // namespace hv

@@ -1,6 +1,5 @@
 /// The synthetic MSRs (TLFS 6.0b appendix F): which there are, who may touch them, and where each leads.
 #include "hv/abi/msr.hpp"
-#include "hv/partition/partition.hpp"
 #include "hv/vp/virtual_processor.hpp"
 
 namespace hv {
@@ -48,18 +47,18 @@ struct TimerMsr {
 
 std::optional<std::uint64_t> VirtualProcessor::read(std::uint32_t number)
 {
-    if (!offered(partition_.rights(), number)) return std::nullopt;
+    if (!offered(environment_.rights(), number)) return std::nullopt;
 
     switch (number) {
-    case msr::guest_os_id: return partition_.guest_os_id();
-    case msr::hypercall: return partition_.hypercall_msr();
+    case msr::guest_os_id: return environment_.guest_os_id();
+    case msr::hypercall: return environment_.hypercall_msr();
     case msr::vp_index: return index_.value;
     case msr::reset: return 0;
     case msr::vp_runtime: return control_.runtime_100ns();
-    case msr::time_ref_count: return partition_.time().now().value;
-    case msr::reference_tsc: return partition_.reference_tsc();
-    case msr::tsc_frequency: return partition_.time().clock().tsc_hz();
-    case msr::apic_frequency: return partition_.time().clock().apic_hz();
+    case msr::time_ref_count: return environment_.time().now().value;
+    case msr::reference_tsc: return environment_.reference_tsc();
+    case msr::tsc_frequency: return environment_.time().clock().tsc_hz();
+    case msr::apic_frequency: return environment_.time().clock().apic_hz();
     case msr::vp_assist_page: return assist_.word;
     case msr::scontrol: return synic_.scontrol();
     case msr::sversion: return abi::synic_version;
@@ -68,7 +67,7 @@ std::optional<std::uint64_t> VirtualProcessor::read(std::uint32_t number)
     case msr::eom: return 0;
     case msr::guest_idle: control_.idle(); return 0;
     case msr::crash_ctl: return abi::crash_notify | abi::crash_message;
-    case msr::tsc_invariant_control: return partition_.tsc_invariant_control();
+    case msr::tsc_invariant_control: return environment_.tsc_invariant_control();
     default: break;
     }
     if (number >= msr::sint0 && number <= msr::sint15) return synic_.sint(Sint{number - msr::sint0});
@@ -76,34 +75,35 @@ std::optional<std::uint64_t> VirtualProcessor::read(std::uint32_t number)
         TimerMsr const which{number};
         return which.is_count ? timers_.expiry(which.timer) : timers_.config(which.timer);
     }
-    if (number >= msr::crash_p0 && number <= msr::crash_p4) return partition_.crash_parameter(number - msr::crash_p0);
+    if (number >= msr::crash_p0 && number <= msr::crash_p4)
+        return environment_.crash_parameter(number - msr::crash_p0);
     return std::nullopt;
 }
 
 bool VirtualProcessor::write(std::uint32_t number, std::uint64_t value)
 {
-    auto const& rights = partition_.rights();
+    auto const& rights = environment_.rights();
     if (!offered(rights, number)) return false;
 
     switch (number) {
     case msr::eom: synic_.scan_queues(); return true;
     case msr::guest_os_id:
-        partition_.set_guest_os_id(value);
-        if (partition_.kernel_answers()) control_.guest_os_identified(value);
+        environment_.set_guest_os_id(value);
+        if (environment_.kernel_answers()) control_.guest_os_identified(value);
         return true;
-    case msr::hypercall: return partition_.set_hypercall_msr(value);
+    case msr::hypercall: return environment_.set_hypercall_msr(value);
     case msr::reset:
-        if ((value & 1) != 0) partition_.machine().reset();
+        if ((value & 1) != 0) environment_.machine().reset();
         return true;
-    case msr::reference_tsc: partition_.set_reference_tsc(value, control_); return true;
+    case msr::reference_tsc: environment_.set_reference_tsc(value, control_); return true;
     case msr::vp_assist_page: set_assist_page(value); return true;
     case msr::scontrol: synic_.set_scontrol(value); return true;
     case msr::siefp: synic_.set_siefp(value); return true;
     case msr::simp: synic_.set_simp(value); return true;
     case msr::crash_ctl:
-        if ((value & abi::crash_notify) != 0) partition_.crash(value);
+        if ((value & abi::crash_notify) != 0) environment_.crash(value);
         return true;
-    case msr::tsc_invariant_control: return partition_.set_tsc_invariant_control(value, control_);
+    case msr::tsc_invariant_control: return environment_.set_tsc_invariant_control(value, control_);
     default: break;
     }
     if (number >= msr::sint0 && number <= msr::sint15) {
@@ -118,7 +118,7 @@ bool VirtualProcessor::write(std::uint32_t number, std::uint64_t value)
         return true;
     }
     if (number >= msr::crash_p0 && number <= msr::crash_p4) {
-        partition_.set_crash_parameter(number - msr::crash_p0, value);
+        environment_.set_crash_parameter(number - msr::crash_p0, value);
         return true;
     }
     return false; // read-only: VP_INDEX, VP_RUNTIME, TIME_REF_COUNT, the frequencies, SVERSION, GUEST_IDLE

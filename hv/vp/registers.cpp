@@ -1,7 +1,6 @@
 /// The registers of a VP by name: synthetic ones are the model's, all others the machine's.
 #include "hv/abi/msr.hpp"
 #include "hv/cpuid/leaves.hpp"
-#include "hv/partition/partition.hpp"
 #include "hv/vp/virtual_processor.hpp"
 
 namespace hv {
@@ -68,8 +67,8 @@ Status VirtualProcessor::get_register(Name name, abi::RegisterValue& value)
         return Status::Success;
     }
     if (auto const index = leaf_of(name)) {
-        CpuidLimits const limits{partition_.max_vps(), partition_.processor().physical_address_bits};
-        auto const leaf = hypervisor_leaves(partition_.rights(), limits)[*index];
+        CpuidLimits const limits{environment_.max_vps(), environment_.processor().physical_address_bits};
+        auto const leaf = hypervisor_leaves(environment_.rights(), limits)[*index];
         value = {leaf.eax | std::uint64_t{leaf.ebx} << 32, leaf.ecx | std::uint64_t{leaf.edx} << 32};
         return Status::Success;
     }

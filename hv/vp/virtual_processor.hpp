@@ -8,6 +8,7 @@
 #include "hv/synic/synic.hpp"
 #include "hv/vp/external_interrupt.hpp"
 #include "hv/vp/synthetic_timers.hpp"
+#include "hv/vp/vp_environment.hpp"
 #include "hv/vp/vp_requests.hpp"
 
 #include <cstdint>
@@ -20,7 +21,8 @@ class Partition;
 /// Used by the VP's own thread, but for `synic`, `requests` and `external_interrupt`, which any thread may use.
 class VirtualProcessor {
   public:
-    VirtualProcessor(Partition& partition, VpIndex index, VpControl& control);
+    /// `environment` is that of the partition. Both outlive the VP.
+    VirtualProcessor(Partition& partition, VpEnvironment& environment, VpIndex index, VpControl& control);
 
     [[nodiscard]] Partition& partition() const { return partition_; }
     [[nodiscard]] VpIndex index() const { return index_; }
@@ -50,6 +52,7 @@ class VirtualProcessor {
     void set_assist_page(std::uint64_t value);
 
     Partition& partition_;
+    VpEnvironment& environment_;
     VpIndex const index_;
     VpControl& control_;
     Synic synic_;
