@@ -1,9 +1,9 @@
 /// A raw image: a file, or a block device of the host.
 #pragma once
 
+#include "devices/base/unique_fd.hpp"
 #include "devices/block/backend.hpp"
 #include "devices/block/io_ring.hpp"
-#include "devices/unique_fd.hpp"
 
 #include <atomic>
 #include <memory>

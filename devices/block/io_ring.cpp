@@ -1,6 +1,6 @@
 #include "devices/block/io_ring.hpp"
 
-#include "devices/block/quiet_thread.hpp"
+#include "devices/base/quiet_thread.hpp"
 
 #include <cerrno>
 #include <cstring>

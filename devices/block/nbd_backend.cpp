@@ -1,7 +1,7 @@
 #include "devices/block/nbd_backend.hpp"
 
+#include "devices/base/quiet_thread.hpp"
 #include "devices/block/nbd_connection.hpp"
-#include "devices/block/quiet_thread.hpp"
 #include "hv/base/inspect.hpp"
 
 #include <array>

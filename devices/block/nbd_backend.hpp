@@ -1,8 +1,8 @@
 /// A disk that an NBD server holds: what brings qcow2, VHDX and remote images.
 #pragma once
 
+#include "devices/base/unique_fd.hpp"
 #include "devices/block/backend.hpp"
-#include "devices/unique_fd.hpp"
 
 #include <functional>
 #include <memory>

@@ -1,7 +1,7 @@
 #include "devices/block/nbd_library.hpp"
 
+#include "devices/base/loaded_library.hpp"
 #include "devices/block/backend.hpp"
-#include "devices/loaded_library.hpp"
 
 namespace devices::block {
 

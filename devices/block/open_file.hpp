@@ -1,7 +1,7 @@
 /// Opens a raw image, checks that it can be a disk, and keeps others from using it at the same time.
 #pragma once
 
-#include "devices/unique_fd.hpp"
+#include "devices/base/unique_fd.hpp"
 
 #include <cstdint>
 #include <string>

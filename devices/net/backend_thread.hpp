@@ -1,7 +1,7 @@
 /// The thread that a frame backend owns, and the event that wakes it.
 #pragma once
 
-#include "devices/unique_fd.hpp"
+#include "devices/base/unique_fd.hpp"
 
 #include <atomic>
 #include <csignal>

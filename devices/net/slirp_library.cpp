@@ -1,6 +1,6 @@
 #include "devices/net/slirp_library.hpp"
 
-#include "devices/loaded_library.hpp"
+#include "devices/base/loaded_library.hpp"
 
 namespace devices::net {
 

@@ -1,9 +1,9 @@
 /// Frames through a tap device of the host: what the guest sends, the host's kernel receives, and the reverse.
 #pragma once
 
+#include "devices/base/unique_fd.hpp"
 #include "devices/net/backend_thread.hpp"
 #include "devices/net/frame_backend.hpp"
-#include "devices/unique_fd.hpp"
 
 #include <atomic>
 #include <cstdint>

@@ -1,10 +1,10 @@
 /// What the tests of devices put around a device: recorders, a hand-cranked clock, and a guest without manners.
 #pragma once
 
-#include "devices/clock.hpp"
-#include "devices/port_io.hpp"
-#include "devices/power_events.hpp"
-#include "devices/serial_sink.hpp"
+#include "devices/pc/clock.hpp"
+#include "devices/pc/port_io.hpp"
+#include "devices/pc/power_events.hpp"
+#include "devices/pc/serial_sink.hpp"
 
 #include <chrono>
 #include <cstdint>

@@ -1,6 +1,6 @@
 #include "vmm/acpi/acpi.hpp"
 
-#include "devices/platform.hpp"
+#include "devices/pc/platform.hpp"
 #include "vmm/acpi/dsdt.hpp"
 #include "vmm/acpi/tables.hpp"
 #include "vmm/boot/boot_memory.hpp"

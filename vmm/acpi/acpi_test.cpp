@@ -1,4 +1,4 @@
-#include "devices/platform.hpp"
+#include "devices/pc/platform.hpp"
 #include "hv/testing/catch.hpp"
 #include "vmm/acpi/acpi.hpp"
 #include "vmm/acpi/dsdt.hpp"

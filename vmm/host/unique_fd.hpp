@@ -1,7 +1,7 @@
 /// The VMM's name for the owner of a file descriptor, which devices' backends use as well.
 #pragma once
 
-#include "devices/unique_fd.hpp"
+#include "devices/base/unique_fd.hpp"
 
 namespace vmm {
 

@@ -1,6 +1,6 @@
 #include "vmm/kvm/vcpu.hpp"
 
-#include "devices/guarded_thread.hpp"
+#include "devices/base/guarded_thread.hpp"
 #include "hv/abi/msr.hpp"
 #include "hv/hypercall/dispatch.hpp"
 #include "hv/partition/partition.hpp"

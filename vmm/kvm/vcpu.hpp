@@ -1,7 +1,7 @@
 /// One virtual processor on KVM: its thread does nothing but run the guest and answer that VP's exits.
 #pragma once
 
-#include "devices/port_bus.hpp"
+#include "devices/pc/port_bus.hpp"
 #include "hv/base/interfaces.hpp"
 #include "hv/vp/virtual_processor.hpp"
 #include "vmm/host/kvm_host.hpp"

@@ -1,8 +1,8 @@
 /// One KVM virtual machine: memory slots, interrupt controllers, the filter that brings synthetic MSRs to user space.
 #pragma once
 
-#include "devices/platform.hpp"
-#include "devices/port_io.hpp"
+#include "devices/pc/platform.hpp"
+#include "devices/pc/port_io.hpp"
 #include "hv/base/guest_memory.hpp"
 #include "hv/base/interfaces.hpp"
 #include "vmm/host/kvm_host.hpp"

@@ -1,7 +1,7 @@
 /// A device's clock on an io_context.
 #pragma once
 
-#include "devices/clock.hpp"
+#include "devices/pc/clock.hpp"
 
 #include <boost/asio/io_context.hpp>
 

@@ -1,6 +1,6 @@
 #include "vmm/machine/event_loop.hpp"
 
-#include "devices/guarded_thread.hpp"
+#include "devices/base/guarded_thread.hpp"
 
 #include <boost/asio/post.hpp>
 

@@ -1,7 +1,7 @@
 /// One guest of a run: its machine, which is built anew when it restarts, its console, and its ready signal.
 #pragma once
 
-#include "devices/serial_sink.hpp"
+#include "devices/pc/serial_sink.hpp"
 #include "hv/partition/registry.hpp"
 #include "vmm/cli/run_options.hpp"
 #include "vmm/console/console.hpp"

@@ -1,9 +1,9 @@
 /// One guest: its memory, its partition, its processors and the devices of a PC around them.
 #pragma once
 
-#include "devices/port_bus.hpp"
-#include "devices/power_events.hpp"
-#include "devices/serial_sink.hpp"
+#include "devices/pc/port_bus.hpp"
+#include "devices/pc/power_events.hpp"
+#include "devices/pc/serial_sink.hpp"
 #include "hv/base/interfaces.hpp"
 #include "hv/partition/registry.hpp"
 #include "vmm/cli/run_options.hpp"

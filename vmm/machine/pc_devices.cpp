@@ -1,6 +1,6 @@
 #include "vmm/machine/pc_devices.hpp"
 
-#include "devices/platform.hpp"
+#include "devices/pc/platform.hpp"
 
 namespace vmm {
 

@@ -1,14 +1,14 @@
 /// The devices that every guest has, wired to their ports and interrupt lines.
 #pragma once
 
-#include "devices/acpi_pm.hpp"
-#include "devices/pci_host.hpp"
-#include "devices/port_bus.hpp"
-#include "devices/power_events.hpp"
-#include "devices/reset_control.hpp"
-#include "devices/rtc_cmos.hpp"
-#include "devices/serial_sink.hpp"
-#include "devices/uart16550.hpp"
+#include "devices/pc/acpi_pm.hpp"
+#include "devices/pc/pci_host.hpp"
+#include "devices/pc/port_bus.hpp"
+#include "devices/pc/power_events.hpp"
+#include "devices/pc/reset_control.hpp"
+#include "devices/pc/rtc_cmos.hpp"
+#include "devices/pc/serial_sink.hpp"
+#include "devices/pc/uart16550.hpp"
 #include "vmm/kvm/vm.hpp"
 #include "vmm/machine/asio_clock.hpp"
 #include "vmm/memory_layout.hpp"

@@ -1,6 +1,6 @@
 #include "vmm/machine/test_devices.hpp"
 
-#include "devices/platform.hpp"
+#include "devices/pc/platform.hpp"
 
 #include <utility>
 

@@ -1,13 +1,13 @@
 /// What --test-devices adds: the devices that test kernels expect.
 #pragma once
 
-#include "devices/debug_console.hpp"
-#include "devices/debug_exit.hpp"
-#include "devices/fw_cfg.hpp"
-#include "devices/port_bus.hpp"
-#include "devices/serial_sink.hpp"
-#include "devices/synic_test_device.hpp"
-#include "devices/test_peer.hpp"
+#include "devices/pc/fw_cfg.hpp"
+#include "devices/pc/port_bus.hpp"
+#include "devices/pc/serial_sink.hpp"
+#include "devices/test_devices/debug_console.hpp"
+#include "devices/test_devices/debug_exit.hpp"
+#include "devices/test_devices/synic_test_device.hpp"
+#include "devices/test_devices/test_peer.hpp"
 #include "hv/partition/partition.hpp"
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 /// One connection: bytes between a channel and a UNIX socket, both ways, until both ends have said all.
 #pragma once
 
-#include "devices/unique_fd.hpp"
+#include "devices/base/unique_fd.hpp"
 #include "devices/vmbus/afterwards.hpp"
 #include "devices/vmbus/socket/poller.hpp"
 #include "hv/vmbus/channel.hpp"

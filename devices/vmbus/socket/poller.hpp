@@ -1,7 +1,7 @@
 /// Says which UNIX sockets are ready. Each is asked about once at a time.
 #pragma once
 
-#include "devices/unique_fd.hpp"
+#include "devices/base/unique_fd.hpp"
 
 #include <chrono>
 #include <cstdint>

@@ -1,8 +1,8 @@
 /// The guest's end of a connection of Hyper-V sockets, and the host's end of its UNIX socket.
 #pragma once
 
+#include "devices/base/unique_fd.hpp"
 #include "devices/testing/vmbus_channel.hpp"
-#include "devices/unique_fd.hpp"
 #include "devices/vmbus/socket/protocol.hpp"
 #include "hv/testing/catch.hpp"
 

@@ -1,0 +1,156 @@
+#include "devices/pc/acpi_pm.hpp"
+
+#include "devices/pc/platform.hpp"
+
+namespace devices {
+
+namespace {
+
+constexpr std::uint16_t event_base = platform::acpi_pm1a_event.first - platform::acpi_pm.first;
+constexpr std::uint16_t control_base = platform::acpi_pm1a_control.first - platform::acpi_pm.first;
+constexpr std::uint16_t timer_base = platform::acpi_pm_timer.first - platform::acpi_pm.first;
+
+// PM1 status and enable bits have the same places.
+constexpr std::uint16_t pm1_timer = 1U << 0;
+constexpr std::uint16_t pm1_global_lock = 1U << 5;
+constexpr std::uint16_t pm1_power_button = 1U << 8;
+constexpr std::uint16_t pm1_rtc_alarm = 1U << 10; // kept, without effect: this machine does not sleep
+constexpr std::uint16_t pm1_enable_bits = pm1_timer | pm1_global_lock | pm1_power_button | pm1_rtc_alarm;
+
+constexpr std::uint16_t control_sci_enabled = 1U << 0;
+constexpr std::uint16_t control_bus_master_reload = 1U << 1;
+constexpr std::uint16_t control_sleep_type = 7U << 10;
+constexpr std::uint16_t control_sleep_enable = 1U << 13;
+constexpr unsigned sleep_type_shift = 10;
+
+constexpr std::uint64_t ticks_per_second = 3'579'545;
+constexpr std::uint64_t ns_per_second = 1'000'000'000;
+constexpr unsigned carry_bit = 31; // of a 32-bit timer
+
+std::uint64_t ticks_at(std::chrono::nanoseconds t)
+{
+    auto const ns = static_cast<std::uint64_t>(t.count());
+    return ns / ns_per_second * ticks_per_second + ns % ns_per_second * ticks_per_second / ns_per_second;
+}
+
+/// The first nanosecond at which ticks_at() is `ticks` or more.
+std::chrono::nanoseconds time_of(std::uint64_t ticks)
+{
+    auto const rest = (ticks % ticks_per_second * ns_per_second + ticks_per_second - 1) / ticks_per_second;
+    return std::chrono::nanoseconds{ticks / ticks_per_second * ns_per_second + rest};
+}
+
+std::uint8_t byte_of(std::uint32_t value, unsigned index)
+{
+    return static_cast<std::uint8_t>(value >> (8 * index));
+}
+
+std::uint16_t in_byte(std::uint8_t value, unsigned index)
+{
+    return static_cast<std::uint16_t>(value << (8 * index));
+}
+
+} // namespace
+
+AcpiPm::AcpiPm(Clock& clock, IrqLine& sci, PowerEvents& events)
+    : clock_{clock}, sci_{sci}, events_{events}, carry_period_{ticks_at(clock.now()) >> carry_bit}
+{
+    clock_.on_deadline([this] {
+        std::scoped_lock const guard{mutex_};
+        catch_up();
+        update();
+    });
+}
+
+void AcpiPm::press_power_button()
+{
+    std::scoped_lock const guard{mutex_};
+    status_ |= pm1_power_button;
+    update();
+}
+
+std::uint8_t AcpiPm::read_byte(std::uint16_t offset)
+{
+    if (offset >= timer_base && offset < timer_base + platform::acpi_pm_timer.count)
+        return byte_of(static_cast<std::uint32_t>(ticks_at(clock_.now())), offset - timer_base);
+
+    std::scoped_lock const guard{mutex_};
+    switch (offset) {
+    case event_base:
+    case event_base + 1: catch_up(); return byte_of(status_, offset - event_base);
+    case event_base + 2:
+    case event_base + 3: return byte_of(enable_, offset - event_base - 2U);
+    case control_base:
+    case control_base + 1: return byte_of(control_ | control_sci_enabled, offset - control_base);
+    default: return 0xFF;
+    }
+}
+
+void AcpiPm::write_byte(std::uint16_t offset, std::uint8_t value)
+{
+    bool power_off = false;
+    {
+        std::scoped_lock const guard{mutex_};
+        switch (offset) {
+        case event_base:
+        case event_base + 1: clear_status(in_byte(value, offset - event_base)); break;
+        case event_base + 2: set_enable(static_cast<std::uint16_t>((enable_ & 0xFF00U) | value)); break;
+        case event_base + 3: set_enable(static_cast<std::uint16_t>((enable_ & 0x00FFU) | in_byte(value, 1))); break;
+        case control_base:
+        case control_base + 1: power_off = set_control(offset - control_base, value); break;
+        default: return;
+        }
+    }
+    if (power_off) events_.power_off();
+}
+
+void AcpiPm::clear_status(std::uint16_t bits)
+{
+    catch_up();
+    status_ = static_cast<std::uint16_t>(status_ & ~bits);
+    update();
+}
+
+void AcpiPm::set_enable(std::uint16_t value)
+{
+    catch_up();
+    enable_ = value & pm1_enable_bits;
+    update();
+}
+
+/// True when this asks for S5. SLP_TYP and SLP_EN share the high byte, so a guest that writes bytes works as well.
+bool AcpiPm::set_control(unsigned byte, std::uint8_t value)
+{
+    auto const kept = byte == 0 ? control_ & 0xFF00U : control_ & 0x00FFU;
+    auto const written = kept | in_byte(value, byte);
+    control_ = written & (control_bus_master_reload | control_sleep_type); // SLP_EN and GBL_RLS always read zero
+
+    auto const type = (written & control_sleep_type) >> sleep_type_shift;
+    return (written & control_sleep_enable) && type == platform::acpi_s5_sleep_type;
+}
+
+/// TMR_STS: the timer's highest bit has changed since last time.
+void AcpiPm::catch_up()
+{
+    auto const period = ticks_at(clock_.now()) >> carry_bit;
+    if (period == carry_period_) return;
+    carry_period_ = period;
+    status_ |= pm1_timer;
+}
+
+void AcpiPm::update()
+{
+    auto const level = (status_ & enable_) != 0;
+    if (level != line_) {
+        line_ = level;
+        sci_.set(level);
+    }
+
+    if ((enable_ & pm1_timer) && !(status_ & pm1_timer)) {
+        clock_.arm(time_of((carry_period_ + 1) << carry_bit));
+    } else {
+        clock_.disarm();
+    }
+}
+
+} // namespace devices

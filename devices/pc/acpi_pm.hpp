@@ -1,0 +1,46 @@
+/// ACPI fixed hardware: the PM1 event and control registers and the power management timer.
+#pragma once
+
+#include "devices/pc/byte_ports.hpp"
+#include "devices/pc/clock.hpp"
+#include "devices/pc/power_events.hpp"
+
+#include <cstdint>
+#include <mutex>
+
+namespace devices {
+
+/// Source: ACPI 6.5 §4.8.3. Mapped as one device at platform::acpi_pm.
+/// The machine is always in ACPI mode (SCI_EN reads 1), has a power button, no sleep button, no wake alarm, no GPEs,
+/// and S5 as its only sleeping state. The SCI stays asserted while an enabled status bit is set.
+class AcpiPm final : public BytePorts {
+  public:
+    AcpiPm(Clock& clock, IrqLine& sci, PowerEvents& events);
+
+    /// The user presses the power button: asks the guest to shut down. From any thread.
+    void press_power_button();
+
+  private:
+    [[nodiscard]] std::uint8_t read_byte(std::uint16_t offset) override;
+    void write_byte(std::uint16_t offset, std::uint8_t value) override;
+
+    void clear_status(std::uint16_t bits);
+    void set_enable(std::uint16_t value);
+    [[nodiscard]] bool set_control(unsigned byte, std::uint8_t value);
+
+    void catch_up();
+    void update();
+
+    Clock& clock_;
+    IrqLine& sci_;
+    PowerEvents& events_;
+
+    std::mutex mutex_;
+    std::uint16_t status_ = 0;
+    std::uint16_t enable_ = 0;
+    std::uint16_t control_ = 0;
+    std::uint64_t carry_period_ = 0; // how often the timer's highest bit had changed when we last looked
+    bool line_ = false;
+};
+
+} // namespace devices

@@ -1,0 +1,94 @@
+#include "devices/pc/pci_host.hpp"
+
+#include <stdexcept>
+
+namespace devices {
+
+namespace {
+
+// CONFIG_ADDRESS: enable, bus, device and function, register.
+constexpr std::uint32_t enable = 0x8000'0000;
+constexpr std::uint32_t bus_mask = 0x00FF'0000;
+constexpr std::uint32_t writable = 0x80FF'FFFC;
+constexpr unsigned function_shift = 8;
+
+constexpr std::uint32_t nothing = 0xFFFF'FFFF;
+
+// The generic PCI host bridge of Red Hat's virtual devices: no driver has quirks for it.
+constexpr std::uint32_t bridge_id = 0x0008'1B36;
+constexpr std::uint32_t bridge_class = 0x0600'0000; // class 06 (bridge), subclass 00 (host), revision 0
+
+constexpr std::uint32_t size_mask(unsigned size)
+{
+    return size >= 4 ? nothing : (1U << (8 * size)) - 1;
+}
+
+constexpr bool fits_dword(std::uint16_t offset, unsigned size)
+{
+    return offset + size <= 4;
+}
+
+constexpr std::uint8_t config_offset(std::uint32_t address, std::uint16_t offset)
+{
+    return static_cast<std::uint8_t>((address & 0xFCU) + offset);
+}
+
+} // namespace
+
+PciHost::PciHost()
+{
+    add({0, 0}, bridge_);
+}
+
+void PciHost::add(PciSlot slot, PciFunction& function)
+{
+    if (slot.device >= 32 || slot.function >= 8) throw std::logic_error{"there is no such PCI slot"};
+
+    auto& place = functions_[slot.device * 8 + slot.function];
+    if (place) throw std::logic_error{"two devices claim one PCI slot"};
+    place = &function;
+}
+
+PciFunction* PciHost::selected(std::uint32_t address) const
+{
+    if (!(address & enable) || (address & bus_mask)) return nullptr;
+    return functions_[(address >> function_shift) & 0xFF];
+}
+
+std::uint32_t PciHost::AddressPort::read(std::uint16_t offset, unsigned size)
+{
+    return offset == 0 && size == 4 ? host_.address_.load() : nothing;
+}
+
+void PciHost::AddressPort::write(std::uint16_t offset, unsigned size, std::uint32_t value)
+{
+    if (offset == 0 && size == 4) host_.address_ = value & writable;
+}
+
+std::uint32_t PciHost::DataPort::read(std::uint16_t offset, unsigned size)
+{
+    auto const address = host_.address_.load();
+    auto* const function = host_.selected(address);
+    if (!function || !fits_dword(offset, size)) return nothing & size_mask(size);
+    return function->config_read(config_offset(address, offset), size) & size_mask(size);
+}
+
+void PciHost::DataPort::write(std::uint16_t offset, unsigned size, std::uint32_t value)
+{
+    auto const address = host_.address_.load();
+    auto* const function = host_.selected(address);
+    if (function && fits_dword(offset, size))
+        function->config_write(config_offset(address, offset), size, value & size_mask(size));
+}
+
+std::uint32_t PciHost::HostBridge::config_read(std::uint8_t offset, unsigned)
+{
+    auto const shift = 8U * (offset % 4U);
+    switch (offset & 0xFCU) {
+    case 0x00: return bridge_id >> shift;
+    case 0x08: return bridge_class >> shift;
+    default: return 0;
+    }
+}
+
+} // namespace devices

@@ -1,0 +1,342 @@
+#include "devices/pc/rtc_cmos.hpp"
+
+#include "devices/pc/platform.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace devices {
+
+using std::chrono::floor;
+using std::chrono::nanoseconds;
+using std::chrono::seconds;
+using std::chrono::sys_seconds;
+
+namespace {
+
+enum Register : unsigned {
+    second = 0x00,
+    second_alarm = 0x01,
+    minute = 0x02,
+    minute_alarm = 0x03,
+    hour = 0x04,
+    hour_alarm = 0x05,
+    weekday = 0x06,
+    day = 0x07,
+    month = 0x08,
+    year = 0x09,
+    divider = 0x0A,
+    control = 0x0B,
+    flags = 0x0C,
+    validity = 0x0D,
+    equipment = 0x14,
+    base_memory = 0x15,
+    extended_memory = 0x17,
+    extended_memory_found = 0x30,
+    century = platform::cmos_century_index,
+    memory_above_16m = 0x34,
+    memory_above_4g = 0x5B,
+};
+
+namespace a {
+constexpr std::uint8_t update_in_progress = 0x80;
+constexpr std::uint8_t divider_reset = 0x60; // both bits: the chain stands still
+constexpr std::uint8_t rate = 0x0F;
+constexpr std::uint8_t initial = 0x26; // a 32,768 Hz crystal; 1,024 interrupts a second
+} // namespace a
+
+// The three interrupts are enabled in B and flagged in C, each with the same bit.
+constexpr std::uint8_t periodic = 0x40;
+constexpr std::uint8_t alarm_matched = 0x20;
+constexpr std::uint8_t update_ended = 0x10;
+constexpr std::uint8_t interrupts = periodic | alarm_matched | update_ended;
+
+namespace b {
+constexpr std::uint8_t set = 0x80;
+constexpr std::uint8_t binary = 0x04;
+constexpr std::uint8_t hours_24 = 0x02;
+} // namespace b
+
+constexpr std::uint8_t c_any_enabled = 0x80;
+constexpr std::uint8_t d_valid = 0x80;
+constexpr std::uint8_t coprocessor = 0x02;
+
+constexpr nanoseconds update_warning = std::chrono::microseconds{244};
+constexpr nanoseconds first_update_after_reset = std::chrono::milliseconds{500};
+constexpr std::int64_t crystal_hz = 32'768;
+constexpr std::int64_t ns_per_second = 1'000'000'000;
+
+constexpr std::uint64_t kib = 1024;
+constexpr std::uint64_t mib = 1024 * kib;
+
+constexpr bool is_calendar(unsigned index)
+{
+    return index == second || index == minute || index == hour || (index >= weekday && index <= year) ||
+           index == century;
+}
+
+constexpr bool is_alarm(unsigned index)
+{
+    return index == second_alarm || index == minute_alarm || index == hour_alarm;
+}
+
+constexpr std::uint64_t part_above(std::uint64_t size, std::uint64_t start)
+{
+    return size > start ? size - start : 0;
+}
+
+} // namespace
+
+RtcCmos::RtcCmos(WallClock& clock, IrqLine& irq, Memory memory) : clock_{clock}, irq_{irq}, seen_{clock.now()}
+{
+    cmos_[divider] = a::initial;
+    cmos_[control] = b::hours_24;
+    cmos_[equipment] = coprocessor;
+    store_memory(memory);
+
+    clock_.on_deadline([this] {
+        std::scoped_lock const guard{mutex_};
+        armed_.reset();
+        catch_up();
+        update();
+    });
+}
+
+/// Sizes are little-endian and saturate. 1 KiB units up to the 16 MiB field, 64 KiB units from there on.
+void RtcCmos::store_memory(Memory memory)
+{
+    auto const store = [this](unsigned index, unsigned bytes, std::uint64_t value) {
+        auto const stored = std::min(value, (std::uint64_t{1} << (8 * bytes)) - 1);
+        for (unsigned i = 0; i < bytes; ++i)
+            cmos_.at(index + i) = static_cast<std::uint8_t>(stored >> (8 * i));
+    };
+    store(base_memory, 2, std::min<std::uint64_t>(memory.below_4g / kib, 640));
+    store(extended_memory, 2, part_above(memory.below_4g, mib) / kib);
+    store(extended_memory_found, 2, part_above(memory.below_4g, mib) / kib);
+    store(memory_above_16m, 2, part_above(memory.below_4g, 16 * mib) / (64 * kib));
+    store(memory_above_4g, 3, memory.above_4g / (64 * kib));
+}
+
+std::uint8_t RtcCmos::read_byte(std::uint16_t offset)
+{
+    if (offset != 1) return 0xFF; // the index cannot be read back
+    std::scoped_lock const guard{mutex_};
+    return read_register(index_);
+}
+
+void RtcCmos::write_byte(std::uint16_t offset, std::uint8_t value)
+{
+    if (offset > 1) return;
+    std::scoped_lock const guard{mutex_};
+    if (offset == 1) return write_register(index_, value);
+    index_ = value & 0x7F; // bit 7 masks NMIs, of which there are none here
+}
+
+std::uint8_t RtcCmos::read_register(unsigned index)
+{
+    if (is_calendar(index) && !calendar_held()) store_calendar();
+
+    switch (index) {
+    case divider:
+        return static_cast<std::uint8_t>(cmos_[divider] | (update_in_progress() ? a::update_in_progress : 0));
+    case flags: return take_flags();
+    case validity: return d_valid;
+    default: return cmos_[index];
+    }
+}
+
+void RtcCmos::write_register(unsigned index, std::uint8_t value)
+{
+    if (index == flags || index == validity) return;
+
+    catch_up();
+    if (index == divider) {
+        write_divider(value);
+    } else if (index == control) {
+        write_control(value);
+    } else if (is_calendar(index) && !calendar_held()) {
+        store_calendar();
+        cmos_[index] = value;
+        adopt_calendar();
+    } else {
+        cmos_[index] = value;
+    }
+
+    if (index == divider || index == control || is_calendar(index) || is_alarm(index)) update();
+}
+
+void RtcCmos::write_divider(std::uint8_t value)
+{
+    auto const before = hold();
+    cmos_[divider] = static_cast<std::uint8_t>(value & ~a::update_in_progress);
+    resume(before);
+}
+
+/// SET also disables the update-ended interrupt, as the datasheet has it.
+void RtcCmos::write_control(std::uint8_t value)
+{
+    auto const before = hold();
+    cmos_[control] = static_cast<std::uint8_t>(value & b::set ? value & ~update_ended : value);
+    resume(before);
+}
+
+/// What stands still now; with the calendar's registers as they are to be found if it is about to.
+RtcCmos::Held RtcCmos::hold()
+{
+    if (!calendar_held()) store_calendar();
+    return {.calendar = calendar_held(), .divider = divider_held()};
+}
+
+/// Lets time go on from what the calendar says, if nothing holds it any longer. The first update after a divider
+/// reset comes half a second later.
+void RtcCmos::resume(Held before)
+{
+    if (before.divider && !divider_held()) {
+        auto const now = clock_.now();
+        phase_ = first_update_after_reset - (now - floor<seconds>(now));
+        seen_ = chain();
+    }
+    if (before.calendar && !calendar_held()) adopt_calendar();
+}
+
+std::uint8_t RtcCmos::take_flags()
+{
+    catch_up();
+    auto const raised = std::exchange(cmos_[flags], std::uint8_t{0});
+    auto const any_enabled = (raised & cmos_[control] & interrupts) != 0;
+    update();
+    return static_cast<std::uint8_t>(raised | (any_enabled ? c_any_enabled : 0));
+}
+
+void RtcCmos::store_calendar()
+{
+    auto const now = to_calendar(calendar_at(chain()), format());
+    cmos_[second] = now.second;
+    cmos_[minute] = now.minute;
+    cmos_[hour] = now.hour;
+    cmos_[weekday] = now.weekday;
+    cmos_[day] = now.day;
+    cmos_[month] = now.month;
+    cmos_[year] = now.year;
+    cmos_[century] = now.century;
+}
+
+void RtcCmos::adopt_calendar()
+{
+    RtcCalendar const set{
+        .second = cmos_[second],
+        .minute = cmos_[minute],
+        .hour = cmos_[hour],
+        .weekday = cmos_[weekday],
+        .day = cmos_[day],
+        .month = cmos_[month],
+        .year = cmos_[year],
+        .century = cmos_[century],
+    };
+    shift_ = from_calendar(set, format()).time_since_epoch() - floor<seconds>(chain());
+}
+
+RtcFormat RtcCmos::format() const
+{
+    return {.binary = (cmos_[control] & b::binary) != 0, .hours_24 = (cmos_[control] & b::hours_24) != 0};
+}
+
+RtcAlarm RtcCmos::alarm() const
+{
+    return {.second = cmos_[second_alarm], .minute = cmos_[minute_alarm], .hour = cmos_[hour_alarm]};
+}
+
+bool RtcCmos::divider_held() const
+{
+    return (cmos_[divider] & a::divider_reset) == a::divider_reset;
+}
+
+bool RtcCmos::calendar_held() const
+{
+    return (cmos_[control] & b::set) || divider_held();
+}
+
+bool RtcCmos::update_in_progress() const
+{
+    auto const now = chain();
+    return !calendar_held() && now - floor<seconds>(now) >= seconds{1} - update_warning;
+}
+
+sys_seconds RtcCmos::calendar_at(nanoseconds chain) const
+{
+    return sys_seconds{floor<seconds>(chain) + shift_};
+}
+
+nanoseconds RtcCmos::chain_at(sys_seconds time) const
+{
+    return time.time_since_epoch() - shift_;
+}
+
+/// The divider's tap for the periodic interrupt: 2^n cycles of the crystal. Rates 1 and 2 equal 8 and 9.
+unsigned RtcCmos::periodic_shift() const
+{
+    auto const rate = static_cast<unsigned>(cmos_[divider] & a::rate);
+    return (rate < 3 ? rate + 7 : rate) - 1;
+}
+
+std::int64_t RtcCmos::periodic_ticks(nanoseconds chain) const
+{
+    auto const whole = floor<seconds>(chain);
+    auto const cycles = whole.count() * crystal_hz + (chain - whole).count() * crystal_hz / ns_per_second;
+    return cycles >> periodic_shift();
+}
+
+/// Raises the flags of everything that has happened since last time.
+void RtcCmos::catch_up()
+{
+    auto const before = std::exchange(seen_, chain());
+    if (seen_ <= before || divider_held()) return;
+
+    if ((cmos_[divider] & a::rate) && periodic_ticks(seen_) != periodic_ticks(before)) cmos_[flags] |= periodic;
+    if (calendar_held() || calendar_at(seen_) == calendar_at(before)) return;
+
+    cmos_[flags] |= update_ended;
+    auto const next = next_alarm(alarm(), format(), calendar_at(before));
+    if (next && *next <= calendar_at(seen_)) cmos_[flags] |= alarm_matched;
+}
+
+/// When the next enabled interrupt is due, on the chain.
+std::optional<nanoseconds> RtcCmos::next_interrupt() const
+{
+    std::optional<nanoseconds> next;
+    auto const consider = [&next](nanoseconds t) { next = next ? std::min(*next, t) : t; };
+
+    if (divider_held()) return next;
+    if ((cmos_[control] & periodic) && (cmos_[divider] & a::rate)) {
+        auto const cycles = (periodic_ticks(seen_) + 1) << periodic_shift();
+        auto const rest = ((cycles % crystal_hz) * ns_per_second + crystal_hz - 1) / crystal_hz;
+        consider(seconds{cycles / crystal_hz} + nanoseconds{rest});
+    }
+    if (calendar_held()) return next;
+    if (cmos_[control] & update_ended) consider(floor<seconds>(seen_) + seconds{1});
+    if (cmos_[control] & alarm_matched) {
+        if (auto const match = next_alarm(alarm(), format(), calendar_at(seen_))) consider(chain_at(*match));
+    }
+    return next;
+}
+
+void RtcCmos::update()
+{
+    auto const level = (cmos_[flags] & cmos_[control] & interrupts) != 0;
+    if (level != line_) {
+        line_ = level;
+        irq_.set(level);
+    }
+
+    auto const chain_due = level ? std::nullopt : next_interrupt();
+    auto const due = chain_due ? std::optional{*chain_due - phase_} : std::nullopt;
+    if (due == armed_) return;
+    armed_ = due;
+    if (due) {
+        clock_.arm(*due);
+    } else {
+        clock_.disarm();
+    }
+}
+
+} // namespace devices

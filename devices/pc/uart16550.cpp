@@ -1,0 +1,320 @@
+#include "devices/pc/uart16550.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace devices {
+
+namespace {
+
+// Registers, by offset. 0 and 1 are the divisor latch while LCR's DLAB is set.
+enum Register : unsigned {
+    data = 0, // RBR when read, THR when written
+    interrupt_enable = 1,
+    interrupt_identification = 2, // FCR when written
+    line_control = 3,
+    modem_control = 4,
+    line_status = 5,
+    modem_status = 6,
+    scratch = 7,
+    register_count = 8,
+};
+
+namespace ier {
+constexpr std::uint8_t received = 0x01;
+constexpr std::uint8_t transmitter = 0x02;
+constexpr std::uint8_t line = 0x04;
+constexpr std::uint8_t modem = 0x08;
+constexpr std::uint8_t all = 0x0F;
+} // namespace ier
+
+// In order of falling priority.
+namespace iir {
+constexpr std::uint8_t line = 0x06;
+constexpr std::uint8_t received = 0x04;
+constexpr std::uint8_t timeout = 0x0C;
+constexpr std::uint8_t transmitter = 0x02;
+constexpr std::uint8_t modem = 0x00;
+constexpr std::uint8_t none = 0x01;
+constexpr std::uint8_t fifos_on = 0xC0;
+} // namespace iir
+
+namespace fcr {
+constexpr std::uint8_t enable = 0x01;
+constexpr std::uint8_t clear_receiver = 0x02;
+constexpr unsigned trigger_shift = 6;
+} // namespace fcr
+
+namespace mcr {
+constexpr std::uint8_t dtr = 0x01;
+constexpr std::uint8_t rts = 0x02;
+constexpr std::uint8_t out1 = 0x04;
+constexpr std::uint8_t out2 = 0x08;
+constexpr std::uint8_t loop = 0x10;
+constexpr std::uint8_t all = 0x1F;
+} // namespace mcr
+
+namespace lsr {
+constexpr std::uint8_t data_ready = 0x01;
+constexpr std::uint8_t overrun = 0x02;
+constexpr std::uint8_t transmitter_idle = 0x60; // THRE and TEMT: what is written has been sent
+} // namespace lsr
+
+// The low half of MSR says what changed in the high half; for RI, only its trailing edge counts.
+namespace msr {
+constexpr std::uint8_t cts = 0x10;
+constexpr std::uint8_t dsr = 0x20;
+constexpr std::uint8_t ri = 0x40;
+constexpr std::uint8_t dcd = 0x80;
+} // namespace msr
+
+constexpr std::uint8_t lcr_dlab = 0x80;
+
+} // namespace
+
+std::uint8_t Uart16550::ReceiveFifo::pop()
+{
+    if (count_ == 0) return 0;
+    auto const value = bytes_[head_];
+    head_ = (head_ + 1) % fifo_size;
+    --count_;
+    return value;
+}
+
+std::size_t Uart16550::receive(std::span<std::byte const> data)
+{
+    auto const lock = lock_for_input();
+    if (!lock) return 0;
+
+    // In loopback the receiver's pin is disconnected; the sender waits rather than talking to nobody.
+    auto const room = looped() ? 0U : capacity() - std::min(capacity(), received_.size());
+    auto const taken = std::min<std::size_t>(room, data.size());
+    for (auto const b : data.first(taken))
+        received_.push(static_cast<std::uint8_t>(b));
+
+    offered_more_ = taken < data.size();
+    update_line();
+    return taken;
+}
+
+bool Uart16550::receive_interrupt_enabled()
+{
+    auto const lock = lock_for_input();
+    return lock && (interrupt_enable_ & ier::received) != 0;
+}
+
+std::uint8_t Uart16550::read_byte(std::uint16_t offset)
+{
+    if (offset >= register_count) return 0xFF;
+
+    std::uint8_t value = 0;
+    bool drained = false;
+    {
+        std::scoped_lock const guard{mutex_};
+        value = read_register(offset);
+        update_line();
+        drained = take_drained();
+    }
+    if (take_turned_away() || drained) sink_.input_drained();
+    return value;
+}
+
+void Uart16550::write_byte(std::uint16_t offset, std::uint8_t value)
+{
+    if (offset >= register_count) return;
+
+    bool drained = false;
+    {
+        std::scoped_lock const guard{mutex_};
+        write_register(offset, value);
+        update_line();
+        drained = take_drained();
+    }
+    if (take_turned_away() || drained) sink_.input_drained();
+}
+
+/// The lock, unless somebody has it. Then they, or who has it next, see that input was turned away: they look after
+/// they have let go of the lock, and here the mark is made before the lock is tried for the last time. Both sides
+/// exchange the mark: if theirs came first, the lock that they had let go of before is seen to be free.
+std::unique_lock<std::mutex> Uart16550::lock_for_input()
+{
+    std::unique_lock lock{mutex_, std::try_to_lock};
+    if (lock) return lock;
+    (void)turned_away_.exchange(true);
+    (void)lock.try_lock();
+    return lock;
+}
+
+bool Uart16550::take_turned_away()
+{
+    return turned_away_.exchange(false);
+}
+
+std::uint8_t Uart16550::read_register(unsigned reg)
+{
+    switch (reg) {
+    case data: return divisor_latch_open() ? static_cast<std::uint8_t>(divisor_) : received_.pop();
+    case interrupt_enable: return divisor_latch_open() ? static_cast<std::uint8_t>(divisor_ >> 8) : interrupt_enable_;
+    case interrupt_identification: return read_interrupt_identification();
+    case line_control: return line_control_;
+    case modem_control: return modem_control_;
+    case line_status: {
+        auto const overrun = std::exchange(overrun_, false) ? lsr::overrun : std::uint8_t{0};
+        auto const ready = received_.empty() ? std::uint8_t{0} : lsr::data_ready;
+        return static_cast<std::uint8_t>(lsr::transmitter_idle | overrun | ready);
+    }
+    case modem_status:
+        return static_cast<std::uint8_t>(modem_lines() | std::exchange(modem_changes_, std::uint8_t{0}));
+    default: return scratch_;
+    }
+}
+
+void Uart16550::write_register(unsigned reg, std::uint8_t value)
+{
+    switch (reg) {
+    case data:
+        if (!divisor_latch_open()) return transmit(value);
+        divisor_ = static_cast<std::uint16_t>((divisor_ & 0xFF00U) | value);
+        break;
+    case interrupt_enable:
+        if (!divisor_latch_open()) return set_interrupt_enable(value);
+        divisor_ = static_cast<std::uint16_t>((divisor_ & 0x00FFU) | (std::uint32_t{value} << 8U));
+        break;
+    case interrupt_identification: set_fifo_control(value); break;
+    case line_control: line_control_ = value; break;
+    case modem_control: set_modem_control(value); break;
+    case scratch: scratch_ = value; break;
+    default: break; // LSR and MSR are read-only
+    }
+}
+
+void Uart16550::transmit(std::uint8_t value)
+{
+    if (looped()) {
+        loop_back(value);
+    } else {
+        auto const out = std::byte{value};
+        sink_.write({&out, 1});
+    }
+    transmitter_pending_ = true;
+}
+
+/// A character that finds no room is lost with FIFOs on, and overwrites its predecessor without them.
+void Uart16550::loop_back(std::uint8_t value)
+{
+    if (received_.size() < capacity()) {
+        received_.push(value);
+        return;
+    }
+    overrun_ = true;
+    if (!fifos_on()) received_.replace_newest(value);
+}
+
+/// Enabling the transmitter's interrupt while it is idle raises it, also when IIR has shown it before: Linux tests
+/// for that, Windows relies on it.
+void Uart16550::set_interrupt_enable(std::uint8_t value)
+{
+    auto const raised = static_cast<std::uint8_t>(value & ~interrupt_enable_);
+    interrupt_enable_ = value & ier::all;
+    if (raised & ier::transmitter) transmitter_pending_ = true;
+    if (raised & ier::received) announce_ = true;
+}
+
+/// A character received just before FIFOs go on stays, so that none is lost between a driver's enabling the interrupt
+/// and its enabling the FIFOs, which is the order in which Linux does it.
+void Uart16550::set_fifo_control(std::uint8_t value)
+{
+    auto const enabled = (value & fcr::enable) != 0;
+    if ((fifos_on() && !enabled) || (enabled && (value & fcr::clear_receiver))) received_.clear();
+    fifo_control_ = enabled ? value : std::uint8_t{0};
+}
+
+void Uart16550::set_modem_control(std::uint8_t value)
+{
+    auto const before = modem_lines();
+    modem_control_ = value & mcr::all;
+    auto const after = modem_lines();
+
+    auto const changed = (before ^ after) & (msr::cts | msr::dsr | msr::dcd);
+    auto const fell = before & ~after & msr::ri;
+    modem_changes_ = static_cast<std::uint8_t>(modem_changes_ | ((changed | fell) >> 4));
+}
+
+/// The line's far end is always there and ready; in loopback the modem's inputs are our own outputs.
+std::uint8_t Uart16550::modem_lines() const
+{
+    if (!looped()) return msr::dcd | msr::dsr | msr::cts;
+
+    unsigned lines = 0;
+    if (modem_control_ & mcr::rts) lines |= msr::cts;
+    if (modem_control_ & mcr::dtr) lines |= msr::dsr;
+    if (modem_control_ & mcr::out1) lines |= msr::ri;
+    if (modem_control_ & mcr::out2) lines |= msr::dcd;
+    return static_cast<std::uint8_t>(lines);
+}
+
+std::uint8_t Uart16550::read_interrupt_identification()
+{
+    auto const pending = pending_interrupt();
+    if (pending == iir::transmitter) transmitter_pending_ = false;
+    return static_cast<std::uint8_t>(pending | (fifos_on() ? iir::fifos_on : 0));
+}
+
+/// The character timeout comes at once: nothing more is on its way that would be worth waiting for.
+std::uint8_t Uart16550::pending_interrupt() const
+{
+    if ((interrupt_enable_ & ier::line) && overrun_) return iir::line;
+    if ((interrupt_enable_ & ier::received) && !received_.empty())
+        return received_.size() >= trigger_level() ? iir::received : iir::timeout;
+    if ((interrupt_enable_ & ier::transmitter) && transmitter_pending_) return iir::transmitter;
+    if ((interrupt_enable_ & ier::modem) && modem_changes_) return iir::modem;
+    return iir::none;
+}
+
+bool Uart16550::divisor_latch_open() const
+{
+    return (line_control_ & lcr_dlab) != 0;
+}
+
+bool Uart16550::looped() const
+{
+    return (modem_control_ & mcr::loop) != 0;
+}
+
+bool Uart16550::fifos_on() const
+{
+    return (fifo_control_ & fcr::enable) != 0;
+}
+
+unsigned Uart16550::capacity() const
+{
+    return fifos_on() ? fifo_size : 1;
+}
+
+unsigned Uart16550::trigger_level() const
+{
+    static constexpr std::array<unsigned, 4> levels{1, 4, 8, 14};
+    return fifos_on() ? levels[fifo_control_ >> fcr::trigger_shift] : 1;
+}
+
+void Uart16550::update_line()
+{
+    auto const gate_open = (modem_control_ & mcr::out2) && !looped(); // loopback forces the OUT2 pin off
+    auto const level = gate_open && pending_interrupt() != iir::none;
+    if (level == line_) return;
+    line_ = level;
+    irq_.set(level);
+}
+
+bool Uart16550::take_drained()
+{
+    if (std::exchange(announce_, false)) {
+        offered_more_ = false;
+        return true;
+    }
+    if (!offered_more_ || looped() || !received_.empty()) return false;
+    offered_more_ = false;
+    return true;
+}
+
+} // namespace devices
