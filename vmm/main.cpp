@@ -1,8 +1,8 @@
 #include "hv/cpuid/privileges.hpp"
+#include "vmm/base/user_error.hpp"
 #include "vmm/cli/command_line.hpp"
 #include "vmm/cli/commands.hpp"
 #include "vmm/cli/standard_streams.hpp"
-#include "vmm/user_error.hpp"
 
 #include <algorithm>
 #include <cstdio>

@@ -3,8 +3,8 @@
 #include "devices/pc/platform.hpp"
 #include "vmm/acpi/dsdt.hpp"
 #include "vmm/acpi/tables.hpp"
+#include "vmm/base/memory_layout.hpp"
 #include "vmm/boot/boot_memory.hpp"
-#include "vmm/memory_layout.hpp"
 
 #include <cstring>
 #include <numeric>

@@ -2,7 +2,7 @@
 /// used by whoever started them.
 #pragma once
 
-#include "vmm/memory_layout.hpp"
+#include "vmm/base/memory_layout.hpp"
 
 namespace vmm::boot_area {
 

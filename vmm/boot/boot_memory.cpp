@@ -1,7 +1,7 @@
 #include "vmm/boot/boot_memory.hpp"
 
+#include "vmm/base/user_error.hpp"
 #include "vmm/boot/boot_area.hpp"
-#include "vmm/user_error.hpp"
 
 #include <spdlog/fmt/fmt.h>
 

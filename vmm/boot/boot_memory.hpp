@@ -2,7 +2,7 @@
 #pragma once
 
 #include "hv/base/guest_memory.hpp"
-#include "vmm/memory_layout.hpp"
+#include "vmm/base/memory_layout.hpp"
 
 #include <cstddef>
 #include <optional>

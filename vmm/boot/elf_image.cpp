@@ -1,6 +1,6 @@
 #include "vmm/boot/elf_image.hpp"
 
-#include "vmm/user_error.hpp"
+#include "vmm/base/user_error.hpp"
 
 #include <array>
 #include <cstring>

@@ -2,9 +2,9 @@
 /// ABI). Every offset and size in the file is checked before it is used.
 #pragma once
 
+#include "vmm/base/memory_layout.hpp"
 #include "vmm/boot/boot_memory.hpp"
 #include "vmm/boot/input_file.hpp"
-#include "vmm/memory_layout.hpp"
 
 #include <cstdint>
 #include <optional>

@@ -1,7 +1,7 @@
 #include "vmm/boot/input_file.hpp"
 
+#include "vmm/base/user_error.hpp"
 #include "vmm/boot/boot_memory.hpp"
-#include "vmm/user_error.hpp"
 
 #include <cerrno>
 #include <cstring>

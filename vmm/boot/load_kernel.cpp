@@ -1,12 +1,12 @@
 #include "vmm/boot/load_kernel.hpp"
 
+#include "vmm/base/user_error.hpp"
 #include "vmm/boot/boot_area.hpp"
 #include "vmm/boot/bzimage.hpp"
 #include "vmm/boot/initial_registers.hpp"
 #include "vmm/boot/kernel_format.hpp"
 #include "vmm/boot/multiboot.hpp"
 #include "vmm/boot/pvh.hpp"
-#include "vmm/user_error.hpp"
 
 #include <spdlog/fmt/fmt.h>
 

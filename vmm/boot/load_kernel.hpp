@@ -2,8 +2,8 @@
 #pragma once
 
 #include "hv/base/guest_memory.hpp"
+#include "vmm/base/memory_layout.hpp"
 #include "vmm/boot/boot_state.hpp"
-#include "vmm/memory_layout.hpp"
 
 #include <filesystem>
 #include <optional>

@@ -1,7 +1,7 @@
 #include "hv/testing/catch.hpp"
+#include "vmm/base/user_error.hpp"
 #include "vmm/boot/load_kernel.hpp"
 #include "vmm/boot/testing/kernels.hpp"
-#include "vmm/user_error.hpp"
 
 #include <random>
 

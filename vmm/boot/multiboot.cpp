@@ -1,8 +1,8 @@
 #include "vmm/boot/multiboot.hpp"
 
+#include "vmm/base/user_error.hpp"
 #include "vmm/boot/boot_area.hpp"
 #include "vmm/boot/elf_image.hpp"
-#include "vmm/user_error.hpp"
 
 #include <algorithm>
 #include <array>

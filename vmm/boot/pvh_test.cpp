@@ -1,8 +1,8 @@
 #include "hv/testing/catch.hpp"
+#include "vmm/base/user_error.hpp"
 #include "vmm/boot/boot_area.hpp"
 #include "vmm/boot/load_kernel.hpp"
 #include "vmm/boot/testing/kernels.hpp"
-#include "vmm/user_error.hpp"
 
 using namespace vmm;
 using namespace vmm::testing;

@@ -1,7 +1,7 @@
 #include "hv/testing/catch.hpp"
+#include "vmm/base/user_error.hpp"
 #include "vmm/cli/command_line.hpp"
 #include "vmm/host/testing/contains.hpp"
-#include "vmm/user_error.hpp"
 
 #include <array>
 #include <filesystem>

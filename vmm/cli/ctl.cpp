@@ -1,9 +1,9 @@
+#include "vmm/base/user_error.hpp"
 #include "vmm/cli/commands.hpp"
 #include "vmm/control/command.hpp"
 #include "vmm/control/json_text.hpp"
 #include "vmm/control/readable.hpp"
 #include "vmm/host/unix_listener.hpp"
-#include "vmm/user_error.hpp"
 
 #include <array>
 #include <cerrno>

@@ -1,7 +1,7 @@
 #include "vmm/cli/ctl_command.hpp"
 
+#include "vmm/base/user_error.hpp"
 #include "vmm/control/command.hpp"
-#include "vmm/user_error.hpp"
 
 #include <algorithm>
 #include <map>

@@ -1,7 +1,7 @@
+#include "vmm/base/user_error.hpp"
 #include "vmm/cli/commands.hpp"
 #include "vmm/cli/doctor_report.hpp"
 #include "vmm/host/host_facts.hpp"
-#include "vmm/user_error.hpp"
 
 #include <cstdio>
 

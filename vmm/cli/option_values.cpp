@@ -1,6 +1,6 @@
 #include "vmm/cli/option_values.hpp"
 
-#include "vmm/user_error.hpp"
+#include "vmm/base/user_error.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,7 +1,7 @@
+#include "vmm/base/log.hpp"
 #include "vmm/cli/commands.hpp"
 #include "vmm/host/host_memory.hpp"
 #include "vmm/host/kvm_host.hpp"
-#include "vmm/log.hpp"
 #include "vmm/machine/session.hpp"
 #include "vmm/trace/trace_log.hpp"
 

@@ -1,8 +1,8 @@
 #include "vmm/config/config_file.hpp"
 
+#include "vmm/base/user_error.hpp"
 #include "vmm/config/config_node.hpp"
 #include "vmm/config/guest_entry.hpp"
-#include "vmm/user_error.hpp"
 
 #include <cerrno>
 #include <cstdio>

@@ -1,8 +1,8 @@
 /// The configuration file: what it says arrives, and whatever is wrong is one line with its place.
 #include "hv/testing/catch.hpp"
+#include "vmm/base/user_error.hpp"
 #include "vmm/config/config_file.hpp"
 #include "vmm/host/testing/contains.hpp"
-#include "vmm/user_error.hpp"
 
 #include <array>
 #include <filesystem>

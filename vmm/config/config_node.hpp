@@ -1,7 +1,7 @@
 /// One value of a configuration file and where it stands, so that a complaint about it can say so.
 #pragma once
 
-#include "vmm/user_error.hpp"
+#include "vmm/base/user_error.hpp"
 
 #include <cstdint>
 #include <string>

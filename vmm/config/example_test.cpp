@@ -1,9 +1,9 @@
 /// The example of docs/configuration.md, and what that page says of all keys.
 #include "hv/cpuid/privileges.hpp"
 #include "hv/testing/catch.hpp"
+#include "vmm/base/user_error.hpp"
 #include "vmm/config/config_file.hpp"
 #include "vmm/host/testing/contains.hpp"
-#include "vmm/user_error.hpp"
 
 #include <algorithm>
 #include <fstream>

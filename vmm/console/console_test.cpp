@@ -1,9 +1,9 @@
 #include "hv/testing/catch.hpp"
+#include "vmm/base/user_error.hpp"
 #include "vmm/console/console.hpp"
 #include "vmm/console/testing/reactor.hpp"
 #include "vmm/console/testing/streams.hpp"
 #include "vmm/host/testing/contains.hpp"
-#include "vmm/user_error.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
 

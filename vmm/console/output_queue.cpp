@@ -1,6 +1,6 @@
 #include "vmm/console/output_queue.hpp"
 
-#include "vmm/log.hpp"
+#include "vmm/base/log.hpp"
 
 #include <boost/asio/post.hpp>
 

@@ -1,6 +1,6 @@
 #include "vmm/console/pseudo_terminal.hpp"
 
-#include "vmm/user_error.hpp"
+#include "vmm/base/user_error.hpp"
 
 #include <array>
 #include <cerrno>

@@ -1,6 +1,6 @@
 #include "vmm/console/standard_output.hpp"
 
-#include "vmm/user_error.hpp"
+#include "vmm/base/user_error.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>

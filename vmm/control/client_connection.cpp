@@ -1,6 +1,6 @@
 #include "vmm/control/client_connection.hpp"
 
-#include "vmm/user_error.hpp"
+#include "vmm/base/user_error.hpp"
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/read_until.hpp>

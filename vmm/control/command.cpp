@@ -1,8 +1,8 @@
 #include "vmm/control/command.hpp"
 
+#include "vmm/base/user_error.hpp"
 #include "vmm/control/commands/commands.hpp"
 #include "vmm/control/json_text.hpp"
-#include "vmm/user_error.hpp"
 
 #include <algorithm>
 #include <array>

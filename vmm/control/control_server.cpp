@@ -1,7 +1,7 @@
 #include "vmm/control/control_server.hpp"
 
+#include "vmm/base/user_error.hpp"
 #include "vmm/control/client_connection.hpp"
-#include "vmm/user_error.hpp"
 
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>

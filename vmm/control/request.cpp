@@ -1,7 +1,7 @@
 #include "vmm/control/request.hpp"
 
+#include "vmm/base/user_error.hpp"
 #include "vmm/control/json_text.hpp"
-#include "vmm/user_error.hpp"
 
 #include <nlohmann/json.hpp>
 

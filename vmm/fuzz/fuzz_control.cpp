@@ -1,7 +1,7 @@
 /// What a client of the control socket may send: an input is one line, as it stands.
 #include "hv/fuzz/input.hpp"
+#include "vmm/base/user_error.hpp"
 #include "vmm/control/request.hpp"
-#include "vmm/user_error.hpp"
 
 #include <algorithm>
 #include <string>

@@ -5,10 +5,10 @@
 /// initrd (none, 1 byte, 64 KiB, as large as 16 MiB of memory), bits 5:4 the length of the command line (0, 7, 4095,
 /// 65536).
 #include "hv/fuzz/input.hpp"
+#include "vmm/base/user_error.hpp"
 #include "vmm/boot/load_kernel.hpp"
 #include "vmm/boot/testing/guest.hpp"
 #include "vmm/config/config_file.hpp"
-#include "vmm/user_error.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,6 +1,6 @@
 #include "vmm/host/host_memory.hpp"
 
-#include "vmm/user_error.hpp"
+#include "vmm/base/user_error.hpp"
 
 #include <fstream>
 #include <iterator>

@@ -1,7 +1,7 @@
 #include "vmm/host/kvm_host.hpp"
 
+#include "vmm/base/user_error.hpp"
 #include "vmm/host/host_facts.hpp"
-#include "vmm/user_error.hpp"
 
 #include <linux/kvm.h>
 

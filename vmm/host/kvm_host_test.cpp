@@ -1,9 +1,9 @@
 #include "hv/testing/catch.hpp"
+#include "vmm/base/user_error.hpp"
 #include "vmm/host/host_facts.hpp"
 #include "vmm/host/host_memory.hpp"
 #include "vmm/host/kvm_host.hpp"
 #include "vmm/host/testing/contains.hpp"
-#include "vmm/user_error.hpp"
 
 #include <linux/kvm.h>
 

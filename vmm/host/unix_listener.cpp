@@ -1,6 +1,6 @@
 #include "vmm/host/unix_listener.hpp"
 
-#include "vmm/user_error.hpp"
+#include "vmm/base/user_error.hpp"
 
 #include <cerrno>
 #include <cstring>

@@ -1,8 +1,8 @@
 #include "hv/testing/catch.hpp"
+#include "vmm/base/user_error.hpp"
 #include "vmm/cli/testing/porthole.hpp"
 #include "vmm/host/testing/contains.hpp"
 #include "vmm/host/unix_listener.hpp"
-#include "vmm/user_error.hpp"
 
 #include <optional>
 #include <sys/socket.h>

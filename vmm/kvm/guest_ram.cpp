@@ -1,6 +1,6 @@
 #include "vmm/kvm/guest_ram.hpp"
 
-#include "vmm/user_error.hpp"
+#include "vmm/base/user_error.hpp"
 
 #include <cstring>
 #include <string>

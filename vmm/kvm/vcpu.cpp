@@ -5,10 +5,10 @@
 #include "hv/hypercall/dispatch.hpp"
 #include "hv/partition/partition.hpp"
 #include "hv/vp/hypercall_page.hpp"
+#include "vmm/base/log.hpp"
 #include "vmm/kvm/kick_signal.hpp"
 #include "vmm/kvm/kvm_ioctl.hpp"
 #include "vmm/kvm/msr_access.hpp"
-#include "vmm/log.hpp"
 
 #include <linux/kvm.h>
 #include <spdlog/fmt/fmt.h>

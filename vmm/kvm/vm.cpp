@@ -1,10 +1,10 @@
 #include "vmm/kvm/vm.hpp"
 
 #include "hv/abi/msr.hpp"
+#include "vmm/base/log.hpp"
+#include "vmm/base/memory_layout.hpp"
 #include "vmm/kvm/counted_list.hpp"
 #include "vmm/kvm/kvm_ioctl.hpp"
-#include "vmm/log.hpp"
-#include "vmm/memory_layout.hpp"
 
 #include <linux/kvm.h>
 

@@ -1,7 +1,7 @@
 #include "vmm/machine/disks.hpp"
 
-#include "vmm/log.hpp"
-#include "vmm/user_error.hpp"
+#include "vmm/base/log.hpp"
+#include "vmm/base/user_error.hpp"
 
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>

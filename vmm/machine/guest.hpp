@@ -3,11 +3,11 @@
 
 #include "devices/pc/serial_sink.hpp"
 #include "hv/partition/registry.hpp"
+#include "vmm/base/log.hpp"
 #include "vmm/cli/run_options.hpp"
 #include "vmm/console/console.hpp"
 #include "vmm/console/standard_output.hpp"
 #include "vmm/host/kvm_host.hpp"
-#include "vmm/log.hpp"
 #include "vmm/machine/event_loop.hpp"
 #include "vmm/machine/machine.hpp"
 #include "vmm/machine/ready_text.hpp"

@@ -1,6 +1,7 @@
 #include "vmm/machine/machine.hpp"
 
 #include "vmm/acpi/acpi.hpp"
+#include "vmm/base/user_error.hpp"
 #include "vmm/boot/initial_registers.hpp"
 #include "vmm/boot/load_kernel.hpp"
 #include "vmm/kvm/eoi_exits.hpp"
@@ -10,7 +11,6 @@
 #include "vmm/machine/pc_devices.hpp"
 #include "vmm/machine/test_devices.hpp"
 #include "vmm/machine/vmbus_devices.hpp"
-#include "vmm/user_error.hpp"
 
 #include <linux/kvm.h>
 

@@ -6,6 +6,7 @@
 #include "devices/pc/serial_sink.hpp"
 #include "hv/base/interfaces.hpp"
 #include "hv/partition/registry.hpp"
+#include "vmm/base/memory_layout.hpp"
 #include "vmm/cli/run_options.hpp"
 #include "vmm/host/kvm_host.hpp"
 #include "vmm/kvm/guest_ram.hpp"
@@ -15,7 +16,6 @@
 #include "vmm/kvm/vm.hpp"
 #include "vmm/machine/message_retry.hpp"
 #include "vmm/machine/outcome.hpp"
-#include "vmm/memory_layout.hpp"
 #include "vmm/trace/trace_log.hpp"
 
 #include <boost/asio/io_context.hpp>

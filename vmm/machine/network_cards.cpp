@@ -2,8 +2,8 @@
 
 #include "devices/net/tap.hpp"
 #include "devices/net/user_network.hpp"
-#include "vmm/log.hpp"
-#include "vmm/user_error.hpp"
+#include "vmm/base/log.hpp"
+#include "vmm/base/user_error.hpp"
 
 #include <algorithm>
 #include <exception>

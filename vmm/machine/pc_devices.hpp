@@ -9,9 +9,9 @@
 #include "devices/pc/rtc_cmos.hpp"
 #include "devices/pc/serial_sink.hpp"
 #include "devices/pc/uart16550.hpp"
+#include "vmm/base/memory_layout.hpp"
 #include "vmm/kvm/vm.hpp"
 #include "vmm/machine/asio_clock.hpp"
-#include "vmm/memory_layout.hpp"
 
 #include <boost/asio/io_context.hpp>
 

@@ -1,8 +1,8 @@
 #include "vmm/trace/trace_log.hpp"
 
 #include "hv/abi/status.hpp"
+#include "vmm/base/user_error.hpp"
 #include "vmm/trace/decode.hpp"
-#include "vmm/user_error.hpp"
 
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>

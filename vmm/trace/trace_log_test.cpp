@@ -1,8 +1,8 @@
 #include "hv/abi/msr.hpp"
 #include "hv/abi/port.hpp"
 #include "hv/testing/catch.hpp"
+#include "vmm/base/user_error.hpp"
 #include "vmm/trace/trace_log.hpp"
-#include "vmm/user_error.hpp"
 
 #include <algorithm>
 #include <cstdio>

@@ -2,10 +2,10 @@
 
 #include "hv/partition/partition.hpp"
 #include "hv/vp/virtual_processor.hpp"
+#include "vmm/base/user_error.hpp"
 #include "vmm/control/commands/commands.hpp"
 #include "vmm/control/json_inspector.hpp"
 #include "vmm/control/json_text.hpp"
-#include "vmm/user_error.hpp"
 
 #include <algorithm>
 #include <chrono>

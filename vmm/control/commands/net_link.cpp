@@ -1,7 +1,7 @@
+#include "vmm/base/user_error.hpp"
 #include "vmm/control/commands/commands.hpp"
 #include "vmm/control/json_text.hpp"
 #include "vmm/machine/network_cards.hpp"
-#include "vmm/user_error.hpp"
 
 #include <charconv>
 #include <nlohmann/json.hpp>

@@ -1,5 +1,5 @@
+#include "vmm/base/user_error.hpp"
 #include "vmm/control/commands/commands.hpp"
-#include "vmm/user_error.hpp"
 
 #include <nlohmann/json.hpp>
 

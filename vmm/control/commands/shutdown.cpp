@@ -1,7 +1,7 @@
+#include "vmm/base/user_error.hpp"
 #include "vmm/control/commands/commands.hpp"
 #include "vmm/control/json_text.hpp"
 #include "vmm/machine/guest_services.hpp"
-#include "vmm/user_error.hpp"
 
 #include <nlohmann/json.hpp>
 

@@ -1,6 +1,6 @@
-#include "vmm/memory_layout.hpp"
+#include "vmm/base/memory_layout.hpp"
 
-#include "vmm/user_error.hpp"
+#include "vmm/base/user_error.hpp"
 
 #include <algorithm>
 #include <string>

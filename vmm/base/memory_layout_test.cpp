@@ -1,6 +1,6 @@
 #include "hv/testing/catch.hpp"
-#include "vmm/memory_layout.hpp"
-#include "vmm/user_error.hpp"
+#include "vmm/base/memory_layout.hpp"
+#include "vmm/base/user_error.hpp"
 
 using vmm::MemoryKind;
 using vmm::MemoryLayout;
