@@ -1,9 +1,9 @@
 #include "vmm/cli/command_line.hpp"
 
 #include "vmm/base/user_error.hpp"
-#include "vmm/cli/net_option.hpp"
-#include "vmm/cli/option_values.hpp"
 #include "vmm/config/config_file.hpp"
+#include "vmm/options/net_option.hpp"
+#include "vmm/options/option_values.hpp"
 
 #include <CLI/CLI.hpp>
 

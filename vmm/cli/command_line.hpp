@@ -2,7 +2,7 @@
 #pragma once
 
 #include "vmm/cli/ctl_command.hpp"
-#include "vmm/cli/run_options.hpp"
+#include "vmm/options/run_options.hpp"
 
 #include <span>
 #include <string>

@@ -2,7 +2,7 @@
 /// describes it.
 #pragma once
 
-#include "vmm/cli/run_options.hpp"
+#include "vmm/options/run_options.hpp"
 
 #include <string>
 #include <string_view>

@@ -1,7 +1,7 @@
 #include "vmm/config/guest_entry.hpp"
 
-#include "vmm/cli/net_option.hpp"
-#include "vmm/cli/option_values.hpp"
+#include "vmm/options/net_option.hpp"
+#include "vmm/options/option_values.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,8 +1,8 @@
 /// A [[guest]] of a configuration file: its keys, and what they must not say together with those of other guests.
 #pragma once
 
-#include "vmm/cli/run_options.hpp"
 #include "vmm/config/config_node.hpp"
+#include "vmm/options/run_options.hpp"
 
 #include <filesystem>
 #include <map>

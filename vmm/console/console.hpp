@@ -1,13 +1,13 @@
 /// The host's end of a guest's serial port: the terminal, a pipe, a pseudo terminal, a file, or nothing.
 #pragma once
 
-#include "vmm/cli/run_options.hpp"
 #include "vmm/console/input.hpp"
 #include "vmm/console/line_prefix.hpp"
 #include "vmm/console/output.hpp"
 #include "vmm/console/pseudo_terminal.hpp"
 #include "vmm/console/standard_output.hpp"
 #include "vmm/console/terminal.hpp"
+#include "vmm/options/run_options.hpp"
 
 #include <boost/asio/io_context.hpp>
 

@@ -1,7 +1,7 @@
 /// How much memory the host can give to guests.
 #pragma once
 
-#include "vmm/cli/run_options.hpp"
+#include "vmm/options/run_options.hpp"
 
 #include <cstdint>
 #include <span>

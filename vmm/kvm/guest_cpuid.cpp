@@ -2,9 +2,9 @@
 
 #include "hv/abi/cpuid.hpp"
 #include "hv/cpuid/leaves.hpp"
-#include "vmm/cli/run_options.hpp"
 #include "vmm/kvm/counted_list.hpp"
 #include "vmm/kvm/kvm_ioctl.hpp"
+#include "vmm/options/run_options.hpp"
 
 #include <algorithm>
 #include <bit>

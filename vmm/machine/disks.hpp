@@ -5,7 +5,7 @@
 #include "devices/vmbus/storage/storage_controller.hpp"
 #include "hv/base/inspect.hpp"
 #include "hv/vmbus/channel.hpp"
-#include "vmm/cli/run_options.hpp"
+#include "vmm/options/run_options.hpp"
 
 #include <cstdint>
 #include <functional>

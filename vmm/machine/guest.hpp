@@ -4,7 +4,6 @@
 #include "devices/pc/serial_sink.hpp"
 #include "hv/partition/registry.hpp"
 #include "vmm/base/log.hpp"
-#include "vmm/cli/run_options.hpp"
 #include "vmm/console/console.hpp"
 #include "vmm/console/standard_output.hpp"
 #include "vmm/host/kvm_host.hpp"
@@ -13,6 +12,7 @@
 #include "vmm/machine/ready_text.hpp"
 #include "vmm/machine/run_events.hpp"
 #include "vmm/machine/vmbus_devices.hpp"
+#include "vmm/options/run_options.hpp"
 #include "vmm/trace/trace_log.hpp"
 
 #include <atomic>

@@ -3,8 +3,8 @@
 
 #include "devices/vmbus/socket/relay.hpp"
 #include "hv/vmbus/server.hpp"
-#include "vmm/cli/run_options.hpp"
 #include "vmm/host/unix_listener.hpp"
+#include "vmm/options/run_options.hpp"
 
 #include <memory>
 

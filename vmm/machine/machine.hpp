@@ -7,7 +7,6 @@
 #include "hv/base/interfaces.hpp"
 #include "hv/partition/registry.hpp"
 #include "vmm/base/memory_layout.hpp"
-#include "vmm/cli/run_options.hpp"
 #include "vmm/host/kvm_host.hpp"
 #include "vmm/kvm/guest_ram.hpp"
 #include "vmm/kvm/kernel_timers.hpp"
@@ -16,6 +15,7 @@
 #include "vmm/kvm/vm.hpp"
 #include "vmm/machine/message_retry.hpp"
 #include "vmm/machine/outcome.hpp"
+#include "vmm/options/run_options.hpp"
 #include "vmm/trace/trace_log.hpp"
 
 #include <boost/asio/io_context.hpp>

@@ -3,7 +3,7 @@
 
 #include "devices/vmbus/network/nic.hpp"
 #include "hv/vmbus/channel.hpp"
-#include "vmm/cli/run_options.hpp"
+#include "vmm/options/run_options.hpp"
 
 #include <cstddef>
 #include <memory>

@@ -3,7 +3,6 @@
 #pragma once
 
 #include "hv/partition/registry.hpp"
-#include "vmm/cli/run_options.hpp"
 #include "vmm/console/standard_output.hpp"
 #include "vmm/control/control_server.hpp"
 #include "vmm/host/kvm_host.hpp"
@@ -12,6 +11,7 @@
 #include "vmm/machine/monitor_timer.hpp"
 #include "vmm/machine/outcome.hpp"
 #include "vmm/machine/run_events.hpp"
+#include "vmm/options/run_options.hpp"
 #include "vmm/trace/trace_log.hpp"
 
 #include <boost/asio/signal_set.hpp>

@@ -3,12 +3,12 @@
 
 #include "hv/partition/partition.hpp"
 #include "hv/vmbus/server.hpp"
-#include "vmm/cli/run_options.hpp"
 #include "vmm/machine/asio_executor.hpp"
 #include "vmm/machine/disks.hpp"
 #include "vmm/machine/guest_services.hpp"
 #include "vmm/machine/guest_sockets.hpp"
 #include "vmm/machine/network_cards.hpp"
+#include "vmm/options/run_options.hpp"
 
 #include <boost/asio/io_context.hpp>
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "hv/base/trace.hpp"
-#include "vmm/cli/run_options.hpp"
+#include "vmm/options/run_options.hpp"
 
 #include <chrono>
 #include <cstdint>

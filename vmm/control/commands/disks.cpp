@@ -1,8 +1,8 @@
 #include "vmm/machine/disks.hpp"
 
 #include "vmm/base/user_error.hpp"
-#include "vmm/cli/option_values.hpp"
 #include "vmm/control/commands/commands.hpp"
+#include "vmm/options/option_values.hpp"
 
 #include <charconv>
 #include <nlohmann/json.hpp>

@@ -1,7 +1,7 @@
 /// The value of --net, and of the key `net` in a configuration file.
 #pragma once
 
-#include "vmm/cli/run_options.hpp"
+#include "vmm/options/run_options.hpp"
 
 #include <string_view>
 

@@ -1,6 +1,6 @@
 #include "hv/testing/catch.hpp"
 #include "vmm/base/user_error.hpp"
-#include "vmm/cli/net_option.hpp"
+#include "vmm/options/net_option.hpp"
 
 namespace vmm {
 

@@ -2,7 +2,7 @@
 /// option's name for its messages and throws UserError with one line that says what to write instead.
 #pragma once
 
-#include "vmm/cli/run_options.hpp"
+#include "vmm/options/run_options.hpp"
 
 #include <span>
 #include <string_view>

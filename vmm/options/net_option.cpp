@@ -1,4 +1,4 @@
-#include "vmm/cli/net_option.hpp"
+#include "vmm/options/net_option.hpp"
 
 #include "vmm/base/user_error.hpp"
 

@@ -1,4 +1,4 @@
-#include "vmm/cli/option_values.hpp"
+#include "vmm/options/option_values.hpp"
 
 #include "vmm/base/user_error.hpp"
 
