@@ -2,7 +2,7 @@
 #include "vmm/cli/commands.hpp"
 #include "vmm/host/host_memory.hpp"
 #include "vmm/host/kvm_host.hpp"
-#include "vmm/machine/session.hpp"
+#include "vmm/session/session.hpp"
 #include "vmm/trace/trace_log.hpp"
 
 #include <cstdio>

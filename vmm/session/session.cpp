@@ -1,4 +1,4 @@
-#include "vmm/machine/session.hpp"
+#include "vmm/session/session.hpp"
 
 #include "vmm/base/user_error.hpp"
 #include "vmm/control/command.hpp"
