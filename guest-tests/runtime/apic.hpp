@@ -19,6 +19,7 @@ inline constexpr u32 command_low = 0x300;
 inline constexpr u32 command_high = 0x310;
 inline constexpr u32 timer_entry = 0x320;
 inline constexpr u32 lint0_entry = 0x350;
+inline constexpr u32 lint1_entry = 0x360;
 inline constexpr u32 timer_initial = 0x380;
 inline constexpr u32 timer_current = 0x390;
 inline constexpr u32 timer_divide = 0x3E0;

@@ -18,6 +18,9 @@ void cpu_main();
 /// What each program defines: the boot processor's work. Its return value is the exit code.
 guest::u32 guest_main();
 
+/// What a program may define besides: the boot processor's work before its local APIC has been written to.
+[[gnu::weak]] void before_apic();
+
 namespace guest {
 
 static_assert(sizeof(Cpu) < GUEST_CPU_BLOCK / 4, "too little left for the stack");
@@ -78,7 +81,7 @@ Cpu& cpu(unsigned index)
     return *reinterpret_cast<Cpu*>(cpu_blocks[index]);
 }
 
-unsigned start_cpus()
+unsigned start_cpus(StartOrder order)
 {
     ApicIds ids{};
     find_processors(ids);
@@ -86,9 +89,10 @@ unsigned start_cpus()
     auto const size = static_cast<std::size_t>(ap_trampoline_end - ap_trampoline);
     memcpy(reinterpret_cast<void*>(u64{GUEST_TRAMPOLINE}), ap_trampoline, size);
     for (unsigned i = 0; i < ids.count && online < GUEST_MAX_CPUS; ++i) {
-        if (ids.id[i] == own) continue;
-        if (!start_one(online, ids.id[i])) {
-            print("# processor with APIC ID ", ids.id[i], " did not start\n");
+        auto const id = ids.id[order == StartOrder::first_to_last ? i : ids.count - 1 - i];
+        if (id == own) continue;
+        if (!start_one(online, id)) {
+            print("# processor with APIC ID ", id, " did not start\n");
             break; // it may still come, and on the stack of the next one
         }
         ++online;
@@ -135,8 +139,9 @@ void cpu_main()
     using namespace guest;
     auto& self = this_cpu();
     set_up_traps();
-    apic::enable();
     self.apic_id = apic::reg(apic::id) >> 24;
+    if (self.index == 0 && before_apic) before_apic();
+    apic::enable();
     enable_interrupts();
     store(self.online, true);
     if (self.index != 0) serve(self);

@@ -47,9 +47,11 @@ Cpu& this_cpu();
 unsigned cpu_count();
 Cpu& cpu(unsigned index);
 
+enum class StartOrder : u8 { first_to_last, last_to_first };
+
 /// Starts the processors that the ACPI tables name, or as many as the command line says with cpus=N.
 /// Returns how many are online; those that do not answer within a second are left out.
-unsigned start_cpus();
+unsigned start_cpus(StartOrder order = StartOrder::first_to_last);
 
 /// Those, and one that has been reserved.
 unsigned machine_cpu_count();

@@ -77,12 +77,15 @@ GuestCpuid::GuestCpuid(KvmHost const& host, hv::Rights const& rights, unsigned v
 
 hv::ProcessorFacts GuestCpuid::processor() const
 {
-    return hv::processor_facts([this](std::uint32_t function, std::uint32_t index) -> hv::CpuidLeaf {
-        auto const found =
-            std::ranges::find_if(entries_, [&](auto const& e) { return e.function == function && e.index == index; });
-        if (found == entries_.end()) return {};
-        return {function, found->eax, found->ebx, found->ecx, found->edx};
-    });
+    return hv::processor_facts([this](std::uint32_t function, std::uint32_t index) { return leaf(function, index); });
+}
+
+hv::CpuidLeaf GuestCpuid::leaf(std::uint32_t function, std::uint32_t index) const
+{
+    auto const found =
+        std::ranges::find_if(entries_, [&](auto const& e) { return e.function == function && e.index == index; });
+    if (found == entries_.end()) return {};
+    return {function, found->eax, found->ebx, found->ecx, found->edx};
 }
 
 std::vector<kvm_cpuid_entry2> GuestCpuid::for_apic_id(std::uint32_t apic_id) const

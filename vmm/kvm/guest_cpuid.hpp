@@ -20,6 +20,8 @@ class GuestCpuid {
 
     /// What the leaves say of the processors.
     [[nodiscard]] hv::ProcessorFacts processor() const;
+    /// One leaf as all vCPUs have it; zeroes when there is none.
+    [[nodiscard]] hv::CpuidLeaf leaf(std::uint32_t function, std::uint32_t index = 0) const;
     /// Gives one vCPU its leaves; its APIC ID is its index.
     void install(int vcpu_fd, std::uint32_t apic_id) const;
 

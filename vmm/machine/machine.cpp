@@ -5,6 +5,7 @@
 #include "vmm/boot/initial_registers.hpp"
 #include "vmm/boot/load_kernel.hpp"
 #include "vmm/kvm/eoi_exits.hpp"
+#include "vmm/kvm/firmware_state.hpp"
 #include "vmm/kvm/guest_cpuid.hpp"
 #include "vmm/kvm/kick_signal.hpp"
 #include "vmm/kvm/kvm_ioctl.hpp"
@@ -138,6 +139,7 @@ void Machine::create_vcpus(GuestOptions const& options, hv::PartitionId parent)
         else
             clock_.emplace(fd);
     }
+    leave_as_firmware_does(vcpu_fds(), cpuid);
 
     partition_ = world_.registry.create(
         {.parent = parent,
