@@ -63,9 +63,10 @@ inline constexpr MemoryRange mmio_hole{hv::Gpa{3 * gib}, 1 * gib};
 inline constexpr MemoryRange vmbus_mmio{hv::Gpa{0xF000'0000}, 128 * mib};
 
 /// Guest-physical addresses that KVM itself needs on Intel processors without unrestricted guest mode:
-/// one page for KVM_SET_IDENTITY_MAP_ADDR, then three for KVM_SET_TSS_ADDR.
-inline constexpr MemoryRange kvm_identity_map{hv::Gpa{0xFFFB'C000}, hv::page_size};
-inline constexpr MemoryRange kvm_tss{hv::Gpa{0xFFFB'D000}, 3 * hv::page_size};
+/// one page for KVM_SET_IDENTITY_MAP_ADDR, then three for KVM_SET_TSS_ADDR. Below the 16 MiB in which a PC's firmware
+/// image may end.
+inline constexpr MemoryRange kvm_identity_map{hv::Gpa{0xFEFF'C000}, hv::page_size};
+inline constexpr MemoryRange kvm_tss{hv::Gpa{0xFEFF'D000}, 3 * hv::page_size};
 
 inline constexpr std::uint64_t min_memory = 2 * mib;
 inline constexpr std::uint64_t max_memory = 1024 * gib;

@@ -60,6 +60,7 @@ TEST_CASE("what is not RAM to the guest is told so", "[layout]")
     CHECK(reserved(kvm_tss));
     CHECK(mmio_hole.contains(vmbus_mmio));
     CHECK_FALSE(vmbus_mmio.overlaps(kvm_identity_map));
+    CHECK(kvm_tss.end() <= 4 * gib - 16 * mib); // where a firmware image may be
 }
 
 TEST_CASE("ranges know what they contain and what they overlap", "[layout]")
