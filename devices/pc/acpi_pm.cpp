@@ -14,7 +14,7 @@ constexpr std::uint16_t timer_base = platform::acpi_pm_timer.first - platform::a
 constexpr std::uint16_t pm1_timer = 1U << 0;
 constexpr std::uint16_t pm1_global_lock = 1U << 5;
 constexpr std::uint16_t pm1_power_button = 1U << 8;
-constexpr std::uint16_t pm1_rtc_alarm = 1U << 10; // kept, without effect: this machine does not sleep
+constexpr std::uint16_t pm1_rtc_alarm = 1U << 10;
 constexpr std::uint16_t pm1_enable_bits = pm1_timer | pm1_global_lock | pm1_power_button | pm1_rtc_alarm;
 
 constexpr std::uint16_t control_sci_enabled = 1U << 0;
@@ -64,8 +64,18 @@ AcpiPm::AcpiPm(Clock& clock, IrqLine& sci, PowerEvents& events)
 
 void AcpiPm::press_power_button()
 {
+    raise(pm1_power_button);
+}
+
+void AcpiPm::rtc_alarm()
+{
+    raise(pm1_rtc_alarm);
+}
+
+void AcpiPm::raise(std::uint16_t bit)
+{
     std::scoped_lock const guard{mutex_};
-    status_ |= pm1_power_button;
+    status_ |= bit;
     update();
 }
 

@@ -11,19 +11,23 @@
 namespace devices {
 
 /// Source: ACPI 6.5 §4.8.3. Mapped as one device at platform::acpi_pm.
-/// The machine is always in ACPI mode (SCI_EN reads 1), has a power button, no sleep button, no wake alarm, no GPEs,
-/// and S5 as its only sleeping state. The SCI stays asserted while an enabled status bit is set.
+/// The machine is always in ACPI mode (SCI_EN reads 1), has a power button, no sleep button, no GPEs, and S5 as
+/// its only sleeping state. The alarm of the RTC is an event too, which wakes a guest that sleeps without a state of
+/// the machine's. The SCI stays asserted while an enabled status bit is set.
 class AcpiPm final : public BytePorts {
   public:
     AcpiPm(Clock& clock, IrqLine& sci, PowerEvents& events);
 
     /// The user presses the power button: asks the guest to shut down. From any thread.
     void press_power_button();
+    /// An alarm of the RTC has come (RTC_STS, ACPI 6.5 §4.8.3.1.1). From any thread.
+    void rtc_alarm();
 
   private:
     [[nodiscard]] std::uint8_t read_byte(std::uint16_t offset) override;
     void write_byte(std::uint16_t offset, std::uint8_t value) override;
 
+    void raise(std::uint16_t bit);
     void clear_status(std::uint16_t bits);
     void set_enable(std::uint16_t value);
     [[nodiscard]] bool set_control(unsigned byte, std::uint8_t value);

@@ -68,6 +68,23 @@ TEST_CASE("the power button raises the SCI until its status is cleared", "[acpi_
     CHECK(m.pm.read(status, 4) == 0x0021'0100);
 }
 
+TEST_CASE("an alarm of the RTC raises the SCI when it may, until its status is cleared", "[acpi_pm]")
+{
+    Machine m;
+    m.pm.rtc_alarm();
+    CHECK(m.pm.read(status, 2) == 0x0400);
+    CHECK_FALSE(m.sci.level);
+    m.pm.write(status, 2, 0x0400);
+    m.pm.write(enable, 2, 0x0400);
+    CHECK_FALSE(m.sci.level);
+    m.pm.rtc_alarm();
+    CHECK(m.sci.level);
+    m.pm.write(status, 2, 0xFBFF); // other bits than the alarm's
+    CHECK(m.sci.level);
+    m.pm.write(status, 2, 0x0400);
+    CHECK_FALSE(m.sci.level);
+}
+
 TEST_CASE("the timer counts 3,579,545 ticks a second in 32 bits", "[acpi_pm]")
 {
     Machine m;

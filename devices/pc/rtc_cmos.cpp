@@ -87,7 +87,8 @@ constexpr std::uint64_t part_above(std::uint64_t size, std::uint64_t start)
 
 } // namespace
 
-RtcCmos::RtcCmos(WallClock& clock, IrqLine& irq, Memory memory) : clock_{clock}, irq_{irq}, seen_{clock.now()}
+RtcCmos::RtcCmos(WallClock& clock, IrqLine& irq, Memory memory, std::function<void()> alarm)
+    : clock_{clock}, irq_{irq}, alarm_came_{std::move(alarm)}, seen_{clock.now()}
 {
     cmos_[divider] = a::initial;
     cmos_[control] = b::hours_24;
@@ -314,21 +315,30 @@ std::optional<nanoseconds> RtcCmos::next_interrupt() const
     }
     if (calendar_held()) return next;
     if (cmos_[control] & update_ended) consider(floor<seconds>(seen_) + seconds{1});
-    if (cmos_[control] & alarm_matched) {
-        if (auto const match = next_alarm(alarm(), format(), calendar_at(seen_))) consider(chain_at(*match));
-    }
+    if (auto const due = next_alarm_interrupt()) consider(*due);
     return next;
+}
+
+/// When the alarm is due, unless it has come and waits to be collected.
+std::optional<nanoseconds> RtcCmos::next_alarm_interrupt() const
+{
+    if (calendar_held() || alarmed_ || !(cmos_[control] & alarm_matched)) return std::nullopt;
+    auto const match = next_alarm(alarm(), format(), calendar_at(seen_));
+    return match ? std::optional{chain_at(*match)} : std::nullopt;
 }
 
 void RtcCmos::update()
 {
+    bool const alarmed_before = std::exchange(alarmed_, (cmos_[flags] & cmos_[control] & alarm_matched) != 0);
+    if (alarmed_ && !alarmed_before && alarm_came_) alarm_came_();
+
     auto const level = (cmos_[flags] & cmos_[control] & interrupts) != 0;
     if (level != line_) {
         line_ = level;
         irq_.set(level);
     }
 
-    auto const chain_due = level ? std::nullopt : next_interrupt();
+    auto const chain_due = level ? next_alarm_interrupt() : next_interrupt();
     auto const due = chain_due ? std::optional{*chain_due - phase_} : std::nullopt;
     if (due == armed_) return;
     armed_ = due;

@@ -8,6 +8,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <optional>
 
@@ -16,7 +17,8 @@ namespace devices {
 /// Source: Motorola MC146818A datasheet; the CMOS memory map of PC BIOSes.
 /// Time runs with the injected clock, to which a guest that sets the time adds an offset. An update takes no time:
 /// the update-in-progress bit only gives its 244 µs of warning. An interrupt that the guest has not collected holds
-/// back later ones, so that a guest which does not care costs nothing.
+/// back later ones, so that a guest which does not care costs nothing. It does not hold back the alarm, which may be
+/// what a sleeping guest waits for.
 class RtcCmos final : public BytePorts {
   public:
     /// Guest memory in bytes, which goes where a BIOS leaves it.
@@ -25,7 +27,8 @@ class RtcCmos final : public BytePorts {
         std::uint64_t above_4g;
     };
 
-    RtcCmos(WallClock& clock, IrqLine& irq, Memory memory);
+    /// `alarm` is called each time that an enabled alarm comes, with a lock of this device held; it may be empty.
+    RtcCmos(WallClock& clock, IrqLine& irq, Memory memory, std::function<void()> alarm = {});
 
   private:
     using Nanoseconds = std::chrono::nanoseconds;
@@ -64,11 +67,13 @@ class RtcCmos final : public BytePorts {
     [[nodiscard]] unsigned periodic_shift() const;
     [[nodiscard]] std::int64_t periodic_ticks(Nanoseconds chain) const;
     [[nodiscard]] std::optional<Nanoseconds> next_interrupt() const;
+    [[nodiscard]] std::optional<Nanoseconds> next_alarm_interrupt() const;
     void catch_up();
     void update();
 
     WallClock& clock_;
     IrqLine& irq_;
+    std::function<void()> const alarm_came_;
 
     std::mutex mutex_;
     std::array<std::uint8_t, 128> cmos_{}; // its calendar is right only while that is held
@@ -78,6 +83,7 @@ class RtcCmos final : public BytePorts {
     Nanoseconds seen_; // up to here on the chain the flags say what has happened
     std::optional<Nanoseconds> armed_;
     bool line_ = false;
+    bool alarmed_ = false; ///< by an enabled alarm that the guest has not collected
 };
 
 } // namespace devices

@@ -16,7 +16,8 @@ enum : unsigned { hold = 0x80, periodic = 0x40, alarm_on = 0x20, update = 0x10, 
 struct Machine {
     devices::testing::HandClock clock{sunday_noon.time_since_epoch()};
     devices::testing::RecordedLine irq;
-    devices::RtcCmos rtc{clock, irq, {.below_4g = 512 * mib, .above_4g = 0}};
+    unsigned alarms = 0;
+    devices::RtcCmos rtc{clock, irq, {.below_4g = 512 * mib, .above_4g = 0}, [this] { ++alarms; }};
 
     unsigned in(unsigned index)
     {
@@ -209,6 +210,38 @@ TEST_CASE("an alarm is flagged without being enabled", "[rtc]")
     m.clock.advance(1s);
     CHECK((m.in(reg_c) & (0x80 | alarm_on)) == alarm_on);
     CHECK(m.irq.calls == 0);
+    CHECK(m.alarms == 0);
+}
+
+TEST_CASE("each alarm that is enabled is told once", "[rtc]")
+{
+    Machine m;
+    m.out(1, 0x00);
+    m.out(3, 0xFF);
+    m.out(5, 0xFF);
+    m.out(reg_b, alarm_on | hours_24);
+    m.clock.advance(4s);
+    CHECK(m.alarms == 1);
+    m.clock.advance(1h); // not collected
+    CHECK(m.alarms == 1);
+    static_cast<void>(m.in(reg_c));
+    m.clock.advance(1min);
+    CHECK(m.alarms == 2);
+}
+
+TEST_CASE("another interrupt that is not collected does not hold back the alarm", "[rtc]")
+{
+    Machine m;
+    m.out(1, 0x05);
+    m.out(3, 0x35);
+    m.out(5, 0x12);
+    m.out(reg_b, alarm_on | update | hours_24);
+    m.clock.advance(1s);
+    CHECK(m.irq.level);
+    CHECK(m.alarms == 0);
+    m.clock.advance(8s);
+    CHECK(m.alarms == 1);
+    CHECK(m.irq.rises == 1);
 }
 
 TEST_CASE("setting the time moves the alarm's deadline", "[rtc]")

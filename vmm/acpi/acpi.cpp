@@ -125,11 +125,11 @@ constexpr std::uint8_t length(platform::PortRange const& ports)
 constexpr std::uint16_t boot_legacy_devices = 1U << 0;
 constexpr std::uint16_t boot_vga_not_present = 1U << 2;
 
-// FADT flags (ACPI 6.5 §5.2.9). POWER_BUTTON (bit 4) clear: the power button is fixed hardware.
+// FADT flags (ACPI 6.5 §5.2.9). POWER_BUTTON (bit 4) and FIX_RTC (bit 6) clear: the power button and the RTC's alarm
+// are fixed hardware.
 constexpr std::uint32_t flag_wbinvd = 1U << 0;
 constexpr std::uint32_t flag_c1_supported = 1U << 2;
 constexpr std::uint32_t flag_no_fixed_sleep_button = 1U << 5;
-constexpr std::uint32_t flag_no_fixed_rtc_wake = 1U << 6;
 constexpr std::uint32_t flag_32bit_timer = 1U << 8;
 constexpr std::uint32_t flag_reset_register = 1U << 10;
 
@@ -158,8 +158,8 @@ FixedDescription fadt(hv::Gpa facs_address, hv::Gpa dsdt_address)
     table.c3_latency = 0xFFFF;
     table.century = platform::cmos_century_index;
     table.boot_architecture = boot_legacy_devices | boot_vga_not_present;
-    table.flags = flag_wbinvd | flag_c1_supported | flag_no_fixed_sleep_button | flag_no_fixed_rtc_wake |
-                  flag_32bit_timer | flag_reset_register;
+    table.flags =
+        flag_wbinvd | flag_c1_supported | flag_no_fixed_sleep_button | flag_32bit_timer | flag_reset_register;
     table.reset_register = io(platform::reset_control, Access::byte);
     table.reset_value = platform::reset_control_value;
     table.hypervisor_id = {'M', 's', 'H', 'y', 'p', 'e', 'r', 'V'};

@@ -151,6 +151,7 @@ TEST_CASE("the FADT says what is there and what is not", "[acpi]")
     CHECK((+fadt.boot_architecture & 0x20) == 0); // a CMOS RTC
     CHECK((+fadt.flags & 0x10) == 0);             // a fixed power button
     CHECK((+fadt.flags & 0x20) != 0);             // no fixed sleep button
+    CHECK((+fadt.flags & 0x40) == 0);             // the alarm of the RTC is fixed hardware
     CHECK((+fadt.flags & 0x400) != 0);            // RESET_REG
     CHECK(fadt.reset_value == 6);
 

@@ -15,7 +15,10 @@ PcDevices::PcDevices(boost::asio::io_context& io, Vm const& vm, MemoryLayout con
       rtc_clock_{io, AsioClock::utc()},
       com1_{serial, com1_irq_},
       acpi_pm_{pm_clock_, sci_, events},
-      rtc_{rtc_clock_, rtc_irq_, {layout.low_end().value, layout.bytes() - layout.low_end().value}},
+      rtc_{rtc_clock_,
+           rtc_irq_,
+           {layout.low_end().value, layout.bytes() - layout.low_end().value},
+           [this] { acpi_pm_.rtc_alarm(); }},
       reset_control_{events},
       keyboard_reset_{events},
       system_control_{events}
