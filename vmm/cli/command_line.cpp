@@ -49,6 +49,10 @@ class RunCommand {
             [&guest](auto const& text) { add_disk("--disk", guest.disks, parse_disk("--disk", text)); });
         add("--on-reboot", "WHAT", "when the guest reboots: exit (the default) or restart",
             [&guest](auto const& text) { guest.on_reboot = parse_on_reboot("--on-reboot", text); });
+        add("--on-triple-fault", "WHAT",
+            "when the guest triple-faults: reset (as on a PC; the default with --on-reboot restart) or end (the "
+            "default otherwise)",
+            [&guest](auto const& text) { guest.on_triple_fault = parse_on_triple_fault("--on-triple-fault", text); });
         add("--vsock", "PATH",
             "connect the guest's AF_VSOCK ports to UNIX sockets: PATH, and PATH_PORT for each of the host's",
             [&guest](auto const& text) { guest.vsock = parse_vsock("--vsock", text); });

@@ -97,6 +97,12 @@ void read_on_reboot(ConfigNode const& value, GuestEntry& entry, ConfigContext co
     entry.options.on_reboot = value.placed([&] { return parse_on_reboot(value.key(), text); });
 }
 
+void read_on_triple_fault(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
+{
+    auto const text = value.text("on-triple-fault = \"reset\"");
+    entry.options.on_triple_fault = value.placed([&] { return parse_on_triple_fault(value.key(), text); });
+}
+
 void read_hyperv(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
 {
     auto const text = value.text("hyperv = \"auto\"");
@@ -186,6 +192,7 @@ constexpr std::array keys{
     Key{"console", read_console},
     Key{"disk", read_disks},
     Key{"on-reboot", read_on_reboot},
+    Key{"on-triple-fault", read_on_triple_fault},
     Key{"vsock", read_vsock},
     Key{"privileges", read_privileges},
     Key{"hv-features", read_features},

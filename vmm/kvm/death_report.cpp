@@ -17,6 +17,16 @@ std::string segment(char const* name, kvm_segment const& s)
                        s.l ? "64-bit" : (s.db ? "32-bit" : "16-bit"));
 }
 
+/// On AMD's processors KVM resets a vCPU before it reports the triple fault (Linux arch/x86/kvm/svm/svm.c,
+/// shutdown_interception): this is the state of INIT.
+bool was_reset(DeathReport const& report)
+{
+    constexpr std::uint16_t reset_cs = 0xF000;
+    constexpr std::uint64_t reset_rip = 0xFFF0;
+    return report.triple_fault && report.regs.rip == reset_rip && report.sregs &&
+           report.sregs->cs.selector == reset_cs;
+}
+
 /// Lines of printable ASCII, whatever the guest wrote there.
 std::string printable(std::vector<char> const& text)
 {
@@ -47,6 +57,8 @@ std::string describe(std::string const& who, DeathReport const& report)
         text += fmt::format("  gdt base {:016x} limit {:04x}  idt base {:016x} limit {:04x}\n", s.gdt.base,
                             s.gdt.limit, s.idt.base, s.idt.limit);
     }
+    if (was_reset(report))
+        text += "  (those of a reset: on this processor KVM does not keep what they were at the triple fault)\n";
     return text;
 }
 

@@ -14,6 +14,7 @@ namespace vmm {
 struct DeathReport {
     unsigned vp;
     std::string reason; ///< in plain words, without a full stop
+    bool triple_fault;
     kvm_regs regs;
     std::optional<kvm_sregs> sregs;
 };

@@ -207,7 +207,7 @@ void Vcpu::handle_exit()
     case KVM_EXIT_HYPERV: hypercall_passed_on(); break;
     case KVM_EXIT_INTR:
     case KVM_EXIT_IRQ_WINDOW_OPEN: break;
-    case KVM_EXIT_SHUTDOWN: die("triple fault"); break;
+    case KVM_EXIT_SHUTDOWN: die("triple fault", true); break;
     case KVM_EXIT_FAIL_ENTRY:
         die(fmt::format("the processor refused to enter the guest (hardware reason {:#x})",
                         static_cast<std::uint64_t>(run_->fail_entry.hardware_entry_failure_reason)));
@@ -326,9 +326,9 @@ void Vcpu::handle_mmio() const
                      std::uint64_t{mmio.phys_addr});
 }
 
-void Vcpu::die(std::string reason)
+void Vcpu::die(std::string reason, bool triple_fault)
 {
-    DeathReport report{index_, std::move(reason), run_->s.regs.regs, std::nullopt};
+    DeathReport report{index_, std::move(reason), triple_fault, run_->s.regs.regs, std::nullopt};
     kvm_sregs sregs{};
     if (::ioctl(fd(), KVM_GET_SREGS, &sregs) == 0) report.sregs = sregs;
     stopping_.store(true);

@@ -98,7 +98,7 @@ class Vcpu final : public hv::VpControl {
     void hypercall_64bit(std::byte* in);
     void hypercall_32bit() const;
     void hypercall_passed_on();
-    void die(std::string reason);
+    void die(std::string reason, bool triple_fault = false);
 
     unsigned const index_;
     devices::PortBus const& ports_;

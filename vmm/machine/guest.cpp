@@ -2,6 +2,8 @@
 
 #include "vmm/machine/vmbus_devices.hpp"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <utility>
 
 namespace vmm {
@@ -82,6 +84,25 @@ void Guest::end()
     state_ = State::Ended;
     give_up_machine();
     console_.end_line();
+}
+
+Outcome Guest::settled(Outcome outcome)
+{
+    if (outcome.kind != Outcome::Kind::TripleFault) {
+        triple_faults_.forget();
+        return outcome;
+    }
+    outcome.kind = Outcome::Kind::Died;
+    if (options_.triple_fault_policy() == OnTripleFault::End) return outcome;
+    if (options_.on_reboot == OnReboot::Restart) {
+        if (!triple_faults_.may_restart(machine_->running_for(), machine_->listens())) {
+            outcome.text += fmt::format("  the {}th triple fault in a row within {} s of its start\n",
+                                        TripleFaults::most_in_a_row, TripleFaults::soon.count());
+            return outcome;
+        }
+        warn_limited(triple_faults_logged_, "{} was reset by a triple fault", options_.designation());
+    }
+    return {Outcome::Kind::Reset, 0, {}};
 }
 
 void Guest::pause(std::function<void(Pause)> done)

@@ -11,6 +11,7 @@
 #include "vmm/machine/machine.hpp"
 #include "vmm/machine/ready_text.hpp"
 #include "vmm/machine/run_events.hpp"
+#include "vmm/machine/triple_faults.hpp"
 #include "vmm/machine/vmbus_devices.hpp"
 #include "vmm/options/run_options.hpp"
 #include "vmm/trace/trace_log.hpp"
@@ -76,6 +77,9 @@ class Guest final : devices::SerialSink {
     void restart(hv::PartitionId parent);
     /// Takes the machine away for good, and its partition with it.
     void end();
+    /// How its run has ended really: a triple fault is a reset or a death, as its options say and as often as it
+    /// comes.
+    [[nodiscard]] Outcome settled(Outcome outcome);
 
     /// Of a guest that runs and is not paused. `done` is called on this thread: with TimeStopped or TimeGoesOn; with
     /// No when resume() or the guest's end came before.
@@ -113,6 +117,8 @@ class Guest final : devices::SerialSink {
     std::optional<PartitionTrace> trace_;
     Console console_;
     RateLimit starts_logged_;
+    RateLimit triple_faults_logged_;
+    TripleFaults triple_faults_;
     State state_ = State::Waiting;
     bool ready_ = false;
     Pause pause_ = Pause::No;

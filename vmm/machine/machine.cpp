@@ -129,7 +129,8 @@ void Machine::create_vcpus(GuestOptions const& options, hv::PartitionId parent)
     for (unsigned i = 0; i < options.cpus; ++i) {
         vcpus_.push_back(
             std::make_unique<Vcpu>(world_.host, vm_, i, ports_, gate_, [this](DeathReport const& report) {
-                end({Outcome::Kind::Died, 0, describe(designation_, report)});
+                auto const kind = report.triple_fault ? Outcome::Kind::TripleFault : Outcome::Kind::Died;
+                end({kind, 0, describe(designation_, report)});
             }));
         auto const fd = vcpus_.back()->fd();
         cpuid.install(fd, i);
@@ -186,6 +187,7 @@ void Machine::start()
     for (auto const& vp : partition_->vps())
         vp->requests().open(); // before the first of them can ask another
     gate_.expect(static_cast<unsigned>(vcpus_.size()));
+    started_ = partition_->time().now();
     for (auto const& vcpu : vcpus_)
         vcpu->start();
 }
@@ -256,6 +258,11 @@ std::size_t Machine::receive(std::span<std::byte const> input)
 bool Machine::listens() const
 {
     return pc_->com1().receive_interrupt_enabled();
+}
+
+std::chrono::nanoseconds Machine::running_for() const
+{
+    return std::chrono::nanoseconds{(partition_->time().now().value - started_.value) * 100};
 }
 
 void Machine::reset()

@@ -20,6 +20,7 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -76,6 +77,8 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
     [[nodiscard]] std::size_t receive(std::span<std::byte const> input);
     /// Whether a driver in the guest listens to COM1 by now.
     [[nodiscard]] bool listens() const;
+    /// For how long it has run, in its own time.
+    [[nodiscard]] std::chrono::nanoseconds running_for() const;
 
   private:
     void reset() override;
@@ -110,6 +113,7 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
     std::unique_ptr<PcDevices> pc_;
     std::unique_ptr<TestDevices> test_devices_;
     std::once_flag ended_;
+    hv::RefTime started_{};
 };
 
 } // namespace vmm

@@ -9,7 +9,8 @@ std::string describe(Outcome const& outcome)
     case Outcome::Kind::Reset: return "rebooted";
     case Outcome::Kind::Quit: return "left by the user";
     case Outcome::Kind::DebugExit: return "debug exit, status " + std::to_string(outcome.status);
-    case Outcome::Kind::Died: return "died";
+    case Outcome::Kind::Died:
+    case Outcome::Kind::TripleFault: return "died";
     case Outcome::Kind::HostError: return "given up";
     case Outcome::Kind::Forced: return "forced by signal " + std::to_string(outcome.status);
     }
@@ -27,7 +28,8 @@ int exit_status(Outcome const& outcome)
     case Outcome::Kind::Reset:
     case Outcome::Kind::Quit: return 0;
     case Outcome::Kind::DebugExit: return outcome.status;
-    case Outcome::Kind::Died: return guest_died;
+    case Outcome::Kind::Died:
+    case Outcome::Kind::TripleFault: return guest_died;
     case Outcome::Kind::HostError: return host_error;
     case Outcome::Kind::Forced: return by_signal + outcome.status;
     }

@@ -7,13 +7,14 @@ namespace vmm {
 
 struct Outcome {
     enum class Kind {
-        PowerOff,  ///< by the guest
-        Reset,     ///< by the guest
-        Quit,      ///< by the user, at the console
-        DebugExit, ///< by a test kernel; `status` is the exit status that it asked for
-        Died,      ///< it could run no further, or said that it crashed; `text` says why, in whole lines
-        HostError, ///< Porthole cannot go on; `text` is one line
-        Forced,    ///< by a signal; `status` is its number
+        PowerOff,    ///< by the guest
+        Reset,       ///< by the guest
+        Quit,        ///< by the user, at the console
+        DebugExit,   ///< by a test kernel; `status` is the exit status that it asked for
+        Died,        ///< it could run no further, or said that it crashed; `text` says why, in whole lines
+        TripleFault, ///< by the guest: a reset or a death, as its options say; `text` is that of the death
+        HostError,   ///< Porthole cannot go on; `text` is one line
+        Forced,      ///< by a signal; `status` is its number
     };
 
     Kind kind = Kind::PowerOff;

@@ -198,6 +198,13 @@ OnReboot parse_on_reboot(std::string_view option, std::string_view text)
     refuse(option, text, "is not known", "use exit or restart");
 }
 
+OnTripleFault parse_on_triple_fault(std::string_view option, std::string_view text)
+{
+    if (text == "reset") return OnTripleFault::Reset;
+    if (text == "end") return OnTripleFault::End;
+    refuse(option, text, "is not known", "use reset or end");
+}
+
 std::string parse_vsock(std::string_view option, std::string_view text)
 {
     if (!text.empty() && text.size() <= GuestOptions::longest_vsock) return std::string{text};

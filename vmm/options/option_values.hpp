@@ -34,6 +34,9 @@ void add_disk(std::string_view option, std::vector<DiskOptions>& disks, DiskOpti
 /// "exit" or "restart".
 [[nodiscard]] OnReboot parse_on_reboot(std::string_view option, std::string_view text);
 
+/// "reset" or "end".
+[[nodiscard]] OnTripleFault parse_on_triple_fault(std::string_view option, std::string_view text);
+
 /// The path of a UNIX socket, short enough for a port's number behind it.
 [[nodiscard]] std::string parse_vsock(std::string_view option, std::string_view text);
 

@@ -19,6 +19,12 @@ enum class OnReboot {
     Restart, ///< it starts anew, from the kernel file
 };
 
+/// What a triple fault does. On a PC it resets the machine.
+enum class OnTripleFault {
+    Reset, ///< it is as any other reboot
+    End,   ///< it ends the guest, with the registers of the processor
+};
+
 /// Who answers the guest's hypercalls.
 enum class HypervMode {
     Auto,   ///< Hybrid where the host's KVM can, User elsewhere
@@ -109,6 +115,11 @@ struct GuestOptions {
     SerialTarget serial{};
     std::vector<DiskOptions> disks{}; ///< in the order in which a controller has them
     OnReboot on_reboot = OnReboot::Exit;
+    std::optional<OnTripleFault> on_triple_fault{}; ///< not given: Reset for a guest that restarts, End for others
+    [[nodiscard]] OnTripleFault triple_fault_policy() const
+    {
+        return on_triple_fault.value_or(on_reboot == OnReboot::Restart ? OnTripleFault::Reset : OnTripleFault::End);
+    }
     std::string vsock{};                    ///< path of the UNIX socket for its Hyper-V sockets; empty for none
     std::vector<RightChange> privileges{};  ///< in the order given; a later one wins
     std::vector<RightChange> hv_features{}; ///< likewise

@@ -136,9 +136,10 @@ void Session::on_ended(GuestEnded const& event)
 {
     auto& guest = *guests_[event.guest];
     if (guest.state() == Guest::State::Ended) return;
+    auto const outcome = guest.settled(event.outcome);
     bool const restarts =
-        event.outcome.kind == Outcome::Kind::Reset && guest.options().on_reboot == OnReboot::Restart && !ending_;
-    if (!restarts) return end(guest, event.outcome);
+        outcome.kind == Outcome::Kind::Reset && guest.options().on_reboot == OnReboot::Restart && !ending_;
+    if (!restarts) return end(guest, outcome);
     try {
         guest.restart(parent_of(guest));
     } catch (std::exception const& e) {

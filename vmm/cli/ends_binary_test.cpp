@@ -1,0 +1,90 @@
+// How guests come to their ends, and start anew.
+#include "hv/testing/catch.hpp"
+#include "vmm/cli/testing/porthole.hpp"
+#include "vmm/cli/testing/puppet.hpp"
+
+#include <csignal>
+
+using namespace vmm::testing;
+using Catch::Matchers::Contains;
+using Catch::Matchers::StartsWith;
+
+namespace {
+
+Outcome run_puppet(std::string const& words, std::vector<std::string> const& options = {})
+{
+    std::vector<std::string> arguments{"run", "--kernel", puppet(), "--memory", "16M", "--cmdline", words};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    return porthole(std::move(arguments));
+}
+
+std::size_t count(std::string const& text, std::string const& what)
+{
+    std::size_t n = 0;
+    for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + what.size()))
+        ++n;
+    return n;
+}
+
+void end_by_force(Process& process)
+{
+    process.signal(SIGTERM);
+    process.await_error("asked the guest to power off");
+    process.signal(SIGTERM);
+    CHECK(process.end().status == 128 + SIGTERM);
+}
+
+} // namespace
+
+TEST_CASE("a triple fault ends a guest with its registers, unless it is to be a reset", "[binary]")
+{
+    if (!can_run()) return;
+    auto const end = run_puppet("say:here triple-fault");
+    CHECK(end.status == 1);
+    CHECK_THAT(end.err, StartsWith("porthole: the guest died: triple fault (vCPU 0)\n  rip "));
+
+    auto const reset = run_puppet("say:here triple-fault", {"--on-triple-fault", "reset"});
+    CHECK(reset.status == 0);
+    CHECK(reset.err.empty());
+    CHECK(count(reset.out, "here") == 1);
+
+    auto const no_reset = run_puppet("say:here triple-fault", {"--on-reboot", "restart", "--on-triple-fault", "end"});
+    CHECK(no_reset.status == 1);
+    CHECK(count(no_reset.out, "here") == 1);
+    CHECK_THAT(no_reset.err, StartsWith("porthole: the guest died: triple fault"));
+}
+
+TEST_CASE("a guest that triple-faults at once again and again is ended with its registers", "[binary]")
+{
+    if (!can_run()) return;
+    auto const end = run_puppet("say:here triple-fault", {"--on-reboot", "restart"});
+    CHECK(end.status == 1);
+    CHECK(count(end.out, "here") == 5);
+    CHECK(count(end.err, "the guest was reset by a triple fault") == 4);
+    CHECK_THAT(end.err, Contains("porthole: the guest died: triple fault (vCPU 0)\n  rip ") &&
+                            Contains("the 5th triple fault in a row"));
+}
+
+TEST_CASE("a guest that listened to its serial port may reset itself by triple faults for ever", "[binary]")
+{
+    if (!can_run()) return;
+    Process process{{"run", "--kernel", puppet(), "--memory", "16M", "--on-reboot", "restart", "--cmdline",
+                     "say:here await:x triple-fault"}};
+    std::string starts;
+    for (unsigned i = 1; i <= 7; ++i) {
+        starts += "here\n";
+        process.await_output(starts);
+        process.type("x");
+    }
+    end_by_force(process);
+}
+
+TEST_CASE("the last processor hears the first INIT, also when the guest starts anew", "[binary]")
+{
+    if (!can_run()) return;
+    auto const startup = (build_folder() / "guest-tests" / "startup.elf").string();
+    Process process{{"run", "--kernel", startup, "--memory", "32M", "--cpus", "2", "--on-reboot", "restart",
+                     "--cmdline", "reset"}};
+    process.await_output("# startup: 2 of 2 processors\n# startup: 2 of 2 processors\n");
+    process.signal(SIGKILL);
+}
