@@ -118,10 +118,13 @@ judge_peer()
 }
 
 # judge_checks NAME CHECK...: what a guest that checks itself left in $results, and that its kernel complained of nothing.
-judge_checks()
+judge_checks() { judge_ended "$1" 0 "${@:2}"; }
+
+# judge_ended NAME STATUS CHECK...: the same of a run that is to end with this status.
+judge_ended()
 {
-    local name=$1 log=$results/$1.log check complaint errors
-    shift
+    local name=$1 wanted=$2 log=$results/$1.log check complaint errors
+    shift 2
     touch "$log"
     sed -i 's/\r$//' "$log"
     for check; do
@@ -134,8 +137,8 @@ judge_checks()
     done
     errors=$(grep '^error: ' "$log" | head -n 1 || true)
     [[ -z $errors ]] || not_ok "$name.no_errors" "the kernel says: ${errors#error: }; see $log"
-    [[ ! -s $results/$name.status || $(< "$results/$name.status") == 0 ]] || tail -n 40 "$log"
-    expect_status "$name.end" "$results/$name.status" 0
+    [[ ! -s $results/$name.status || $(< "$results/$name.status") == "$wanted" ]] || tail -n 40 "$log"
+    expect_status "$name.end" "$results/$name.status" "$wanted"
 }
 
 # judge_vmbus VERSION...: what versions-run left in $results.

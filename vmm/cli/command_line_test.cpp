@@ -59,6 +59,7 @@ TEST_CASE("a kernel alone gives the defaults", "[cli]")
     CHECK(options.guests.at(0).serial == vmm::SerialTarget{});
     CHECK(options.guests.at(0).on_reboot == vmm::OnReboot::Exit);
     CHECK(options.guests.at(0).triple_fault_policy() == vmm::OnTripleFault::End);
+    CHECK(options.guests.at(0).on_crash == vmm::OnCrash::Continue);
     CHECK(options.guests.at(0).hyperv == vmm::HypervMode::Auto);
     CHECK_FALSE(options.guests.at(0).test_devices);
     CHECK_FALSE(options.trace.any());
@@ -91,6 +92,8 @@ TEST_CASE("every option of run arrives in its field", "[cli]")
                               "restart",
                               "--on-triple-fault",
                               "end",
+                              "--on-crash",
+                              "end",
                               "--privileges",
                               "create-port,-connect-port,+connect-port",
                               "--hv-features",
@@ -116,6 +119,7 @@ TEST_CASE("every option of run arrives in its field", "[cli]")
     CHECK(options.guests.at(0).serial == vmm::SerialTarget{vmm::SerialTarget::Kind::File, "out.txt"});
     CHECK(options.guests.at(0).on_reboot == vmm::OnReboot::Restart);
     CHECK(options.guests.at(0).triple_fault_policy() == vmm::OnTripleFault::End);
+    CHECK(options.guests.at(0).on_crash == vmm::OnCrash::End);
     CHECK(options.guests.at(0).hyperv == vmm::HypervMode::User);
     CHECK(options.guests.at(0).privileges ==
           std::vector<vmm::RightChange>{{true, "create-port"}, {false, "connect-port"}, {true, "connect-port"}});
@@ -197,6 +201,7 @@ TEST_CASE("a name that nobody knows is answered with those that are known", "[cl
     CHECK_THAT(run_complaint({"--serial", "file:"}), Contains("stdio, lines, pty, file:PATH or none"));
     CHECK_THAT(run_complaint({"--on-reboot", "halt"}), Contains("exit or restart"));
     CHECK_THAT(run_complaint({"--on-triple-fault", "restart"}), Contains("reset or end"));
+    CHECK_THAT(run_complaint({"--on-crash", "reset"}), Contains("continue or end"));
     CHECK_THAT(run_complaint({"--hyperv", "kernel"}), Contains("'kernel'") && Contains("auto, user or hybrid"));
     CHECK_THAT(run_complaint({"--log-level", "loud"}), Contains("use trace, debug"));
 }
@@ -243,7 +248,7 @@ TEST_CASE("a configuration file takes the place of all options about a guest", "
     for (auto const& more :
          {Arguments{"--kernel", "k"}, Arguments{"--initrd", "i"}, Arguments{"--cmdline", "x"},
           Arguments{"--memory", "1G"}, Arguments{"--cpus", "2"}, Arguments{"--serial", "pty"},
-          Arguments{"--on-reboot", "exit"}, Arguments{"--on-triple-fault", "end"},
+          Arguments{"--on-reboot", "exit"}, Arguments{"--on-triple-fault", "end"}, Arguments{"--on-crash", "end"},
           Arguments{"--privileges", "create-port"}, Arguments{"--hv-features", "synic"}, Arguments{"--test-devices"},
           Arguments{"--pool", "1M"}, Arguments{"--vsock", "s"}, Arguments{"--disk", "d"}})
         CHECK_THAT(with(more), StartsWith("--config and " + std::string{more.front()} + " exclude each other"));
@@ -289,11 +294,11 @@ TEST_CASE("help, version and doctor", "[cli]")
     };
     CHECK(text({"--version"}) == "porthole " PORTHOLE_VERSION "\n");
     CHECK_THAT(text({"--help"}), Contains("run") && Contains("doctor"));
-    for (auto const* const option :
-         {"--kernel",       "--initrd",    "--cmdline",        "--memory",   "--cpus",       "--serial",
-          "--on-reboot",    "--log-level", "--hyperv",         "--log-file", "--privileges", "--hv-features",
-          "--test-devices", "--trace",     "create-port",      "synic",      "--config",     "--pool",
-          "--vsock",        "--disk",      "--on-triple-fault"})
+    for (auto const* const option : {"--kernel",     "--initrd",         "--cmdline",      "--memory", "--cpus",
+                                     "--serial",     "--on-reboot",      "--log-level",    "--hyperv", "--log-file",
+                                     "--privileges", "--hv-features",    "--test-devices", "--trace",  "create-port",
+                                     "synic",        "--config",         "--pool",         "--vsock",  "--disk",
+                                     "--on-crash",   "--on-triple-fault"})
         CHECK_THAT(text({"run", "--help"}), Contains(option));
     CHECK(std::holds_alternative<vmm::DoctorRequest>(parse({"doctor"})));
 }

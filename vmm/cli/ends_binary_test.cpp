@@ -1,4 +1,4 @@
-// How guests come to their ends, and start anew.
+// How guests come to their ends: triple faults, crashes that they report, and what follows.
 #include "hv/testing/catch.hpp"
 #include "vmm/cli/testing/porthole.hpp"
 #include "vmm/cli/testing/puppet.hpp"
@@ -76,6 +76,49 @@ TEST_CASE("a guest that listened to its serial port may reset itself by triple f
         process.await_output(starts);
         process.type("x");
     }
+    end_by_force(process);
+}
+
+TEST_CASE("a guest that reports a crash goes on, and its run ends with status 1", "[binary]")
+{
+    if (!can_run()) return;
+    auto const off = run_puppet("say:before crash say:after power-off");
+    CHECK(off.status == 1);
+    CHECK(off.out == "before\nafter\n");
+    CHECK_THAT(off.err, StartsWith("porthole: the guest reported a crash: 0xc0de") && Contains("it goes on"));
+
+    auto const end = run_puppet("say:before crash say:after power-off", {"--on-crash", "end"});
+    CHECK(end.status == 1);
+    CHECK(end.out == "before\n");
+    CHECK_THAT(end.err, StartsWith("porthole: the guest reported a crash: 0xc0de"));
+
+    auto const reset = run_puppet("crash reset");
+    CHECK(reset.status == 1);
+    auto const exit = run_puppet("crash exit:3", {"--test-devices"});
+    CHECK(exit.status == 7);
+}
+
+TEST_CASE("a guest that reports crashes without end is heard a few times", "[binary]")
+{
+    if (!can_run()) return;
+    std::string words;
+    for (unsigned i = 0; i < 20; ++i)
+        words += "crash ";
+    auto const end = run_puppet(words + "say:after power-off");
+    CHECK(end.status == 1);
+    CHECK(end.out == "after\n");
+    CHECK(count(end.err, "reported a crash") == 4);
+}
+
+TEST_CASE("who stands still after a crash is shown as crashed, until the user ends it", "[binary]")
+{
+    if (!can_run()) return;
+    Folder const folder;
+    Process process{{"run", "--kernel", puppet(), "--memory", "16M", "--control", folder.path("control"), "--cmdline",
+                     "crash say:stands halt"}};
+    process.await_output("stands\n");
+    process.await_error("it goes on");
+    CHECK_THAT(porthole({"ctl", folder.path("control"), "status", "--json"}).out, Contains("\"crashed\":true"));
     end_by_force(process);
 }
 

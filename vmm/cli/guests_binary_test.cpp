@@ -90,9 +90,10 @@ TEST_CASE("guests run side by side, their lines tell whose they are, and the hig
 TEST_CASE("one guest of a file is as one of the command line", "[binary]")
 {
     if (!can_run()) return;
-    auto const alone = porthole({"run", "--kernel", puppet(), "--memory", "16M", "--test-devices", "--privileges",
-                                 "create-port,access-partition-id", "--cmdline", "id synic port:9:1 crash"});
-    auto const file = run(guest("only", "id synic port:9:1 crash"));
+    auto const alone =
+        porthole({"run", "--kernel", puppet(), "--memory", "16M", "--test-devices", "--privileges",
+                  "create-port,access-partition-id", "--cmdline", "id synic port:9:1 crash", "--on-crash", "end"});
+    auto const file = run(guest("only", "id synic port:9:1 crash", "on-crash = 'end'"));
     CHECK(alone.out == file.out);
     CHECK(alone.status == 1);
     CHECK(file.status == 1);

@@ -103,6 +103,12 @@ void read_on_triple_fault(ConfigNode const& value, GuestEntry& entry, ConfigCont
     entry.options.on_triple_fault = value.placed([&] { return parse_on_triple_fault(value.key(), text); });
 }
 
+void read_on_crash(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
+{
+    auto const text = value.text("on-crash = \"continue\"");
+    entry.options.on_crash = value.placed([&] { return parse_on_crash(value.key(), text); });
+}
+
 void read_hyperv(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
 {
     auto const text = value.text("hyperv = \"auto\"");
@@ -193,6 +199,7 @@ constexpr std::array keys{
     Key{"disk", read_disks},
     Key{"on-reboot", read_on_reboot},
     Key{"on-triple-fault", read_on_triple_fault},
+    Key{"on-crash", read_on_crash},
     Key{"vsock", read_vsock},
     Key{"privileges", read_privileges},
     Key{"hv-features", read_features},

@@ -44,6 +44,10 @@ void Guest::build(hv::PartitionId parent)
                                                      [this](Outcome outcome) {
                                                          world_.events.push(GuestEnded{index_, std::move(outcome)});
                                                      },
+                                                 .crashed =
+                                                     [this](std::string text) {
+                                                         world_.events.push(GuestCrashed{index_, std::move(text)});
+                                                     },
                                                  .synic_enabled =
                                                      [this] {
                                                          if (options_.ready.kind == ReadySignal::Kind::Synic)
@@ -70,6 +74,7 @@ void Guest::start()
 void Guest::restart(hv::PartitionId parent)
 {
     give_up_machine();
+    crashed_ = false;
     console_.resume_waiting();
     {
         std::lock_guard const guard{text_lock_};
@@ -103,6 +108,13 @@ Outcome Guest::settled(Outcome outcome)
         warn_limited(triple_faults_logged_, "{} was reset by a triple fault", options_.designation());
     }
     return {Outcome::Kind::Reset, 0, {}};
+}
+
+bool Guest::note_crash()
+{
+    crashed_ = true;
+    std::uint64_t suppressed = 0; // a guest that restarts may crash as often as it likes
+    return crashes_told_.admit(suppressed);
 }
 
 void Guest::pause(std::function<void(Pause)> done)

@@ -81,6 +81,11 @@ class Guest final : devices::SerialSink {
     /// comes.
     [[nodiscard]] Outcome settled(Outcome outcome);
 
+    /// It has reported a crash. Whether the user is to hear of it.
+    [[nodiscard]] bool note_crash();
+    /// Whether it has, since it started.
+    [[nodiscard]] bool has_crashed() const { return crashed_; }
+
     /// Of a guest that runs and is not paused. `done` is called on this thread: with TimeStopped or TimeGoesOn; with
     /// No when resume() or the guest's end came before.
     void pause(std::function<void(Pause)> done);
@@ -118,7 +123,9 @@ class Guest final : devices::SerialSink {
     Console console_;
     RateLimit starts_logged_;
     RateLimit triple_faults_logged_;
+    RateLimit crashes_told_;
     TripleFaults triple_faults_;
+    bool crashed_ = false;
     State state_ = State::Waiting;
     bool ready_ = false;
     Pause pause_ = Pause::No;

@@ -91,6 +91,7 @@ void check_cpus(KvmHost const& host, unsigned cpus)
 Machine::Machine(World world, GuestOptions const& options, hv::PartitionId parent)
     : world_{std::move(world)},
       designation_{options.designation()},
+      on_crash_{options.on_crash},
       layout_{options.memory},
       ram_{layout_},
       hybrid_{kernel_answers(world_.host, options.hyperv)},
@@ -275,9 +276,13 @@ void Machine::power_off()
     end({Outcome::Kind::PowerOff, 0, {}});
 }
 
+/// A guest may report as often as it likes. What it says after a few times is not news.
 void Machine::report_crash(hv::CrashReport const& report)
 {
-    end({Outcome::Kind::Died, 0, describe(designation_, report, ram_.memory())});
+    if (on_crash_ == OnCrash::End)
+        return end({Outcome::Kind::Died, 0, describe(designation_, report, ram_.memory())});
+    if (crash_reports_.load() < most_crash_reports && crash_reports_.fetch_add(1) < most_crash_reports)
+        world_.crashed(describe(designation_, report, ram_.memory()));
 }
 
 void Machine::assert_vector(hv::VpIndex vp, std::uint8_t vector, bool auto_eoi)

@@ -20,6 +20,7 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -40,9 +41,12 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
         boost::asio::io_context& io;
         KvmHost const& host;
         hv::PartitionRegistry& registry;
-        devices::SerialSink& serial;         ///< where COM1 sends its output
-        PartitionTrace* trace;               ///< or nullptr
-        std::function<void(Outcome)> ended;  ///< called once at most, on any thread
+        devices::SerialSink& serial;        ///< where COM1 sends its output
+        PartitionTrace* trace;              ///< or nullptr
+        std::function<void(Outcome)> ended; ///< called once at most, on any thread
+        /// The guest has reported a crash and goes on; whole lines. On a VP's thread, `most_crash_reports` times at
+        /// most.
+        std::function<void(std::string)> crashed;
         std::function<void()> synic_enabled; ///< on a VP's thread, each time that the guest enables a SynIC
     };
 
@@ -95,8 +99,11 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
     void load(GuestOptions const& options);
     [[nodiscard]] std::vector<int> vcpu_fds() const;
 
+    static constexpr unsigned most_crash_reports = 4;
+
     World const world_;
     std::string const designation_; ///< what to call the guest
+    OnCrash const on_crash_;
     MemoryLayout const layout_;
     GuestRam const ram_;
     bool const hybrid_; ///< the kernel answers what it can
@@ -113,6 +120,7 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
     std::unique_ptr<PcDevices> pc_;
     std::unique_ptr<TestDevices> test_devices_;
     std::once_flag ended_;
+    std::atomic<unsigned> crash_reports_{0};
     hv::RefTime started_{};
 };
 

@@ -19,7 +19,6 @@ std::string describe(Outcome const& outcome)
 
 int exit_status(Outcome const& outcome)
 {
-    constexpr int guest_died = 1;
     constexpr int host_error = 2;
     constexpr int by_signal = 128;
 

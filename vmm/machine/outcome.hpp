@@ -25,6 +25,9 @@ struct Outcome {
 /// In a few words, for the log: "powered off", "died".
 [[nodiscard]] std::string describe(Outcome const& outcome);
 
+/// Of a guest that died, or that has reported a crash, however it ended.
+inline constexpr int guest_died = 1;
+
 /// What a run that ended so adds to the process's exit status.
 [[nodiscard]] int exit_status(Outcome const& outcome);
 

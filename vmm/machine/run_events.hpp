@@ -20,6 +20,11 @@ struct GuestEnded {
     std::size_t guest;
     Outcome outcome;
 };
+/// A guest has reported a crash, and goes on.
+struct GuestCrashed {
+    std::size_t guest;
+    std::string text; ///< whole lines
+};
 /// A guest has given its ready signal.
 struct GuestReady {
     std::size_t guest;
@@ -45,7 +50,8 @@ struct Task {
     std::function<void()> run;
 };
 
-using RunEvent = std::variant<GuestEnded, GuestReady, GuestParked, UserQuits, SignalCame, LoopFailed, Task>;
+using RunEvent =
+    std::variant<GuestEnded, GuestCrashed, GuestReady, GuestParked, UserQuits, SignalCame, LoopFailed, Task>;
 
 class RunEvents {
   public:

@@ -205,6 +205,13 @@ OnTripleFault parse_on_triple_fault(std::string_view option, std::string_view te
     refuse(option, text, "is not known", "use reset or end");
 }
 
+OnCrash parse_on_crash(std::string_view option, std::string_view text)
+{
+    if (text == "continue") return OnCrash::Continue;
+    if (text == "end") return OnCrash::End;
+    refuse(option, text, "is not known", "use continue or end");
+}
+
 std::string parse_vsock(std::string_view option, std::string_view text)
 {
     if (!text.empty() && text.size() <= GuestOptions::longest_vsock) return std::string{text};

@@ -37,6 +37,9 @@ void add_disk(std::string_view option, std::vector<DiskOptions>& disks, DiskOpti
 /// "reset" or "end".
 [[nodiscard]] OnTripleFault parse_on_triple_fault(std::string_view option, std::string_view text);
 
+/// "continue" or "end".
+[[nodiscard]] OnCrash parse_on_crash(std::string_view option, std::string_view text);
+
 /// The path of a UNIX socket, short enough for a port's number behind it.
 [[nodiscard]] std::string parse_vsock(std::string_view option, std::string_view text);
 

@@ -25,6 +25,12 @@ enum class OnTripleFault {
     End,   ///< it ends the guest, with the registers of the processor
 };
 
+/// What a crash does that a guest reports by the crash MSRs.
+enum class OnCrash {
+    Continue, ///< it is noted, and the guest goes on: it may save a dump, and reboots by itself
+    End,      ///< it ends the guest
+};
+
 /// Who answers the guest's hypercalls.
 enum class HypervMode {
     Auto,   ///< Hybrid where the host's KVM can, User elsewhere
@@ -120,6 +126,7 @@ struct GuestOptions {
     {
         return on_triple_fault.value_or(on_reboot == OnReboot::Restart ? OnTripleFault::Reset : OnTripleFault::End);
     }
+    OnCrash on_crash = OnCrash::Continue;
     std::string vsock{};                    ///< path of the UNIX socket for its Hyper-V sockets; empty for none
     std::vector<RightChange> privileges{};  ///< in the order given; a later one wins
     std::vector<RightChange> hv_features{}; ///< likewise

@@ -117,6 +117,7 @@ void Session::handle(RunEvent const& event)
 {
     std::visit(Overloaded{
                    [this](GuestEnded const& ended) { on_ended(ended); },
+                   [this](GuestCrashed const& crashed) { on_crashed(crashed); },
                    [this](GuestReady const& ready) { guests_[ready.guest]->set_ready(); },
                    [this](GuestParked const& parked) { guests_[parked.guest]->on_parked(parked.pause); },
                    [this](UserQuits) {
@@ -145,6 +146,14 @@ void Session::on_ended(GuestEnded const& event)
     } catch (std::exception const& e) {
         end(guest, {Outcome::Kind::HostError, 0, e.what()});
     }
+}
+
+/// The guest goes on, which may be to save a dump, to reboot, or to stand still until the user ends it.
+void Session::on_crashed(GuestCrashed const& event)
+{
+    auto& guest = *guests_[event.guest];
+    status_ = std::max(status_, guest_died);
+    if (guest.note_crash()) say_(event.text + "it goes on: see --on-crash in porthole(1)");
 }
 
 void Session::on_signal(int number)

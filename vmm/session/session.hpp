@@ -48,6 +48,7 @@ class Session {
     void wait_for_signal();
     void handle(RunEvent const& event);
     void on_ended(GuestEnded const& event);
+    void on_crashed(GuestCrashed const& event);
     void on_signal(int number);
 
     /// Starts who need not wait any longer, and gives up those who would wait for ever.

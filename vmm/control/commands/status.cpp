@@ -30,6 +30,7 @@ nlohmann::json status_of(Guest const& guest)
                           {"ready", guest.is_ready()},
                           {"cpus", options.cpus},
                           {"memory", options.memory}};
+    if (guest.has_crashed()) status["crashed"] = true;
     if (auto const* const partition = guest.partition()) status["partition"] = partition->id().value;
     if (guest.state() == Guest::State::Running)
         status["heartbeat"] = to_string(guest.services().heartbeat().status().state);
