@@ -1,24 +1,28 @@
 /// A network card and a guest that says anything to it: packets on its rings, NVSP and RNDIS messages with any
 /// fields, buffers that come and go, channels that close in the middle; and a host that keeps sending frames.
 ///
-/// The input is a list of steps. The first byte says what (modulo 12), numbers called "value" are Input::value's:
+/// The input is a list of steps. The first byte says what (modulo 13), numbers called "value" are Input::value's:
 ///   0  the guest sets up all that Linux sets up: a byte for the version
-///   1  an inband packet: place of an NVSP type, a byte for flags, up to 255 bytes of payload behind the type
+///   1  an inband packet: place of an NVSP type, a byte for flags, and the payload behind the type
 ///   2  a packet of any type: type, length of the header between, and of the payload, and the bytes
-///   3  a control message in a section: type, value of its length (0: the right one), up to 255 bytes
-///   4  an OID set or asked for: place in `oids`, bit 7 to set, up to 255 bytes of value
-///   5  a packet message: place of a field to spoil and a value for it, infos: count, and for each type and a value
+///   3  a control message in a section: type, value of its length (0: the right one), and the bytes
+///   4  an OID set or asked for: place in `oids`, bit 7 to set, and the value
+///   5  a packet message: place of a field to spoil and a value for it, infos: count, and for each type
+///      and a value; the frame
 ///   6  a completion: a value for the transaction
-///   7  the host sends: flags, segmentation, values of length and of the offsets, and a seed for the content
-///   8  the guest reads so many packets, and completes those with sections when bit 7 is set
-///   9  a channel is closed or opened (bit 7: the sub-channel)
+///   7  the host sends: flags, segmentation, values of length and of the offsets, the first 128 bytes, and what fills
+///   the rest 8  the guest reads so many packets, and completes those with sections when bit 7 is set 9  a channel is
+///   closed or opened (bit 7: the sub-channel)
 ///  10  the cable: pulled or plugged in
 ///  11  memory of a ring: a value for the offset, a value for what is written there
+///  12  memory will change: after so many loads (1 byte), by XOR with a value, so often (1 byte, modulo 8)
+/// Bytes of any number have a value before them that says how many.
 #include "devices/net/testing/recorders.hpp"
 #include "devices/testing/vmbus_channel.hpp"
 #include "devices/vmbus/network/nic.hpp"
 #include "hv/fuzz/changing_memory.hpp"
 #include "hv/fuzz/input.hpp"
+#include "hv/fuzz/play.hpp"
 
 #include <array>
 #include <map>
@@ -54,6 +58,7 @@ constexpr std::array versions{nvsp::Version::V61, nvsp::Version::V1, nvsp::Versi
 constexpr std::size_t receive_pages = 40;
 constexpr std::size_t send_pages = 8;
 constexpr std::size_t ring_pages = 2;
+constexpr std::size_t most_in_section = ChannelQueue::send_section_size;
 constexpr std::uint32_t receive_gpadl = 1;
 constexpr std::uint32_t send_gpadl = 2;
 
@@ -96,6 +101,7 @@ class World {
     World() : receive_{receive_pages}, send_{send_pages}, ram_{16}
     {
         memory_.add({hv::Gpa{0}, 16 * hv::page_size, ram_.at(0)});
+        watch();
         auto recorder = std::make_unique<net::testing::RecordingBackend>();
         backend_ = recorder.get();
         nic_ = std::make_shared<Nic>(Nic::Config{.mac = {}, .instance = instance_id(0), .max_channels = 2},
@@ -104,8 +110,9 @@ class World {
     }
     World(World const&) = delete;
     World& operator=(World const&) = delete;
-    ~World()
+    void end()
     {
+        changing_.change_after(0, 0, 0);
         close(1);
         close(0);
         require(gone_.expired(), "a closed channel is let go of");
@@ -115,7 +122,7 @@ class World {
 
     void step(Input& input)
     {
-        switch (input.below(12)) {
+        switch (input.below(13)) {
         case 0: set_up(versions[input.below(versions.size())]); break;
         case 1: inband(input); break;
         case 2: any_packet(input); break;
@@ -128,6 +135,7 @@ class World {
         case 9: toggle(input.byte() >> 7); break;
         case 10: nic_->set_link(!nic_->link_up()); break;
         case 11: spoil(input); break;
+        default: changing_.change_after(input); break;
         }
         for (auto const& sent : backend_->sent)
             require(sent.bytes.size() <= net::largest_frame + net::vlan_tag, "no frame is longer than frames are");
@@ -137,6 +145,16 @@ class World {
     }
 
   private:
+    /// All memory that a device may read.
+    void watch()
+    {
+        changing_.forget();
+        for (auto const* const pages : {&receive_, &send_, &ram_})
+            changing_.watch(pages->all());
+        for (auto const& [n, channel] : channels_)
+            changing_.watch(channel->pages());
+    }
+
     void open(unsigned n)
     {
         if (channels_.contains(n) || !bus_.devices.contains(n)) return;
@@ -149,6 +167,7 @@ class World {
         }
         channel->connect(bus_.devices.at(n).get());
         channels_[n] = channel;
+        watch();
         bus_.devices.at(n)->open(channel);
     }
     void close(unsigned n)
@@ -158,6 +177,7 @@ class World {
         bus_.devices.at(n)->close();
         found->second->connect(nullptr);
         channels_.erase(found);
+        watch();
     }
     void toggle(unsigned n)
     {
@@ -215,14 +235,14 @@ class World {
     {
         auto payload = bytes_of(types[input.below(types.size())]);
         auto const flags = input.byte();
-        append(payload, bytes_from(input, input.byte()));
+        append(payload, bytes_from(input, input.value()));
         if (channels_.contains(0)) channels_[0]->send(payload, 9, flags);
     }
     void any_packet(Input& input)
     {
         auto const type = static_cast<hv::abi::PacketType>(input.below(14));
-        auto const header = bytes_from(input, std::size_t{input.byte()} / 8 * 8);
-        auto const payload = bytes_from(input, input.byte());
+        auto const header = bytes_from(input, input.value() / 8 * 8);
+        auto const payload = bytes_from(input, input.value());
         auto const on = channels_.contains(1) && payload.size() % 2 == 1 ? 1U : 0U;
         if (channels_.contains(on)) channels_[on]->send({type, 0, 0, 1, 3}, header, payload);
     }
@@ -230,7 +250,7 @@ class World {
     {
         auto const type = static_cast<rndis::Type>(input.value());
         auto const length = static_cast<std::uint32_t>(input.value());
-        auto const body = bytes_from(input, input.byte());
+        auto const body = bytes_from(input, std::min<std::uint64_t>(input.value(), most_in_section - 8));
         auto message =
             bytes_of(rndis::Header{type, length != 0 ? length : static_cast<std::uint32_t>(8 + body.size())});
         append(message, body);
@@ -239,7 +259,7 @@ class World {
     void oid(Input& input)
     {
         auto const which = input.byte();
-        auto const value = bytes_from(input, input.byte());
+        auto const value = bytes_from(input, std::min<std::uint64_t>(input.value(), most_in_section - 28));
         auto const type = (which & 0x80) != 0 ? rndis::Type::Set : rndis::Type::Query;
         auto message = bytes_of(rndis::Header{type, static_cast<std::uint32_t>(28 + value.size())},
                                 rndis::Request{4, static_cast<std::uint32_t>(oids[(which & 0x7F) % oids.size()]),
@@ -256,7 +276,7 @@ class World {
             auto const type = input.below(12);
             append(infos, bytes_of(rndis::PacketInfo{16, type, 12}, static_cast<std::uint32_t>(input.value())));
         }
-        auto const frame = bytes_from(input, 200);
+        auto const frame = bytes_from(input, std::min<std::uint64_t>(input.value(), most_in_section - 256));
         rndis::Packet packet{};
         packet.data_offset = static_cast<std::uint32_t>(sizeof packet + infos.size());
         packet.data_length = static_cast<std::uint32_t>(frame.size());
@@ -284,7 +304,7 @@ class World {
         auto const size = input.value() % (net::largest_frame + 1);
         frame.offload.checksum_start = static_cast<std::uint16_t>(input.value());
         frame.offload.checksum_offset = static_cast<std::uint16_t>(input.value());
-        frame.bytes = bytes_from(input, std::min<std::size_t>(size, 64));
+        frame.bytes = bytes_from(input, std::min<std::size_t>(size, 128));
         frame.bytes.resize(size, static_cast<std::byte>(input.byte()));
         if (backend_->waiting() < 100) backend_->deliver(std::move(frame));
     }
@@ -326,6 +346,7 @@ class World {
         toggle(0);
     }
 
+    hv::fuzz::ChangingMemory changing_;
     devices::testing::DevicePages receive_;
     devices::testing::DevicePages send_;
     devices::testing::DevicePages ram_;
@@ -345,7 +366,5 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
 {
     Input input{{data, size}};
     World world;
-    for (unsigned steps = 0; !input.empty() && steps < 200; ++steps)
-        world.step(input);
-    return 0;
+    return hv::fuzz::play(world, input);
 }

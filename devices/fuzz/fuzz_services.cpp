@@ -24,6 +24,7 @@
 #include "devices/vmbus/socket/protocol.hpp"
 #include "hv/fuzz/changing_memory.hpp"
 #include "hv/fuzz/input.hpp"
+#include "hv/fuzz/play.hpp"
 
 #include <array>
 #include <sys/socket.h>
@@ -57,12 +58,7 @@ class World {
             device_->close();
             open(1 + input.below(16));
             break;
-        case 7: {
-            auto const loads = input.byte();
-            auto const change = input.value();
-            memory_->change_after(loads, change, input.below(8));
-            break;
-        }
+        case 7: memory_->change_after(input); break;
         default: return agree();
         }
     }
@@ -124,7 +120,7 @@ class World {
         descriptor.type = hv::abi::PacketType{input.byte()};
         descriptor.flags = input.byte();
         std::vector<std::byte> const header(std::size_t{8} * input.below(8));
-        auto const bytes = input.bytes(input.byte());
+        auto const bytes = input.counted_bytes();
         send(descriptor, header, std::as_bytes(bytes));
     }
 
@@ -306,8 +302,5 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
 {
     fuzz::Input input{{data, size}};
     World world{input};
-    while (!input.empty())
-        world.step(input);
-    world.end();
-    return 0;
+    return fuzz::play(world, input);
 }

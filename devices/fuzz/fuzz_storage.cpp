@@ -8,6 +8,7 @@
 #include "devices/vmbus/storage/testing/storage_guest.hpp"
 #include "hv/fuzz/changing_memory.hpp"
 #include "hv/fuzz/input.hpp"
+#include "hv/fuzz/play.hpp"
 
 #include <array>
 #include <memory>
@@ -32,12 +33,6 @@ class World {
         add_unit(2, devices::scsi::DeviceType::Disc, true);
         open(0);
     }
-    ~World()
-    {
-        memory_.change_after(0, 0, 0);
-        for (auto* const backend : backends_)
-            if (backend) backend->later = false;
-    }
     World(World const&) = delete;
     World& operator=(World const&) = delete;
 
@@ -54,14 +49,16 @@ class World {
         case 4: flag ? close(channel) : open(channel); break;
         case 5: backend(input, flag); break;
         case 6: answers(channel, flag ? 1000 : input.byte()); break;
-        default: {
-            auto const loads = input.byte();
-            auto const change = input.value();
-            memory_.change_after(loads, change, input.below(8));
-            break;
-        }
+        default: memory_.change_after(input); break;
         }
         check();
+    }
+
+    void end()
+    {
+        memory_.change_after(0, 0, 0);
+        for (auto* const backend : backends_)
+            if (backend) backend->later = false;
     }
 
   private:
@@ -80,7 +77,7 @@ class World {
         if (guests_[channel] || channel >= bus_.devices.size()) return;
         guests_[channel] = std::make_unique<Guest>(bus_.devices[channel]);
         auto& memory = *guests_[channel]->channel;
-        memory_.watch({memory.page(0), 2 * hv::testing::TestChannel::ring_pages * hv::page_size});
+        memory_.watch({memory.page(0), (2 * hv::testing::TestChannel::ring_pages + Guest::pages) * hv::page_size});
     }
 
     void close(unsigned channel)
@@ -123,7 +120,7 @@ class World {
         packet.request.cdb_length = static_cast<std::uint8_t>(16 + static_cast<int>(input.byte()));
         std::vector<std::byte> header;
         if (any_header) {
-            auto const given = input.bytes(input.byte());
+            auto const given = input.counted_bytes();
             header.resize(given.size() / 8 * 8);
             if (!header.empty()) std::memcpy(header.data(), given.data(), header.size());
         } else {
@@ -139,7 +136,7 @@ class World {
 
     void raw(unsigned channel, Input& input)
     {
-        auto const bytes = std::as_bytes(input.bytes(input.byte()));
+        auto const bytes = std::as_bytes(input.counted_bytes());
         if (!can_write(channel)) return;
         (void)guests_[channel]->channel->to_host().write_raw(bytes.first(bytes.size() / 8 * 8));
         bus_.devices[channel]->signalled();
@@ -228,7 +225,5 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
 {
     Input input{{data, size}};
     World world;
-    while (!input.empty())
-        world.step(input);
-    return 0;
+    return hv::fuzz::play(world, input);
 }

@@ -28,6 +28,13 @@ void ChangingMemory::change_after(unsigned loads, std::uint64_t change, unsigned
     times_ = times;
 }
 
+void ChangingMemory::change_after(Input& input)
+{
+    auto const loads = input.byte();
+    auto const change = input.value();
+    change_after(loads, change, input.below(8));
+}
+
 void ChangingMemory::before_load(std::byte* at, std::size_t size)
 {
     if (times_ == 0) return;

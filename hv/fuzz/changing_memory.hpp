@@ -21,8 +21,12 @@ class ChangingMemory {
 
     /// Loads from there count.
     void watch(std::span<std::byte> memory) { watched_.push_back(memory); }
+    /// No memory is watched any more: what was is gone.
+    void forget() { watched_.clear(); }
     /// Every load after the next `loads` ones finds its bytes XORed with those of `change` first, `times` times.
     void change_after(unsigned loads, std::uint64_t change, unsigned times);
+    /// The same as a target's input has it: `loads` in a byte, `change` as a value, `times` in a byte, modulo 8.
+    void change_after(Input& input);
 
     void before_load(std::byte* at, std::size_t size);
 

@@ -3,8 +3,8 @@
 /// The input is a list of steps. A step's first byte says what (bits 2:0), which guest (bits 4:3, modulo 3) and which
 /// VP (bit 5); numbers called "value" are Input::value's:
 ///   0  a call as it comes: 8 bytes for RCX, a value for RDX, a value for R8
-///   1  a known call with its input in memory: place in the table; for calls with a list, its length and start; then
-///      the input, a value for each 32 bits of its first `longest_input` bytes. The rest is zero.
+///   1  a known call with its input in memory: its code, a value, or that of a call below; for calls with a list, its
+///      length and start; then the input, a value for each 32 bits
 ///   2  the same as a fast call, XMM registers included
 ///   3  WRMSR: 2 bytes for the number, a value
 ///   4  RDMSR: 2 bytes for the number
@@ -72,12 +72,7 @@ class World {
         case 4: (void)guest.vp(vp).read_msr(abi::msr::first + input.take<std::uint16_t>()); break;
         case 5: write_memory(guest, input); break;
         case 6: pass_time(input.take<std::uint16_t>()); break;
-        default: {
-            auto const loads = input.byte();
-            auto const change = input.value();
-            memory_.change_after(loads, change, input.below(8));
-            break;
-        }
+        default: memory_.change_after(input); break;
         }
     }
 
@@ -97,7 +92,7 @@ class World {
     }
 
   private:
-    static constexpr std::size_t longest_input = 36 * 4;
+    static constexpr std::size_t longest_input = page_size;
     static constexpr std::uint64_t large_pool = std::uint64_t{64} << 20;
     static constexpr std::uint64_t small_pool = 5 * communication::port_charge;
 
@@ -129,10 +124,17 @@ class World {
         (void)checked(dispatch(guest.vp(vp), {control, in, out}));
     }
 
+    /// The call of that code; where there is none, that of the next lower code which has one.
+    static CallInfo const& call_near(std::uint16_t code)
+    {
+        for (; code != 0; --code)
+            if (auto const* const call = find_call(code)) return *call;
+        return call_table().front();
+    }
+
     static void make_known_call(TestGuest const& guest, unsigned vp, fuzz::Input& input, bool fast)
     {
-        auto const table = call_table();
-        auto const& call = table[input.below(static_cast<std::uint32_t>(table.size()))];
+        auto const& call = call_near(static_cast<std::uint16_t>(input.value()));
         auto control = static_cast<std::uint64_t>(call.code) | std::uint64_t{fast} << 16;
         std::uint64_t count = 0;
         std::uint64_t start = 0;
@@ -142,7 +144,7 @@ class World {
             control |= call.kind == CallInfo::Kind::Rep ? reps(count, start) : count << 17;
         }
         auto const size = std::min(call.input_size + count * call.input_element, std::uint64_t{longest_input});
-        std::array<std::uint32_t, 512> words{};
+        std::array<std::uint32_t, longest_input / 4> words{};
         for (std::size_t i = 0; i < (size + 3) / 4; ++i)
             words[i] = static_cast<std::uint32_t>(input.value());
 
@@ -165,7 +167,7 @@ class World {
     {
         auto const page = input.below(TestGuest::pages);
         auto const offset = input.take<std::uint16_t>() % page_size;
-        auto const bytes = input.bytes(std::min<std::uint64_t>(input.byte(), page_size - offset));
+        auto const bytes = input.bytes(std::min(input.value(), page_size - offset));
         std::memcpy(guest.ram.get() + page * page_size + offset, bytes.data(), bytes.size());
     }
 

@@ -104,18 +104,13 @@ class World {
         case 4: {
             auto const page = input.below(TestGuest::pages);
             auto const offset = input.take<std::uint16_t>() % page_size;
-            auto const bytes = input.bytes(std::min<std::uint64_t>(input.byte(), page_size - offset));
+            auto const bytes = input.bytes(std::min(input.value(), page_size - offset));
             std::memcpy(guest_.ram.get() + page * page_size + offset, bytes.data(), bytes.size());
             break;
         }
         case 5: pass_time(input.value()); break;
         case 6: send(vp, first >> 4 & 7U); break;
-        default: {
-            auto const loads = input.byte();
-            auto const change = input.value();
-            memory_.change_after(loads, change, input.below(8));
-            break;
-        }
+        default: memory_.change_after(input); break;
         }
         for (auto const& assertion : guest_.sink.asserted)
             fuzz::require(assertion.vp < vps && assertion.vector >= 16, "an interrupt is one that an APIC delivers");

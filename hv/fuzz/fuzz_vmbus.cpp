@@ -15,6 +15,7 @@
 ///      has it let go, 12 to 14 has it look for the GPADL that a value names and keep it, 15 on a signal to a channel
 #include "hv/fuzz/changing_memory.hpp"
 #include "hv/fuzz/input.hpp"
+#include "hv/fuzz/play.hpp"
 #include "hv/fuzz/pool_account.hpp"
 #include "hv/testing/vmbus_guest.hpp"
 #include "hv/vmbus/inbox.hpp"
@@ -127,10 +128,8 @@ class World {
         unsigned const n = first >> 3;
         switch (first & 7) {
         case 0: {
-            std::vector<std::byte> message(std::min<std::size_t>(input.byte(), abi::max_payload));
-            auto const bytes = input.bytes(message.size());
-            std::ranges::copy(std::as_bytes(bytes), message.begin());
-            post(message);
+            auto const bytes = std::as_bytes(input.counted_bytes());
+            post(bytes.first(std::min<std::size_t>(bytes.size(), abi::max_payload)));
             break;
         }
         case 1: say_known(n % 8, input); break;
@@ -142,16 +141,11 @@ class World {
         case 4: {
             auto const page = input.below(TestGuest::pages);
             auto const offset = input.take<std::uint16_t>() % page_size;
-            auto const bytes = input.bytes(std::min<std::uint64_t>(input.byte(), page_size - offset));
+            auto const bytes = input.bytes(std::min(input.value(), page_size - offset));
             std::ranges::copy(std::as_bytes(bytes), guest_.ram.get() + page * page_size + offset);
             break;
         }
-        case 5: {
-            auto const loads = input.byte();
-            auto const change = input.value();
-            memory_.change_after(loads, change, input.below(8));
-            break;
-        }
+        case 5: memory_.change_after(input); break;
         case 6: device_[n % devices]->serve(guest_.memory); break;
         default: act(n, input); break;
         }
@@ -283,8 +277,5 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
 {
     fuzz::Input input{{data, size}};
     World world;
-    while (!input.empty())
-        world.step(input);
-    world.end();
-    return 0;
+    return fuzz::play(world, input);
 }

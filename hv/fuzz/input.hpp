@@ -49,6 +49,9 @@ class Input {
         return out;
     }
 
+    /// Bytes whose number, a value, stands before them: at most as many as are left.
+    [[nodiscard]] std::span<std::uint8_t const> counted_bytes() { return bytes(value()); }
+
     /// A 64-bit number in few bytes. The first says how: below 0xC0 it is that number; below 0xE0 an edge of what the
     /// interface checks; else 1, 2, 4 or 8 bytes follow (low two bits), shifted left by the next byte when bit 2 is
     /// set, and complemented when bit 3 is.

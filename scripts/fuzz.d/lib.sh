@@ -4,7 +4,9 @@
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 # shellcheck disable=SC2034 # used by those who source this
-fuzz_targets=(fuzz_hypercalls fuzz_msrs fuzz_partitions fuzz_vmbus fuzz_storage fuzz_network fuzz_services fuzz_kernels fuzz_control)
+fuzz_targets=(fuzz_hypercalls fuzz_msrs fuzz_partitions fuzz_vmbus
+    fuzz_storage fuzz_network fuzz_services
+    fuzz_kernels fuzz_control)
 
 # corpus_of TARGET: the folder of its committed inputs.
 corpus_of()
@@ -16,14 +18,15 @@ corpus_of()
 }
 
 # run_fuzz_target TARGET ARGUMENT...: libFuzzer's own arguments. What it finds goes to build/fuzz-findings; an input
-# that takes more than 10 s is a finding too.
+# that takes more than 10 s is a finding too. Inputs may be as large as real ones: a ring that is full of packets, and
+# of kernels the part with headers, tables and notes.
 run_fuzz_target()
 {
-    local target=$1 findings=$project/build/fuzz-findings options=(-max_len=512)
+    local target=$1 findings=$project/build/fuzz-findings options=(-max_len=$((64 << 10)))
     shift
     mkdir -p "$findings"
     if [[ $target == fuzz_kernels ]]; then
-        options=(-max_len=4096 -dict="$project/vmm/fuzz/fuzz_kernels.dict")
+        options=(-max_len=$((1 << 20)) -dict="$project/vmm/fuzz/fuzz_kernels.dict")
     fi
     ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1} \
         "$project/build/fuzz/$target" -timeout=10 -rss_limit_mb=2048 -artifact_prefix="$findings/$target-" \
