@@ -45,9 +45,14 @@ Relay::~Relay()
 
 void Relay::start()
 {
+    listen();
+    thread_.begin([this] { run(); });
+}
+
+void Relay::listen()
+{
     poller_->ask(thread_.event(), event_id, EPOLLIN);
     poller_->ask(world_.listener, listener_id, EPOLLIN);
-    thread_.begin([this] { run(); });
 }
 
 void Relay::stop()
@@ -66,10 +71,14 @@ void Relay::stop()
 
 void Relay::run()
 {
-    while (!thread_.ending()) {
-        poller_->wait(until_next_deadline(), [this](std::uint64_t id, std::uint32_t) { host_ready(id); });
-        end_overdue();
-    }
+    while (!thread_.ending())
+        serve(until_next_deadline());
+}
+
+void Relay::serve(std::optional<std::chrono::milliseconds> wait)
+{
+    poller_->wait(wait, [this](std::uint64_t id, std::uint32_t) { host_ready(id); });
+    end_overdue();
 }
 
 void Relay::host_ready(std::uint64_t id)

@@ -36,7 +36,12 @@ class Relay final : public hv::vmbus::SocketListener, public std::enable_shared_
     explicit Relay(World world);
     ~Relay() override;
 
+    /// Listens, and serves on a thread of its own.
     void start();
+    /// The parts of that, for a caller who does without the thread: `serve` deals with what is ready, or becomes
+    /// ready while it waits.
+    void listen();
+    void serve(std::optional<std::chrono::milliseconds> wait);
     /// Ends all connections and waits for the thread. More than once is fine.
     void stop();
 

@@ -1,0 +1,232 @@
+/// A server that lies to the host: what it says, from its first byte on, is the input. libnbd is the real one, at one
+/// end of a pair of sockets.
+///
+/// The first byte, when odd, has an honest handshake of the old style come first: a value for the size, 2 bytes of
+/// flags. Otherwise all that the server ever says follows: its length, a value, and the bytes; then it is silent.
+/// Steps follow. The first byte says what (modulo 7), numbers called "value" are Input::value's:
+///   0  the host wants something: operation (modulo 5), a value for the offset; for reads and writes how many buffers
+///      (modulo 3, plus 1) and values for their lengths, less 1; for others a value for the length; all in sectors
+///   1  the host looks what has come, so many times (modulo 16)
+///   2  the server says: length, a value, and the bytes
+///   3  the server answers a command: its number, an error, both values, and so many bytes of data (a value)
+///   4  the same with a structured reply: number, flags (1 byte), type (2 bytes), and so many bytes
+///   5  the server takes what it was sent
+///   6  the server says no more (even) or has gone (odd)
+#include "devices/base/unique_fd.hpp"
+#include "devices/block/nbd_connection.hpp"
+#include "hv/fuzz/input.hpp"
+#include "hv/fuzz/play.hpp"
+
+#include <algorithm>
+#include <array>
+#include <dlfcn.h>
+#include <memory>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <vector>
+
+using namespace devices;
+using namespace devices::block;
+using hv::fuzz::Input;
+using hv::fuzz::require;
+
+namespace {
+
+int next_socket = -1; ///< what the next connection talks over
+
+int connect_to_pair(nbd_handle* handle, char const*)
+{
+    using Connect = int (*)(nbd_handle*, int);
+    static auto* const connect =
+        reinterpret_cast<Connect>(::dlsym(::dlopen("libnbd.so.0", RTLD_NOW), "nbd_aio_connect_socket"));
+    return connect(handle, next_socket);
+}
+
+NbdLibrary load()
+{
+    auto* const library = ::dlopen("libnbd.so.0", RTLD_NOW);
+    require(library != nullptr, "libnbd is installed");
+    NbdLibrary functions{};
+#define PORTHOLE_NBD_FIND(name)                                                                                      \
+    functions.name = reinterpret_cast<decltype(functions.name)>(::dlsym(library, "nbd_" #name));
+    PORTHOLE_NBD_FUNCTIONS(PORTHOLE_NBD_FIND)
+#undef PORTHOLE_NBD_FIND
+    functions.aio_connect_uri = connect_to_pair;
+    return functions;
+}
+
+} // namespace
+
+/// Stands for the library's own, which is not linked then.
+NbdLibrary const& devices::block::nbd_library()
+{
+    static auto const library = load();
+    return library;
+}
+
+namespace {
+
+constexpr std::uint64_t sector = 512;
+constexpr std::uint64_t longest_buffer = 128 << 10;
+constexpr std::size_t most_requests = 256;
+
+class Wanted final : public Request {
+  public:
+    void completed(Result result) override
+    {
+        require(!answer, "a request is answered once");
+        answer = result;
+    }
+    void add(std::size_t size)
+    {
+        memory.emplace_back(size);
+        buffers.push_back({memory.back().data(), size});
+        length += size;
+    }
+
+    std::vector<std::vector<std::byte>> memory;
+    std::optional<Result> answer;
+};
+
+template <typename Number>
+void append_big_endian(std::vector<std::byte>& to, Number number)
+{
+    for (unsigned i = sizeof number; i-- > 0;)
+        to.push_back(static_cast<std::byte>(number >> 8 * i));
+}
+
+class World {
+  public:
+    explicit World(Input& input)
+    {
+        std::array<int, 2> ends{};
+        require(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()) == 0, "sockets");
+        next_socket = ends[0];
+        server_ = UniqueFd{ends[1]};
+        bool const honest = (input.byte() & 1) != 0;
+        if (honest) {
+            greet(input);
+        } else {
+            say(std::as_bytes(input.counted_bytes()));
+            ::shutdown(server_.get(), SHUT_WR);
+        }
+        // It never waits: what it could wait for has come.
+        auto const complaint = connection_->connect("nbd://", -1, std::chrono::seconds{5});
+        require(complaint.find('\n') == std::string::npos, "a complaint is one line");
+        if (!complaint.empty()) connection_.reset();
+        if (connection_) (void)connection_->properties();
+    }
+
+    void step(Input& input)
+    {
+        switch (input.below(7)) {
+        case 0: want(input); break;
+        case 1:
+            for (auto times = input.below(16); times > 0 && connection_; --times)
+                if (!connection_->drive(wake_.get())) connection_.reset(); // as its owner does
+            break;
+        case 2: say(std::as_bytes(input.counted_bytes())); break;
+        case 3: answer(input); break;
+        case 4: answer_in_part(input); break;
+        case 5: take_all(); break;
+        default:
+            if (input.byte() % 2 == 0)
+                ::shutdown(server_.get(), SHUT_WR);
+            else
+                server_.reset();
+        }
+    }
+
+    void end()
+    {
+        if (connection_) (void)connection_->has_unflushed_writes();
+        if (!server_ && connection_) connection_->disconnect();
+        connection_.reset();
+        for (auto const& request : requests_)
+            require(request->answer.has_value(), "no request stays without an answer");
+    }
+
+  private:
+    /// NBD's protocol.md, "Oldstyle negotiation".
+    void greet(Input& input)
+    {
+        std::vector<std::byte> words;
+        append_big_endian(words, std::uint64_t{0x4e42'444d'4147'4943}); // NBDMAGIC
+        append_big_endian(words, std::uint64_t{0x0000'4202'8186'1253});
+        append_big_endian(words, input.value());
+        append_big_endian(words, std::uint16_t{0});
+        append_big_endian(words, input.take<std::uint16_t>());
+        words.resize(words.size() + 124);
+        say(words);
+    }
+
+    /// What the socket has room for.
+    void say(std::span<std::byte const> bytes)
+    {
+        if (server_) (void)::send(server_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
+
+    void answer(Input& input)
+    {
+        std::vector<std::byte> words;
+        auto const number = input.value();
+        append_big_endian(words, std::uint32_t{0x6744'6698});
+        append_big_endian(words, static_cast<std::uint32_t>(input.value()));
+        append_big_endian(words, number);
+        words.resize(words.size() + input.value() % longest_buffer, std::byte{0x5A});
+        say(words);
+    }
+
+    void answer_in_part(Input& input)
+    {
+        std::vector<std::byte> words;
+        auto const number = input.value();
+        append_big_endian(words, std::uint32_t{0x668e'33ef});
+        append_big_endian(words, std::uint16_t{input.byte()});
+        append_big_endian(words, input.take<std::uint16_t>());
+        append_big_endian(words, number);
+        auto const payload = std::as_bytes(input.counted_bytes());
+        append_big_endian(words, static_cast<std::uint32_t>(payload.size()));
+        words.insert(words.end(), payload.begin(), payload.end());
+        say(words);
+    }
+
+    void take_all()
+    {
+        std::array<std::byte, 64 << 10> bytes;
+        while (server_ && ::recv(server_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT) > 0) {
+        }
+    }
+
+    void want(Input& input)
+    {
+        auto request = std::make_unique<Wanted>();
+        request->operation = Operation{static_cast<std::uint8_t>(input.below(5))};
+        request->offset = sector * input.value();
+        if (request->operation == Operation::Read || request->operation == Operation::Write) {
+            for (auto count = 1 + input.below(3); count > 0; --count)
+                request->add(sector * (1 + input.value() % (longest_buffer / sector)));
+        } else if (request->operation != Operation::Flush) {
+            request->length = sector * input.value();
+        }
+        if (!connection_ || requests_.size() == most_requests) return;
+        requests_.push_back(std::move(request));
+        connection_->begin(*requests_.back());
+    }
+
+    UniqueFd wake_{::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK)}; ///< always readable: nothing waits
+    UniqueFd server_;
+    std::vector<std::unique_ptr<Wanted>> requests_;
+    std::unique_ptr<NbdConnection> connection_ = std::make_unique<NbdConnection>();
+};
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size);
+
+extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size)
+{
+    Input input{{data, size}};
+    World world{input};
+    return hv::fuzz::play(world, input);
+}
