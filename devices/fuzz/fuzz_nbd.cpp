@@ -1,26 +1,34 @@
-/// A server that lies to the host: what it says, from its first byte on, is the input. libnbd is the real one, at one
-/// end of a pair of sockets.
+/// A server that lies to the host: what it says, from its first byte on, is the
+/// input. libnbd is the real one, at one end of a pair of sockets.
 ///
-/// The first byte, when odd, has an honest handshake of the old style come first: a value for the size, 2 bytes of
-/// flags. Otherwise all that the server ever says follows: its length, a value, and the bytes; then it is silent.
-/// Steps follow. The first byte says what (modulo 7), numbers called "value" are Input::value's:
-///   0  the host wants something: operation (modulo 5), a value for the offset; for reads and writes how many buffers
-///      (modulo 3, plus 1) and values for their lengths, less 1; for others a value for the length; all in sectors
+/// The first byte: bit 0 has an honest handshake of the old style come first: a
+/// value for the size, 2 bytes of flags. Otherwise all that the server ever
+/// says follows: its length, a value, and the bytes; then it is silent. Bit 1
+/// puts the disk with its thread between, which may be late for a step; without
+/// it, the same input does the same. Steps follow. The first byte says what
+/// (modulo 7), numbers called "value" are Input::value's:
+///   0  the host wants something: operation (modulo 5), a value for the offset;
+///   for reads and writes how many buffers
+///      (modulo 3, plus 1) and values for their lengths, less 1; for others a
+///      value for the length; all in sectors
 ///   1  the host looks what has come, so many times (modulo 16)
 ///   2  the server says: length, a value, and the bytes
-///   3  the server answers a command: its number, an error, both values, and so many bytes of data (a value)
-///   4  the same with a structured reply: number, flags (1 byte), type (2 bytes), and so many bytes
-///   5  the server takes what it was sent
-///   6  the server says no more (even) or has gone (odd)
+///   3  the server answers a command: its number, an error, both values, and so
+///   many bytes of data (a value) 4  the same with a structured reply: number,
+///   flags (1 byte), type (2 bytes), and so many bytes 5  the server takes what
+///   it was sent 6  the server says no more (even) or has gone (odd)
 #include "devices/base/unique_fd.hpp"
+#include "devices/block/nbd_backend.hpp"
 #include "devices/block/nbd_connection.hpp"
 #include "hv/fuzz/input.hpp"
 #include "hv/fuzz/play.hpp"
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <dlfcn.h>
 #include <memory>
+#include <string_view>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <vector>
@@ -32,14 +40,14 @@ using hv::fuzz::require;
 
 namespace {
 
-int next_socket = -1; ///< what the next connection talks over
+std::atomic<int> next_socket = -1; ///< what the next connection talks over; there is none for another
 
 int connect_to_pair(nbd_handle* handle, char const*)
 {
     using Connect = int (*)(nbd_handle*, int);
     static auto* const connect =
         reinterpret_cast<Connect>(::dlsym(::dlopen("libnbd.so.0", RTLD_NOW), "nbd_aio_connect_socket"));
-    return connect(handle, next_socket);
+    return connect(handle, next_socket.exchange(-1));
 }
 
 NbdLibrary load()
@@ -74,8 +82,8 @@ class Wanted final : public Request {
   public:
     void completed(Result result) override
     {
-        require(!answer, "a request is answered once");
-        answer = result;
+        require(answer.exchange(static_cast<int>(result)) == none, "a request is answered once");
+        answer.notify_all();
     }
     void add(std::size_t size)
     {
@@ -85,7 +93,8 @@ class Wanted final : public Request {
     }
 
     std::vector<std::vector<std::byte>> memory;
-    std::optional<Result> answer;
+    static constexpr int none = -1;
+    std::atomic<int> answer = none;
 };
 
 template <typename Number>
@@ -103,18 +112,18 @@ class World {
         require(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()) == 0, "sockets");
         next_socket = ends[0];
         server_ = UniqueFd{ends[1]};
-        bool const honest = (input.byte() & 1) != 0;
-        if (honest) {
+        auto const how = input.byte();
+        if ((how & 1) != 0) {
             greet(input);
         } else {
             say(std::as_bytes(input.counted_bytes()));
             ::shutdown(server_.get(), SHUT_WR);
         }
-        // It never waits: what it could wait for has come.
-        auto const complaint = connection_->connect("nbd://", -1, std::chrono::seconds{5});
-        require(complaint.find('\n') == std::string::npos, "a complaint is one line");
-        if (!complaint.empty()) connection_.reset();
-        if (connection_) (void)connection_->properties();
+        // Neither waits: what it could wait for has come.
+        if ((how & 2) != 0)
+            open_disk();
+        else
+            connect();
     }
 
     void step(Input& input)
@@ -142,11 +151,42 @@ class World {
         if (connection_) (void)connection_->has_unflushed_writes();
         if (!server_ && connection_) connection_->disconnect();
         connection_.reset();
+        server_.reset();
+        if (disk_) {
+            disk_->stop();
+            for (auto const& request : requests_)
+                request->answer.wait(Wanted::none);
+            disk_.reset();
+        }
         for (auto const& request : requests_)
-            require(request->answer.has_value(), "no request stays without an answer");
+            require(request->answer != Wanted::none, "no request stays without an answer");
     }
 
   private:
+    static void require_one_line(std::string_view text)
+    {
+        require(text.find('\n') == std::string_view::npos, "a complaint is one line");
+    }
+    void connect()
+    {
+        connection_ = std::make_unique<NbdConnection>();
+        auto const complaint = connection_->connect("nbd://", -1, std::chrono::seconds{5});
+        require_one_line(complaint);
+        if (complaint.empty())
+            (void)connection_->properties();
+        else
+            connection_.reset();
+    }
+    void open_disk()
+    {
+        try {
+            disk_ = std::make_unique<NbdBackend>("nbd://server", NbdBackend::How{.notice = require_one_line});
+            require(disk_->properties().size % sector == 0, "a disk has whole sectors");
+        } catch (OpenError const& error) {
+            require_one_line(error.what());
+        }
+    }
+
     /// NBD's protocol.md, "Oldstyle negotiation".
     void greet(Input& input)
     {
@@ -209,15 +249,27 @@ class World {
         } else if (request->operation != Operation::Flush) {
             request->length = sector * input.value();
         }
-        if (!connection_ || requests_.size() == most_requests) return;
+        if ((!connection_ && !disk_) || requests_.size() == most_requests) return;
+        if (disk_ && !fits_disk(*request)) return;
         requests_.push_back(std::move(request));
-        connection_->begin(*requests_.back());
+        if (connection_) return connection_->begin(*requests_.back());
+        if (auto const result = disk_->submit(*requests_.back())) requests_.back()->completed(*result);
+    }
+
+    /// Who uses a disk sees to that.
+    [[nodiscard]] bool fits_disk(Wanted const& request) const
+    {
+        auto const& properties = disk_->properties();
+        bool const changes = request.operation != Operation::Read && request.operation != Operation::Flush;
+        if (changes && properties.read_only) return false;
+        return request.offset <= properties.size && request.length <= properties.size - request.offset;
     }
 
     UniqueFd wake_{::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK)}; ///< always readable: nothing waits
     UniqueFd server_;
     std::vector<std::unique_ptr<Wanted>> requests_;
-    std::unique_ptr<NbdConnection> connection_ = std::make_unique<NbdConnection>();
+    std::unique_ptr<NbdConnection> connection_;
+    std::unique_ptr<NbdBackend> disk_;
 };
 
 } // namespace

@@ -103,6 +103,8 @@ nbd = {
     "half-a-greeting": all_said(GREETING[:11]),
     "endless-option": all_said(GREETING + big("QIII", 0x0003E889045565A9, OPT_STRUCTURED, ACK, 0xFFFFFFFF) + bytes(100)),
 }
+WITH_DISK = 2
+nbd |= {f"disk-{name}": bytes([seed[0] | WITH_DISK]) + seed[1:] for name, seed in nbd.items()}
 
 # fuzz_sockets
 
