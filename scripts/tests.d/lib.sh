@@ -4,7 +4,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 logs=$project/build/test-logs
-porthole=$project/build/release/porthole
+porthole=${PORTHOLE:-$project/build/release/porthole} # scripts/coverage has it another one
 passed=0 failed=0 skipped=0
 mkdir -p "$logs"
 
