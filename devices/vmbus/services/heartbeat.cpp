@@ -18,7 +18,7 @@ constexpr ServiceKind kind{"heartbeat", hv::vmbus::guid("57164f39-9115-4e78-ab55
 
 HeartbeatService::HeartbeatService(hv::vmbus::Executor& executor) : Service{kind, executor} {}
 
-void HeartbeatService::ready(Afterwards&)
+void HeartbeatService::ready(DeferredCalls&)
 {
     beats_ = 0;
     missed_ = 0;
@@ -27,7 +27,7 @@ void HeartbeatService::ready(Afterwards&)
     tick_after(period);
 }
 
-void HeartbeatService::tick(Afterwards&)
+void HeartbeatService::tick(DeferredCalls&)
 {
     if (waits_for_answer())
         missed_ = std::min(missed_ + 1, lost_after);
@@ -43,7 +43,7 @@ void HeartbeatService::beat()
     if (!ask(std::as_bytes(std::span{&message, 1}))) missed_ = std::min(missed_ + 1, lost_after);
 }
 
-void HeartbeatService::answered(Answer const& answer, Afterwards&)
+void HeartbeatService::answered(Answer const& answer, DeferredCalls&)
 {
     std::uint64_t number = 0;
     if (!answer.read(number) || number != number_ + 1) return;

@@ -30,10 +30,10 @@ class HeartbeatService final : public Service {
     [[nodiscard]] Status status() const;
 
   private:
-    void ready(Afterwards&) override;
-    void answered(Answer const& answer, Afterwards&) override;
-    void closed(Afterwards&) override { missed_ = 0; }
-    void tick(Afterwards&) override;
+    void ready(DeferredCalls&) override;
+    void answered(Answer const& answer, DeferredCalls&) override;
+    void closed(DeferredCalls&) override { missed_ = 0; }
+    void tick(DeferredCalls&) override;
     void inspect_more(hv::Inspector& inspector) const override;
     [[nodiscard]] Status current() const;
     void beat();

@@ -107,9 +107,9 @@ template <typename Message>
 void KeyValueService::submit(Message const& message, Operation operation, std::chrono::milliseconds patience,
                              Callback done)
 {
-    Afterwards afterwards;
+    DeferredCalls deferred;
     std::scoped_lock const lock{mutex()};
-    auto const fail = [&](Error error) { afterwards.add([done, error] { done({error}); }); };
+    auto const fail = [&](Error error) { deferred.add([done, error] { done({error}); }); };
     if (!is_ready()) return fail(Error::NotReady);
     if (requests_.size() == most_requests) return fail(Error::Busy);
 
@@ -118,10 +118,10 @@ void KeyValueService::submit(Message const& message, Operation operation, std::c
     executor().run_after(patience, [weak = weak_from_this(), number = number_] {
         if (auto const self = std::static_pointer_cast<KeyValueService>(weak.lock())) self->time_is_up(number);
     });
-    send_next(afterwards);
+    send_next(deferred);
 }
 
-void KeyValueService::send_next(Afterwards& afterwards)
+void KeyValueService::send_next(DeferredCalls& deferred)
 {
     while (!requests_.empty() && !waits_for_answer()) {
         auto& request = requests_.front();
@@ -129,13 +129,13 @@ void KeyValueService::send_next(Afterwards& afterwards)
             request.sent = true;
             return;
         }
-        finish_first(Error::NotReady, afterwards); // a guest whose ring has no room
+        finish_first(Error::NotReady, deferred); // a guest whose ring has no room
     }
 }
 
-void KeyValueService::answered(Answer const& answer, Afterwards& afterwards)
+void KeyValueService::answered(Answer const& answer, DeferredCalls& deferred)
 {
-    if (requests_.empty() || !requests_.front().sent) return send_next(afterwards); // whoever asked has given up
+    if (requests_.empty() || !requests_.front().sent) return send_next(deferred); // whoever asked has given up
 
     auto& request = requests_.front();
     auto error = answer.status == ic::status::success ? Error::None : Error::Refused;
@@ -150,8 +150,8 @@ void KeyValueService::answered(Answer const& answer, Afterwards& afterwards)
     } else if (request.operation == Operation::GetAddresses && error == Error::None) {
         error = take_addresses(request, answer);
     }
-    if (!more) finish_first(error, afterwards);
-    send_next(afterwards);
+    if (!more) finish_first(error, deferred);
+    send_next(deferred);
 }
 
 KeyValueService::Error KeyValueService::take_pair(Request& request, Answer const& answer)
@@ -178,28 +178,28 @@ KeyValueService::Error KeyValueService::take_addresses(Request& request, Answer 
 
 void KeyValueService::time_is_up(std::uint64_t number)
 {
-    Afterwards afterwards;
+    DeferredCalls deferred;
     std::scoped_lock const lock{mutex()};
     auto const found = std::ranges::find(requests_, number, &Request::number);
     if (found == requests_.end()) return;
-    afterwards.add([done = std::move(found->done)] { done({Error::TimedOut}); });
+    deferred.add([done = std::move(found->done)] { done({Error::TimedOut}); });
     ++finished_;
     requests_.erase(found);
 }
 
-void KeyValueService::closed(Afterwards& afterwards)
+void KeyValueService::closed(DeferredCalls& deferred)
 {
     while (!requests_.empty())
-        finish_first(Error::Gone, afterwards);
+        finish_first(Error::Gone, deferred);
 }
 
-void KeyValueService::finish_first(Error error, Afterwards& afterwards)
+void KeyValueService::finish_first(Error error, DeferredCalls& deferred)
 {
     auto request = std::move(requests_.front());
     requests_.pop_front();
     ++finished_;
     request.result.error = error;
-    afterwards.add([done = std::move(request.done), result = std::move(request.result)] { done(result); });
+    deferred.add([done = std::move(request.done), result = std::move(request.result)] { done(result); });
 }
 
 void KeyValueService::inspect_more(hv::Inspector& inspector) const

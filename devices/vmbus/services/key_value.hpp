@@ -72,17 +72,17 @@ class KeyValueService final : public Service {
         bool sent = false;
     };
 
-    void ready(Afterwards&) override {}
-    void answered(Answer const& answer, Afterwards& afterwards) override;
-    void closed(Afterwards& afterwards) override;
+    void ready(DeferredCalls&) override {}
+    void answered(Answer const& answer, DeferredCalls& deferred) override;
+    void closed(DeferredCalls& deferred) override;
     void inspect_more(hv::Inspector& inspector) const override;
 
     template <typename Message>
     void submit(Message const& message, key_value::Operation operation, std::chrono::milliseconds patience,
                 Callback done);
-    void send_next(Afterwards& afterwards);
+    void send_next(DeferredCalls& deferred);
     void time_is_up(std::uint64_t number);
-    void finish_first(Error error, Afterwards& afterwards);
+    void finish_first(Error error, DeferredCalls& deferred);
     [[nodiscard]] Error take_pair(Request& request, Answer const& answer);
     [[nodiscard]] static Error take_addresses(Request& request, Answer const& answer);
 

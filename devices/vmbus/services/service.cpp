@@ -41,39 +41,39 @@ bool Service::listens() const
 
 void Service::open(std::shared_ptr<hv::vmbus::Channel> channel)
 {
-    Afterwards afterwards;
+    DeferredCalls deferred;
     std::scoped_lock const lock{mutex_};
     channel_ = std::move(channel);
     state_ = State::Negotiating;
     asked_.reset();
     negotiate();
-    take_packets(afterwards);
+    take_packets(deferred);
 }
 
 void Service::close()
 {
-    Afterwards afterwards;
+    DeferredCalls deferred;
     std::scoped_lock const lock{mutex_};
     channel_.reset();
     state_ = State::Closed;
     asked_.reset();
-    closed(afterwards);
+    closed(deferred);
 }
 
 void Service::signalled()
 {
-    Afterwards afterwards;
+    DeferredCalls deferred;
     std::scoped_lock const lock{mutex_};
-    if (channel_) take_packets(afterwards);
+    if (channel_) take_packets(deferred);
 }
 
-void Service::take_packets(Afterwards& afterwards)
+void Service::take_packets(DeferredCalls& deferred)
 {
     hv::vmbus::Packet packet{};
     unsigned taken = 0;
     while (taken < packets_at_once && channel_->incoming().next(packet) == hv::vmbus::IncomingRing::Next::Taken) {
         ++taken;
-        take(packet, afterwards);
+        take(packet, deferred);
     }
     if (taken == 0) return;
     channel_->publish();
@@ -83,7 +83,7 @@ void Service::take_packets(Afterwards& afterwards)
     });
 }
 
-void Service::take(hv::vmbus::Packet const& packet, Afterwards& afterwards)
+void Service::take(hv::vmbus::Packet const& packet, DeferredCalls& deferred)
 {
     auto const answer = answer_in(packet);
     if (!answer) {
@@ -93,9 +93,9 @@ void Service::take(hv::vmbus::Packet const& packet, Afterwards& afterwards)
     ++answers_;
     asked_.reset();
     if (state_ == State::Negotiating)
-        take_versions(*answer, afterwards);
+        take_versions(*answer, deferred);
     else if (state_ == State::Ready)
-        answered(*answer, afterwards);
+        answered(*answer, deferred);
 }
 
 /// What the guest says to the question that waits for it, if that is what the packet is.
@@ -130,7 +130,7 @@ void Service::negotiate()
 }
 
 /// The guest answers with the versions it has chosen among those offered, each of which must be one of them.
-void Service::take_versions(Answer const& answer, Afterwards& afterwards)
+void Service::take_versions(Answer const& answer, DeferredCalls& deferred)
 {
     ic::Negotiate counts{};
     std::array<ic::Version, 2> chosen{};
@@ -142,7 +142,7 @@ void Service::take_versions(Answer const& answer, Afterwards& afterwards)
     framework_ = chosen[0];
     version_ = chosen[1];
     state_ = State::Ready;
-    ready(afterwards);
+    ready(deferred);
 }
 
 bool Service::ask(std::span<std::byte const> body)
@@ -183,10 +183,10 @@ void Service::tick_after(std::chrono::milliseconds delay)
 
 void Service::on_tick()
 {
-    Afterwards afterwards;
+    DeferredCalls deferred;
     std::scoped_lock const lock{mutex_};
     tick_to_come_ = false;
-    if (state_ == State::Ready) tick(afterwards);
+    if (state_ == State::Ready) tick(deferred);
 }
 
 std::string_view Service::state_name() const

@@ -2,7 +2,7 @@
 /// time, after the two have agreed on versions.
 #pragma once
 
-#include "devices/vmbus/afterwards.hpp"
+#include "devices/vmbus/channel/deferred_calls.hpp"
 #include "devices/vmbus/services/protocol.hpp"
 #include "hv/vmbus/channel.hpp"
 #include "hv/vmbus/executor.hpp"
@@ -59,10 +59,10 @@ class Service : public hv::vmbus::ChannelDevice, public std::enable_shared_from_
         }
     };
 
-    virtual void ready(Afterwards&) = 0; ///< versions are agreed on
-    virtual void answered(Answer const& answer, Afterwards& afterwards) = 0;
-    virtual void closed(Afterwards&) {} ///< nothing that was asked is answered any more
-    virtual void tick(Afterwards&) {}   ///< only while ready
+    virtual void ready(DeferredCalls&) = 0; ///< versions are agreed on
+    virtual void answered(Answer const& answer, DeferredCalls& deferred) = 0;
+    virtual void closed(DeferredCalls&) {} ///< nothing that was asked is answered any more
+    virtual void tick(DeferredCalls&) {}   ///< only while ready
     virtual void inspect_more(hv::Inspector&) const {}
 
     [[nodiscard]] bool is_ready() const { return state_ == State::Ready; }
@@ -82,10 +82,10 @@ class Service : public hv::vmbus::ChannelDevice, public std::enable_shared_from_
     [[nodiscard]] std::string_view state_name() const;
     [[nodiscard]] bool send(ic::Header header, std::span<std::byte const> body);
     void negotiate();
-    void take_packets(Afterwards& afterwards);
-    void take(hv::vmbus::Packet const& packet, Afterwards& afterwards);
+    void take_packets(DeferredCalls& deferred);
+    void take(hv::vmbus::Packet const& packet, DeferredCalls& deferred);
     [[nodiscard]] std::optional<Answer> answer_in(hv::vmbus::Packet const& packet) const;
-    void take_versions(Answer const& answer, Afterwards& afterwards);
+    void take_versions(Answer const& answer, DeferredCalls& deferred);
     void on_tick();
 
     ServiceKind const& kind_;

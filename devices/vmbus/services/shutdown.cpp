@@ -45,9 +45,9 @@ ShutdownService::ShutdownService(hv::vmbus::Executor& executor) : Service{kind, 
 
 void ShutdownService::request(What what, Callback done)
 {
-    Afterwards afterwards;
+    DeferredCalls deferred;
     std::scoped_lock const lock{mutex()};
-    auto const fail = [&](Result result) { afterwards.add([done, result] { done(result); }); };
+    auto const fail = [&](Result result) { deferred.add([done, result] { done(result); }); };
     if (!is_ready() || done_) return fail(Result::NotReady);
     if (version() < needed_for(what)) return fail(Result::NotSupported);
 
@@ -60,26 +60,26 @@ void ShutdownService::request(What what, Callback done)
     executor().run_after(answer_time, [weak = weak_from_this(), number = ++request_] {
         auto const self = std::static_pointer_cast<ShutdownService>(weak.lock());
         if (!self) return;
-        Afterwards then;
+        DeferredCalls deferred;
         std::scoped_lock const guard{self->mutex()};
-        if (number == self->request_) self->finish(Result::TimedOut, then);
+        if (number == self->request_) self->finish(Result::TimedOut, deferred);
     });
 }
 
-void ShutdownService::answered(Answer const& answer, Afterwards& afterwards)
+void ShutdownService::answered(Answer const& answer, DeferredCalls& deferred)
 {
-    finish(answer.status == ic::status::success ? Result::Accepted : Result::Refused, afterwards);
+    finish(answer.status == ic::status::success ? Result::Accepted : Result::Refused, deferred);
 }
 
-void ShutdownService::closed(Afterwards& afterwards)
+void ShutdownService::closed(DeferredCalls& deferred)
 {
-    finish(Result::Gone, afterwards);
+    finish(Result::Gone, deferred);
 }
 
-void ShutdownService::finish(Result result, Afterwards& afterwards)
+void ShutdownService::finish(Result result, DeferredCalls& deferred)
 {
     if (!done_) return;
-    afterwards.add([done = std::move(done_), result] { done(result); });
+    deferred.add([done = std::move(done_), result] { done(result); });
     done_ = nullptr;
 }
 

@@ -28,10 +28,10 @@ class ShutdownService final : public Service {
     void request(What what, Callback done);
 
   private:
-    void ready(Afterwards&) override {}
-    void answered(Answer const& answer, Afterwards& afterwards) override;
-    void closed(Afterwards& afterwards) override;
-    void finish(Result result, Afterwards& afterwards);
+    void ready(DeferredCalls&) override {}
+    void answered(Answer const& answer, DeferredCalls& deferred) override;
+    void closed(DeferredCalls& deferred) override;
+    void finish(Result result, DeferredCalls& deferred);
 
     Callback done_;             ///< of the request that the guest has not answered
     std::uint64_t request_ = 0; ///< its number

@@ -52,14 +52,14 @@ TimeSyncService::TimeSyncService(hv::vmbus::Executor& executor, std::function<Ti
     : Service{kind, executor}, clock_{std::move(clock)}
 {}
 
-void TimeSyncService::ready(Afterwards&)
+void TimeSyncService::ready(DeferredCalls&)
 {
     owes_sync_ = true;
     tell(clock_());
     tick_after(period);
 }
 
-void TimeSyncService::tick(Afterwards&)
+void TimeSyncService::tick(DeferredCalls&)
 {
     auto const now = clock_();
     if (jumped(now)) owes_sync_ = true;

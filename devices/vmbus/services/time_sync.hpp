@@ -30,9 +30,9 @@ class TimeSyncService final : public Service {
     TimeSyncService(hv::vmbus::Executor& executor, std::function<TimeReading()> clock);
 
   private:
-    void ready(Afterwards&) override;
-    void answered(Answer const&, Afterwards&) override {}
-    void tick(Afterwards&) override;
+    void ready(DeferredCalls&) override;
+    void answered(Answer const&, DeferredCalls&) override {}
+    void tick(DeferredCalls&) override;
     void inspect_more(hv::Inspector& inspector) const override;
     void tell(TimeReading const& now);
     [[nodiscard]] bool jumped(TimeReading const& now) const;

@@ -37,7 +37,7 @@ ssize_t send_to(UniqueFd const& fd, std::span<std::byte const> bytes)
 
 void Connection::open(std::shared_ptr<hv::vmbus::Channel> channel)
 {
-    Afterwards afterwards;
+    DeferredCalls deferred;
     std::scoped_lock const lock{mutex_};
     if (ended_) return;
     opened_ = true;
@@ -45,25 +45,25 @@ void Connection::open(std::shared_ptr<hv::vmbus::Channel> channel)
     bytes_in_packet_ = suitable_packet(channel_->outgoing());
     auto const greeting = std::as_bytes(std::span{parts_.greeting});
     bool const greeted = greeting.empty() || send_to(parts_.host, greeting) == std::ssize(greeting);
-    if (bytes_in_packet_ == 0 || !greeted) return finish(afterwards);
+    if (bytes_in_packet_ == 0 || !greeted) return finish(deferred);
     may_read_host_ = true;
-    move(afterwards);
+    move(deferred);
 }
 
 void Connection::signalled()
 {
-    Afterwards afterwards;
+    DeferredCalls deferred;
     std::scoped_lock const lock{mutex_};
-    if (channel_) move(afterwards);
+    if (channel_) move(deferred);
 }
 
 void Connection::host_ready()
 {
-    Afterwards afterwards;
+    DeferredCalls deferred;
     std::scoped_lock const lock{mutex_};
     asked_ = 0;
     may_read_host_ = true;
-    if (channel_) move(afterwards);
+    if (channel_) move(deferred);
 }
 
 void Connection::close()
@@ -73,9 +73,9 @@ void Connection::close()
 
 void Connection::end()
 {
-    Afterwards afterwards;
+    DeferredCalls deferred;
     std::scoped_lock const lock{mutex_};
-    finish(afterwards);
+    finish(deferred);
 }
 
 bool Connection::was_opened() const
@@ -84,11 +84,11 @@ bool Connection::was_opened() const
     return opened_;
 }
 
-void Connection::move(Afterwards& afterwards)
+void Connection::move(DeferredCalls& deferred)
 {
     bool const goes_on = guest_to_host() && host_to_guest();
     channel_->publish();
-    if (!goes_on || (guest_told_ && (host_told_ || host_deaf_))) return finish(afterwards);
+    if (!goes_on || (guest_told_ && (host_told_ || host_deaf_))) return finish(deferred);
     ask_poller();
 }
 
@@ -190,14 +190,14 @@ void Connection::ask_poller()
     asked_ = events;
 }
 
-void Connection::finish(Afterwards& afterwards)
+void Connection::finish(DeferredCalls& deferred)
 {
     if (std::exchange(ended_, true)) return;
     parts_.host.reset();
     channel_.reset();
     to_host_ = {};
     to_guest_ = {};
-    afterwards.add(std::exchange(parts_.ended, nullptr));
+    deferred.add(std::exchange(parts_.ended, nullptr));
 }
 
 void Connection::inspect(hv::Inspector& inspector) const

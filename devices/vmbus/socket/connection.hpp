@@ -2,7 +2,7 @@
 #pragma once
 
 #include "devices/base/unique_fd.hpp"
-#include "devices/vmbus/afterwards.hpp"
+#include "devices/vmbus/channel/deferred_calls.hpp"
 #include "devices/vmbus/socket/poller.hpp"
 #include "hv/vmbus/channel.hpp"
 
@@ -41,14 +41,14 @@ class Connection final : public hv::vmbus::ChannelDevice {
 
   private:
     // All with the lock held. Those that return bool say false when the connection cannot go on.
-    void move(Afterwards& afterwards);
+    void move(DeferredCalls& deferred);
     [[nodiscard]] bool guest_to_host();
     [[nodiscard]] bool take(hv::vmbus::Packet const& packet);
     void give_host(std::span<std::byte const> bytes);
     void flush_to_host();
     [[nodiscard]] bool host_to_guest();
     [[nodiscard]] bool give_guest(std::span<std::byte const> bytes);
-    void finish(Afterwards& afterwards);
+    void finish(DeferredCalls& deferred);
     void ask_poller();
 
     Parts parts_;

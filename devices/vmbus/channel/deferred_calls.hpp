@@ -8,12 +8,12 @@
 namespace devices::vmbus {
 
 /// Calls what it was given when it ends: declared before a lock, that is when the lock is gone.
-class Afterwards {
+class DeferredCalls {
   public:
-    Afterwards() = default;
-    Afterwards(Afterwards const&) = delete;
-    Afterwards& operator=(Afterwards const&) = delete;
-    ~Afterwards()
+    DeferredCalls() = default;
+    DeferredCalls(DeferredCalls const&) = delete;
+    DeferredCalls& operator=(DeferredCalls const&) = delete;
+    ~DeferredCalls()
     {
         for (auto const& call : calls_)
             call();
