@@ -68,6 +68,9 @@ struct OfferedChannels final : hv::vmbus::Bus {
         devices[spec.sub_channel] = std::move(device);
     }
     void withdraw(hv::vmbus::Guid const&) override {}
+    hv::vmbus::Runner& runner() override { return executor; }
+
+    hv::testing::CrankedExecutor executor;
     std::map<unsigned, std::shared_ptr<hv::vmbus::ChannelDevice>> devices;
 };
 

@@ -48,6 +48,19 @@ class CrankedExecutor final : public vmbus::Executor {
         }
         return count;
     }
+    /// The next task alone; false when there is none.
+    bool crank_one()
+    {
+        auto const task = next();
+        if (task) task();
+        return static_cast<bool>(task);
+    }
+    /// How many are due.
+    [[nodiscard]] std::size_t tasks()
+    {
+        std::lock_guard const guard{lock_};
+        return tasks_.size();
+    }
     /// Runs all that is due by then, each at its time, also what that adds.
     void advance(std::chrono::milliseconds by)
     {

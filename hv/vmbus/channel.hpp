@@ -5,6 +5,7 @@
 #include "hv/abi/types.hpp"
 #include "hv/base/guest_memory.hpp"
 #include "hv/base/inspect.hpp"
+#include "hv/vmbus/executor.hpp"
 #include "hv/vmbus/gpadl.hpp"
 #include "hv/vmbus/ring.hpp"
 
@@ -100,6 +101,9 @@ class Bus {
     virtual void offer(OfferSpec const& spec, std::shared_ptr<ChannelDevice> device) = 0;
     /// Takes back all channels of an instance: closes them first, if they are open.
     virtual void withdraw(Guid const& instance) = 0;
+
+    /// Where devices go on with what takes longer than one turn; what `open` and `close` come from. Outlives them.
+    [[nodiscard]] virtual Runner& runner() = 0;
 };
 
 } // namespace hv::vmbus

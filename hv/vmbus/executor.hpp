@@ -6,16 +6,23 @@
 
 namespace hv::vmbus {
 
-/// Runs tasks one after the other. Callable from any thread; a task may outlive whoever gave it, and is dropped
-/// unrun when the machine ends.
-class Executor {
+/// Runs tasks one after the other, on one thread. Callable from any thread.
+class Runner {
   public:
-    Executor() = default;
-    Executor(Executor const&) = delete;
-    Executor& operator=(Executor const&) = delete;
-    virtual ~Executor() = default;
+    Runner() = default;
+    Runner(Runner const&) = delete;
+    Runner& operator=(Runner const&) = delete;
+    virtual ~Runner() = default;
 
-    virtual void run(std::function<void()> task) = 0; ///< soon, in the order given, never from within this call
+    /// Runs the task soon, in the order given, never from within this call. It may outlive whoever gave it, and is
+    /// dropped unrun when the thread ends.
+    virtual void run(std::function<void()> task) = 0;
+    /// Whether this is the thread that runs the tasks, as far as that is known.
+    [[nodiscard]] virtual bool runs_here() const { return false; }
+};
+
+class Executor : public Runner {
+  public:
     virtual void run_after(std::chrono::milliseconds delay, std::function<void()> task) = 0;
 };
 

@@ -30,6 +30,11 @@ void Server::withdraw(Guid const& instance)
     core_->tasks().run([core = core_.get(), instance] { core->withdraw(instance); });
 }
 
+Runner& Server::runner()
+{
+    return core_->executor();
+}
+
 void Server::set_socket_listener(std::shared_ptr<SocketListener> listener)
 {
     core_->set_socket_listener(std::move(listener));

@@ -36,6 +36,7 @@ class Server final : public Bus {
 
     void offer(OfferSpec const& spec, std::shared_ptr<ChannelDevice> device) override;
     void withdraw(Guid const& instance) override;
+    [[nodiscard]] Runner& runner() override;
 
     /// Before the guest runs.
     void set_socket_listener(std::shared_ptr<SocketListener> listener);

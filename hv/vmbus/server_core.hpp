@@ -29,6 +29,7 @@ class Server::Core : public std::enable_shared_from_this<Core> {
     Core& operator=(Core const&) = delete;
     ~Core();
 
+    [[nodiscard]] Executor& executor() const { return *executor_; }
     [[nodiscard]] Tasks tasks() { return {executor_, weak_from_this()}; }
 
     void offer(OfferSpec const& spec, std::shared_ptr<ChannelDevice> device);

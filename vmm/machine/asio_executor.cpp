@@ -84,6 +84,11 @@ void AsioExecutor::run(std::function<void()> task)
     shared_->add(std::move(task));
 }
 
+bool AsioExecutor::runs_here() const
+{
+    return shared_->io.get_executor().running_in_this_thread();
+}
+
 void AsioExecutor::run_after(std::chrono::milliseconds delay, std::function<void()> task)
 {
     run([shared = shared_, delay, task = std::move(task)]() mutable { shared->start_timer(delay, std::move(task)); });

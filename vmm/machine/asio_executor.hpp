@@ -18,6 +18,7 @@ class AsioExecutor final : public hv::vmbus::Executor {
     void detach();
 
     void run(std::function<void()> task) override;
+    [[nodiscard]] bool runs_here() const override;
     void run_after(std::chrono::milliseconds delay, std::function<void()> task) override;
 
   private:

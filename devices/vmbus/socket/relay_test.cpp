@@ -41,6 +41,7 @@ class KeepingBus final : public hv::vmbus::Bus {
         withdrawn_.push_back(instance);
         changed_.notify_all();
     }
+    hv::vmbus::Runner& runner() override { return executor_; }
 
     Offer take_offer()
     {
@@ -63,6 +64,7 @@ class KeepingBus final : public hv::vmbus::Bus {
     }
 
   private:
+    hv::testing::CrankedExecutor executor_;
     std::mutex mutex_;
     std::condition_variable changed_;
     std::vector<Offer> offers_;

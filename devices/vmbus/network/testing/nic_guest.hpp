@@ -71,7 +71,9 @@ struct OfferedChannels final : hv::vmbus::Bus {
         specs[spec.sub_channel] = spec;
     }
     void withdraw(hv::vmbus::Guid const&) override { devices.clear(); }
+    hv::vmbus::Runner& runner() override { return executor; }
 
+    hv::testing::CrankedExecutor executor;
     std::map<unsigned, std::shared_ptr<hv::vmbus::ChannelDevice>> devices;
     std::map<unsigned, hv::vmbus::OfferSpec> specs;
 };

@@ -28,6 +28,9 @@ class OfferedDevices final : public hv::vmbus::Bus {
         devices.clear();
     }
 
+    hv::vmbus::Runner& runner() override { return executor; }
+
+    hv::testing::CrankedExecutor executor;
     std::vector<hv::vmbus::OfferSpec> specs;
     std::vector<std::shared_ptr<hv::vmbus::ChannelDevice>> devices;
 };

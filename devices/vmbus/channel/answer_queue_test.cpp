@@ -1,0 +1,47 @@
+#include "devices/testing/vmbus_channel.hpp"
+#include "devices/vmbus/channel/answer_queue.hpp"
+#include "hv/testing/catch.hpp"
+
+#include <vector>
+
+namespace devices::vmbus {
+
+TEST_CASE("answers that find no room wait, and come in their order", "[worker]")
+{
+    devices::testing::DeviceChannel channel{1};
+    AnswerQueue answers;
+    constexpr std::uint64_t count = 100; // of which the ring holds less
+    for (std::uint64_t i = 0; i < count; ++i)
+        answers.send(channel.outgoing(), hv::abi::PacketType::Completion, i,
+                     std::vector<std::byte>(64, static_cast<std::byte>(i)));
+    REQUIRE(answers.size() > 0);
+    REQUIRE(answers.size() < count);
+    CHECK_FALSE(answers.flush(channel.outgoing()));
+
+    std::uint64_t expected = 0;
+    while (expected < count) {
+        static_cast<void>(channel.outgoing().publish());
+        auto const packet = channel.receive();
+        REQUIRE(packet);
+        CHECK(packet->descriptor.transaction == expected);
+        CHECK(packet->payload == std::vector<std::byte>(64, static_cast<std::byte>(expected)));
+        ++expected;
+        static_cast<void>(answers.flush(channel.outgoing()));
+    }
+    CHECK(answers.empty());
+}
+
+TEST_CASE("answers that are dropped with their channel do not come on the next", "[worker]")
+{
+    devices::testing::DeviceChannel channel{1};
+    AnswerQueue answers;
+    while (answers.empty())
+        answers.send(channel.outgoing(), hv::abi::PacketType::Completion, 1, std::vector<std::byte>(64));
+    answers.clear();
+    devices::testing::DeviceChannel next{1};
+    CHECK(answers.flush(next.outgoing()));
+    static_cast<void>(next.outgoing().publish());
+    CHECK_FALSE(next.receive());
+}
+
+} // namespace devices::vmbus
