@@ -23,7 +23,9 @@ bool known(std::uint16_t version)
 } // namespace
 
 StorageChannel::StorageChannel(std::shared_ptr<ControllerState> state, SubChannelMaker make_sub_channels)
-    : state_{std::move(state)}, make_sub_channels_{std::move(make_sub_channels)}
+    : state_{std::move(state)},
+      make_sub_channels_{std::move(make_sub_channels)},
+      worker_{*this, state_->bus.runner(), turn_limits}
 {}
 
 StorageChannel::~StorageChannel() = default;
@@ -45,20 +47,29 @@ void StorageChannel::open(std::shared_ptr<hv::vmbus::Channel> channel)
 
 void StorageChannel::close()
 {
+    vmbus::ChannelWorker::Hold const hold{worker_};
     auto const lock = std::lock_guard{mutex_};
-    channel_.reset();
     step_ = Step::Closed;
     if (primary()) state_->version.store(Version::None, std::memory_order_relaxed);
-    for (auto* const transaction : std::exchange(waiting_answers_, {}))
-        give_back(*transaction);
+    forget_channel();
 }
 
 void StorageChannel::stop()
 {
+    worker_.hold(); // for good
     auto lock = std::unique_lock{mutex_};
     stopped_ = true;
-    channel_.reset();
+    forget_channel();
     idle_.wait(lock, [this] { return with_backend_ == 0; });
+}
+
+void StorageChannel::forget_channel()
+{
+    channel_.reset();
+    answers_.clear();
+    transactions_ -= free_.size();
+    free_.clear();
+    free_.shrink_to_fit();
 }
 
 void StorageChannel::units_changed()
@@ -71,96 +82,98 @@ void StorageChannel::units_changed()
     signalled();
 }
 
-/// Nobody waits here for another one who serves the ring: that one will look again.
 void StorageChannel::signalled()
 {
-    if (calls_.fetch_add(1, std::memory_order_acq_rel) != 0) return;
     auto const self = shared_from_this(); // the bus may let go of it meanwhile
-    unsigned calls = 0;
-    do {
-        calls = calls_.load(std::memory_order_acquire);
-        serve();
-    } while (calls_.fetch_sub(calls, std::memory_order_acq_rel) != calls);
+    worker_.signal();
 }
 
-void StorageChannel::serve()
+vmbus::Served::Left StorageChannel::serve(vmbus::Turn& turn)
 {
     auto lock = std::unique_lock{mutex_};
-    if (!channel_) return;
-    if (!write_what_waits()) {
-        channel_->publish();
-        return; // the guest signals when it has made room
-    }
+    if (!channel_) return Left::Nothing;
+    // When answers wait still, the guest signals once it has made room.
+    auto const left = write_waiting_answers() ? take_packets(turn, lock) : Left::Nothing;
+    if (channel_) channel_->publish();
+    return left;
+}
 
+vmbus::Served::Left StorageChannel::take_packets(vmbus::Turn& turn, std::unique_lock<std::mutex>& lock)
+{
     hv::vmbus::Packet packet;
     unsigned taken = 0;
     while (channel_) {
-        auto* const transaction = take_transaction();
+        if (turn.over()) return Left::Some;
+        auto transaction = take_transaction();
         if (!transaction) {
-            stalled_ = true; // `finished` comes by
-            channel_->publish();
-            return;
+            stalled_ = true; // `finished` signals
+            return Left::Nothing;
         }
         switch (channel_->incoming().next(packet)) {
         case hv::vmbus::IncomingRing::Next::Taken: break;
-        case hv::vmbus::IncomingRing::Next::Empty:
-            give_back(*transaction);
-            channel_->publish();
-            return;
+        case hv::vmbus::IncomingRing::Next::Empty: give_back(std::move(transaction)); return Left::Nothing;
         case hv::vmbus::IncomingRing::Next::Broken:
-            give_back(*transaction);
+            give_back(std::move(transaction));
             ++broken_;
-            channel_.reset();
-            return;
+            forget_channel();
+            return Left::Nothing;
         }
-        handle(*transaction, packet, lock);
+        turn.count_packet();
+        handle(std::move(transaction), packet, turn, lock);
+        if (!answers_.empty()) return Left::Nothing;
         if (++taken % batch == 0 && channel_) channel_->publish();
     }
+    return Left::Nothing;
 }
 
-void StorageChannel::handle(Transaction& transaction, hv::vmbus::Packet const& packet,
+void StorageChannel::handle(OwnedTransaction transaction, hv::vmbus::Packet const& packet, vmbus::Turn& turn,
                             std::unique_lock<std::mutex>& lock)
 {
     auto const version = state_->version.load(std::memory_order_relaxed);
-    if (!transaction.take(packet, version)) {
-        transaction.answer(PacketStatus::InvalidParameter);
-    } else if (transaction.operation_asked() != Operation::ExecuteSrb) {
-        set_up(transaction);
+    if (!transaction->take(packet, version)) {
+        transaction->answer(PacketStatus::InvalidParameter);
+    } else if (transaction->operation_asked() != Operation::ExecuteSrb) {
+        set_up(*transaction);
     } else if (step_ != Step::Ready || version == Version::None) {
-        transaction.answer(PacketStatus::InvalidDeviceState);
+        transaction->answer(PacketStatus::InvalidDeviceState);
     } else {
         ++commands_;
-        transaction.channel = channel_;
-        if (transaction.prepare(packet, channel_->memory(), state_->units)) return run(transaction, lock);
+        transaction->channel = channel_;
+        if (transaction->prepare(packet, channel_->memory(), state_->units))
+            return run(std::move(transaction), turn, lock);
     }
-    settle(transaction);
+    settle(std::move(transaction));
 }
 
-void StorageChannel::run(Transaction& transaction, std::unique_lock<std::mutex>& lock)
+void StorageChannel::run(OwnedTransaction transaction, vmbus::Turn& turn, std::unique_lock<std::mutex>& lock)
 {
     ++with_backend_;
-    transaction.keeps_owner = shared_from_this();
+    auto* const running = transaction.release(); // from here on it may be the backend's
+    running->keeps_owner = shared_from_this();
+    turn.count_bytes(running->length);
     lock.unlock();
-    bool const ready = transaction.run();
+    bool const ready = running->run();
     lock.lock();
     if (!ready) {
         ++waited_;
         return;
     }
-    transaction.keeps_owner.reset(); // its answer may wait in here for as long as the channel lives
+    transaction.reset(running);
+    transaction->keeps_owner.reset();
     --with_backend_;
     if (stopped_) idle_.notify_all();
-    settle(transaction);
+    settle(std::move(transaction));
 }
 
 void StorageChannel::finished(Transaction& transaction)
 {
-    auto const self = std::move(transaction.keeps_owner);
+    OwnedTransaction owned{&transaction};
+    auto const self = std::move(owned->keeps_owner);
     bool again = false;
     {
         auto const lock = std::lock_guard{mutex_};
         --with_backend_;
-        settle(transaction);
+        settle(std::move(owned));
         if (channel_) channel_->publish();
         again = std::exchange(stalled_, false);
         if (stopped_) idle_.notify_all();
@@ -223,62 +236,54 @@ PacketStatus StorageChannel::create_sub_channels(std::uint16_t count)
     return PacketStatus::Success;
 }
 
-Transaction* StorageChannel::take_transaction()
+StorageChannel::OwnedTransaction StorageChannel::take_transaction()
 {
-    if (!free_.empty()) {
-        auto* const transaction = free_.back();
-        free_.pop_back();
-        return transaction;
+    if (free_.empty()) {
+        if (transactions_ == max_under_way) return nullptr;
+        ++transactions_;
+        return std::make_unique<Transaction>(*this);
     }
-    if (transactions_.size() == max_under_way) return nullptr;
-    transactions_.push_back(std::make_unique<Transaction>(*this));
-    return transactions_.back().get();
+    auto transaction = std::move(free_.back());
+    free_.pop_back();
+    return transaction;
 }
 
-void StorageChannel::give_back(Transaction& transaction)
+/// A closed channel keeps none.
+void StorageChannel::give_back(OwnedTransaction transaction)
 {
-    transaction.reset();
-    free_.push_back(&transaction);
-}
-
-/// A transaction that has its answer: sends it, or keeps it until there is room.
-void StorageChannel::settle(Transaction& transaction)
-{
-    if (transaction.failed()) ++errors_;
-    bool const closed = !channel_ || (transaction.channel && transaction.channel != channel_);
-    if (closed || !transaction.wants_answer) return give_back(transaction);
-    if (!waiting_answers_.empty() || !write_answer(transaction)) {
-        waiting_answers_.push_back(&transaction);
-    } else {
-        give_back(transaction);
+    if (!channel_) {
+        --transactions_;
+        return;
     }
+    transaction->reset();
+    free_.push_back(std::move(transaction));
 }
 
-bool StorageChannel::write_answer(Transaction const& transaction)
+/// Answers what a transaction was about, unless its channel is closed by now.
+void StorageChannel::settle(OwnedTransaction transaction)
 {
-    auto const version = state_->version.load(std::memory_order_relaxed);
-    return channel_->outgoing().complete(transaction.id, transaction.answer_bytes(version));
+    if (transaction->failed()) ++errors_;
+    bool const open = channel_ && (!transaction->channel || transaction->channel == channel_);
+    if (open && transaction->wants_answer) {
+        auto const version = state_->version.load(std::memory_order_relaxed);
+        answers_.send(channel_->outgoing(), hv::abi::PacketType::Completion, transaction->id,
+                      transaction->answer_bytes(version));
+    }
+    give_back(std::move(transaction));
 }
 
 /// False when the ring is full.
-bool StorageChannel::write_what_waits()
+bool StorageChannel::write_waiting_answers()
 {
-    std::size_t written = 0;
-    while (written < waiting_answers_.size() && write_answer(*waiting_answers_[written]))
-        give_back(*waiting_answers_[written++]);
-    waiting_answers_.erase(waiting_answers_.begin(), waiting_answers_.begin() + static_cast<std::ptrdiff_t>(written));
-    if (!waiting_answers_.empty()) return false;
-
-    if (tell_of_units_ && step_ == Step::Ready) {
-        std::array<std::byte, largest_packet> packet{};
-        PacketHeader const header{Operation::EnumerateBus, 0, PacketStatus::Success};
-        std::memcpy(packet.data(), &header, sizeof header);
-        auto const size = packet_size(state_->version.load(std::memory_order_relaxed));
-        if (!channel_->outgoing().write(hv::abi::PacketType::DataInband, 0, 0, std::span{packet}.first(size)))
-            return false;
-        tell_of_units_ = false;
-    }
-    return true;
+    if (!answers_.flush(channel_->outgoing())) return false;
+    if (!tell_of_units_ || step_ != Step::Ready) return true;
+    std::array<std::byte, largest_packet> packet{};
+    PacketHeader const header{Operation::EnumerateBus, 0, PacketStatus::Success};
+    std::memcpy(packet.data(), &header, sizeof header);
+    auto const size = packet_size(state_->version.load(std::memory_order_relaxed));
+    answers_.send(channel_->outgoing(), hv::abi::PacketType::DataInband, 0, std::span{packet}.first(size));
+    tell_of_units_ = false;
+    return answers_.empty();
 }
 
 void StorageChannel::inspect(hv::Inspector& inspector) const
@@ -291,7 +296,7 @@ void StorageChannel::inspect(hv::Inspector& inspector) const
     inspector.number("commands", commands_);
     inspector.number("waited", waited_);
     inspector.number("errors", errors_);
-    inspector.number("answers_waiting", waiting_answers_.size());
+    inspector.number("answers_waiting", answers_.size());
     inspector.number("broken_rings", broken_);
 }
 

@@ -2,11 +2,12 @@
 /// sub-channel, which carries commands only.
 #pragma once
 
+#include "devices/vmbus/channel/answer_queue.hpp"
+#include "devices/vmbus/channel/channel_worker.hpp"
 #include "devices/vmbus/storage/controller_state.hpp"
 #include "devices/vmbus/storage/transaction.hpp"
 #include "hv/vmbus/channel.hpp"
 
-#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -18,11 +19,14 @@ namespace devices::storage {
 
 class StorageChannel final : public hv::vmbus::ChannelDevice,
                              public std::enable_shared_from_this<StorageChannel>,
-                             public Transaction::Owner {
+                             public Transaction::Owner,
+                             vmbus::Served {
   public:
     /// Packets that a channel works on at a time, also those of a channel that was closed meanwhile. More wait in the
     /// ring.
     static constexpr std::size_t max_under_way = 256;
+    /// What one turn serves: as many packets as may be under way, or as many bytes as the longest command moves.
+    static constexpr vmbus::TurnLimits turn_limits{.packets = max_under_way, .bytes = max_transfer};
 
     /// Makes the sub-channels that the guest has asked for.
     using SubChannelMaker = std::function<void(std::uint16_t count)>;
@@ -47,24 +51,30 @@ class StorageChannel final : public hv::vmbus::ChannelDevice,
   private:
     enum class Step { Closed, Begin, Version, Properties, End, Ready };
 
-    void serve();
-    void handle(Transaction& transaction, hv::vmbus::Packet const& packet, std::unique_lock<std::mutex>& lock);
-    [[nodiscard]] bool prepare(Transaction& transaction, hv::vmbus::Packet const& packet);
-    void run(Transaction& transaction, std::unique_lock<std::mutex>& lock);
+    using OwnedTransaction = std::unique_ptr<Transaction>;
+
+    [[nodiscard]] Left serve(vmbus::Turn& turn) override;
+    [[nodiscard]] std::weak_ptr<void> owner() override { return weak_from_this(); }
+
+    // All with the lock held.
+    [[nodiscard]] Left take_packets(vmbus::Turn& turn, std::unique_lock<std::mutex>& lock);
+    void handle(OwnedTransaction transaction, hv::vmbus::Packet const& packet, vmbus::Turn& turn,
+                std::unique_lock<std::mutex>& lock);
+    void run(OwnedTransaction transaction, vmbus::Turn& turn, std::unique_lock<std::mutex>& lock);
     void set_up(Transaction& transaction);
     [[nodiscard]] PacketStatus create_sub_channels(std::uint16_t count);
 
-    [[nodiscard]] Transaction* take_transaction();
-    void give_back(Transaction& transaction);
-    void settle(Transaction& transaction);
-    [[nodiscard]] bool write_answer(Transaction const& transaction);
-    [[nodiscard]] bool write_what_waits();
+    [[nodiscard]] OwnedTransaction take_transaction();
+    void give_back(OwnedTransaction transaction);
+    void settle(OwnedTransaction transaction);
+    [[nodiscard]] bool write_waiting_answers();
+    void forget_channel();
     [[nodiscard]] bool primary() const { return static_cast<bool>(make_sub_channels_); }
 
     std::shared_ptr<ControllerState> const state_;
     SubChannelMaker const make_sub_channels_;
 
-    std::atomic<unsigned> calls_{0}; ///< of `serve` that are due; whoever makes it 1 makes them all
+    vmbus::ChannelWorker worker_;
 
     mutable std::mutex mutex_;
     std::condition_variable idle_;
@@ -75,9 +85,9 @@ class StorageChannel final : public hv::vmbus::ChannelDevice,
     bool tell_of_units_ = false; ///< the guest is to be told, when there is room
     bool stalled_ = false;       ///< packets may wait in the ring for an end of others
     std::size_t with_backend_ = 0;
-    std::vector<std::unique_ptr<Transaction>> transactions_;
-    std::vector<Transaction*> free_;
-    std::vector<Transaction*> waiting_answers_; ///< for room in the ring, in order
+    std::size_t transactions_ = 0; ///< that exist: of these some are free, and others own themselves meanwhile
+    std::vector<OwnedTransaction> free_;
+    vmbus::AnswerQueue answers_;
 
     std::uint64_t commands_ = 0;
     std::uint64_t waited_ = 0; ///< commands that a backend did not answer at once

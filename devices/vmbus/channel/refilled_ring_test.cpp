@@ -1,0 +1,101 @@
+/// A guest that refills a ring faster than it is drained captures no thread: whoever signals, the runner, whoever
+/// looks at the device and whoever closes the channel all come through.
+#include "devices/block/testing/recording_backend.hpp"
+#include "devices/testing/refilled_ring.hpp"
+#include "devices/testing/vmbus_channel.hpp"
+#include "devices/vmbus/storage/storage_controller.hpp"
+#include "devices/vmbus/storage/testing/storage_guest.hpp"
+#include "hv/testing/catch.hpp"
+#include "hv/testing/inspected.hpp"
+#include "hv/testing/threads.hpp"
+
+#include <array>
+#include <atomic>
+
+namespace devices::vmbus {
+
+namespace {
+
+using devices::testing::DeviceChannel;
+using devices::testing::RefilledRing;
+
+constexpr unsigned rounds = 50;
+
+struct Attack {
+    hv::vmbus::ChannelDevice& device;
+    hv::testing::CrankedExecutor& runner;
+    hv::GuestMemory memory{};
+    hv::abi::PacketDescriptor descriptor{hv::abi::PacketType::DataInband, 0, 0, 0, 0};
+    std::vector<std::byte> header{};
+    std::vector<std::byte> payload{};
+};
+
+/// Returns the most tasks that were ever due.
+std::size_t carry_out(Attack const& attack)
+{
+    auto const channel = std::make_shared<DeviceChannel>(8, attack.memory);
+    RefilledRing const ring{channel->to_host, attack.descriptor, attack.header, attack.payload};
+    std::atomic<bool> done{false};
+    std::atomic<std::size_t> most{0};
+    auto const vp = [&] {
+        while (!done)
+            attack.device.signalled();
+    };
+    hv::testing::run_together({vp, vp,
+                               [&] { // the event loop
+                                   for (unsigned i = 0; i < rounds; ++i) {
+                                       attack.device.open(channel);
+                                       for (unsigned n = 0; n < 20; ++n) {
+                                           most = std::max(most.load(), attack.runner.tasks());
+                                           (void)attack.runner.crank_one();
+                                       }
+                                       hv::testing::Inspected seen;
+                                       attack.device.inspect(seen);
+                                       attack.device.close();
+                                   }
+                                   done = true;
+                               }});
+    attack.runner.crank();
+    return most;
+}
+
+std::vector<std::byte> bytes_of(auto const& value)
+{
+    auto const bytes = std::as_bytes(std::span{&value, 1});
+    return {bytes.begin(), bytes.end()};
+}
+
+} // namespace
+
+TEST_CASE("a storage ring that is refilled without end captures nobody", "[storage][threads][hostile]")
+{
+    using namespace devices::storage;
+    using storage::testing::StorageGuest;
+    storage::testing::OfferedDevices bus;
+    StorageController controller{bus, 0, 1};
+    auto blocks = std::make_unique<block::testing::RecordingBackend>(block::Properties{.size = 4 << 20});
+    REQUIRE(controller.add(0, std::make_shared<Disk>(scsi::DeviceType::Disk, std::move(blocks), "serial")));
+    storage::testing::StorageGuest guest{bus.devices[0]}; // up to version and sub-channel
+    guest.initialise();
+    REQUIRE(guest.operate(Operation::CreateSubChannels, 1).header.status == PacketStatus::Success);
+
+    std::vector<std::byte> memory(4 * hv::page_size);
+    auto* const page =
+        memory.data() + hv::page_size - reinterpret_cast<std::uintptr_t>(memory.data()) % hv::page_size;
+    Attack attack{.device = *bus.devices[1], .runner = bus.executor};
+    attack.memory.add({hv::Gpa{0}, 2 * hv::page_size, page});
+    SECTION("by commands")
+    {
+        auto const read = scsi::testing::cdb10(scsi::OpCode::Read10, 0, 8);
+        attack.descriptor.type = hv::abi::PacketType::DataUsingGpaDirect;
+        attack.header = hv::testing::gpa_direct_header(hv::page_size, 0, {0});
+        attack.payload = bytes_of(StorageGuest::command(read, hv::page_size, true));
+    }
+    SECTION("by what makes no sense")
+    {
+        attack.payload = bytes_of(storage::testing::SentPacket{});
+    }
+    CHECK(carry_out(attack) <= 1);
+}
+
+} // namespace devices::vmbus
