@@ -3,6 +3,8 @@
 #include "devices/block/testing/recording_backend.hpp"
 #include "devices/testing/refilled_ring.hpp"
 #include "devices/testing/vmbus_channel.hpp"
+#include "devices/vmbus/keyboard/keyboard.hpp"
+#include "devices/vmbus/services/heartbeat.hpp"
 #include "devices/vmbus/storage/storage_controller.hpp"
 #include "devices/vmbus/storage/testing/storage_guest.hpp"
 #include "hv/testing/catch.hpp"
@@ -96,6 +98,46 @@ TEST_CASE("a storage ring that is refilled without end captures nobody", "[stora
         attack.payload = bytes_of(storage::testing::SentPacket{});
     }
     CHECK(carry_out(attack) <= 1);
+}
+
+TEST_CASE("a service's or the keyboard's ring that is refilled without end captures nobody",
+          "[services][keyboard][threads][hostile]")
+{
+    hv::testing::CrankedExecutor executor;
+    std::shared_ptr<hv::vmbus::ChannelDevice> device;
+    SECTION("heartbeat")
+    {
+        device = std::make_shared<HeartbeatService>(executor);
+    }
+    SECTION("keyboard")
+    {
+        device = std::make_shared<Keyboard>(executor);
+    }
+    CHECK(carry_out({.device = *device, .runner = executor}) <= 1);
+}
+
+TEST_CASE("signals for packets that wait leave one task", "[services][keyboard][hostile]")
+{
+    hv::testing::CrankedExecutor executor;
+    std::shared_ptr<hv::vmbus::ChannelDevice> device;
+    SECTION("service")
+    {
+        device = std::make_shared<HeartbeatService>(executor);
+    }
+    SECTION("keyboard")
+    {
+        device = std::make_shared<Keyboard>(executor);
+    }
+    auto const channel = std::make_shared<DeviceChannel>(8);
+    device->open(channel);
+    while (channel->send(std::vector<std::byte>(64))) {
+    }
+    for (unsigned i = 0; i < 100'000; ++i)
+        device->signalled();
+    CHECK(executor.tasks() == 1);
+    executor.crank();
+    CHECK(channel->to_host.used() == 0);
+    device->close();
 }
 
 } // namespace devices::vmbus

@@ -1,5 +1,7 @@
 #include "devices/vmbus/keyboard/keyboard.hpp"
 
+#include "devices/vmbus/channel/serve_packets.hpp"
+
 #include <utility>
 
 namespace devices::vmbus {
@@ -7,9 +9,6 @@ namespace devices::vmbus {
 namespace {
 
 using keyboard::MessageType;
-
-/// A guest that never stops writing gets no more than this in one go: others wait for the lock.
-constexpr unsigned packets_at_once = 16;
 
 template <typename Message>
 bool write(hv::vmbus::Channel& channel, Message const& message)
@@ -50,14 +49,17 @@ bool Keyboard::strike(ScanCode code, Stroke stroke)
 
 void Keyboard::open(std::shared_ptr<hv::vmbus::Channel> channel)
 {
-    std::scoped_lock const lock{mutex_};
-    channel_ = std::move(channel);
-    accepted_ = false;
-    take_packets();
+    {
+        std::scoped_lock const lock{mutex_};
+        channel_ = std::move(channel);
+        accepted_ = false;
+    }
+    worker_.signal();
 }
 
 void Keyboard::close()
 {
+    ChannelWorker::Hold const hold{worker_};
     std::scoped_lock const lock{mutex_};
     channel_.reset();
     accepted_ = false;
@@ -65,24 +67,14 @@ void Keyboard::close()
 
 void Keyboard::signalled()
 {
-    std::scoped_lock const lock{mutex_};
-    if (channel_) take_packets();
+    worker_.signal();
 }
 
-void Keyboard::take_packets()
+Served::Left Keyboard::serve(Turn& turn)
 {
-    hv::vmbus::Packet packet{};
-    unsigned taken = 0;
-    while (taken < packets_at_once && channel_->incoming().next(packet) == hv::vmbus::IncomingRing::Next::Taken) {
-        ++taken;
-        take(packet);
-    }
-    if (taken == 0) return;
-    channel_->publish();
-    if (taken < packets_at_once) return;
-    executor_.run([weak = weak_from_this()] {
-        if (auto const self = weak.lock()) self->signalled();
-    });
+    std::scoped_lock const lock{mutex_};
+    if (!channel_) return Left::Nothing;
+    return serve_packets(turn, *channel_, [this](hv::vmbus::Packet const& packet) { take(packet); });
 }
 
 void Keyboard::take(hv::vmbus::Packet const& packet)

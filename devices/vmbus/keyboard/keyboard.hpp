@@ -1,6 +1,7 @@
 /// The synthetic keyboard.
 #pragma once
 
+#include "devices/vmbus/channel/channel_worker.hpp"
 #include "devices/vmbus/keyboard/protocol.hpp"
 #include "hv/vmbus/channel.hpp"
 #include "hv/vmbus/executor.hpp"
@@ -14,12 +15,13 @@ namespace devices::vmbus {
 /// A key by its scan code of set 1: 0x1E is A, 0xE01D the right Control key, 0xE11D the first half of Pause.
 enum class ScanCode : std::uint16_t {};
 
-class Keyboard final : public hv::vmbus::ChannelDevice, public std::enable_shared_from_this<Keyboard> {
+class Keyboard final : public hv::vmbus::ChannelDevice, public std::enable_shared_from_this<Keyboard>, Served {
   public:
     enum class Stroke { Press, Release };
+    static constexpr TurnLimits turn_limits{.packets = 16};
 
-    /// `executor` outlives the keyboard.
-    explicit Keyboard(hv::vmbus::Executor& executor) : executor_{executor} {}
+    /// `runner` outlives the keyboard.
+    explicit Keyboard(hv::vmbus::Runner& runner) : worker_{*this, runner, turn_limits} {}
 
     [[nodiscard]] static hv::vmbus::OfferSpec offer();
 
@@ -32,11 +34,12 @@ class Keyboard final : public hv::vmbus::ChannelDevice, public std::enable_share
     void inspect(hv::Inspector& inspector) const override;
 
   private:
-    void take_packets();
+    [[nodiscard]] Left serve(Turn& turn) override;
+    [[nodiscard]] std::weak_ptr<void> owner() override { return weak_from_this(); }
     void take(hv::vmbus::Packet const& packet);
     void answer_request(hv::vmbus::Packet const& packet);
 
-    hv::vmbus::Executor& executor_;
+    ChannelWorker worker_;
     mutable std::mutex mutex_;
     std::shared_ptr<hv::vmbus::Channel> channel_;
     bool accepted_ = false; ///< the guest speaks our version

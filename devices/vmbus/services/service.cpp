@@ -1,5 +1,7 @@
 #include "devices/vmbus/services/service.hpp"
 
+#include "devices/vmbus/channel/serve_packets.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -10,9 +12,6 @@ namespace {
 
 /// Linux drivers/hv/hv_util.c knows these two.
 constexpr std::array<ic::Version, 2> framework_versions{{{1, 0}, {3, 0}}};
-
-/// A guest that never stops writing gets no more than this in one go: others wait for the lock.
-constexpr unsigned packets_at_once = 16;
 
 template <typename T>
 bool contains(std::span<T const> all, T const& one)
@@ -41,18 +40,20 @@ bool Service::listens() const
 
 void Service::open(std::shared_ptr<hv::vmbus::Channel> channel)
 {
-    DeferredCalls deferred;
-    std::scoped_lock const lock{mutex_};
-    channel_ = std::move(channel);
-    state_ = State::Negotiating;
-    asked_.reset();
-    negotiate();
-    take_packets(deferred);
+    {
+        std::scoped_lock const lock{mutex_};
+        channel_ = std::move(channel);
+        state_ = State::Negotiating;
+        asked_.reset();
+        negotiate();
+    }
+    worker_.signal();
 }
 
 void Service::close()
 {
     DeferredCalls deferred;
+    ChannelWorker::Hold const hold{worker_};
     std::scoped_lock const lock{mutex_};
     channel_.reset();
     state_ = State::Closed;
@@ -62,25 +63,15 @@ void Service::close()
 
 void Service::signalled()
 {
-    DeferredCalls deferred;
-    std::scoped_lock const lock{mutex_};
-    if (channel_) take_packets(deferred);
+    worker_.signal();
 }
 
-void Service::take_packets(DeferredCalls& deferred)
+Served::Left Service::serve(Turn& turn)
 {
-    hv::vmbus::Packet packet{};
-    unsigned taken = 0;
-    while (taken < packets_at_once && channel_->incoming().next(packet) == hv::vmbus::IncomingRing::Next::Taken) {
-        ++taken;
-        take(packet, deferred);
-    }
-    if (taken == 0) return;
-    channel_->publish();
-    if (taken < packets_at_once) return;
-    executor_.run([weak = weak_from_this()] {
-        if (auto const self = weak.lock()) self->signalled();
-    });
+    DeferredCalls deferred;
+    std::scoped_lock const lock{mutex_};
+    if (!channel_) return Left::Nothing;
+    return serve_packets(turn, *channel_, [&](hv::vmbus::Packet const& packet) { take(packet, deferred); });
 }
 
 void Service::take(hv::vmbus::Packet const& packet, DeferredCalls& deferred)

@@ -2,6 +2,7 @@
 /// time, after the two have agreed on versions.
 #pragma once
 
+#include "devices/vmbus/channel/channel_worker.hpp"
 #include "devices/vmbus/channel/deferred_calls.hpp"
 #include "devices/vmbus/services/protocol.hpp"
 #include "hv/vmbus/channel.hpp"
@@ -30,8 +31,10 @@ struct ServiceKind {
 };
 
 /// The device of one service. What a kind of service adds is called with the lock held.
-class Service : public hv::vmbus::ChannelDevice, public std::enable_shared_from_this<Service> {
+class Service : public hv::vmbus::ChannelDevice, public std::enable_shared_from_this<Service>, Served {
   public:
+    static constexpr TurnLimits turn_limits{.packets = 16};
+
     [[nodiscard]] hv::vmbus::OfferSpec offer() const;
     /// Whether a driver in the guest has agreed on versions.
     [[nodiscard]] bool listens() const;
@@ -43,7 +46,9 @@ class Service : public hv::vmbus::ChannelDevice, public std::enable_shared_from_
 
   protected:
     /// `kind` and `executor` outlive the service.
-    Service(ServiceKind const& kind, hv::vmbus::Executor& executor) : kind_{kind}, executor_{executor} {}
+    Service(ServiceKind const& kind, hv::vmbus::Executor& executor)
+        : kind_{kind}, executor_{executor}, worker_{*this, executor, turn_limits}
+    {}
 
     /// An answer to the last question. The body may be shorter than asked for, and says what the guest wants it to.
     struct Answer {
@@ -79,10 +84,12 @@ class Service : public hv::vmbus::ChannelDevice, public std::enable_shared_from_
   private:
     enum class State { Closed, Negotiating, Ready, NoCommonVersion };
 
+    [[nodiscard]] Left serve(Turn& turn) final;
+    [[nodiscard]] std::weak_ptr<void> owner() final { return weak_from_this(); }
+
     [[nodiscard]] std::string_view state_name() const;
     [[nodiscard]] bool send(ic::Header header, std::span<std::byte const> body);
     void negotiate();
-    void take_packets(DeferredCalls& deferred);
     void take(hv::vmbus::Packet const& packet, DeferredCalls& deferred);
     [[nodiscard]] std::optional<Answer> answer_in(hv::vmbus::Packet const& packet) const;
     void take_versions(Answer const& answer, DeferredCalls& deferred);
@@ -90,6 +97,7 @@ class Service : public hv::vmbus::ChannelDevice, public std::enable_shared_from_
 
     ServiceKind const& kind_;
     hv::vmbus::Executor& executor_;
+    ChannelWorker worker_;
 
     mutable std::mutex mutex_;
     std::shared_ptr<hv::vmbus::Channel> channel_;
