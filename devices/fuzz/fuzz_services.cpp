@@ -111,7 +111,8 @@ class World {
         program_ = UniqueFd{ends[1]};
         ++sockets_made_;
         device_ = connection_ = std::make_shared<socket::Connection>(
-            socket::Connection::Parts{1, UniqueFd{ends[0]}, "OK 1\n", poller_, [this] { ++sockets_ended_; }});
+            socket::Connection::Parts{1, UniqueFd{ends[0]}, "OK 1\n", poller_, [this] { ++sockets_ended_; }},
+            executor_);
     }
 
     void write_packet(fuzz::Input& input)

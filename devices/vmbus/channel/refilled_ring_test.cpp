@@ -5,6 +5,9 @@
 #include "devices/testing/vmbus_channel.hpp"
 #include "devices/vmbus/keyboard/keyboard.hpp"
 #include "devices/vmbus/services/heartbeat.hpp"
+#include "devices/vmbus/socket/connection.hpp"
+#include "devices/vmbus/socket/protocol.hpp"
+#include "devices/vmbus/socket/testing/socket_guest.hpp"
 #include "devices/vmbus/storage/storage_controller.hpp"
 #include "devices/vmbus/storage/testing/storage_guest.hpp"
 #include "hv/testing/catch.hpp"
@@ -13,6 +16,7 @@
 
 #include <array>
 #include <atomic>
+#include <sys/socket.h>
 
 namespace devices::vmbus {
 
@@ -22,12 +26,13 @@ using devices::testing::DeviceChannel;
 using devices::testing::RefilledRing;
 
 constexpr unsigned rounds = 50;
+constexpr hv::abi::PacketDescriptor inband{hv::abi::PacketType::DataInband, 0, 0, 0, 0};
 
 struct Attack {
     hv::vmbus::ChannelDevice& device;
     hv::testing::CrankedExecutor& runner;
     hv::GuestMemory memory{};
-    hv::abi::PacketDescriptor descriptor{hv::abi::PacketType::DataInband, 0, 0, 0, 0};
+    hv::abi::PacketDescriptor descriptor = inband;
     std::vector<std::byte> header{};
     std::vector<std::byte> payload{};
 };
@@ -114,6 +119,39 @@ TEST_CASE("a service's or the keyboard's ring that is refilled without end captu
         device = std::make_shared<Keyboard>(executor);
     }
     CHECK(carry_out({.device = *device, .runner = executor}) <= 1);
+}
+
+TEST_CASE("a socket's ring that is refilled without end captures nobody", "[socket][threads][hostile]")
+{
+    hv::testing::CrankedExecutor executor;
+    auto const poller = std::make_shared<socket::Poller>();
+    auto [ours, theirs] = socket::testing::socket_pair();
+    auto const connection = std::make_shared<socket::Connection>(
+        socket::Connection::Parts{1, std::move(ours), {}, poller, [] {}}, executor);
+    auto const channel = std::make_shared<DeviceChannel>(8);
+    socket::PacketHeader const header{socket::packet_data, 128};
+    std::vector<std::byte> payload(sizeof header + 128);
+    std::memcpy(payload.data(), &header, sizeof header);
+    RefilledRing const ring{channel->to_host, inband, {}, payload};
+    std::atomic<bool> done{false};
+    std::atomic<std::size_t> most{0};
+    auto const vp = [&] {
+        while (!done)
+            connection->signalled();
+    };
+    hv::testing::run_together({vp, vp, [&, host = theirs.get()] { // the relay's thread, and the program on the host
+                                   connection->open(channel);
+                                   std::array<char, 4096> bytes{};
+                                   for (unsigned i = 0; i < rounds * 20; ++i) {
+                                       (void)::recv(host, bytes.data(), bytes.size(), MSG_DONTWAIT);
+                                       connection->host_ready();
+                                       most = std::max(most.load(), executor.tasks());
+                                       (void)executor.crank_one();
+                                   }
+                                   connection->close();
+                                   done = true;
+                               }});
+    CHECK(most <= 1);
 }
 
 TEST_CASE("signals for packets that wait leave one task", "[services][keyboard][hostile]")

@@ -13,8 +13,8 @@ namespace devices::vmbus::socket {
 
 namespace {
 
-/// What one call moves at most in each direction, in packets: others wait for the thread, and for the lock.
-constexpr unsigned packets_at_once = 32;
+/// What one turn moves at most to the guest: others wait for the thread.
+constexpr unsigned packets_to_guest = 32;
 
 constexpr std::size_t fewest_bytes = 256;
 
@@ -37,33 +37,34 @@ ssize_t send_to(UniqueFd const& fd, std::span<std::byte const> bytes)
 
 void Connection::open(std::shared_ptr<hv::vmbus::Channel> channel)
 {
-    DeferredCalls deferred;
-    std::scoped_lock const lock{mutex_};
-    if (ended_) return;
-    opened_ = true;
-    channel_ = std::move(channel);
-    bytes_in_packet_ = suitable_packet(channel_->outgoing());
-    auto const greeting = std::as_bytes(std::span{parts_.greeting});
-    bool const greeted = greeting.empty() || send_to(parts_.host, greeting) == std::ssize(greeting);
-    if (bytes_in_packet_ == 0 || !greeted) return finish(deferred);
-    may_read_host_ = true;
-    move(deferred);
+    {
+        DeferredCalls deferred;
+        std::scoped_lock const lock{mutex_};
+        if (ended_) return;
+        opened_ = true;
+        channel_ = std::move(channel);
+        bytes_in_packet_ = suitable_packet(channel_->outgoing());
+        auto const greeting = std::as_bytes(std::span{parts_.greeting});
+        bool const greeted = greeting.empty() || send_to(parts_.host, greeting) == std::ssize(greeting);
+        if (bytes_in_packet_ == 0 || !greeted) return finish(deferred);
+        may_read_host_ = true;
+    }
+    worker_.signal();
 }
 
 void Connection::signalled()
 {
-    DeferredCalls deferred;
-    std::scoped_lock const lock{mutex_};
-    if (channel_) move(deferred);
+    worker_.signal();
 }
 
 void Connection::host_ready()
 {
-    DeferredCalls deferred;
-    std::scoped_lock const lock{mutex_};
-    asked_ = 0;
-    may_read_host_ = true;
-    if (channel_) move(deferred);
+    {
+        std::scoped_lock const lock{mutex_};
+        asked_ = 0;
+        may_read_host_ = true;
+    }
+    worker_.signal();
 }
 
 void Connection::close()
@@ -74,6 +75,7 @@ void Connection::close()
 void Connection::end()
 {
     DeferredCalls deferred;
+    ChannelWorker::Hold const hold{worker_};
     std::scoped_lock const lock{mutex_};
     finish(deferred);
 }
@@ -84,27 +86,36 @@ bool Connection::was_opened() const
     return opened_;
 }
 
-void Connection::move(DeferredCalls& deferred)
+/// What is left after a turn goes on when the poller says that the socket is ready: its thread comes to all
+/// connections in turn.
+Served::Left Connection::serve(Turn& turn)
 {
-    bool const goes_on = guest_to_host() && host_to_guest();
+    DeferredCalls deferred;
+    std::scoped_lock const lock{mutex_};
+    if (!channel_) return Left::Nothing;
+    bool const goes_on = guest_to_host(turn) && host_to_guest();
     channel_->publish();
-    if (!goes_on || (guest_told_ && (host_told_ || host_deaf_))) return finish(deferred);
-    ask_poller();
+    if (!goes_on || (guest_told_ && (host_told_ || host_deaf_)))
+        finish(deferred);
+    else
+        ask_poller();
+    return Left::Nothing;
 }
 
-bool Connection::guest_to_host()
+bool Connection::guest_to_host(Turn& turn)
 {
     flush_to_host();
     hv::vmbus::Packet packet{};
     more_from_guest_ = false;
-    for (unsigned taken = 0; to_host_.empty(); ++taken) {
-        if (taken == packets_at_once) {
+    while (to_host_.empty()) {
+        if (turn.over()) {
             more_from_guest_ = true;
             break;
         }
         auto const next = channel_->incoming().next(packet);
         if (next == hv::vmbus::IncomingRing::Next::Empty) break;
         if (next == hv::vmbus::IncomingRing::Next::Broken || !take(packet)) return false;
+        turn.count_packet();
     }
     if (guest_finished_ && to_host_.empty() && !std::exchange(host_told_, true))
         ::shutdown(parts_.host.get(), SHUT_WR);
@@ -151,7 +162,7 @@ bool Connection::host_to_guest()
     if (!to_guest_.empty() && give_guest(to_guest_)) to_guest_ = {};
     std::array<std::byte, most_bytes> buffer;
     for (unsigned i = 0; may_read_host_ && to_guest_.empty() && !host_finished_; ++i) {
-        if (i == packets_at_once) break;
+        if (i == packets_to_guest) break;
         auto const count = ::recv(parts_.host.get(), buffer.data(), bytes_in_packet_, MSG_DONTWAIT);
         if (count < 0 && errno == EINTR) continue;
         if (count < 0 && errno != EAGAIN) return false;

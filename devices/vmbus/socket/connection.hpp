@@ -2,6 +2,8 @@
 #pragma once
 
 #include "devices/base/unique_fd.hpp"
+#include "devices/base/unique_fd.hpp"
+#include "devices/vmbus/channel/channel_worker.hpp"
 #include "devices/vmbus/channel/deferred_calls.hpp"
 #include "devices/vmbus/socket/poller.hpp"
 #include "hv/vmbus/channel.hpp"
@@ -16,8 +18,10 @@
 
 namespace devices::vmbus::socket {
 
-class Connection final : public hv::vmbus::ChannelDevice {
+class Connection final : public hv::vmbus::ChannelDevice, public std::enable_shared_from_this<Connection>, Served {
   public:
+    static constexpr TurnLimits turn_limits{.packets = 32};
+
     struct Parts {
         std::uint64_t id;     ///< by which the poller knows the socket
         UniqueFd host;        ///< connected, does not block
@@ -26,7 +30,9 @@ class Connection final : public hv::vmbus::ChannelDevice {
         std::function<void()> ended; ///< called once, without a lock, on any thread
     };
 
-    explicit Connection(Parts parts) : parts_{std::move(parts)} {}
+    /// `runner` outlives it.
+    Connection(Parts parts, hv::vmbus::Runner& runner) : parts_{std::move(parts)}, worker_{*this, runner, turn_limits}
+    {}
 
     /// The host's socket is ready, on the poller's thread.
     void host_ready();
@@ -40,9 +46,11 @@ class Connection final : public hv::vmbus::ChannelDevice {
     void inspect(hv::Inspector& inspector) const override;
 
   private:
+    [[nodiscard]] Left serve(Turn& turn) override;
+    [[nodiscard]] std::weak_ptr<void> owner() override { return weak_from_this(); }
+
     // All with the lock held. Those that return bool say false when the connection cannot go on.
-    void move(DeferredCalls& deferred);
-    [[nodiscard]] bool guest_to_host();
+    [[nodiscard]] bool guest_to_host(Turn& turn);
     [[nodiscard]] bool take(hv::vmbus::Packet const& packet);
     void give_host(std::span<std::byte const> bytes);
     void flush_to_host();
@@ -52,6 +60,7 @@ class Connection final : public hv::vmbus::ChannelDevice {
     void ask_poller();
 
     Parts parts_;
+    ChannelWorker worker_;
     mutable std::mutex mutex_;
     std::shared_ptr<hv::vmbus::Channel> channel_;
     bool opened_ = false;

@@ -13,6 +13,7 @@ namespace {
 
 /// A connection, its channel and the host's program; what the poller would say is said by `poll`.
 struct Setting {
+    hv::testing::CrankedExecutor executor;
     std::shared_ptr<Poller const> poller = std::make_shared<Poller>();
     UniqueFd host;
     std::shared_ptr<Connection> connection;
@@ -24,7 +25,7 @@ struct Setting {
         auto [ours, theirs] = testing::socket_pair();
         host = std::move(theirs);
         connection = std::make_shared<Connection>(
-            Connection::Parts{7, std::move(ours), std::move(greeting), poller, [this] { ++ended; }});
+            Connection::Parts{7, std::move(ours), std::move(greeting), poller, [this] { ++ended; }}, executor);
     }
 
     void open(std::size_t pages = 6)

@@ -184,10 +184,12 @@ bool Relay::add(UniqueFd host, std::string greeting, hv::vmbus::Guid const& inst
             return false;
         }
         auto const id = next_id_++;
-        connection = std::make_shared<Connection>(
-            Connection::Parts{id, std::move(host), std::move(greeting), poller_, [weak = weak_from_this(), id] {
-                                  if (auto const self = weak.lock()) self->ended(id);
-                              }});
+        connection = std::make_shared<Connection>(Connection::Parts{id, std::move(host), std::move(greeting), poller_,
+                                                                    [weak = weak_from_this(), id] {
+                                                                        if (auto const self = weak.lock())
+                                                                            self->ended(id);
+                                                                    }},
+                                                  world_.bus.runner());
         connections_.emplace(id, Entry{instance, connection});
         deadlines_[id] = std::chrono::steady_clock::now() + world_.patience;
     }
