@@ -9,6 +9,7 @@
 #include <cstring>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace hv::testing {
@@ -52,7 +53,7 @@ struct BusGuest {
     {
         start_synic(guest, 0);
         start_synic(guest, 1);
-        bus.emplace(guest.partition, executor);
+        bus.emplace(guest.partition, executor, [this](auto text) { reports.emplace_back(text); });
     }
 
     /// Everything that the host has said since the last time, by payload.
@@ -182,6 +183,7 @@ struct BusGuest {
     TestGuest guest;
     std::shared_ptr<CrankedExecutor> executor = std::make_shared<CrankedExecutor>();
     std::shared_ptr<RecordingDevice> device = std::make_shared<RecordingDevice>();
+    std::vector<std::string> reports; ///< that the bus has for the log
     std::optional<Server> bus;
     GuestSlot slot{guest, abi::vmbus_sint};
 };

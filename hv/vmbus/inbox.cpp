@@ -6,19 +6,20 @@
 
 namespace hv::vmbus {
 
-Inbox::Letter::Letter(std::span<std::byte const> payload) : size_{std::min(payload.size(), bytes_.size())}
+Inbox::PendingMessage::PendingMessage(std::span<std::byte const> payload)
+    : size_{std::min(payload.size(), bytes_.size())}
 {
     std::ranges::copy(payload.first(size_), bytes_.begin());
 }
 
-std::optional<Inbox::Letter> Inbox::take()
+std::optional<Inbox::PendingMessage> Inbox::take()
 {
     std::lock_guard const guard{lock_};
-    if (letters_.empty()) return std::nullopt;
-    auto const letter = letters_.front();
-    letters_.pop_front();
-    count_.store(letters_.size(), std::memory_order_relaxed);
-    return letter;
+    if (messages_.empty()) return std::nullopt;
+    auto const message = messages_.front();
+    messages_.pop_front();
+    count_.store(messages_.size(), std::memory_order_relaxed);
+    return message;
 }
 
 void Inbox::on_message(abi::MessageType type, std::span<std::byte const> payload)
@@ -27,9 +28,9 @@ void Inbox::on_message(abi::MessageType type, std::span<std::byte const> payload
     bool first = false;
     {
         std::lock_guard const guard{lock_};
-        first = letters_.empty();
-        letters_.emplace_back(payload);
-        count_.store(letters_.size(), std::memory_order_relaxed);
+        first = messages_.empty();
+        messages_.emplace_back(payload);
+        count_.store(messages_.size(), std::memory_order_relaxed);
     }
     if (first) filled_();
 }

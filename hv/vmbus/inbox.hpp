@@ -20,9 +20,9 @@ class Inbox final : public PortHandler {
     /// From here on senders are told that all buffers are in use.
     static constexpr std::size_t capacity = 64;
 
-    class Letter {
+    class PendingMessage {
       public:
-        explicit Letter(std::span<std::byte const> payload);
+        explicit PendingMessage(std::span<std::byte const> payload);
         [[nodiscard]] std::span<std::byte const> bytes() const { return std::span{bytes_}.first(size_); }
 
       private:
@@ -33,7 +33,7 @@ class Inbox final : public PortHandler {
     /// `filled` is called, on the sender's thread, when there is something in what was empty.
     explicit Inbox(std::function<void()> filled) : filled_{std::move(filled)} {}
 
-    [[nodiscard]] std::optional<Letter> take();
+    [[nodiscard]] std::optional<PendingMessage> take();
 
     [[nodiscard]] bool has_room() const override { return count_.load(std::memory_order_relaxed) < capacity; }
     void on_message(abi::MessageType type, std::span<std::byte const> payload) override;
@@ -43,7 +43,7 @@ class Inbox final : public PortHandler {
     std::function<void()> const filled_;
     std::atomic<std::size_t> count_{0};
     Mutex<LockRank::Leaf> lock_;
-    std::deque<Letter> letters_; // guarded by lock_
+    std::deque<PendingMessage> messages_; // guarded by lock_
 };
 
 } // namespace hv::vmbus

@@ -30,8 +30,6 @@ class OfferedChannel {
 
     /// The guest knows of it: between the offer and the guest's word that it has forgotten it.
     bool offered = false;
-    /// Taken back; the guest has yet to say that it has forgotten it.
-    bool rescinded = false;
 
     [[nodiscard]] bool is_open() const { return channel_ != nullptr; }
     void open(std::shared_ptr<OpenChannel> channel);
@@ -39,10 +37,9 @@ class OfferedChannel {
     void close();
     void set_target_vp(VpIndex vp);
     void inspect(Inspector& inspector) const;
-    /// The guest's signals go nowhere any more.
-    void disconnect();
 
   private:
+    void disconnect();
     [[nodiscard]] ConnectionId connection() const;
 
     std::shared_ptr<Partition> const guest_;

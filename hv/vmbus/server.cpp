@@ -6,8 +6,8 @@
 
 namespace hv::vmbus {
 
-Server::Server(std::shared_ptr<Partition> guest, std::shared_ptr<Executor> executor)
-    : core_{Core::make(std::move(guest), std::move(executor))}
+Server::Server(std::shared_ptr<Partition> guest, std::shared_ptr<Executor> executor, Report report)
+    : core_{Core::make(std::move(guest), std::move(executor), std::move(report))}
 {}
 
 Server::~Server()

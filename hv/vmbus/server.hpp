@@ -6,7 +6,9 @@
 #include "hv/vmbus/channel.hpp"
 #include "hv/vmbus/executor.hpp"
 
+#include <functional>
 #include <memory>
+#include <string_view>
 
 namespace hv::vmbus {
 
@@ -26,8 +28,12 @@ class SocketListener {
 /// executor. Devices may be offered before the guest looks for the bus and at any time after.
 class Server final : public Bus {
   public:
+    /// Takes a line for the log. On the executor.
+    using Report = std::function<void(std::string_view)>;
+
     /// Throws std::runtime_error when the guest's memory pool has no room.
-    Server(std::shared_ptr<Partition> guest, std::shared_ptr<Executor> executor);
+    Server(
+        std::shared_ptr<Partition> guest, std::shared_ptr<Executor> executor, Report report = [](auto) {});
     ~Server() override;
 
     /// Closes all channels and lets go of their devices, which may still use guest memory for a while. The executor

@@ -41,15 +41,19 @@ std::optional<T> as(std::span<std::byte const> message)
 
 } // namespace
 
-std::shared_ptr<Server::Core> Server::Core::make(std::shared_ptr<Partition> guest, std::shared_ptr<Executor> executor)
+std::shared_ptr<Server::Core> Server::Core::make(std::shared_ptr<Partition> guest, std::shared_ptr<Executor> executor,
+                                                 Report report)
 {
-    auto core = std::make_shared<Core>(std::move(guest), std::move(executor));
+    auto core = std::make_shared<Core>(std::move(guest), std::move(executor), std::move(report));
     core->listen();
     return core;
 }
 
-Server::Core::Core(std::shared_ptr<Partition> guest, std::shared_ptr<Executor> executor)
-    : guest_{std::move(guest)}, executor_{std::move(executor)}, shared_{std::make_shared<OpenChannel::Shared>(guest_)}
+Server::Core::Core(std::shared_ptr<Partition> guest, std::shared_ptr<Executor> executor, Report report)
+    : guest_{std::move(guest)},
+      executor_{std::move(executor)},
+      report_{std::move(report)},
+      shared_{std::make_shared<OpenChannel::Shared>(guest_)}
 {}
 
 Server::Core::~Core()
@@ -59,7 +63,9 @@ Server::Core::~Core()
 
 void Server::Core::listen()
 {
-    inbox_ = std::make_shared<Inbox>([tasks = tasks(), this] { tasks.run([this] { read_inbox(); }); });
+    inbox_ = std::make_shared<Inbox>([weak = weak_from_this()] {
+        if (auto const self = weak.lock()) self->read_inbox_soon();
+    });
     outbox_.emplace(guest_, tasks(), [this] { read_inbox(); });
     auto& root = guest_->registry().root();
     for (auto const connection : abi::vmbus_connections) {
@@ -90,15 +96,25 @@ void Server::Core::shut_down()
     listener_.reset();
 }
 
+/// Whatever the guest posts meanwhile, one task at most is on its way.
+void Server::Core::read_inbox_soon()
+{
+    if (reading_due_.exchange(true)) return;
+    tasks().run([this] {
+        reading_due_ = false;
+        read_inbox();
+    });
+}
+
 void Server::Core::read_inbox()
 {
     for (std::size_t i = 0; i < Inbox::capacity; ++i) {
         if (outbox_->waiting() >= answers_waiting || after_reset_) return; // goes on when these are gone
-        auto const letter = inbox_->take();
-        if (!letter) return;
-        handle(letter->bytes());
+        auto const message = inbox_->take();
+        if (!message) return;
+        handle(message->bytes());
     }
-    tasks().run([this] { read_inbox(); }); // others use the executor's thread as well
+    read_inbox_soon(); // others use the executor's thread as well
 }
 
 void Server::Core::handle(std::span<std::byte const> message)
@@ -219,8 +235,7 @@ void Server::Core::close_channel(abi::ChannelMessage const& message)
 
 void Server::Core::release_channel(abi::ChannelMessage const& message)
 {
-    auto const found = channels_.find(ChannelId{message.channel});
-    if (found != channels_.end() && found->second->rescinded) channels_.erase(found);
+    unreleased_.erase(ChannelId{message.channel});
 }
 
 void Server::Core::modify_channel(abi::ModifyChannel const& message)
@@ -269,9 +284,8 @@ void Server::Core::tear_down_gpadl(abi::GpadlTeardown const& message)
 void Server::Core::connect_socket(abi::TlConnectRequest const& message)
 {
     // The endpoint would be the instance of a channel, and taking that back would take back another's.
-    bool const taken = std::ranges::any_of(channels_, [&message](auto const& item) {
-        return !item.second->rescinded && item.second->spec().instance == message.endpoint;
-    });
+    bool const taken = std::ranges::any_of(
+        channels_, [&message](auto const& item) { return item.second->spec().instance == message.endpoint; });
     if (listener_ && !taken)
         listener_->connect_requested(message.endpoint, message.service);
     else
@@ -299,9 +313,9 @@ void Server::Core::reset(std::function<void()> then)
         auto& channel = *at->second;
         channel.close();
         channel.offered = false;
-        bool const stays = channel.primary() && !channel.rescinded;
-        at = stays ? std::next(at) : channels_.erase(at);
+        at = channel.primary() ? std::next(at) : channels_.erase(at);
     }
+    unreleased_.clear();
     shared_->gpadls.clear();
     if (open_channels_ == 0) return then();
     after_reset_ = std::move(then);
@@ -309,15 +323,26 @@ void Server::Core::reset(std::function<void()> then)
 
 void Server::Core::offer(OfferSpec const& spec, std::shared_ptr<ChannelDevice> device)
 {
+    bool const guest_asked = spec.sub_channel != 0 || (spec.flags & channel_flags::hv_socket) != 0;
+    if (guest_asked && unreleased_.size() >= most_unreleased)
+        return report_failed_offer("it has not released those that were taken back");
     std::uint32_t number = 1;
-    while (channels_.contains(ChannelId{number}))
+    while (channels_.contains(ChannelId{number}) || unreleased_.contains(ChannelId{number}))
         ++number;
-    if (number > last_channel) return;
+    if (number > last_channel) return report_failed_offer("all numbers of channels are in use");
     ChannelId const id{number};
     auto channel = std::make_unique<OfferedChannel>(guest_, id, spec, std::move(device));
-    if (!channel->connected()) return;
+    if (!channel->connected())
+        return report_failed_offer("its memory pool has no room, or it has taken the connection's ID for itself");
     auto& stays = *channels_.emplace(id, std::move(channel)).first->second;
     if (offers_requested_) show(stays);
+}
+
+/// Once: a guest can bring this about as often as it likes.
+void Server::Core::report_failed_offer(char const* why)
+{
+    if (std::exchange(failed_offer_reported_, true)) return;
+    report_(std::string{"a VMBus channel cannot be offered to the guest: "} + why);
 }
 
 void Server::Core::withdraw(Guid const& instance)
@@ -330,30 +355,28 @@ void Server::Core::rescind_if(Predicate predicate)
 {
     std::vector<ChannelId> ids;
     for (auto const& [id, channel] : channels_) {
-        if (!channel->rescinded && predicate(*channel)) ids.push_back(id);
+        if (predicate(*channel)) ids.push_back(id);
     }
     std::stable_partition(ids.begin(), ids.end(), [this](ChannelId id) { return !channels_.at(id)->primary(); });
     for (auto const id : ids)
         rescind(id);
 }
 
+/// The device and all that it holds go at once; the guest keeps no more than the number.
 void Server::Core::rescind(ChannelId id)
 {
-    auto& channel = *channels_.at(id);
-    channel.close();
-    channel.disconnect();
-    if (!channel.offered) {
-        channels_.erase(id);
-        return;
-    }
-    channel.rescinded = true;
+    auto const found = channels_.find(id);
+    bool const offered = found->second->offered;
+    channels_.erase(found); // closes it
+    if (!offered) return;
+    unreleased_.insert(id);
     outbox_->send(abi::ChannelMessage{header(abi::ChannelMessageType::RescindChannelOffer), id.value});
 }
 
 OfferedChannel* Server::Core::find(std::uint32_t channel)
 {
     auto const found = channels_.find(ChannelId{channel});
-    if (found == channels_.end() || !found->second->offered || found->second->rescinded) return nullptr;
+    if (found == channels_.end() || !found->second->offered) return nullptr;
     return found->second.get();
 }
 
@@ -363,6 +386,7 @@ void Server::Core::inspect(Inspector& inspector) const
     inspector.number("version", version_ ? static_cast<std::uint32_t>(*version_) : 0);
     inspector.number("gpadls", shared_->gpadls.size());
     inspector.number("answers_waiting", outbox_->waiting());
+    inspector.number("unreleased_channels", unreleased_.size());
     for (auto const& [id, channel] : channels_) {
         InspectedNode const node{inspector, "channel " + std::to_string(id.value)};
         channel->inspect(inspector);

@@ -9,11 +9,13 @@
 #include "hv/vmbus/server.hpp"
 #include "hv/vmbus/tasks.hpp"
 
+#include <atomic>
 #include <cstddef>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -23,8 +25,8 @@ class Server::Core : public std::enable_shared_from_this<Core> {
   public:
     /// Throws like Server.
     [[nodiscard]] static std::shared_ptr<Core> make(std::shared_ptr<Partition> guest,
-                                                    std::shared_ptr<Executor> executor);
-    Core(std::shared_ptr<Partition> guest, std::shared_ptr<Executor> executor);
+                                                    std::shared_ptr<Executor> executor, Report report);
+    Core(std::shared_ptr<Partition> guest, std::shared_ptr<Executor> executor, Report report);
     Core(Core const&) = delete;
     Core& operator=(Core const&) = delete;
     ~Core();
@@ -43,11 +45,15 @@ class Server::Core : public std::enable_shared_from_this<Core> {
     /// A guest with that many answers waiting gets no further ones before it has taken some.
     static constexpr std::size_t answers_waiting = 32;
     static constexpr std::uint32_t last_channel = abi::event_flag_count - 1;
+    /// A guest that keeps that many numbers of channels that were taken back gets no more sub-channels and sockets:
+    /// the others are for devices.
+    static constexpr std::size_t most_unreleased = 1024;
 
     void listen();
     void unlisten();
 
     // Messages from the guest.
+    void read_inbox_soon();
     void read_inbox();
     void handle(std::span<std::byte const> message);
     void initiate_contact(abi::InitiateContact const& message);
@@ -69,7 +75,7 @@ class Server::Core : public std::enable_shared_from_this<Core> {
                                                             abi::OpenChannel const& message);
     [[nodiscard]] OfferedChannel* find(std::uint32_t channel);
     void show(OfferedChannel& channel);
-    /// Takes an offer back. The channel is gone when this returns, or when the guest has released its number.
+    void report_failed_offer(char const* why);
     void rescind(ChannelId id);
     template <typename Predicate>
     void rescind_if(Predicate predicate);
@@ -79,11 +85,13 @@ class Server::Core : public std::enable_shared_from_this<Core> {
 
     std::shared_ptr<Partition> const guest_;
     std::shared_ptr<Executor> const executor_;
+    Report const report_;
     std::shared_ptr<OpenChannel::Shared> shared_;
     std::shared_ptr<Inbox> inbox_;
     std::optional<Outbox> outbox_;
     std::vector<PortId> ports_; ///< the root's, for the guest's messages
     std::map<ChannelId, std::unique_ptr<OfferedChannel>> channels_;
+    std::set<ChannelId> unreleased_; ///< taken back; the guest has yet to say that it has forgotten them
     std::shared_ptr<SocketListener> listener_;
 
     std::optional<abi::VmbusVersion> version_; ///< agreed upon
@@ -91,6 +99,8 @@ class Server::Core : public std::enable_shared_from_this<Core> {
     std::size_t open_channels_ = 0;     ///< that somebody still uses
     std::function<void()> after_reset_; ///< waits for these
     unsigned generation_ = 0;           ///< counts resets
+    bool failed_offer_reported_ = false;
+    std::atomic<bool> reading_due_{false}; ///< a task will read the inbox; set on any thread
 };
 
 } // namespace hv::vmbus

@@ -1,5 +1,7 @@
 #include "vmm/machine/vmbus_devices.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <utility>
 
 namespace vmm {
@@ -7,7 +9,8 @@ namespace vmm {
 VmbusDevices::VmbusDevices(boost::asio::io_context& io, std::shared_ptr<hv::Partition> partition,
                            GuestOptions const& options)
     : executor_{std::make_shared<AsioExecutor>(io)},
-      bus_{partition, executor_},
+      bus_{partition, executor_,
+           [designation = options.designation()](auto text) { spdlog::warn("{}: {}", designation, text); }},
       disks_{bus_, options.cpus, options.disks},
       services_{bus_, *executor_, std::move(partition)}
 {
