@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <system_error>
 
@@ -17,6 +18,35 @@ void BackendThread::end()
     ending_.store(true, std::memory_order_release);
     wake();
     if (thread_.joinable()) thread_.join();
+}
+
+void BackendThread::run(std::function<void()> task)
+{
+    {
+        std::lock_guard const lock{mutex_};
+        tasks_.push_back(std::move(task));
+    }
+    wake();
+}
+
+void BackendThread::run_tasks()
+{
+    std::vector<std::function<void()>> tasks;
+    {
+        std::lock_guard const lock{mutex_};
+        tasks.swap(tasks_);
+    }
+    for (auto const& task : tasks)
+        task();
+}
+
+void BackendThread::run_tasks_until_end()
+{
+    while (!ending()) {
+        run_tasks();
+        pollfd wanted{.fd = event(), .events = POLLIN, .revents = 0};
+        if (::poll(&wanted, 1, -1) > 0) clear();
+    }
 }
 
 void BackendThread::wake() const

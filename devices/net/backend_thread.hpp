@@ -2,22 +2,26 @@
 #pragma once
 
 #include "devices/base/unique_fd.hpp"
+#include "hv/vmbus/executor.hpp"
 
 #include <atomic>
 #include <csignal>
+#include <functional>
+#include <mutex>
 #include <thread>
 #include <utility>
+#include <vector>
 
 namespace devices::net {
 
 /// Runs its body until it is asked to end. The thread takes no signals: those are for threads that expect them.
-class BackendThread {
+class BackendThread final : public hv::vmbus::Runner {
   public:
     /// Throws std::system_error when the machine has no descriptor or thread left.
     BackendThread();
     BackendThread(BackendThread const&) = delete;
     BackendThread& operator=(BackendThread const&) = delete;
-    ~BackendThread() { end(); }
+    ~BackendThread() override { end(); }
 
     /// The body looks at `ending` whenever `event` is readable, and calls `clear` then.
     template <typename Body>
@@ -28,6 +32,12 @@ class BackendThread {
     }
     /// Waits for the body's end. Not on the thread itself.
     void end();
+
+    void run(std::function<void()> task) override;
+    /// Runs what has come by now. For the body, when `event` was readable.
+    void run_tasks();
+    /// Runs what comes until `ending`. For a body that has nothing else to do any more.
+    void run_tasks_until_end();
 
     void wake() const;
     void clear() const;
@@ -48,6 +58,8 @@ class BackendThread {
 
     UniqueFd event_;
     std::atomic<bool> ending_{false};
+    std::mutex mutex_;
+    std::vector<std::function<void()>> tasks_; // guarded by mutex_
     std::thread thread_;
 };
 

@@ -3,6 +3,7 @@
 
 #include "devices/net/offload.hpp"
 #include "hv/base/inspect.hpp"
+#include "hv/vmbus/executor.hpp"
 
 #include <cstddef>
 #include <span>
@@ -35,9 +36,6 @@ class FrameReceiver {
     /// Takes frames until none is left. False when it has no room for more: it is not called again before
     /// FrameBackend::resume then, and what comes meanwhile waits or is lost. On the backend's thread.
     [[nodiscard]] virtual bool receive(FrameSource& source) = 0;
-
-    /// As FrameBackend::call_soon was asked to. On the backend's thread.
-    virtual void called() {}
 };
 
 class FrameBackend {
@@ -69,9 +67,9 @@ class FrameBackend {
     /// The receiver has room again. Does nothing when it was never without.
     virtual void resume() = 0;
 
-    /// Has FrameReceiver::called run once, soon. False where that would gain nothing, and when the backend's thread
-    /// has ended. Callable from any thread.
-    [[nodiscard]] virtual bool call_soon() { return false; }
+    /// Runs tasks on the backend's thread, between two looks at what it receives; nullptr where that would gain
+    /// nothing. Valid as long as this. Callable from any thread.
+    [[nodiscard]] virtual hv::vmbus::Runner* runner() { return nullptr; }
 
     virtual void inspect(hv::Inspector&) const {}
 };

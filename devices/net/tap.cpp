@@ -95,7 +95,7 @@ void Tap::run()
         if (events == 1 && event.data.fd == thread_.event()) {
             if (thread_.ending()) return;
             thread_.clear();
-            call();
+            thread_.run_tasks();
         } else if (events == 1 && (event.events & EPOLLERR) != 0) {
             break; // the interface is being removed, or has been
         }
@@ -108,13 +108,8 @@ void Tap::run()
         last = Clock::now();
     }
     gone_.store(true);
-    call();
     report_("the tap '" + name_ + "' has gone: its guest is off that network");
-}
-
-void Tap::call()
-{
-    if (call_due_.exchange(false)) receiver_->called();
+    thread_.run_tasks_until_end();
 }
 
 void Tap::watch(bool wanted)
@@ -188,15 +183,6 @@ void Tap::resume()
 {
     resumed_.store(true, std::memory_order_release);
     thread_.wake();
-}
-
-/// Of this and the end of the thread, whoever comes second sees what the other has stored.
-bool Tap::call_soon()
-{
-    call_due_.store(true);
-    if (gone_.load()) return !call_due_.exchange(false);
-    thread_.wake();
-    return true;
 }
 
 void Tap::inspect(hv::Inspector& inspector) const

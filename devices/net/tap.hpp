@@ -28,7 +28,7 @@ class Tap final : public FrameBackend, FrameSource {
     void listen(ReceiveOffloads offloads) override;
     void ignore() override { listening_.store(false, std::memory_order_release); }
     void resume() override;
-    [[nodiscard]] bool call_soon() override;
+    [[nodiscard]] hv::vmbus::Runner* runner() override { return &thread_; }
     void inspect(hv::Inspector& inspector) const override;
 
   private:
@@ -37,7 +37,6 @@ class Tap final : public FrameBackend, FrameSource {
 
     void run();
     void watch(bool wanted);
-    void call();
     void discard_waiting();
 
     std::string const name_;
@@ -50,7 +49,6 @@ class Tap final : public FrameBackend, FrameSource {
     std::atomic<bool> listening_{false};
     std::atomic<bool> resumed_{false};
     std::atomic<bool> gone_{false};
-    std::atomic<bool> call_due_{false};
     std::atomic<std::uint64_t> refused_{0}; ///< frames that the kernel did not take
     BackendThread thread_;
 };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "devices/net/frame_backend.hpp"
+#include "hv/testing/vmbus_guest.hpp"
 
 #include <array>
 #include <atomic>
@@ -51,13 +52,6 @@ class RecordingReceiver final : public FrameReceiver {
             arrived_.notify_all();
         }
     }
-
-    void called() override
-    {
-        ++calls;
-        calls.notify_all();
-    }
-    std::atomic<unsigned> calls{0};
 
     /// The next frame that `wanted` likes; others are dropped. Nothing when none comes within ten seconds.
     template <typename Wanted>
@@ -113,19 +107,10 @@ class RecordingBackend final : public FrameBackend {
     }
     void ignore() override { listening = false; }
     void resume() override { ++resumes; }
-    [[nodiscard]] bool call_soon() override
-    {
-        if (has_thread) call_due_ = true;
-        return has_thread;
-    }
+    [[nodiscard]] hv::vmbus::Runner* runner() override { return has_thread ? &tasks_ : nullptr; }
 
     /// What the backend's thread would do next. False when there was nothing to do.
-    bool run_thread()
-    {
-        if (!call_due_.exchange(false)) return false;
-        receiver_->called();
-        return true;
-    }
+    bool run_thread() { return tasks_.crank_one(); }
 
     /// Frames for the guest; what it does not take stays. False when it said that it has no room.
     bool deliver(std::vector<RecordedFrame> frames)
@@ -173,7 +158,7 @@ class RecordingBackend final : public FrameBackend {
     std::mutex mutex_;
     Source source_;
     FrameReceiver* receiver_ = nullptr;
-    std::atomic<bool> call_due_ = false;
+    hv::testing::CrankedExecutor tasks_;
 };
 
 } // namespace devices::net::testing

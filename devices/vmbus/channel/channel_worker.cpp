@@ -6,7 +6,7 @@ namespace devices::vmbus {
 
 void ChannelWorker::signal()
 {
-    if (runner_.runs_here()) return post();
+    if (shared_.runs_here()) return post();
     if (enter(State::Serving)) take_turn(false);
 }
 

@@ -35,13 +35,17 @@ class ChannelWorker {
   public:
     /// `served` has it as a member; `runner` outlives both.
     ChannelWorker(Served& served, hv::vmbus::Runner& runner, TurnLimits limits)
-        : served_{served}, runner_{runner}, limits_{limits}
+        : ChannelWorker{served, runner, runner, limits}
+    {}
+    /// Nothing is served on the thread of `shared` but what `runner` brings there.
+    ChannelWorker(Served& served, hv::vmbus::Runner& runner, hv::vmbus::Runner const& shared, TurnLimits limits)
+        : served_{served}, runner_{runner}, shared_{shared}, limits_{limits}
     {}
     ChannelWorker(ChannelWorker const&) = delete;
     ChannelWorker& operator=(ChannelWorker const&) = delete;
 
     /// There may be something to serve. Takes a turn on this thread, unless another thread does or this is the
-    /// runner's, which has others to serve as well.
+    /// runner's or the shared one, which has others to serve as well.
     void signal();
     /// The same, on the runner.
     void post();
@@ -83,6 +87,7 @@ class ChannelWorker {
 
     Served& served_;
     hv::vmbus::Runner& runner_;
+    hv::vmbus::Runner const& shared_;
     TurnLimits const limits_;
     std::atomic<State> state_{State::Idle};
     std::atomic<unsigned> holds_{0};

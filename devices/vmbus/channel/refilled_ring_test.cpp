@@ -4,6 +4,7 @@
 #include "devices/testing/refilled_ring.hpp"
 #include "devices/testing/vmbus_channel.hpp"
 #include "devices/vmbus/keyboard/keyboard.hpp"
+#include "devices/vmbus/network/testing/nic_guest.hpp"
 #include "devices/vmbus/services/heartbeat.hpp"
 #include "devices/vmbus/socket/connection.hpp"
 #include "devices/vmbus/socket/protocol.hpp"
@@ -152,6 +153,22 @@ TEST_CASE("a socket's ring that is refilled without end captures nobody", "[sock
                                    done = true;
                                }});
     CHECK(most <= 1);
+}
+
+TEST_CASE("a network card's ring that is refilled without end captures nobody", "[net][nic][threads][hostile]")
+{
+    network::testing::NicGuest guest;
+    std::vector<std::byte> payload;
+    SECTION("by messages")
+    {
+        payload = bytes_of(network::nvsp::Type::OidQueryEx);
+    }
+    SECTION("by frames")
+    {
+        payload = bytes_of(network::nvsp::SendRndisPacket{network::nvsp::Type::SendRndisPacket,
+                                                          network::nvsp::data_channel, network::nvsp::no_section, 0});
+    }
+    CHECK(carry_out({.device = *guest.bus.devices.at(0), .runner = guest.bus.executor, .payload = payload}) <= 1);
 }
 
 TEST_CASE("signals for packets that wait leave one task", "[services][keyboard][hostile]")

@@ -1,6 +1,7 @@
 #include "devices/vmbus/network/channel_queue.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace devices::network {
@@ -28,8 +29,7 @@ void ChannelQueue::open(std::shared_ptr<hv::vmbus::Channel> channel)
             std::lock_guard const out{out_};
             channel_ = std::move(channel);
         }
-        closing_.store(false, std::memory_order_relaxed);
-        owed_.clear();
+        answers_.clear();
         packet_left_ = false;
         broken_ = false;
         card_.opening(*this);
@@ -41,7 +41,7 @@ void ChannelQueue::open(std::shared_ptr<hv::vmbus::Channel> channel)
 
 void ChannelQueue::close()
 {
-    closing_.store(true, std::memory_order_relaxed); // a guest that goes on writing must not keep us waiting
+    vmbus::ChannelWorker::Hold const hold{worker_};
     std::lock_guard const lock{serving_};
     if (!channel_) return;
     card_.closing(*this);
@@ -50,7 +50,7 @@ void ChannelQueue::close()
         channel_ = nullptr;
     }
     path_ = {};
-    owed_.clear();
+    answers_.clear();
     packet_left_ = false;
     spans_.clear();
     gpa_spans_.clear();
@@ -58,6 +58,7 @@ void ChannelQueue::close()
 
 void ChannelQueue::set_send_path(Card::SendPath path)
 {
+    vmbus::ChannelWorker::Hold const hold{worker_};
     std::lock_guard const lock{serving_};
     if (channel_) change_send_path(std::move(path));
 }
@@ -71,57 +72,22 @@ void ChannelQueue::change_send_path(Card::SendPath path)
 
 void ChannelQueue::signalled()
 {
-    if (kicks_.fetch_add(1, std::memory_order_acq_rel) > 0) return; // whoever is at it looks again
-    serve_until_quiet(On::AnyThread);
+    worker_.signal();
 }
 
-void ChannelQueue::serve_what_was_left()
+vmbus::Served::Left ChannelQueue::serve(vmbus::Turn& turn)
 {
-    if (left_.exchange(false)) serve_until_quiet(On::BackendsThread);
-}
-
-void ChannelQueue::serve_until_quiet(On thread)
-{
-    for (;;) {
-        auto const seen = kicks_.load(std::memory_order_acquire);
-        auto quiet = true;
-        {
-            std::lock_guard const lock{serving_};
-            quiet = serve(thread);
-        }
-        if (!quiet) {
-            if (leave()) return;
-            thread = On::BackendsThread; // which there is none of
-            continue;
-        }
-        auto expected = seen;
-        if (kicks_.compare_exchange_strong(expected, 0, std::memory_order_acq_rel)) return;
-    }
-}
-
-/// False when the backend's thread is to go on.
-bool ChannelQueue::serve(On thread)
-{
-    if (!channel_) return true;
+    std::lock_guard const lock{serving_};
+    if (!channel_) return Left::Nothing;
     auto& incoming = channel_->incoming();
     incoming.mask_signals(true);
-    std::size_t served = 0;
-    auto const serve_some = [&] {
-        auto step = Step::Done;
-        while (step == Step::Done)
-            step = thread == On::BackendsThread && ++served > turn ? Step::Left : serve_one(thread);
-        return step;
-    };
-    auto step = serve_some();
+    auto step = serve_some(turn);
     if (step == Step::Nothing) {
         incoming.mask_signals(false);
-        step = serve_some(); // what came before the guest could see that
-        if (step == Step::Left) incoming.mask_signals(true);
+        step = serve_some(turn); // what came before the guest could see that
+        if (step == Step::TurnOver) incoming.mask_signals(true);
     }
-    if (index_ == 0) {
-        card_.served(*this);
-        [[maybe_unused]] auto const paid = pay();
-    }
+    if (index_ == 0) card_.served(*this);
     bool interrupt = incoming.release();
     {
         std::lock_guard const out{out_};
@@ -129,13 +95,21 @@ bool ChannelQueue::serve(On thread)
     }
     if (interrupt) channel_->interrupt();
     if (blocked_.load(std::memory_order_relaxed) && blocked_.exchange(false)) card_.room_again();
-    return step != Step::Left;
+    return step == Step::TurnOver ? Left::Some : Left::Nothing;
+}
+
+ChannelQueue::Step ChannelQueue::serve_some(vmbus::Turn& turn)
+{
+    auto step = Step::Done;
+    while (step == Step::Done)
+        step = turn.over() ? Step::TurnOver : serve_one(turn);
+    return step;
 }
 
 /// Nothing: there is nothing more to do, or no room for an answer.
-ChannelQueue::Step ChannelQueue::serve_one(On thread)
+ChannelQueue::Step ChannelQueue::serve_one(vmbus::Turn& turn)
 {
-    if (closing_.load(std::memory_order_relaxed) || !pay()) return Step::Nothing;
+    if (!write_waiting_answers()) return Step::Nothing;
     if (!packet_left_) {
         switch (channel_->incoming().next(packet_)) {
         case IncomingRing::Next::Taken: break;
@@ -146,43 +120,31 @@ ChannelQueue::Step ChannelQueue::serve_one(On thread)
             broken_ = true;
             return Step::Nothing;
         }
-        packet_left_ = thread == On::AnyThread && brings_large_frame(packet_);
-        if (packet_left_) return Step::Left;
+        packet_left_ = !turn.on_runner() && brings_large_frame(packet_) && runner_.takes_large_frames();
+        if (packet_left_) return Step::TurnOver;
     }
     packet_left_ = false;
+    turn.count_packet();
     take(packet_);
     return Step::Done;
 }
 
-bool ChannelQueue::leave()
+/// False when the ring is full: the guest will signal when there is room.
+bool ChannelQueue::write_waiting_answers()
 {
-    left_.store(true);
-    if (card_.serve_later()) return true;
-    left_.store(false);
-    return false;
-}
-
-/// Sends what is owed. False when the ring is full: the guest will signal when there is room.
-bool ChannelQueue::pay()
-{
-    if (owed_.empty()) return true;
+    if (answers_.empty()) return true;
     std::lock_guard const out{out_};
-    auto& outgoing = channel_->outgoing();
-    while (!owed_.empty()) {
-        auto const& first = owed_.front();
-        if (!outgoing.write(first.type, 0, first.transaction, std::span{first.payload}.first(first.size)))
-            return false;
-        owed_.pop_front();
-    }
-    return true;
+    return answers_.flush(channel_->outgoing());
 }
 
-void ChannelQueue::owe(PacketType type, std::uint64_t transaction, std::span<std::byte const> payload)
+void ChannelQueue::send(PacketType type, std::uint64_t transaction, std::span<std::byte const> payload)
 {
-    Owed owed{type, transaction, {}, std::min(std::max(payload.size(), path_.message_size), owed.payload.size())};
-    std::ranges::copy(payload.first(std::min(payload.size(), owed.payload.size())), owed.payload.begin());
-    if (payload.empty()) owed.size = 0;
-    owed_.push_back(owed);
+    std::array<std::byte, vmbus::AnswerQueue::longest> padded{};
+    auto const size = std::min(payload.size(), padded.size());
+    std::ranges::copy(payload.first(size), padded.begin());
+    auto const whole = size == 0 ? 0 : std::clamp(path_.message_size, size, padded.size());
+    std::lock_guard const out{out_};
+    answers_.send(channel_->outgoing(), type, transaction, std::span{padded}.first(whole));
 }
 
 void ChannelQueue::take(hv::vmbus::Packet const& packet)
@@ -203,11 +165,8 @@ void ChannelQueue::take(hv::vmbus::Packet const& packet)
     std::array<std::byte, nvsp::size_from_v61> payload{};
     std::memcpy(payload.data(), &answer, sizeof answer);
     auto const bytes = std::span{payload}.first(std::clamp(path_.message_size, sizeof answer, payload.size()));
-    if (owed_.empty()) {
-        std::lock_guard const out{out_};
-        if (channel_->outgoing().complete(packet.transaction(), bytes)) return;
-    }
-    owe(PacketType::Completion, packet.transaction(), bytes);
+    std::lock_guard const out{out_};
+    answers_.send(channel_->outgoing(), PacketType::Completion, packet.transaction(), bytes);
 }
 
 void ChannelQueue::take_completion(hv::vmbus::Packet const& packet)

@@ -1,14 +1,15 @@
 /// One of a network card's channels: the guest's frames and requests come in, completions and received frames go out.
 #pragma once
 
+#include "devices/vmbus/channel/answer_queue.hpp"
+#include "devices/vmbus/channel/channel_worker.hpp"
 #include "devices/vmbus/network/receiver.hpp"
 #include "devices/vmbus/network/transmit.hpp"
 #include "hv/vmbus/channel.hpp"
 
-#include <array>
 #include <atomic>
 #include <cstddef>
-#include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -40,14 +41,14 @@ class Card {
     virtual void closing(ChannelQueue& queue) = 0;
     /// It has been opened; its lock is not held any more.
     virtual void opened(ChannelQueue& queue) = 0;
-    /// An NVSP message of the primary channel that is about no frame; with its lock held. Answers by `queue.owe`.
+    /// An NVSP message of the primary channel that is about no frame; with its lock held. Answers by `queue.send`.
     virtual void message(ChannelQueue& queue, hv::vmbus::Channel& channel, hv::vmbus::Packet const& packet) = 0;
     /// An RNDIS control message of the primary channel, with its lock held.
     [[nodiscard]] virtual nvsp::Status control(ChannelQueue& queue, GuestPieces const& message) = 0;
     /// Received frames may go out again.
     virtual void room_again() = 0;
-    /// Has the backend's thread call ChannelQueue::serve_what_was_left. False when it will not.
-    [[nodiscard]] virtual bool serve_later() = 0;
+    /// What keeps the channels.
+    [[nodiscard]] virtual std::weak_ptr<void> owner() = 0;
     /// The primary channel has been served: time to say what has waited. With its lock held.
     virtual void served(ChannelQueue& queue) = 0;
     /// The guest does not keep to the protocol. Says so in the log, if at all.
@@ -55,12 +56,19 @@ class Card {
     virtual void inspect_card(hv::Inspector& inspector) const = 0;
 };
 
-class ChannelQueue final : public hv::vmbus::ChannelDevice {
+class ChannelQueue final : public hv::vmbus::ChannelDevice, vmbus::Served {
   public:
     static constexpr std::uint32_t send_section_size = 6144;
+    /// A turn; then the backend's thread sees to what it receives.
+    static constexpr vmbus::TurnLimits turn_limits{.packets = 64};
 
-    ChannelQueue(Card& card, net::FrameBackend& backend, std::size_t index)
-        : card_{card}, index_{index}, transmitter_{backend, sent}
+    /// `shared` is the bus's runner. All outlive this.
+    ChannelQueue(Card& card, net::FrameBackend& backend, hv::vmbus::Runner& shared, std::size_t index)
+        : card_{card},
+          index_{index},
+          runner_{backend, shared},
+          worker_{*this, runner_, shared, turn_limits},
+          transmitter_{backend, sent}
     {}
 
     [[nodiscard]] std::size_t index() const { return index_; }
@@ -70,16 +78,13 @@ class ChannelQueue final : public hv::vmbus::ChannelDevice {
     void close() override;
     void inspect(hv::Inspector& inspector) const override;
 
-    /// On the backend's thread: sends the large frames that another thread has left to it, and what came after them.
-    void serve_what_was_left();
-
     /// For all but the thread that serves this channel.
     void set_send_path(Card::SendPath path);
     /// For that one.
     void change_send_path(Card::SendPath path);
 
-    /// Queues an answer or a message; for the thread that serves this channel.
-    void owe(hv::abi::PacketType type, std::uint64_t transaction, std::span<std::byte const> payload);
+    /// Sends an answer or a message, as soon as there is room; for the thread that serves this channel.
+    void send(hv::abi::PacketType type, std::uint64_t transaction, std::span<std::byte const> payload);
 
     /// Sends a packet that refers to received sections, which it lends. On any thread.
     [[nodiscard]] TransferSink::Sent send_transfer(ReceiveBuffer& buffer, std::uint32_t rndis_channel,
@@ -89,23 +94,29 @@ class ChannelQueue final : public hv::vmbus::ChannelDevice {
     Traffic sent;
 
   private:
-    struct Owed {
-        hv::abi::PacketType type;
-        std::uint64_t transaction;
-        std::array<std::byte, 80> payload;
-        std::size_t size;
+    /// The backend's thread if that gains anything: large frames are sent there. Else the bus's runner.
+    class TurnRunner final : public hv::vmbus::Runner {
+      public:
+        TurnRunner(net::FrameBackend& backend, hv::vmbus::Runner& other) : backend_{backend}, other_{other} {}
+        [[nodiscard]] bool takes_large_frames() const { return backend_.runner() != nullptr; }
+        void run(std::function<void()> task) override
+        {
+            auto* const runner = backend_.runner();
+            (runner ? *runner : other_).run(std::move(task));
+        }
+
+      private:
+        net::FrameBackend& backend_;
+        hv::vmbus::Runner& other_;
     };
 
-    static constexpr std::size_t turn = 64; ///< packets, until the backend's thread sees to what it receives
+    enum class Step { Done, Nothing, TurnOver };
 
-    enum class On { AnyThread, BackendsThread };
-    enum class Step { Done, Nothing, Left };
-
-    void serve_until_quiet(On thread);
-    [[nodiscard]] bool serve(On thread);
-    [[nodiscard]] bool pay();
-    [[nodiscard]] Step serve_one(On thread);
-    [[nodiscard]] bool leave();
+    [[nodiscard]] Left serve(vmbus::Turn& turn) override;
+    [[nodiscard]] std::weak_ptr<void> owner() override { return card_.owner(); }
+    [[nodiscard]] bool write_waiting_answers();
+    [[nodiscard]] Step serve_some(vmbus::Turn& turn);
+    [[nodiscard]] Step serve_one(vmbus::Turn& turn);
     void take(hv::vmbus::Packet const& packet);
     void take_completion(hv::vmbus::Packet const& packet);
     [[nodiscard]] nvsp::Status take_rndis(hv::vmbus::Packet const& packet);
@@ -113,20 +124,19 @@ class ChannelQueue final : public hv::vmbus::ChannelDevice {
 
     Card& card_;
     std::size_t const index_;
-    std::atomic<unsigned> kicks_{0};   ///< calls of `signalled` that have not been served
+    TurnRunner runner_;
+    vmbus::ChannelWorker worker_;
     std::atomic<bool> blocked_{false}; ///< received frames wait for room in the ring
-    std::atomic<bool> closing_{false}; ///< the channel is being closed: no more packets are taken
 
     std::mutex mutable serving_; // the incoming ring, and all down to channel_
     Transmitter transmitter_;
     Card::SendPath path_;
     std::vector<hv::vmbus::GuestSpan> spans_;
     std::vector<hv::vmbus::GuestSpan> gpa_spans_;
-    std::deque<Owed> owed_;
+    vmbus::AnswerQueue answers_;
     hv::vmbus::Packet packet_;
     bool packet_left_ = false; ///< it is still to be served
     bool broken_ = false;
-    std::atomic<bool> left_{false}; ///< the backend's thread goes on with serving
 
     std::mutex out_;                              // the outgoing ring
     std::shared_ptr<hv::vmbus::Channel> channel_; // read under either lock, changed under both

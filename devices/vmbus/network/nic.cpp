@@ -23,7 +23,7 @@ Nic::Nic(Config config, std::unique_ptr<net::FrameBackend> backend, hv::vmbus::B
       receiver_{*this, config_.max_channels, received_}
 {
     for (unsigned i = 0; i < config_.max_channels; ++i)
-        queues_.push_back(std::make_unique<ChannelQueue>(static_cast<Card&>(*this), *backend_, i));
+        queues_.push_back(std::make_unique<ChannelQueue>(static_cast<Card&>(*this), *backend_, bus_.runner(), i));
 }
 
 Nic::~Nic()
@@ -110,7 +110,7 @@ void Nic::served(ChannelQueue& queue)
     auto const channels = sub_channels_.load() + 1;
     for (unsigned i = 0; i < nvsp::send_table_entries; ++i)
         table.entries[i] = i % channels;
-    queue.owe(hv::abi::PacketType::DataInband, 0, std::as_bytes(std::span{&table, 1}));
+    queue.send(hv::abi::PacketType::DataInband, 0, std::as_bytes(std::span{&table, 1}));
 }
 
 nvsp::Status Nic::control(ChannelQueue&, GuestPieces const& message)
@@ -225,12 +225,6 @@ TransferSink::Sent Nic::send_transfer(std::size_t channel, ReceiveBuffer& buffer
                                       std::span<hv::abi::TransferPageRange const> ranges)
 {
     return queues_[channel]->send_transfer(buffer, nvsp::data_channel, sections, ranges);
-}
-
-void Nic::called()
-{
-    for (auto const& queue : queues_)
-        queue->serve_what_was_left();
 }
 
 Readings Nic::readings() const

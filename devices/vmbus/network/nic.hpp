@@ -61,13 +61,12 @@ class Nic final : Card, TransferSink, public std::enable_shared_from_this<Nic> {
     void message(ChannelQueue& queue, hv::vmbus::Channel& channel, hv::vmbus::Packet const& packet) override;
     nvsp::Status control(ChannelQueue& queue, GuestPieces const& message) override;
     void room_again() override { backend_->resume(); }
-    [[nodiscard]] bool serve_later() override { return backend_->call_soon(); }
+    [[nodiscard]] std::weak_ptr<void> owner() override { return weak_from_this(); }
     void served(ChannelQueue& queue) override;
     void misbehaved(char const* how) override;
     void inspect_card(hv::Inspector& inspector) const override;
     Sent send_transfer(std::size_t channel, ReceiveBuffer& buffer, std::span<Section const> sections,
                        std::span<hv::abi::TransferPageRange const> ranges) override;
-    void called() override;
 
     template <typename Message>
     void answer(ChannelQueue& queue, hv::vmbus::Packet const& packet, Message const& message);

@@ -12,12 +12,12 @@ template <typename Message>
 void Nic::answer(ChannelQueue& queue, hv::vmbus::Packet const& packet, Message const& message)
 {
     if (packet.wants_completion())
-        queue.owe(hv::abi::PacketType::Completion, packet.transaction(), std::as_bytes(std::span{&message, 1}));
+        queue.send(hv::abi::PacketType::Completion, packet.transaction(), std::as_bytes(std::span{&message, 1}));
 }
 
 void Nic::refuse(ChannelQueue& queue, hv::vmbus::Packet const& packet)
 {
-    if (packet.wants_completion()) queue.owe(hv::abi::PacketType::Completion, packet.transaction(), {});
+    if (packet.wants_completion()) queue.send(hv::abi::PacketType::Completion, packet.transaction(), {});
 }
 
 void Nic::message(ChannelQueue& queue, hv::vmbus::Channel& channel, hv::vmbus::Packet const& packet)
