@@ -3,6 +3,7 @@
 #include "vmm/base/user_error.hpp"
 #include "vmm/config/config_node.hpp"
 #include "vmm/config/guest_entry.hpp"
+#include "vmm/config/nesting.hpp"
 
 #include <cerrno>
 #include <cstdio>
@@ -18,6 +19,12 @@ constexpr std::size_t largest_file = std::size_t{1} << 20; ///< nobody writes as
 
 toml::table parse_toml(std::string_view text, std::string const& path)
 {
+    constexpr std::size_t deepest = 32; // toml++ recurses, and so does the end of what it has made
+    if (auto const where = find_nesting(text, deepest)) {
+        refuse_at(path, *where,
+                  "this nests more than " + std::to_string(deepest) +
+                      " levels deep: a guest has plain keys, whose values are texts, numbers and lists");
+    }
     try {
         return toml::parse(text, path);
     } catch (toml::parse_error const& error) {
