@@ -61,6 +61,9 @@ std::string receive_line(UniqueFd const& fd)
     return line;
 }
 
+/// The tree that inspect tells has some eight levels.
+constexpr int deepest_answer = 64;
+
 void print(std::string const& text)
 {
     if (std::fputs(text.c_str(), stdout) < 0 || std::fflush(stdout) != 0)
@@ -74,7 +77,7 @@ int ctl(CtlRequest const& request)
     auto const line = to_line(request.request);
     auto const fd = connect_to(request.path);
     send_all(fd, line);
-    auto const answer = json::parse(receive_line(fd), nullptr, false);
+    auto const answer = control::parse_json(receive_line(fd), deepest_answer, "the answer");
     if (answer.is_object() && answer.contains("error") && answer["error"].is_string()) {
         std::fprintf(stderr, "porthole: %s\n", answer["error"].get<std::string>().c_str());
         return 1;

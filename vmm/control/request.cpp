@@ -13,27 +13,12 @@ using nlohmann::json;
 
 constexpr auto example = R"(write for example {"execute": "status"})";
 
-/// A request's members, and theirs, are as deep as it goes; what lies deeper is not even built.
-json parse_shallow(std::string_view line)
-{
-    constexpr int deepest = 2;
-    bool too_deep = false;
-    auto const keep = [&too_deep](int depth, json::parse_event_t event, json const&) {
-        bool const opens = event == json::parse_event_t::object_start || event == json::parse_event_t::array_start;
-        if (opens && depth >= deepest) too_deep = true;
-        return !too_deep;
-    };
-    auto parsed = json::parse(line.begin(), line.end(), keep, false);
-    if (too_deep) throw UserError{"the request is nested too deeply: arguments are strings"};
-    if (parsed.is_discarded()) throw UserError{std::string{"the request is no JSON: "} + example};
-    if (!parsed.is_object()) throw UserError{std::string{"the request is no JSON object: "} + example};
-    return parsed;
-}
-
 std::string text_of(json const& value, std::string const& key)
 {
     if (!value.is_string()) throw UserError{"'" + printable(key) + "' is not a string"};
-    return value.get<std::string>();
+    auto text = value.get<std::string>();
+    if (text.find('\0') != std::string::npos) throw UserError{"'" + printable(key) + "' contains a NUL character"};
+    return text;
 }
 
 Arguments arguments_of(json const& value)
@@ -71,7 +56,9 @@ void Arguments::refuse_rest() const
 
 Request parse_request(std::string_view line)
 {
-    auto const parsed = parse_shallow(line);
+    constexpr int deepest = 2; // the request, and its arguments
+    auto const parsed = parse_json(line, deepest, "the request");
+    if (!parsed.is_object()) throw UserError{std::string{"the request is no JSON object: "} + example};
     Request request;
     for (auto const& [key, value] : parsed.items()) {
         if (key == "execute")

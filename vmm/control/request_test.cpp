@@ -71,6 +71,22 @@ TEST_CASE("a request that is nested deeply is refused, however deep it is", "[co
     CHECK_THAT(complaint(std::string(60'000, '[')), Contains("nested too deeply"));
 }
 
+TEST_CASE("a key that is given twice is refused, wherever it is", "[control]")
+{
+    CHECK_THAT(complaint(R"({"execute": "status", "execute": "pause"})"), Contains("the key 'execute' twice"));
+    CHECK_THAT(complaint(R"({"execute": "x", "guest": "a", "guest": "a"})"), Contains("the key 'guest' twice"));
+    CHECK_THAT(complaint(R"({"execute": "x", "\u0065xecute": "y"})"), Contains("the key 'execute' twice"));
+    CHECK_THAT(complaint(R"({"execute": "x", "arguments": {}, "arguments": {}})"), Contains("'arguments' twice"));
+    CHECK_THAT(complaint(R"({"execute": "x", "arguments": {"a": "1", "b": "2", "a": "3"}})"),
+               Contains("the key 'a' twice"));
+    CHECK(complaint(R"({"execute": "x", "arguments": {"execute": "1", "guest": "2"}})") == "nothing");
+}
+
+TEST_CASE("a text that would be cut short elsewhere is refused", "[control]")
+{
+    CHECK_THAT(complaint(R"({"execute": "x", "arguments": {"image": "/a\u0000/b"}})"), Contains("NUL"));
+}
+
 TEST_CASE("a command takes the arguments that it knows, and refuses the rest", "[control]")
 {
     Arguments arguments{{{"disk", "a"}, {"name", "b"}}};
