@@ -1,3 +1,4 @@
+#include "devices/base/os_error.hpp"
 #include "hv/cpuid/privileges.hpp"
 #include "vmm/base/user_error.hpp"
 #include "vmm/cli/command_line.hpp"
@@ -45,7 +46,7 @@ int main(int argc, char** argv)
             vmm::parse_command_line({argv + 1, argv + (argc > 0 ? argc : 1)}, {privileges, features});
         return std::visit(Dispatch{}, command);
     } catch (std::exception const& e) {
-        std::fprintf(stderr, "porthole: %s\n", e.what());
+        std::fprintf(stderr, "porthole: %s\n", devices::os_error(e).c_str());
         return host_error;
     }
 }

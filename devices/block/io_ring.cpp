@@ -1,9 +1,9 @@
 #include "devices/block/io_ring.hpp"
 
+#include "devices/base/os_error.hpp"
 #include "devices/base/quiet_thread.hpp"
 
 #include <cerrno>
-#include <cstring>
 #include <string>
 
 namespace devices::block {
@@ -17,7 +17,7 @@ constexpr unsigned queue_entries = 128;
 IoRing::IoRing()
 {
     if (int const error = io_uring_queue_init(queue_entries, &ring_, 0); error < 0) {
-        throw OpenError{std::string{"this host gives no io_uring, which disk images need: "} + std::strerror(-error) +
+        throw OpenError{std::string{"this host gives no io_uring, which disk images need: "} + os_error(-error) +
                         " (see /proc/sys/kernel/io_uring_disabled, or what your container forbids)"};
     }
     thread_ = quiet_thread([this] { take_completions(); });

@@ -1,5 +1,6 @@
 #include "devices/block/nbd_backend.hpp"
 
+#include "devices/base/os_error.hpp"
 #include "devices/base/quiet_thread.hpp"
 #include "devices/block/nbd_connection.hpp"
 #include "hv/base/inspect.hpp"
@@ -7,7 +8,6 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <utility>
@@ -164,7 +164,7 @@ NbdBackend::NbdBackend(std::string uri, How how) : uri_{std::move(uri)}, shared_
 {
     auto const refuse = [this](std::string const& why) { throw OpenError{designation(uri_) + " " + why}; };
     shared_->wake = UniqueFd{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
-    if (!shared_->wake) refuse(std::string{"cannot be opened: eventfd: "} + std::strerror(errno));
+    if (!shared_->wake) refuse(std::string{"cannot be opened: eventfd: "} + os_error(errno));
 
     auto connection = std::make_unique<NbdConnection>();
     if (auto const complaint = connection->connect(uri_, shared_->wake.get(), connect_limit); !complaint.empty())

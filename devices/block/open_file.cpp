@@ -1,12 +1,12 @@
 #include "devices/block/open_file.hpp"
 
+#include "devices/base/os_error.hpp"
 #include "devices/block/backend.hpp"
 
 #include <linux/fs.h>
 #include <linux/magic.h>
 
 #include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -31,7 +31,7 @@ namespace {
         refuse(path, read_only ? "must not be read by you: check its permissions"
                                : "must not be written by you: check its permissions, or add ',ro'");
     case EISDIR: refuse(path, "is a folder: name a file or a block device");
-    default: refuse(path, std::string{"cannot be opened: "} + std::strerror(error));
+    default: refuse(path, std::string{"cannot be opened: "} + os_error(error));
     }
 }
 
@@ -50,7 +50,7 @@ void lock(int fd, std::string const& path, bool read_only)
 std::uint64_t device_size(int fd, std::string const& path)
 {
     std::uint64_t size = 0;
-    if (ioctl(fd, BLKGETSIZE64, &size) != 0) refuse(path, std::string{"has no size: "} + std::strerror(errno));
+    if (ioctl(fd, BLKGETSIZE64, &size) != 0) refuse(path, std::string{"has no size: "} + os_error(errno));
     return size;
 }
 

@@ -1,12 +1,13 @@
 #include "devices/net/tap.hpp"
 
+#include "devices/base/os_error.hpp"
+
 #include <linux/if_tun.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <fcntl.h>
 #include <net/if.h>
 #include <stdexcept>
@@ -28,7 +29,7 @@ UniqueFd open_tun()
         throw std::runtime_error{"this machine has no /dev/net/tun: load it with 'modprobe tun'"};
     if (errno == EACCES || errno == EPERM)
         throw std::runtime_error{"no permission to open /dev/net/tun: run as root, or change its mode"};
-    throw std::runtime_error{std::string{"cannot open /dev/net/tun: "} + std::strerror(errno)};
+    throw std::runtime_error{std::string{"cannot open /dev/net/tun: "} + os_error(errno)};
 }
 
 [[noreturn]] void refuse(std::string const& name, int error)
@@ -42,7 +43,7 @@ UniqueFd open_tun()
     if (error == EINVAL)
         throw std::runtime_error{"the interface " + quoted +
                                  " is no tap of one queue: make one with 'ip tuntap add NAME mode tap'"};
-    throw std::runtime_error{"cannot use tap " + quoted + ": " + std::strerror(error)};
+    throw std::runtime_error{"cannot use tap " + quoted + ": " + os_error(error)};
 }
 
 void attach(int fd, std::string const& name)

@@ -1,5 +1,7 @@
 #include "devices/net/user_network.hpp"
 
+#include "devices/base/os_error.hpp"
+#include "devices/base/unique_fd.hpp"
 #include "devices/net/checksum.hpp"
 #include "devices/net/slirp_library.hpp"
 
@@ -8,6 +10,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <fcntl.h>
 #include <limits>
 #include <stdexcept>
 
@@ -133,7 +136,7 @@ void UserNetwork::Free::operator()(Slirp* slirp) const
     slirp_library().cleanup_(slirp);
 }
 
-UserNetwork::UserNetwork(std::vector<PortForward> const& forwards)
+UserNetwork::UserNetwork(std::vector<PortForward> const& forwards, Warn warn) : warn_{std::move(warn)}
 {
     SlirpConfig config{};
     config.version = 1;
@@ -171,7 +174,7 @@ UserNetwork::UserNetwork(std::vector<PortForward> const& forwards)
                                          forward.guest_address, forward.guest_port) < 0;
         auto const error = errno;
         if (failed)
-            throw std::runtime_error{"cannot listen for " + to_string(forward) + ": " + std::strerror(error) +
+            throw std::runtime_error{"cannot listen for " + to_string(forward) + ": " + os_error(error) +
                                      ": choose another port of the host"};
     }
 }
@@ -188,7 +191,20 @@ void UserNetwork::run()
         poll();
         input_waiting();
         expire_timers();
+        look_for_descriptors();
     }
+}
+
+/// libslirp tells nobody when it gets no socket: the connection is reset or the packet is lost.
+void UserNetwork::look_for_descriptors()
+{
+    constexpr std::int64_t interval_ms = 100;
+    auto const now = now_ms();
+    if (!warn_ || now - looked_ms_ < interval_ms) return;
+    looked_ms_ = now;
+    UniqueFd const one{::fcntl(thread_.event(), F_DUPFD_CLOEXEC, 0)};
+    if (one || !is_limit(errno)) return;
+    std::exchange(warn_, nullptr)("the user-mode network gets no socket for another connection: " + os_error(errno));
 }
 
 void UserNetwork::poll()

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <mutex>
@@ -22,8 +23,11 @@ namespace devices::net {
 /// .2, DNS .3, the first guest .15; and fec0::/64.
 class UserNetwork final : public FrameBackend {
   public:
+    /// One line for the user's log. Called on the backend's thread.
+    using Warn = std::function<void(std::string const&)>;
+
     /// Throws std::runtime_error when a port of the host cannot be had.
-    explicit UserNetwork(std::vector<PortForward> const& forwards);
+    explicit UserNetwork(std::vector<PortForward> const& forwards, Warn warn = nullptr);
     ~UserNetwork() override { stop(); }
 
     [[nodiscard]] std::string description() const override { return "user"; }
@@ -56,6 +60,7 @@ class UserNetwork final : public FrameBackend {
     void poll();
     void input_waiting();
     void expire_timers();
+    void look_for_descriptors();
     void deliver(std::span<std::byte const> frame);
 
     FrameReceiver* receiver_ = nullptr;
@@ -70,6 +75,8 @@ class UserNetwork final : public FrameBackend {
     std::vector<std::byte> taken_;
     std::vector<pollfd> polled_;
     std::vector<std::unique_ptr<Timer>> timers_;
+    Warn warn_; ///< nullptr: it has been called
+    std::int64_t looked_ms_ = 0;
     std::unique_ptr<Slirp, Free> slirp_;
     BackendThread thread_;
 };

@@ -4,10 +4,14 @@
 #include "hv/testing/catch.hpp"
 
 #include <arpa/inet.h>
+#include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <cstring>
+#include <mutex>
 #include <stdexcept>
 #include <string>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 namespace devices::net {
@@ -284,6 +288,42 @@ TEST_CASE("A guest that sends faster than the network takes loses frames, and co
     CHECK(taken > 100);
     CHECK(taken < 1000);
     CHECK_FALSE(send(network, frame));
+}
+
+TEST_CASE("A network that gets no more descriptors says so, once", "[net][user]")
+{
+    std::mutex lock;
+    std::condition_variable changed;
+    std::vector<std::string> said;
+    UserNetwork network{{}, [&](std::string const& text) {
+                            std::lock_guard const guard{lock};
+                            said.push_back(text);
+                            changed.notify_all();
+                        }};
+    testing::RecordingReceiver guest;
+    network.start(guest);
+    network.listen({});
+    REQUIRE(send(network, discover()));
+    REQUIRE(guest.wait_for(
+        is_offer)); // the thread has been everywhere once: sanitizers look at new objects through descriptors
+
+    ::rlimit before{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+    ::rlimit none = before;
+    none.rlim_cur = 3;
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+    std::unique_lock guard{lock};
+    while (said.empty()) { // it looks at most every 100 ms
+        guard.unlock();
+        (void)send(network, discover());
+        guard.lock();
+        changed.wait_for(guard, std::chrono::milliseconds{20});
+    }
+    guard.unlock();
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+    network.stop();
+    REQUIRE(said.size() == 1);
+    CHECK(said.front().find("'ulimit -n' (now 3") != std::string::npos);
 }
 
 TEST_CASE("Frames of any content do no harm to the network", "[net][user]")

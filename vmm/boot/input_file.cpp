@@ -1,10 +1,10 @@
 #include "vmm/boot/input_file.hpp"
 
+#include "devices/base/os_error.hpp"
 #include "vmm/base/user_error.hpp"
 #include "vmm/boot/boot_memory.hpp"
 
 #include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,7 +18,7 @@ int open_or_throw(std::filesystem::path const& path, std::string const& name)
     // O_NONBLOCK: a FIFO without a writer is refused, not waited for.
     auto const fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
-        throw UserError{"cannot open the " + name + ": " + std::strerror(errno) +
+        throw UserError{"cannot open the " + name + ": " + devices::os_error(errno) +
                         ": check the path and its permissions"};
     }
     return fd;
@@ -27,7 +27,7 @@ int open_or_throw(std::filesystem::path const& path, std::string const& name)
 std::uint64_t size_or_throw(int fd, std::string const& name)
 {
     struct stat status {};
-    if (::fstat(fd, &status) < 0) throw UserError{"cannot read the " + name + ": " + std::strerror(errno)};
+    if (::fstat(fd, &status) < 0) throw UserError{"cannot read the " + name + ": " + devices::os_error(errno)};
     if (!S_ISREG(status.st_mode)) throw UserError{"the " + name + " is not a regular file: give a file"};
     if (status.st_size == 0) throw UserError{"the " + name + " is empty: give another file"};
     return static_cast<std::uint64_t>(status.st_size);
@@ -57,7 +57,7 @@ void InputFile::read(std::uint64_t offset, std::span<std::byte> to) const
     while (!to.empty()) {
         auto const done = ::pread(fd_, to.data(), to.size(), static_cast<off_t>(offset));
         if (done < 0 && errno == EINTR) continue;
-        if (done < 0) throw UserError{"cannot read the " + name_ + ": " + std::strerror(errno)};
+        if (done < 0) throw UserError{"cannot read the " + name_ + ": " + devices::os_error(errno)};
         if (done == 0) throw UserError{"the " + name_ + " became shorter while it was read: try again"};
         offset += static_cast<std::uint64_t>(done);
         to = to.subspan(static_cast<std::size_t>(done));

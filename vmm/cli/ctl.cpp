@@ -1,4 +1,5 @@
 #include "vmm/base/user_error.hpp"
+#include "devices/base/os_error.hpp"
 #include "vmm/cli/commands.hpp"
 #include "vmm/control/command.hpp"
 #include "vmm/control/json_text.hpp"
@@ -8,7 +9,6 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <poll.h>
 #include <string>
@@ -24,7 +24,7 @@ UniqueFd connect_to(std::string const& path)
 {
     auto fd = connect_unix(path);
     if (fd) return fd;
-    auto const why = errno == ECONNREFUSED ? std::string{"nobody listens there any more"} : std::strerror(errno);
+    auto const why = errno == ECONNREFUSED ? std::string{"nobody listens there any more"} : devices::os_error(errno);
     throw UserError{"cannot connect to '" + path + "': " + why + "; name what a run's --control names"};
 }
 

@@ -1,5 +1,6 @@
 #include "vmm/config/config_file.hpp"
 
+#include "devices/base/os_error.hpp"
 #include "vmm/base/user_error.hpp"
 #include "vmm/config/config_node.hpp"
 #include "vmm/config/guest_entry.hpp"
@@ -7,7 +8,6 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <memory>
 
@@ -81,10 +81,10 @@ std::vector<GuestOptions> read_config(std::string const& path, KnownNames const&
     };
 
     std::unique_ptr<std::FILE, Close> const file{std::fopen(path.c_str(), "re")};
-    if (!file) refuse(std::strerror(errno));
+    if (!file) refuse(devices::os_error(errno));
     std::string text(largest_file + 1, '\0');
     text.resize(std::fread(text.data(), 1, text.size(), file.get()));
-    if (std::ferror(file.get()) != 0) refuse(std::strerror(errno));
+    if (std::ferror(file.get()) != 0) refuse(devices::os_error(errno));
     if (text.size() > largest_file) refuse("it has more than 1 MiB");
     return parse_config(text, path, known);
 }

@@ -1,10 +1,10 @@
 #include "vmm/console/pseudo_terminal.hpp"
 
+#include "devices/base/os_error.hpp"
 #include "vmm/base/user_error.hpp"
 
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <termios.h>
@@ -15,7 +15,7 @@ namespace {
 
 [[noreturn]] void refuse()
 {
-    throw UserError{std::string{"cannot make a pseudo terminal: "} + std::strerror(errno) +
+    throw UserError{std::string{"cannot make a pseudo terminal: "} + devices::os_error(errno) +
                     "; give the guest another console, e.g. file:PATH"};
 }
 

@@ -1,7 +1,8 @@
 #include "vmm/host/host_facts.hpp"
 
+#include "devices/base/os_error.hpp"
+
 #include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <grp.h>
 #include <iterator>
@@ -103,7 +104,10 @@ std::string open_failure(std::string const& device, int error, HostFacts const& 
     case EBUSY:
         return device +
                " is busy: stop the other hypervisor (VirtualBox, VMware) that holds the processor, then try again";
-    default: return "cannot open " + device + ": " + std::strerror(error) + "; see 'dmesg | grep -i kvm'";
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM: return "cannot open " + device + ": " + devices::os_error(error);
+    default: return "cannot open " + device + ": " + devices::os_error(error) + "; see 'dmesg | grep -i kvm'";
     }
 }
 

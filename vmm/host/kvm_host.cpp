@@ -1,5 +1,6 @@
 #include "vmm/host/kvm_host.hpp"
 
+#include "devices/base/os_error.hpp"
 #include "vmm/base/user_error.hpp"
 #include "vmm/host/host_facts.hpp"
 
@@ -7,7 +8,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <sys/ioctl.h>
 
@@ -81,7 +81,9 @@ UniqueFd KvmHost::create_vm() const
             throw UserError{"KVM is busy: stop the other hypervisor (VirtualBox, VMware) that holds the processor, "
                             "then try again"};
         }
-        throw UserError{std::string{"KVM cannot create a virtual machine: "} + std::strerror(errno) +
+        if (devices::is_limit(errno))
+            throw UserError{"cannot have another virtual machine: " + devices::os_error(errno)};
+        throw UserError{std::string{"KVM cannot create a virtual machine: "} + devices::os_error(errno) +
                         "; see 'dmesg | grep -i kvm'"};
     }
 }

@@ -1,5 +1,6 @@
 #include "vmm/host/unix_listener.hpp"
 
+#include "devices/base/os_error.hpp"
 #include "vmm/base/user_error.hpp"
 
 #include <cerrno>
@@ -47,18 +48,18 @@ UnixListener::UnixListener(std::string const& option, std::string path) : path_{
 
     fd_ = UniqueFd{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
     // Before bind: on Linux the file gets the socket's own mode, so that it is never open to others.
-    if (!fd_ || ::fchmod(fd_.get(), 0600) != 0) refuse(std::strerror(errno));
+    if (!fd_ || ::fchmod(fd_.get(), 0600) != 0) refuse(devices::os_error(errno));
     if (bind_to(fd_, *address) != 0) {
-        if (errno != EADDRINUSE) refuse(std::strerror(errno));
+        if (errno != EADDRINUSE) refuse(devices::os_error(errno));
         if (!is_stale(path_)) refuse("it is in use, or no socket; name another path, or remove it");
-        if (::unlink(path_.c_str()) != 0 || bind_to(fd_, *address) != 0) refuse(std::strerror(errno));
+        if (::unlink(path_.c_str()) != 0 || bind_to(fd_, *address) != 0) refuse(devices::os_error(errno));
     }
     struct stat status {};
     if (::stat(path_.c_str(), &status) == 0) {
         device_ = status.st_dev;
         inode_ = status.st_ino;
     }
-    if (::listen(fd_.get(), SOMAXCONN) != 0) refuse(std::strerror(errno));
+    if (::listen(fd_.get(), SOMAXCONN) != 0) refuse(devices::os_error(errno));
 }
 
 UnixListener::~UnixListener()

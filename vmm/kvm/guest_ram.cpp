@@ -1,8 +1,8 @@
 #include "vmm/kvm/guest_ram.hpp"
 
+#include "devices/base/os_error.hpp"
 #include "vmm/base/user_error.hpp"
 
-#include <cstring>
 #include <string>
 #include <sys/mman.h>
 
@@ -23,7 +23,7 @@ GuestRam::GuestRam(MemoryLayout const& layout)
             ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (start == MAP_FAILED)
             throw UserError{"cannot map " + std::to_string(range.size / layout::mib) +
-                            " MiB of guest memory: " + std::strerror(errno) + "; give --memory less"};
+                            " MiB of guest memory: " + devices::os_error(errno) + "; give --memory less"};
         mappings_.push_back({start, size});
 
         auto const address = reinterpret_cast<std::uintptr_t>(start);

@@ -1,6 +1,7 @@
 #include "vmm/kvm/vcpu.hpp"
 
 #include "devices/base/guarded_thread.hpp"
+#include "devices/base/os_error.hpp"
 #include "hv/abi/msr.hpp"
 #include "hv/hypercall/dispatch.hpp"
 #include "hv/partition/partition.hpp"
@@ -51,7 +52,7 @@ Vcpu::Vcpu(KvmHost const& host, Vm const& vm, unsigned index, devices::PortBus c
       run_size_{host.run_page_size()}
 {
     auto* const page = ::mmap(nullptr, run_size_, PROT_READ | PROT_WRITE, MAP_SHARED, fd(), 0);
-    if (page == MAP_FAILED) throw KvmError{std::string{"cannot map a vCPU's run page: "} + std::strerror(errno)};
+    if (page == MAP_FAILED) throw KvmError{std::string{"cannot map a vCPU's run page: "} + devices::os_error(errno)};
     run_ = static_cast<kvm_run*>(page);
     run_->kvm_valid_regs = KVM_SYNC_X86_REGS;
 }
@@ -120,7 +121,7 @@ void Vcpu::run_guest()
             if (deadline_armed_) expire_timers();
             if (vp_->requests().waiting()) vp_->requests().serve();
         } else {
-            die(std::string{"KVM_RUN failed: "} + std::strerror(errno));
+            die(std::string{"KVM_RUN failed: "} + devices::os_error(errno));
         }
     }
 }

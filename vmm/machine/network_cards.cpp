@@ -1,5 +1,6 @@
 #include "vmm/machine/network_cards.hpp"
 
+#include "devices/base/os_error.hpp"
 #include "devices/net/tap.hpp"
 #include "devices/net/user_network.hpp"
 #include "vmm/base/log.hpp"
@@ -32,13 +33,13 @@ devices::net::MacAddress mac_of(NetOptions const& net, std::string const& guest,
 std::unique_ptr<devices::net::FrameBackend> backend_of(NetOptions const& net, std::string const& designation)
 {
     try {
-        if (net.tap.empty()) return std::make_unique<devices::net::UserNetwork>(net.forwards);
-        return std::make_unique<devices::net::Tap>(
-            net.tap, [designation](std::string const& text) { spdlog::warn("{}: {}", designation, text); });
+        auto const warn = [designation](std::string const& text) { spdlog::warn("{}: {}", designation, text); };
+        if (net.tap.empty()) return std::make_unique<devices::net::UserNetwork>(net.forwards, warn);
+        return std::make_unique<devices::net::Tap>(net.tap, warn);
     } catch (UserError const&) {
         throw;
     } catch (std::exception const& error) {
-        throw UserError{designation + ": " + error.what()};
+        throw UserError{designation + ": " + devices::os_error(error)};
     }
 }
 

@@ -1,5 +1,6 @@
 #include "vmm/session/session.hpp"
 
+#include "devices/base/os_error.hpp"
 #include "vmm/base/user_error.hpp"
 #include "vmm/control/command.hpp"
 
@@ -37,8 +38,8 @@ Session::Session(KvmHost const& host, RunOptions const& options, std::unique_ptr
     for (auto const& guest : options.guests) {
         try {
             guests_.push_back(std::make_unique<Guest>(world, guests_.size(), guest));
-        } catch (UserError const& e) {
-            throw UserError{about(guest, e.what())};
+        } catch (std::exception const& e) {
+            throw UserError{about(guest, devices::os_error(e))};
         }
     }
     if (!options.control.empty()) open_control(options.control);
@@ -73,7 +74,7 @@ void Session::build_all()
         try {
             guest->build(parent_of(*guest));
         } catch (std::exception const& e) {
-            throw UserError{about(guest->options(), e.what())};
+            throw UserError{about(guest->options(), devices::os_error(e))};
         }
     }
     for (auto const& guest : guests_)
@@ -144,7 +145,7 @@ void Session::on_ended(GuestEnded const& event)
     try {
         guest.restart(parent_of(guest));
     } catch (std::exception const& e) {
-        end(guest, {Outcome::Kind::HostError, 0, e.what()});
+        end(guest, {Outcome::Kind::HostError, 0, devices::os_error(e)});
     }
 }
 
@@ -180,9 +181,21 @@ void Session::settle()
                              "not started: " + lost->options().designation() + " ended before it was ready"});
                 changed = true;
             } else if (may_start(*guest)) {
-                guest->start();
+                changed = !start(*guest) || changed;
             }
         }
+    }
+}
+
+/// False when it has ended instead, because this host gives no thread any more.
+bool Session::start(Guest& guest)
+{
+    try {
+        guest.start();
+        return true;
+    } catch (std::exception const& e) {
+        end(guest, {Outcome::Kind::HostError, 0, "not started: " + devices::os_error(e)});
+        return false;
     }
 }
 

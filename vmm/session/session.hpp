@@ -54,6 +54,7 @@ class Session {
     /// Starts who need not wait any longer, and gives up those who would wait for ever.
     void settle();
     [[nodiscard]] bool may_start(Guest const& guest) const;
+    [[nodiscard]] bool start(Guest& guest);
     [[nodiscard]] Guest const* hopeless_wait(Guest const& guest) const;
 
     void end(Guest& guest, Outcome outcome);
