@@ -1,11 +1,9 @@
 #include "vmm/console/console.hpp"
 
 #include "vmm/base/user_error.hpp"
+#include "vmm/host/output_file.hpp"
 
-#include <cerrno>
-#include <cstring>
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 namespace vmm {
@@ -18,13 +16,7 @@ using Kind = SerialTarget::Kind;
 
 UniqueFd created(std::string const& path)
 {
-    constexpr ::mode_t readable_by_all = 0644;
-    UniqueFd file{::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, readable_by_all)};
-    if (!file) {
-        throw UserError{"cannot write the guest's serial output to '" + path + "': " + std::strerror(errno) +
-                        "; name a file that can be created"};
-    }
-    return file;
+    return open_output("the guest's serial output", path, Existing::Emptied);
 }
 
 /// A guest never waits for somebody to open its pseudo terminal: there may be nobody.
