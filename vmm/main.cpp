@@ -4,6 +4,7 @@
 #include "vmm/cli/command_line.hpp"
 #include "vmm/cli/commands.hpp"
 #include "vmm/cli/standard_streams.hpp"
+#include "vmm/log/standard_error.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -34,19 +35,37 @@ struct Dispatch {
     }
 };
 
-} // namespace
-
-int main(int argc, char** argv)
+int carry_out(int argc, char** argv)
 {
     try {
         vmm::reserve_standard_streams();
+        vmm::settle_signals();
         auto const privileges = names_of(hv::privilege_names());
         auto const features = names_of(hv::feature_names());
         auto const command =
             vmm::parse_command_line({argv + 1, argv + (argc > 0 ? argc : 1)}, {privileges, features});
         return std::visit(Dispatch{}, command);
     } catch (std::exception const& e) {
-        std::fprintf(stderr, "porthole: %s\n", devices::os_error(e).c_str());
+        vmm::tell_user(devices::os_error(e));
         return host_error;
     }
+}
+
+/// What was said has been written when the process ends, if anybody takes it.
+int finish(int status)
+{
+    try {
+        auto& said = vmm::standard_error();
+        said.finish();
+        return said.failed() ? std::max(status, host_error) : status;
+    } catch (std::exception const&) { // then nothing has been said by it
+        return status;
+    }
+}
+
+} // namespace
+
+int main(int argc, char** argv)
+{
+    return finish(carry_out(argc, argv));
 }

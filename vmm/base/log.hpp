@@ -1,4 +1,4 @@
-/// Porthole's log: spdlog's levels and formatting, plus a gate for messages that a guest can provoke.
+/// Porthole's log: spdlog, and a gate for messages that a guest can provoke.
 #pragma once
 
 #include <spdlog/spdlog.h>
@@ -6,13 +6,8 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <string>
 
 namespace vmm {
-
-/// Sends the log to stderr, or to `file` when it is not empty. `level` is one of spdlog's names.
-/// Throws std::runtime_error with a message for the user.
-void open_log(std::string const& level, std::string const& file);
 
 /// Lets a few messages of one kind through, then one a second: what a guest does may never fill a disk.
 class RateLimit {

@@ -1,11 +1,13 @@
-#include "vmm/base/user_error.hpp"
 #include "devices/base/os_error.hpp"
+#include "vmm/base/user_error.hpp"
 #include "vmm/cli/commands.hpp"
 #include "vmm/control/command.hpp"
 #include "vmm/control/json_text.hpp"
 #include "vmm/control/readable.hpp"
 #include "vmm/host/unix_listener.hpp"
+#include "vmm/log/standard_error.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -79,7 +81,10 @@ int ctl(CtlRequest const& request)
     send_all(fd, line);
     auto const answer = control::parse_json(receive_line(fd), deepest_answer, "the answer");
     if (answer.is_object() && answer.contains("error") && answer["error"].is_string()) {
-        std::fprintf(stderr, "porthole: %s\n", answer["error"].get<std::string>().c_str());
+        auto text = answer["error"].get<std::string>();
+        std::ranges::replace_if(
+            text, [](unsigned char c) { return c < ' ' || c == 0x7F; }, '?'); // it may have come from a guest
+        tell_user(text);
         return 1;
     }
     if (!answer.is_object() || !answer.contains("return")) no_answer();

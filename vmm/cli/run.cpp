@@ -1,24 +1,32 @@
-#include "vmm/base/log.hpp"
 #include "vmm/cli/commands.hpp"
 #include "vmm/host/host_memory.hpp"
-#include "vmm/host/open_file_limit.hpp"
 #include "vmm/host/kvm_host.hpp"
+#include "vmm/host/open_file_limit.hpp"
+#include "vmm/log/open_log.hpp"
+#include "vmm/log/standard_error.hpp"
+#include "vmm/log/text_file.hpp"
 #include "vmm/session/session.hpp"
 #include "vmm/trace/trace_log.hpp"
 
-#include <cstdio>
-#include <string>
+#include <algorithm>
 
 namespace vmm {
 
 int run(RunOptions const& options)
 {
+    constexpr int output_lost = 2;
+
     raise_open_file_limit();
-    open_log(options.log_level, options.log_file);
+    (void)standard_error();                                                // while there are descriptors
+    static auto const log = open_log(options.log_level, options.log_file); // until the last who logs has ended
     check_host_memory(options.guests);
     auto const host = KvmHost::open();
-    auto const say = [](std::string const& text) { std::fprintf(stderr, "porthole: %s\n", text.c_str()); };
-    return Session{host, options, open_trace(options.trace), say}.run();
+    auto const trace = open_trace(options.trace);
+    auto status = Session{host, options, trace.get(), tell_user}.run();
+
+    if (trace && !trace->finish()) status = std::max(status, output_lost);
+    if (log && !finish_text_file(*log, "the log")) status = std::max(status, output_lost);
+    return status;
 }
 
 } // namespace vmm

@@ -20,6 +20,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace vmm {
@@ -29,10 +30,11 @@ namespace vmm {
 class Session {
   public:
     /// Text for the user, in whole lines without the last line's end.
-    using Say = std::function<void(std::string const&)>;
+    using Say = std::function<void(std::string_view)>;
 
-    /// Opens the consoles and the control socket. Throws UserError. `options` must outlive this object.
-    Session(KvmHost const& host, RunOptions const& options, std::unique_ptr<TraceLog> trace, Say say);
+    /// Opens the consoles and the control socket. Throws UserError. `options` and `trace`, which may be nullptr, must
+    /// outlive this object.
+    Session(KvmHost const& host, RunOptions const& options, TraceLog* trace, Say say);
     ~Session();
 
     /// Builds all guests, then runs them until the last has ended. The exit status: the highest of theirs. Throws
@@ -63,7 +65,6 @@ class Session {
     [[nodiscard]] bool all_ended() const;
 
     Say const say_;
-    std::unique_ptr<TraceLog> const trace_;
     EventLoop loop_;
     hv::PartitionRegistry registry_;
     MonitorTimer monitor_timer_;

@@ -2,37 +2,41 @@
 
 #include "hv/abi/status.hpp"
 #include "vmm/base/user_error.hpp"
+#include "vmm/log/standard_error.hpp"
+#include "vmm/log/text_file.hpp"
 #include "vmm/trace/decode.hpp"
 
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
-
-#include <cerrno>
-#include <cstring>
 
 namespace vmm {
+
+namespace {
+
+constexpr auto what = "the trace";
+
+} // namespace
 
 TraceLog::TraceLog(TraceOptions const& options, std::uint64_t limit)
     : options_{options},
       limit_{limit},
       start_{std::chrono::steady_clock::now()},
-      file_{options.file.empty() ? stderr : std::fopen(options.file.c_str(), "we")}
+      file_{options.file.empty() ? nullptr : open_text_file(what, options.file, Existing::Emptied)}
+{}
+
+bool TraceLog::finish()
 {
-    if (!file_)
-        throw UserError{"cannot write the trace file '" + options.file + "': " + std::strerror(errno) +
-                        "; give --trace another path"};
+    return !file_ || finish_text_file(*file_, what);
 }
 
 void TraceLog::line(std::string const& who, hv::VpIndex vp, std::string const& text)
 {
     auto const seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-    std::lock_guard const guard{lock_};
-    if (lines_ > limit_) return;
-    auto const out = lines_++ == limit_ ? fmt::format("the trace ends here, after {} lines\n", limit_)
-                                        : fmt::format("{:12.6f} {}vp{} {}\n", seconds, who, vp.value, text);
-    if (std::fwrite(out.data(), 1, out.size(), file_.get()) == out.size()) return;
-    spdlog::warn("the trace cannot be written any further: {}", std::strerror(errno));
-    lines_ = limit_ + 1;
+    if (lines_.load(std::memory_order_relaxed) > limit_) return;
+    auto const before = lines_.fetch_add(1, std::memory_order_relaxed);
+    if (before > limit_) return;
+    (file_ ? *file_ : standard_error())
+        .put(before == limit_ ? fmt::format("the trace ends here, after {} lines\n", limit_)
+                              : fmt::format("{:12.6f} {}vp{} {}\n", seconds, who, vp.value, text));
 }
 
 void PartitionTrace::set_partition(hv::PartitionId id)

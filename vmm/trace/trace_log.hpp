@@ -2,20 +2,20 @@
 #pragma once
 
 #include "hv/base/trace.hpp"
+#include "vmm/log/line_writer.hpp"
 #include "vmm/options/run_options.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <cstdio>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <utility>
 
 namespace vmm {
 
 /// Where the lines of all guests go: a file or stderr. Stops, saying so, after `most_lines`, because a guest can make
-/// lines as fast as it likes. Callable from any thread.
+/// lines as fast as it likes. Callable from any thread; never waits, and so it may lose lines to a slow reader.
 class TraceLog {
   public:
     static constexpr std::uint64_t most_lines = 1'000'000;
@@ -25,23 +25,18 @@ class TraceLog {
 
     [[nodiscard]] TraceOptions const& options() const { return options_; }
 
+    /// Writes what is left. False when the file could not take all. Once, after the last line.
+    [[nodiscard]] bool finish();
+
     /// `who` is the guest, with a space behind it, or nothing.
     void line(std::string const& who, hv::VpIndex vp, std::string const& text);
 
   private:
-    struct CloseFile {
-        void operator()(std::FILE* file) const
-        {
-            if (file != stderr) std::fclose(file);
-        }
-    };
-
     TraceOptions const options_;
     std::uint64_t const limit_;
     std::chrono::steady_clock::time_point const start_;
-    std::mutex lock_; // the two below
-    std::unique_ptr<std::FILE, CloseFile> file_;
-    std::uint64_t lines_ = 0;
+    std::shared_ptr<LineWriter> const file_; // nullptr: standard error
+    std::atomic<std::uint64_t> lines_{0};
 };
 
 /// What one partition has to say in it.

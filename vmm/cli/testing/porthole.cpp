@@ -1,6 +1,7 @@
 #include "vmm/cli/testing/porthole.hpp"
 
 #include "hv/testing/catch.hpp"
+#include "vmm/cli/testing/puppet.hpp"
 #include "vmm/console/testing/streams.hpp"
 #include "vmm/host/testing/contains.hpp"
 
@@ -8,6 +9,7 @@
 #include <array>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <fcntl.h>
 #include <fstream>
 #include <iterator>
@@ -48,9 +50,8 @@ std::string content_of(UniqueFd const& file)
 
 /// Starts it in a process whose streams `redirect` has arranged.
 template <typename Redirect>
-pid_t start(std::vector<std::string> arguments, Redirect const& redirect)
+pid_t start_program(std::vector<std::string> arguments, Redirect const& redirect)
 {
-    arguments.insert(arguments.begin(), executable());
     std::vector<char*> argv;
     for (auto& argument : arguments)
         argv.push_back(argument.data());
@@ -65,6 +66,13 @@ pid_t start(std::vector<std::string> arguments, Redirect const& redirect)
         ::_exit(127);
     }
     return child;
+}
+
+template <typename Redirect>
+pid_t start(std::vector<std::string> arguments, Redirect const& redirect)
+{
+    arguments.insert(arguments.begin(), executable());
+    return start_program(std::move(arguments), redirect);
 }
 
 int status_of(pid_t child)
@@ -104,11 +112,28 @@ void check_is_one_complaint(Outcome const& outcome, std::string const& about)
     CHECK(outcome.err.back() == '\n');
 }
 
-Process::Process(std::vector<std::string> const& arguments)
+Outcome shell(std::string const& script)
+{
+    ::setenv("porthole", executable().c_str(), 1);
+    ::setenv("puppet", puppet().c_str(), 1);
+    auto const out = scratch_file();
+    auto const err = scratch_file();
+    std::vector<std::string> words{"/bin/bash", "-c", script};
+    auto const child = start_program(std::move(words), [&] {
+        ::dup2(::open("/dev/null", O_RDONLY | O_CLOEXEC), STDIN_FILENO);
+        ::dup2(out.get(), STDOUT_FILENO);
+        ::dup2(err.get(), STDERR_FILENO);
+    });
+    auto const status = status_of(child);
+    return {status, content_of(out), content_of(err)};
+}
+
+Process::Process(std::vector<std::string> const& arguments, Stderr error)
 {
     Pipe in;
     Pipe out;
     Pipe err;
+    if (error == Stderr::Stalled) fill(err.writer.get());
     pid_ = start(arguments, [&] {
         ::dup2(in.reader.get(), STDIN_FILENO);
         ::dup2(out.writer.get(), STDOUT_FILENO);

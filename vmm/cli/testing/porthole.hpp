@@ -27,10 +27,18 @@ enum class Stdout { Captured, Closed, Full };
 /// Exit status 2, one line on standard error that contains `about`, and nothing on standard output.
 void check_is_one_complaint(Outcome const& outcome, std::string const& about);
 
+/// Runs a command line of bash to its end, with "$porthole" and "$puppet" in its environment.
+[[nodiscard]] Outcome shell(std::string const& script);
+
+enum class Stderr {
+    Read,
+    Stalled, ///< its pipe is full already, and nobody reads it until end()
+};
+
 /// A run that a test talks to. Its standard streams are pipes.
 class Process {
   public:
-    explicit Process(std::vector<std::string> const& arguments);
+    explicit Process(std::vector<std::string> const& arguments, Stderr error = Stderr::Read);
     Process(Process const&) = delete;
     Process& operator=(Process const&) = delete;
     ~Process();

@@ -83,6 +83,23 @@ void put(int fd, std::string_view text)
     }
 }
 
+std::size_t fill(int fd)
+{
+    auto const flags = checked(::fcntl(fd, F_GETFL));
+    checked(::fcntl(fd, F_SETFL, flags | O_NONBLOCK));
+    std::string const dots(4096, '.');
+    std::size_t filled = 0;
+    for (auto size = dots.size(); size > 0;) {
+        auto const written = ::write(fd, dots.data(), size);
+        if (written > 0)
+            filled += static_cast<std::size_t>(written);
+        else
+            size /= 2;
+    }
+    checked(::fcntl(fd, F_SETFL, flags));
+    return filled;
+}
+
 std::string get_some(int fd)
 {
     std::array<char, 4096> chunk{};

@@ -37,6 +37,9 @@ struct Pty {
 /// Writes all of it, or throws.
 void put(int fd, std::string_view text);
 
+/// Writes into a pipe what it takes without a reader: then it is full. How many bytes that was.
+std::size_t fill(int fd);
+
 /// Reads what is there now; waits for the first byte. Empty at the end.
 [[nodiscard]] std::string get_some(int fd);
 
