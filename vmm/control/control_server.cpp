@@ -1,5 +1,6 @@
 #include "vmm/control/control_server.hpp"
 
+#include "devices/base/os_error.hpp"
 #include "vmm/base/user_error.hpp"
 #include "vmm/control/client_connection.hpp"
 
@@ -7,8 +8,8 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 
+#include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <unistd.h>
 
 namespace vmm::control {
@@ -20,7 +21,7 @@ struct ControlServer::Shared : std::enable_shared_from_this<Shared> {
         : io{context},
           acceptor{context, stream_protocol{}, fd},
           pause{context},
-          clients{std::make_shared<Clients>(Clients{std::move(handle), bounds, 0})}
+          clients{std::make_shared<Clients>(Clients{std::move(handle), bounds})}
     {}
 
     void accept()
@@ -42,9 +43,21 @@ struct ControlServer::Shared : std::enable_shared_from_this<Shared> {
         });
     }
 
+    /// Idle clients, then those that do not take their answers: without any, all have something under way.
+    void make_room() const
+    {
+        auto& all = clients->connected;
+        if (all.size() < clients->limits.clients) return;
+        auto found = std::ranges::find_if(all, &ClientConnection::is_idle);
+        if (found == all.end())
+            found = std::ranges::find_if(all, [this](auto* one) { return one->is_slow(clients->limits.slow); });
+        if (found != all.end()) (*found)->dismiss();
+    }
+
     void admit(stream_protocol::socket socket) const
     {
-        if (clients->connected < clients->limits.clients)
+        make_room();
+        if (clients->connected.size() < clients->limits.clients)
             return std::make_shared<ClientConnection>(std::move(socket), clients)->start();
         auto const line = error_line("there are too many clients: " + std::to_string(clients->limits.clients));
         boost::system::error_code ignored;
@@ -62,7 +75,7 @@ ControlServer::ControlServer(boost::asio::io_context& io, std::string const& pat
     : listener_{"--control", path}
 {
     int const fd = ::dup(listener_.fd()); // the acceptor closes its own
-    if (fd < 0) throw UserError{std::string{"--control: "} + std::strerror(errno)};
+    if (fd < 0) throw UserError{"--control: " + devices::os_error(errno)};
     shared_ = std::make_shared<Shared>(io, fd, std::move(handle), limits);
 }
 

@@ -20,7 +20,9 @@ namespace vmm::control {
 class ControlServer {
   public:
     struct Limits {
-        std::size_t clients = 32;                 ///< more are told so and let go
+        std::size_t clients = 32; ///< one more takes the place of one that does nothing
+        std::chrono::milliseconds slow{
+            1'000}; ///< that an answer may wait for its client when another wants its place
         std::chrono::milliseconds answer{60'000}; ///< then the client hears that there is none yet
         std::chrono::milliseconds write{30'000};  ///< then a client that does not read is let go
     };

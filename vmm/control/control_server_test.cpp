@@ -167,23 +167,55 @@ TEST_CASE("a line without end is not taken in without bound", "[control]")
     CHECK(Client{served.path()}.ask(echo) == echoed);
 }
 
-TEST_CASE("clients beyond the limit are told so, and may come when another has gone", "[control]")
+TEST_CASE("a client that does nothing makes room for another, the one first that has done so for longest",
+          "[control]")
 {
     Served served{{.clients = 2}};
+    Client first{served.path()};
+    Client second{served.path()};
+    CHECK(first.ask(echo) == echoed);
+    CHECK(second.ask(echo) == echoed);
+    CHECK(first.ask(echo) == echoed);
+    second.send("{\"execute\""); // half a request is none
+
+    Client third{served.path()};
+    CHECK(third.ask(echo) == echoed);
+    CHECK_THAT(second.line(), Contains("to make room for another client"));
+    CHECK(second.line().empty());
+    CHECK(first.ask(echo) == echoed);
+}
+
+TEST_CASE("any number of idle clients lock nobody out", "[control]")
+{
+    Served served{{.clients = 4}};
+    std::vector<std::unique_ptr<Client>> idle;
+    for (int i = 0; i < 40; ++i)
+        idle.push_back(std::make_unique<Client>(served.path()));
+    CHECK(Client{served.path()}.ask(echo) == echoed);
+    CHECK_THAT(idle.front()->line(), Contains("to make room"));
+}
+
+TEST_CASE("a client that does not take its answer makes room as well", "[control]")
+{
+    Served served{{.clients = 1, .slow = 0ms}};
+    Client deaf{served.path()};
+    deaf.send("{\"execute\": \"big\"}\n");
+    CHECK(!get_some(deaf.fd()).empty()); // it is being answered
+    CHECK(Client{served.path()}.ask(echo) == echoed);
+    CHECK(deaf.line().empty()); // cut off in the middle
+}
+
+TEST_CASE("clients whose requests are under way are not let go: one more is told so", "[control]")
+{
+    Served served{{.clients = 1}};
     Client stays{served.path()};
-    CHECK(stays.ask(echo) == echoed);
-    {
-        Client goes{served.path()};
-        CHECK(goes.ask(echo) == echoed);
-        Client extra{served.path()};
-        CHECK_THAT(extra.line(), Contains("too many clients"));
-        CHECK(extra.line().empty());
-    }
-    for (bool admitted = false; !admitted;) { // the server hears of the end a moment later
-        Client next{served.path()};
-        admitted = next.ask(echo) == echoed;
-    }
-    CHECK(stays.ask(echo) == echoed);
+    stays.send(std::string{keep} + "\n");
+    auto const reply = served.kept();
+    Client extra{served.path()};
+    CHECK_THAT(extra.line(), Contains("too many clients"));
+    CHECK(extra.line().empty());
+    reply.answer("late");
+    CHECK(stays.line() == R"({"return":"late"})");
 }
 
 TEST_CASE("a client that does not read is let go, and holds up nobody", "[control]")
