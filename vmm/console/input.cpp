@@ -19,7 +19,8 @@ ConsoleInput::ConsoleInput(boost::asio::io_context& io, ConsoleDescriptor descri
       command_{std::move(command)},
       strand_{io.get_executor()},
       watched_{strand_},
-      continued_{strand_}
+      continued_{strand_},
+      foreground_{strand_}
 {
     if (!descriptor_.is_pollable()) return;
     UniqueFd copy{::fcntl(descriptor_.get(), F_DUPFD_CLOEXEC, 3)};
@@ -56,7 +57,7 @@ void ConsoleInput::read_on()
 {
     if (reading_ || ended_) return;
     if (!terminal_.is_terminal() && !pending_.empty()) return;
-    if (terminal_.is_terminal() && !terminal_.in_foreground()) return; // until we are continued there
+    if (terminal_.is_terminal() && !terminal_.in_foreground()) return await_foreground();
     reading_ = true;
     await_input();
 }
@@ -76,7 +77,7 @@ void ConsoleInput::await_input()
 void ConsoleInput::read()
 {
     reading_ = false;
-    if (terminal_.is_terminal() && !terminal_.in_foreground()) return;
+    if (terminal_.is_terminal() && !terminal_.in_foreground()) return await_foreground();
 
     auto const count = ::read(descriptor_.get(), chunk_.data(), chunk_.size());
     if (count < 0 && (errno == EINTR || errno == EAGAIN)) return read_on();
@@ -105,10 +106,31 @@ void ConsoleInput::watch_for_continue()
     if (failed) return;
     continued_.async_wait([this](boost::system::error_code const& aborted, int) {
         if (aborted) return;
-        terminal_.make_raw();
-        read_on();
+        take_up();
         watch_for_continue();
     });
+}
+
+/// A shell that brings a job to the foreground sends SIGCONT only if it was stopped (bash, jobs.c, start_job()), and
+/// nothing else tells.
+void ConsoleInput::await_foreground()
+{
+    if (std::exchange(awaiting_foreground_, true)) return;
+    foreground_.expires_after(look_again);
+    foreground_.async_wait([this](boost::system::error_code const& aborted) {
+        if (aborted) return;
+        awaiting_foreground_ = false;
+        take_up();
+    });
+}
+
+/// In the foreground the terminal is ours; in the background we wait for it, also when a read is under way: that one
+/// returns only for a key.
+void ConsoleInput::take_up()
+{
+    if (!terminal_.in_foreground()) return await_foreground();
+    terminal_.make_raw();
+    read_on();
 }
 
 } // namespace vmm

@@ -8,10 +8,12 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <span>
@@ -51,8 +53,11 @@ class ConsoleInput {
     void await_input();
     void read();
     void watch_for_continue();
+    void await_foreground();
+    void take_up();
 
     static constexpr std::size_t typed_ahead_limit = 4096;
+    static constexpr std::chrono::milliseconds look_again{250}; ///< whether the foreground is ours
 
     ConsoleDescriptor descriptor_;
     Terminal& terminal_;
@@ -65,12 +70,14 @@ class ConsoleInput {
     std::vector<std::byte> pending_; // the guest has not taken it yet
     bool reading_ = false;           // an operation is under way
     bool ended_ = false;
+    bool awaiting_foreground_ = false;
 
     std::atomic<bool> guest_is_full_{false};
 
     boost::asio::strand<boost::asio::io_context::executor_type> strand_;
     boost::asio::posix::stream_descriptor watched_; // open only when the descriptor can be awaited
     boost::asio::signal_set continued_;
+    boost::asio::steady_timer foreground_;
 };
 
 } // namespace vmm

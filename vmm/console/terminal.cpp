@@ -66,7 +66,7 @@ void restore_at_exit()
 
 } // namespace
 
-Terminal::Terminal(int fd) : fd_{fd}, is_terminal_{::isatty(fd) == 1 && ::tcgetattr(fd, &found) == 0}
+Terminal::Terminal(int fd) : fd_{fd}, is_terminal_{::isatty(fd) == 1}
 {
     if (!is_terminal_) return;
     restore_at_exit();
@@ -95,6 +95,8 @@ bool Terminal::in_foreground() const
 void Terminal::make_raw()
 {
     if (!is_terminal_ || !in_foreground()) return;
+    if (!knows_modes_ && ::tcgetattr(fd_, &found) != 0) return;
+    knows_modes_ = true;
     auto raw = found;
     raw.c_iflag &= ~static_cast<tcflag_t>(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
     raw.c_lflag &= ~static_cast<tcflag_t>(ECHO | ECHONL | ICANON | ISIG | IEXTEN);

@@ -23,7 +23,9 @@ class Terminal {
     [[nodiscard]] bool in_foreground() const;
 
     /// Goes to raw mode, at first or again after the process was stopped and continued. Output processing stays as it
-    /// is, so that Porthole's own messages look right. Does nothing when in the background.
+    /// is, so that Porthole's own messages look right. Does nothing when in the background. The modes that it goes
+    /// back to are those of the first time in the foreground: before that, a shell's line editor may have set its
+    /// own.
     void make_raw();
 
     /// Back to the modes that were found. May be called from a signal handler, and more than once.
@@ -32,6 +34,7 @@ class Terminal {
   private:
     int fd_;
     bool is_terminal_;
+    bool knows_modes_ = false; ///< what it goes back to
 };
 
 } // namespace vmm
