@@ -96,6 +96,18 @@ TEST_CASE("a file that grows beyond the size that files may have ends nobody by 
     CHECK_THAT(end.out, Contains("hi"));
 }
 
+TEST_CASE("when the reader of a guest's console is gone, the run ends, though the guest says nothing more",
+          "[binary][output]")
+{
+    if (!can_run()) return;
+    Process process{run("say:up halt")};
+    process.await_output("up\n");
+    process.close_output();
+    auto const end = process.end();
+    CHECK(end.status == 2);
+    CHECK_THAT(end.err, Contains("has no reader any more"));
+}
+
 TEST_CASE("a small soft limit on open files is raised; a small hard one is named", "[binary][limits]")
 {
     if (!can_run()) return;
@@ -112,6 +124,25 @@ TEST_CASE("a small soft limit on open files is raised; a small hard one is named
         CHECK_THAT(end.err, StartsWith("porthole: ") && Contains("'ulimit -n' (now " + std::to_string(files)));
         CHECK_THAT(end.err, !Contains("doctor"));
     }
+}
+
+TEST_CASE("time goes on for a guest whose process is stopped", "[binary][signals]")
+{
+    if (!can_run()) return;
+    Process process{run("synic time print:go tick:100 await:x time power-off")};
+    process.await_output("go");
+    process.signal(SIGSTOP);
+    std::this_thread::sleep_for(500ms); // the length of the stop
+    process.signal(SIGCONT);
+    process.type("x");
+    auto const seen = process.end();
+    CHECK(seen.status == 0);
+    long first[2]{};
+    long second[2]{};
+    REQUIRE(std::sscanf(seen.out.c_str(), "time %ld %ld gotick time %ld %ld", &first[0], &first[1], &second[0],
+                        &second[1]) == 4);
+    CHECK(second[0] - first[0] >= 500); // by the reference time
+    CHECK(second[1] - first[1] >= 500); // by the TSC
 }
 
 TEST_CASE("a configuration file that nests deeply is one line, and no crash", "[binary]")

@@ -54,6 +54,7 @@ Console::Console(boost::asio::io_context& io, StandardOutput& standard_output, S
 void Console::start()
 {
     if (input_) input_->start();
+    if (output_) output_->watch_reader();
 }
 
 void Console::write(std::span<std::byte const> bytes)

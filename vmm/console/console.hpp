@@ -39,7 +39,7 @@ class Console {
     Console(Console const&) = delete;
     Console& operator=(Console const&) = delete;
 
-    /// Begins to read input, if there is any.
+    /// Begins to read input, if there is any, and to look after who reads the output.
     void start();
 
     /// Output of the guest, from any thread. Cheap; see ConsoleOutput for when it waits.

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <fcntl.h>
+#include <poll.h>
 #include <string>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -53,6 +54,18 @@ ConsoleDescriptor ConsoleDescriptor::copy_of(int fd)
     if (!epoll_takes(copy.get())) return {std::move(copy), false, -1};
     ::fcntl(copy.get(), F_SETFL, flags | O_NONBLOCK);
     return {std::move(copy), true, flags};
+}
+
+bool ConsoleDescriptor::has_reader() const
+{
+    struct ::stat status {};
+    return pollable_ && ::fstat(get(), &status) == 0 && (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode));
+}
+
+bool ConsoleDescriptor::is_hung_up() const
+{
+    ::pollfd state{get(), 0, 0}; // POLLERR: a pipe has no reader; POLLHUP: a socket is closed in both directions
+    return ::poll(&state, 1, 0) == 1 && (state.revents & (POLLERR | POLLHUP)) != 0;
 }
 
 ConsoleDescriptor::~ConsoleDescriptor()

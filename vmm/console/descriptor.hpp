@@ -25,6 +25,11 @@ class ConsoleDescriptor {
     /// Whether it can be awaited. Regular files and the like cannot, and are always ready. What can is non-blocking.
     [[nodiscard]] bool is_pollable() const { return pollable_; }
 
+    /// Whether its other end is a reader that may go: it is a pipe, a FIFO or a socket.
+    [[nodiscard]] bool has_reader() const;
+    /// Whether that has gone for good.
+    [[nodiscard]] bool is_hung_up() const;
+
   private:
     ConsoleDescriptor(UniqueFd fd, bool pollable, int flags_to_restore)
         : fd_{std::move(fd)}, pollable_{pollable}, flags_to_restore_{flags_to_restore}

@@ -32,6 +32,8 @@ class ConsoleOutput {
     /// write() may wait again.
     void resume_waiting() { queue_->allow_waiting(account_, true); }
 
+    void watch_reader() { queue_->watch_reader(); }
+
     /// Writes what is left; gives up when nothing moves for `patience`. After the last write() of all who share it.
     void finish() { queue_->finish(); }
 

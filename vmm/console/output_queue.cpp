@@ -1,5 +1,6 @@
 #include "vmm/console/output_queue.hpp"
 
+#include "devices/base/os_error.hpp"
 #include "vmm/base/log.hpp"
 
 #include <boost/asio/post.hpp>
@@ -7,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -22,7 +22,7 @@ constexpr std::byte newline{'\n'};
 std::string lost_message(int error)
 {
     if (error == EPIPE) return "the guest's console output has no reader any more: nobody reads the pipe";
-    return std::string{"cannot write the guest's console output: "} + std::strerror(error);
+    return std::string{"cannot write the guest's console output: "} + devices::os_error(error);
 }
 
 } // namespace
@@ -247,6 +247,24 @@ void OutputQueue::await_writable()
                                 drain();
                             });
     });
+}
+
+void OutputQueue::watch_reader()
+{
+    if (!descriptor_.has_reader() || watching_reader_.exchange(true)) return;
+    boost::asio::post(strand_, [this] { await_hang_up(); });
+}
+
+void OutputQueue::await_hang_up()
+{
+    watched_.async_wait(boost::asio::posix::descriptor_base::wait_error,
+                        [this](boost::system::error_code const& aborted) {
+                            if (aborted) return;
+                            Lock const lock{mutex_};
+                            if (broken()) return;
+                            if (descriptor_.is_hung_up()) return fail(EPIPE);
+                            await_hang_up();
+                        });
 }
 
 void OutputQueue::arm_timer()

@@ -8,6 +8,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -73,6 +74,10 @@ class OutputQueue {
     /// Ends the waits of this account, now and later, or allows them again. From any thread.
     void allow_waiting(Account& account, bool allowed);
 
+    /// From now on a reader that closes its end of a pipe or a socket is noticed at once, also while there is nothing
+    /// to write. The io_context does not run out of work then.
+    void watch_reader();
+
     /// Writes what is left; gives up when nothing moves for `patience`. After the last write().
     void finish();
 
@@ -105,6 +110,7 @@ class OutputQueue {
     void drain();
     void fail(int error);
     void await_writable();
+    void await_hang_up();
     void arm_timer();
 
     Limits limits_;
@@ -120,6 +126,7 @@ class OutputQueue {
     std::string failure_{};      // not empty: nobody will ever take anything
     bool awaiting_room_ = false; // the io_context drains when the descriptor is writable
     bool timer_armed_ = false;
+    std::atomic<bool> watching_reader_{false};
 
     boost::asio::strand<boost::asio::io_context::executor_type> strand_;
     boost::asio::steady_timer timer_;

@@ -57,6 +57,26 @@ TEST_CASE("a part of a line is written soon, without a line's end", "[console]")
     CHECK(readable(pipe.reader.get()) == 7);
 }
 
+TEST_CASE("a reader that goes away is noticed before anything is written", "[console]")
+{
+    Pipe pipe;
+    boost::asio::io_context io;
+    std::vector<std::string> said;
+    ConsoleOutput output{io, ConsoleDescriptor::copy_of(pipe.writer.get()),
+                         [&](auto const& why) { said.push_back(why); }};
+    output.watch_reader();
+    output.watch_reader(); // as several guests do that share one
+    output.write(bytes_of("hello\n"));
+    io.poll();
+    CHECK(said.empty());
+    pipe.reader.reset();
+    io.restart();
+    io.run(); // returns: nothing is left to be watched
+    REQUIRE(said.size() == 1);
+    CHECK_THAT(said.front(), Contains("has no reader any more"));
+    CHECK_FALSE(output.failure().empty());
+}
+
 TEST_CASE("much without a line's end is written in large pieces", "[console]")
 {
     Pipe pipe;
