@@ -100,6 +100,11 @@ std::string Console::finish()
     return output_->failure();
 }
 
+void Console::abandon()
+{
+    if (output_) output_->abandon();
+}
+
 void Console::on_command(ConsoleCommand command)
 {
     switch (command) {

@@ -65,6 +65,8 @@ class Console {
     /// Writes out what is left. After the last write(). Returns what went wrong with the output, one line, or
     /// nothing.
     [[nodiscard]] std::string finish();
+    /// Ends finish(), which a reader that is slow and not dead can make long. From any thread.
+    void abandon();
 
   private:
     void on_command(ConsoleCommand command);

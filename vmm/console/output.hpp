@@ -36,6 +36,7 @@ class ConsoleOutput {
 
     /// Writes what is left; gives up when nothing moves for `patience`. After the last write() of all who share it.
     void finish() { queue_->finish(); }
+    void abandon() { queue_->abandon(); }
 
     /// What Lost was called with, or would have been had the io_context still run; empty when all is well.
     [[nodiscard]] std::string failure() const { return queue_->failure(); }

@@ -25,17 +25,21 @@ std::string lost_message(int error)
     return std::string{"cannot write the guest's console output: "} + devices::os_error(error);
 }
 
+UniqueFd new_event()
+{
+    UniqueFd event{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    if (!event) throw std::system_error{errno, std::generic_category(), "eventfd"};
+    return event;
+}
+
 } // namespace
 
-OutputQueue::Account::Account(Lost lost)
-    : lost_{std::move(lost)}, stop_event_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)}
-{
-    if (!stop_event_) throw std::system_error{errno, std::generic_category(), "eventfd"};
-}
+OutputQueue::Account::Account(Lost lost) : lost_{std::move(lost)}, stop_event_{new_event()} {}
 
 OutputQueue::OutputQueue(boost::asio::io_context& io, ConsoleDescriptor descriptor, Limits const& limits)
     : limits_{limits},
       descriptor_{std::move(descriptor)},
+      abandon_event_{new_event()},
       strand_{io.get_executor()},
       timer_{strand_},
       watched_{strand_}
@@ -100,17 +104,22 @@ void OutputQueue::allow_waiting(Account& account, bool allowed)
 
 void OutputQueue::finish()
 {
-    constexpr int uninterrupted = -1;
     Lock lock{mutex_};
     drain();
     while (pending() > 0 && !stalled_) {
         auto const deadline = std::chrono::steady_clock::now() + limits_.patience;
-        stalled_ = !wait_until_writable(lock, deadline, uninterrupted);
+        stalled_ = !wait_until_writable(lock, deadline, abandon_event_.get());
         if (!stalled_) drain();
     }
     for (auto* const account : accounts_)
         account->dropped_ += account->pending_;
     forget();
+}
+
+void OutputQueue::abandon()
+{
+    std::uint64_t const count = 1;
+    (void)!::write(abandon_event_.get(), &count, sizeof count);
 }
 
 std::string OutputQueue::failure() const

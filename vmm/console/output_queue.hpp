@@ -80,6 +80,8 @@ class OutputQueue {
 
     /// Writes what is left; gives up when nothing moves for `patience`. After the last write().
     void finish();
+    /// Ends finish(), now or later: what is left is dropped. From any thread.
+    void abandon();
 
     /// What Lost was called with, or would have been had the io_context still run; empty when all is well.
     [[nodiscard]] std::string failure() const;
@@ -115,6 +117,7 @@ class OutputQueue {
 
     Limits limits_;
     ConsoleDescriptor descriptor_;
+    UniqueFd abandon_event_; // readable once finish() shall not wait
 
     mutable std::mutex mutex_;
     std::vector<Account*> accounts_;

@@ -57,6 +57,18 @@ TEST_CASE("a part of a line is written soon, without a line's end", "[console]")
     CHECK(readable(pipe.reader.get()) == 7);
 }
 
+TEST_CASE("writing out what is left can be cut short, however patient it is", "[console]")
+{
+    Pipe pipe;
+    fill(pipe.writer.get());
+    boost::asio::io_context io;
+    ConsoleOutput output{io, ConsoleDescriptor::copy_of(pipe.writer.get()), nobody_lost, {.patience = 1h}};
+    output.write(bytes_of("never read\n"));
+    std::jthread const user{[&] { output.abandon(); }};
+    output.finish();
+    CHECK(output.dropped() == 11);
+}
+
 TEST_CASE("a reader that goes away is noticed before anything is written", "[console]")
 {
     Pipe pipe;

@@ -105,6 +105,8 @@ class Guest final : devices::SerialSink {
 
     /// Writes out what its console still holds. When all guests have ended. What went wrong, one line, or nothing.
     [[nodiscard]] std::string finish_console() { return console_.finish(); }
+    /// Ends that. From any thread.
+    void abandon_console() { console_.abandon(); }
 
   private:
     void write(std::span<std::byte const> data) override;

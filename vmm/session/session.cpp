@@ -109,6 +109,9 @@ void Session::wait_for_signal()
     signals_.async_wait([this](boost::system::error_code const& error, int number) {
         if (error) return;
         events_.push(SignalCame{number});
+        for (auto const& guest : guests_) { // nobody takes events when all guests have ended
+            if (flushing_) guest->abandon_console();
+        }
         wait_for_signal();
     });
 }
@@ -218,6 +221,7 @@ void Session::end(Guest& guest, Outcome outcome)
     if (!all_ended()) return report(guest, outcome);
 
     // Before the last report, so that it comes after everything that the guests have printed.
+    flushing_ = true;
     for (auto const& other : guests_) {
         auto const lost = other->finish_console();
         if (lost.empty() || outcome.kind == Outcome::Kind::HostError) continue;

@@ -16,6 +16,7 @@
 
 #include <boost/asio/signal_set.hpp>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -73,7 +74,8 @@ class Session {
     boost::asio::signal_set signals_;
     std::vector<std::unique_ptr<Guest>> guests_;
     std::optional<control::ControlServer> control_;
-    bool ending_ = false; ///< the user wants all guests to end: none starts any more
+    bool ending_ = false;               ///< the user wants all guests to end: none starts any more
+    std::atomic<bool> flushing_{false}; ///< all have ended, and their consoles are written out
     int status_ = 0;
 };
 
