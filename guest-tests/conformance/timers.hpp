@@ -2,6 +2,7 @@
 #pragma once
 
 #include "hyperv/reference_time.hpp"
+#include "runtime/clock.hpp"
 #include "runtime/hyperv.hpp"
 
 namespace guest::timer {
@@ -27,6 +28,30 @@ inline u32 config(unsigned timer)
 inline u32 count(unsigned timer)
 {
     return hv::msr::stimer0_count + 2 * timer;
+}
+
+/// For a test that does something to a timer before it fires: calls `steps(delay)` and says whether they were over
+/// before the delay was. If not, `undo()` is called and it tries again with a longer one, so that it does not matter
+/// when the machine lets this guest run.
+template <typename Steps, typename Undo>
+[[nodiscard]] bool before_it_fires(Steps const& steps, Undo const& undo)
+{
+    constexpr u64 longest = 30'000 * per_millisecond;
+    for (u64 delay = 20 * per_millisecond; delay <= longest; delay *= 4) {
+        auto const start = reference_time();
+        steps(delay);
+        if (reference_time() < start + delay) return true;
+        undo();
+    }
+    return false;
+}
+
+/// Waits until well after a timer would have fired, had it not been stopped.
+inline void let_it_pass(u64 due)
+{
+    while (reference_time() < due)
+        relax();
+    let_time_pass(20'000);
 }
 
 } // namespace guest::timer
