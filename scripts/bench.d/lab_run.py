@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -21,6 +22,13 @@ class Failed(Exception):
 
 def note(text):
     print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def need(*commands):
+    """Fails, saying how to get them, unless all these commands are there."""
+    for command in commands:
+        if not shutil.which(command):
+            raise Failed(f"needs '{command}'; get it with: scripts/setup")
 
 
 def script(*command, show=False):
