@@ -2,9 +2,8 @@
 """Keeps a virtual machine that never runs, until this machine ends, and returns once it exists.
 
 With the first and the last one, and a second after any has enabled its local APIC, KVM patches its own code (the static
-keys preempt_notifier_key and apic_sw_disabled of Linux 6.1). QEMU 7.2 can keep the breakpoint that stands in such a place
-meanwhile among its translated blocks: whoever comes by then traps there for ever. As long as there is this machine, whose
-APIC nobody enables, nothing is patched.
+keys preempt_notifier_key and apic_sw_disabled of Linux 6.1), which QEMU gets wrong ("Where the emulated AMD-V differs from a real
+one" in docs/lab.md). As long as there is this machine, whose APIC nobody enables, nothing is patched.
 """
 
 import fcntl

@@ -1,10 +1,8 @@
 """Mends a fault of QEMU's emulated AMD-V in the memory of a QEMU that is just starting.
 
-helper_vmrun() (target/i386/tcg/sysemu/svm_helper.c of QEMU 7.2) delivers an interrupt that VMRUN injects, and also leaves its
-vector in the processor's exception_index, as if it were still to be delivered. The next #VMEXIT or exception puts something else
-there. When the main loop asks for the processor before that, cpu_exec() finds the vector and delivers the interrupt once more:
-whether the guest has interrupts enabled or not, on whatever stack it is. Guests died of double faults, or took a lock
-twice and hung. So the instruction that leaves the vector there is made one that does nothing.
+helper_vmrun() delivers an interrupt that VMRUN injects, and also leaves its vector where QEMU later finds it and delivers the
+interrupt once more ("Where the emulated AMD-V differs from a real one" in docs/lab.md). The instruction that leaves it there is made
+one that does nothing.
 """
 
 import re
