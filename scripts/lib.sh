@@ -28,3 +28,10 @@ as_root()
         die "must be root for '$*', and there is no sudo"
     fi
 }
+
+# debian_mirror: where this machine gets Debian 12's packages from; nothing when its package lists do not say so yet.
+# shellcheck disable=SC2016  # apt-get puts in what the names stand for
+debian_mirror()
+{
+    apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Codename: bookworm' 'Component: main' | head -n 1
+}
