@@ -59,7 +59,7 @@ bool start_one(unsigned index, u32 apic_id)
     apic::send_start_up(apic_id, GUEST_TRAMPOLINE);
     if (wait_until(is_online, 20)) return true;
     apic::send_start_up(apic_id, GUEST_TRAMPOLINE);
-    return wait_until(is_online, 1000);
+    return wait_until(is_online);
 }
 
 } // namespace
