@@ -22,6 +22,7 @@ constexpr std::uint16_t boot_flag = 0xAA55;
 constexpr std::uint16_t oldest_version = 0x020C; ///< the first with xloadflags: Linux 3.8
 constexpr std::uint64_t entry_64_offset = 0x200;
 constexpr std::uint64_t sector = 512;
+constexpr std::uint64_t paragraph = 16; ///< the unit of `syssize`
 constexpr std::uint8_t loader_without_number = 0xFF;
 
 static_assert(header_offset + offsetof(setup_header, header) == signature_offset);
@@ -74,7 +75,9 @@ Payload payload(LoadContext const& context, setup_header const& header)
     constexpr unsigned default_setup_sectors = 4;
     auto const setup_sectors = header.setup_sects ? header.setup_sects : default_setup_sectors;
     auto const offset = (setup_sectors + 1) * sector;
-    auto const least = std::max(std::uint64_t{header.syssize} * 16, entry_64_offset + 1);
+    // `syssize` counts paragraphs, a last one that the file does not fill among them.
+    auto const paragraphs = std::uint64_t{header.syssize};
+    auto const least = std::max(paragraphs ? (paragraphs - 1) * paragraph + 1 : 0, entry_64_offset + 1);
     if (!context.kernel.contains(offset, least)) refuse(context, "is truncated: get a complete copy");
 
     auto const size = context.kernel.size() - offset;
