@@ -47,7 +47,8 @@ inline constexpr std::uint64_t kib = 1024;
 inline constexpr std::uint64_t mib = 1024 * kib;
 inline constexpr std::uint64_t gib = 1024 * mib;
 
-/// RAM of which the guest is told and in which a boot loader leaves its data: page tables, command line and so on.
+/// RAM of which the guest is told and in which a boot loader leaves its data: page tables, command line and so on,
+/// where the kernel does not lie there itself.
 inline constexpr MemoryRange low_ram{hv::Gpa{0}, 0xA'0000};
 
 /// The upper part of a PC's BIOS area: RAM that the guest sees as reserved, with the ACPI tables.

@@ -1,12 +1,12 @@
 #include "vmm/boot/boot_memory.hpp"
 
 #include "vmm/base/user_error.hpp"
-#include "vmm/boot/boot_area.hpp"
 
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
 #include <stdexcept>
+#include <string_view>
 
 namespace vmm {
 
@@ -15,11 +15,6 @@ std::byte* host_address(hv::GuestMemory const& memory, MemoryRange const& range)
     auto* const host = memory.at(range.base, range.size);
     if (!host) throw std::logic_error{"guest memory does not have the layout that the kernel is loaded by"};
     return host;
-}
-
-RamClaims::RamClaims(MemoryLayout const& layout) : layout_{layout}
-{
-    claims_.push_back({boot_area::all, "the boot data"});
 }
 
 RamClaims::Claim const* RamClaims::overlapping(MemoryRange const& range) const
@@ -68,6 +63,32 @@ std::optional<MemoryRange> RamClaims::claim_highest(std::uint64_t size, hv::Gpa 
         }
     }
     return std::nullopt;
+}
+
+std::optional<MemoryRange> RamClaims::claim_lowest(std::uint64_t size, MemoryRange const& within, std::string what)
+{
+    auto base = within.base.value;
+    while (base < within.end() && size <= within.end() - base) {
+        MemoryRange const candidate{hv::Gpa{base}, size};
+        auto const* const other = overlapping(candidate);
+        if (!other) {
+            claims_.push_back({candidate, std::move(what)});
+            return candidate;
+        }
+        base = (other->range.end() + hv::page_size - 1) & ~(hv::page_size - 1);
+    }
+    return std::nullopt;
+}
+
+MemoryRange RamClaims::claim_boot_data(std::uint64_t size)
+{
+    constexpr std::string_view what{"the boot data"};
+    constexpr MemoryRange behind_first_page{hv::Gpa{hv::page_size}, layout::low_ram.size - hv::page_size};
+    if (auto const low = claim_lowest(size, behind_first_page, std::string{what})) return *low;
+    if (auto const high = claim_highest(size, hv::Gpa{layout::mmio_hole.end()}, std::string{what})) return *high;
+    throw UserError{fmt::format("there is no room beside the kernel for what it is handed over in {} MiB of guest "
+                                "memory: give it more memory",
+                                layout_.bytes() / layout::mib)};
 }
 
 } // namespace vmm

@@ -18,6 +18,9 @@ struct BootState {
     std::uint64_t rsi = 0; ///< boot_params, by the Linux 64-bit boot protocol
     std::uint64_t rbx = 0; ///< hvm_start_info, by the PVH boot ABI; the information structure of Multiboot
     std::uint64_t rax = 0; ///< the loader's magic, by the Multiboot specification
+
+    hv::Gpa gdt{};         ///< written by write_processor_tables()
+    hv::Gpa page_tables{}; ///< the same, in long mode
 };
 
 } // namespace vmm

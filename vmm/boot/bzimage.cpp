@@ -1,7 +1,6 @@
 #include "vmm/boot/bzimage.hpp"
 
 #include "vmm/base/user_error.hpp"
-#include "vmm/boot/boot_area.hpp"
 
 #include <algorithm>
 #include <asm/bootparam.h>
@@ -12,7 +11,7 @@ namespace vmm {
 
 namespace {
 
-static_assert(sizeof(boot_params) == boot_area::handover.size);
+static_assert(sizeof(boot_params) == hv::page_size);
 static_assert(offsetof(boot_params, acpi_rsdp_addr) == 0x70 && offsetof(boot_params, e820_table) == 0x2D0);
 
 constexpr std::size_t header_offset = 0x1F1;
@@ -139,18 +138,19 @@ BootState load_bzimage(LoadContext& context)
     params.hdr.setup_data = 0;
     params.acpi_rsdp_addr = context.request.rsdp.value;
 
-    write_command_line(context, context.request.cmdline, header.cmdline_size);
-    params.hdr.cmd_line_ptr = static_cast<std::uint32_t>(boot_area::command_line.base.value);
+    auto const command_line = write_command_line(context, context.request.cmdline, header.cmdline_size);
+    params.hdr.cmd_line_ptr = static_cast<std::uint32_t>(command_line.value);
+    auto const handover = context.claims.claim_boot_data(sizeof params);
 
     auto const [preferred, last] = initrd_limits(header);
     if (auto const initrd = load_initrd(context, preferred, last)) hand_over_initrd(params, *initrd);
 
     hand_over_memory_map(params, context.layout);
-    std::memcpy(host_address(context.memory, boot_area::handover), &params, sizeof params);
+    std::memcpy(host_address(context.memory, handover), &params, sizeof params);
 
     return {.mode = BootState::Mode::long_mode,
             .entry = hv::Gpa{kernel.memory.base.value + entry_64_offset},
-            .rsi = boot_area::handover.base.value};
+            .rsi = handover.base.value};
 }
 
 } // namespace vmm

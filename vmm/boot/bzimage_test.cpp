@@ -1,6 +1,5 @@
 #include "hv/testing/catch.hpp"
 #include "vmm/base/user_error.hpp"
-#include "vmm/boot/boot_area.hpp"
 #include "vmm/boot/load_kernel.hpp"
 #include "vmm/boot/testing/kernels.hpp"
 
@@ -71,7 +70,7 @@ TEST_CASE("boot_params tell the kernel what it needs", "[boot]")
     Loaded const guest{make_bzimage(), 4 * layout::gib};
     auto const& params = guest.params;
 
-    CHECK(guest.state.rsi == boot_area::handover.base.value);
+    CHECK(layout::low_ram.contains({hv::Gpa{guest.state.rsi}, sizeof params}));
     CHECK(params.hdr.type_of_loader == 0xFF);
     CHECK(std::uint32_t{params.hdr.header} == 0x5372'6448);
     CHECK(params.sentinel == 0);

@@ -1,8 +1,5 @@
 #include "vmm/boot/initial_registers.hpp"
 
-#include "vmm/boot/boot_area.hpp"
-#include "vmm/boot/boot_memory.hpp"
-
 #include <linux/kvm.h>
 
 #include <array>
@@ -76,38 +73,45 @@ std::uint64_t descriptor(kvm_segment const& segment)
     return (limit & 0xFFFF) | (limit >> 16 & 0xF) << 48 | access << 40;
 }
 
-void write_gdt(BootState::Mode mode, hv::GuestMemory const& memory)
+constexpr std::size_t gdt_size = tss_selector + 8;
+
+hv::Gpa write_gdt(BootState::Mode mode, RamClaims& claims, hv::GuestMemory const& memory)
 {
-    std::array<std::uint64_t, boot_area::gdt.size / 8> table{};
+    std::array<std::uint64_t, gdt_size / 8> table{};
     table[code_selector / 8] = descriptor(code(mode));
     table[data_selector / 8] = descriptor(data());
     table[tss_selector / 8] = descriptor(tss());
-    std::memcpy(host_address(memory, boot_area::gdt), table.data(), sizeof table);
+    auto const place = claims.claim_boot_data(gdt_size);
+    std::memcpy(host_address(memory, place), table.data(), sizeof table);
+    return place.base;
 }
 
 /// Maps the lowest 4 GiB to themselves in pages of 2 MiB: one page each of PML4 and PDPT, four page directories.
-void write_page_tables(hv::GuestMemory const& memory)
+hv::Gpa write_page_tables(RamClaims& claims, hv::GuestMemory const& memory)
 {
+    constexpr std::uint64_t pages = 6;
     constexpr std::uint64_t present_writable = 3;
     constexpr std::uint64_t large_page = 1U << 7;
     constexpr std::size_t entries = 512;
 
-    auto* const tables = reinterpret_cast<std::uint64_t*>(host_address(memory, boot_area::page_tables));
-    auto const address = [](std::size_t page) { return boot_area::page_tables.base.value + page * hv::page_size; };
+    auto const place = claims.claim_boot_data(pages * hv::page_size);
+    auto* const tables = reinterpret_cast<std::uint64_t*>(host_address(memory, place));
+    auto const address = [&](std::size_t page) { return place.base.value + page * hv::page_size; };
 
     tables[0] = address(1) | present_writable;
     for (std::size_t gib = 0; gib < 4; ++gib)
         tables[entries + gib] = address(2 + gib) | present_writable;
     for (std::size_t i = 0; i < 4 * entries; ++i)
         tables[2 * entries + i] = i * 2 * layout::mib | present_writable | large_page;
+    return place.base;
 }
 
 } // namespace
 
-void write_processor_tables(BootState const& state, hv::GuestMemory const& memory)
+void write_processor_tables(BootState& state, RamClaims& claims, hv::GuestMemory const& memory)
 {
-    write_gdt(state.mode, memory);
-    if (state.mode == BootState::Mode::long_mode) write_page_tables(memory);
+    state.gdt = write_gdt(state.mode, claims, memory);
+    if (state.mode == BootState::Mode::long_mode) state.page_tables = write_page_tables(claims, memory);
 }
 
 void apply(BootState const& state, kvm_regs& regs, kvm_sregs& sregs)
@@ -125,14 +129,14 @@ void apply(BootState const& state, kvm_regs& regs, kvm_sregs& sregs)
     sregs.ldt = {};
     sregs.ldt.unusable = 1;
     sregs.gdt = {};
-    sregs.gdt.base = boot_area::gdt.base.value;
-    sregs.gdt.limit = boot_area::gdt.size - 1;
+    sregs.gdt.base = state.gdt.value;
+    sregs.gdt.limit = gdt_size - 1;
     sregs.idt = {};
 
     auto const is_long = state.mode == BootState::Mode::long_mode;
     sregs.cr0 = cr0_pe | cr0_et | (is_long ? cr0_pg : 0);
     sregs.cr2 = 0;
-    sregs.cr3 = is_long ? boot_area::page_tables.base.value : 0;
+    sregs.cr3 = is_long ? state.page_tables.value : 0;
     sregs.cr4 = is_long ? cr4_pae : 0;
     sregs.efer = is_long ? efer_lme | efer_lma : 0;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "hv/base/guest_memory.hpp"
+#include "vmm/boot/boot_memory.hpp"
 #include "vmm/boot/boot_state.hpp"
 
 struct kvm_regs;
@@ -9,8 +10,9 @@ struct kvm_sregs;
 
 namespace vmm {
 
-/// Writes the descriptor table and, for long mode, the page tables that `state` needs into the boot area.
-void write_processor_tables(BootState const& state, hv::GuestMemory const& memory);
+/// Writes the descriptor table and, for long mode, the page tables that `state` needs to where there is room for
+/// them, and notes in it where that is. Throws UserError as RamClaims::claim_boot_data() does.
+void write_processor_tables(BootState& state, RamClaims& claims, hv::GuestMemory const& memory);
 
 /// Overwrites all of `regs`, and of `sregs` (as KVM_GET_SREGS gave them) the segments, descriptor tables, control
 /// registers and EFER. What it names in memory is what write_processor_tables() wrote.

@@ -12,9 +12,10 @@ using namespace vmm::testing;
 namespace {
 
 struct Started {
-    explicit Started(BootState const& state)
+    explicit Started(BootState state)
     {
-        write_processor_tables(state, ram.memory());
+        RamClaims claims{ram.layout()};
+        write_processor_tables(state, claims, ram.memory());
         sregs.apic_base = 0xFEE0'0900;
         sregs.cr8 = 5;
         regs.rax = 1;

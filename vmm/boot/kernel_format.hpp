@@ -34,8 +34,11 @@ struct KernelFormat {
 /// Throws UserError when it fits nowhere. Called when the kernel's place is claimed.
 [[nodiscard]] std::optional<MemoryRange> load_initrd(LoadContext& context, hv::Gpa preferred_end, hv::Gpa last_end);
 
-/// Puts `text`, the command line, and its terminating zero into the boot area. `max_length` is the longest that this
-/// kernel takes, in bytes; a longer one is a UserError.
-void write_command_line(LoadContext const& context, std::string const& text, std::uint64_t max_length);
+/// Puts `text`, the command line, and its terminating zero where there is room, below 4 GiB, and returns where.
+/// `max_length` is the longest that this kernel takes, in bytes; a longer one is a UserError, as is one of more than
+/// max_command_line. Called when the kernel's place is claimed.
+[[nodiscard]] hv::Gpa write_command_line(LoadContext& context, std::string const& text, std::uint64_t max_length);
+
+inline constexpr std::uint64_t max_command_line = 0xFFFF; ///< of any kernel
 
 } // namespace vmm

@@ -1,7 +1,6 @@
 #include "vmm/boot/load_kernel.hpp"
 
 #include "vmm/base/user_error.hpp"
-#include "vmm/boot/boot_area.hpp"
 #include "vmm/boot/bzimage.hpp"
 #include "vmm/boot/initial_registers.hpp"
 #include "vmm/boot/kernel_format.hpp"
@@ -42,8 +41,8 @@ BootState load_kernel(BootRequest const& request, MemoryLayout const& layout, hv
     }
 
     LoadContext context{request, kernel, initrd ? &*initrd : nullptr, layout, memory, RamClaims{layout}, head};
-    auto const state = format->load(context);
-    write_processor_tables(state, memory);
+    auto state = format->load(context);
+    write_processor_tables(state, context.claims, memory);
     return state;
 }
 
@@ -64,14 +63,16 @@ std::optional<MemoryRange> load_initrd(LoadContext& context, hv::Gpa preferred_e
     return place;
 }
 
-void write_command_line(LoadContext const& context, std::string const& text, std::uint64_t max_length)
+hv::Gpa write_command_line(LoadContext& context, std::string const& text, std::uint64_t max_length)
 {
-    auto const limit = std::min(max_length, boot_area::command_line.size - 1);
+    auto const limit = std::min(max_length, max_command_line);
     if (text.size() > limit) {
         throw UserError{fmt::format("the kernel command line of {} bytes is too long: this kernel takes at most {}",
                                     text.size(), limit)};
     }
-    std::memcpy(host_address(context.memory, boot_area::command_line), text.c_str(), text.size() + 1);
+    auto const place = context.claims.claim_boot_data(text.size() + 1);
+    std::memcpy(host_address(context.memory, place), text.c_str(), place.size);
+    return place.base;
 }
 
 } // namespace vmm

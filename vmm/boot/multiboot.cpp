@@ -1,7 +1,6 @@
 #include "vmm/boot/multiboot.hpp"
 
 #include "vmm/base/user_error.hpp"
-#include "vmm/boot/boot_area.hpp"
 #include "vmm/boot/elf_image.hpp"
 
 #include <algorithm>
@@ -87,20 +86,14 @@ static_assert(sizeof(MapEntry) == 24);
 
 constexpr std::string_view loader_name{"Porthole"};
 
-/// All that is handed over but for the command line, in one page.
+/// All that is handed over but for the command line.
 struct Handover {
     Info info;
     Module initrd;
     std::array<MapEntry, 16> map;
     std::array<char, 16> loader; ///< with its terminating zero
 };
-static_assert(sizeof(Handover) <= boot_area::handover.size);
 static_assert(loader_name.size() < sizeof(Handover::loader));
-
-constexpr std::uint32_t address_in_handover(std::size_t offset)
-{
-    return static_cast<std::uint32_t>(boot_area::handover.base.value + offset);
-}
 
 [[noreturn]] void refuse(LoadContext const& context, std::string const& why)
 {
@@ -178,23 +171,26 @@ hv::Gpa load_elf(LoadContext& context)
     return entry;
 }
 
-void hand_over(LoadContext const& context, std::optional<MemoryRange> const& initrd)
+/// Writes the information structure, and what it points at, to `place`.
+void hand_over(LoadContext const& context, MemoryRange const& place, hv::Gpa command_line,
+               std::optional<MemoryRange> const& initrd)
 {
+    auto const address = [&](std::size_t offset) { return static_cast<std::uint32_t>(place.base.value + offset); };
     Handover out{};
     out.info.flags = has_memory | has_command_line | has_modules | has_memory_map | has_loader_name;
     out.info.memory_lower = static_cast<std::uint32_t>(layout::low_ram.size / layout::kib);
     out.info.memory_upper =
         static_cast<std::uint32_t>((context.layout.low_end().value - layout::extended_ram.value) / layout::kib);
-    out.info.command_line = static_cast<std::uint32_t>(boot_area::command_line.base.value);
+    out.info.command_line = static_cast<std::uint32_t>(command_line.value);
 
-    out.info.modules = address_in_handover(offsetof(Handover, initrd));
+    out.info.modules = address(offsetof(Handover, initrd));
     if (initrd) {
         out.info.module_count = 1;
         out.initrd = {static_cast<std::uint32_t>(initrd->base.value), static_cast<std::uint32_t>(initrd->end()), 0,
                       0};
     }
 
-    out.info.memory_map = address_in_handover(offsetof(Handover, map));
+    out.info.memory_map = address(offsetof(Handover, map));
     std::size_t entries = 0;
     for (auto const& [range, kind] : context.layout.map()) {
         out.map.at(entries++) = {sizeof(MapEntry) - sizeof(MapEntry::size), range.base.value, range.size,
@@ -202,10 +198,10 @@ void hand_over(LoadContext const& context, std::optional<MemoryRange> const& ini
     }
     out.info.memory_map_length = static_cast<std::uint32_t>(entries * sizeof(MapEntry));
 
-    out.info.loader_name = address_in_handover(offsetof(Handover, loader));
+    out.info.loader_name = address(offsetof(Handover, loader));
     std::ranges::copy(loader_name, out.loader.begin());
 
-    std::memcpy(host_address(context.memory, boot_area::handover), &out, sizeof out);
+    std::memcpy(host_address(context.memory, place), &out, sizeof out);
 }
 
 } // namespace
@@ -223,14 +219,12 @@ BootState load_multiboot(LoadContext& context)
 
     // As QEMU and GRUB's first generation do, and as test kernels expect: the first word is the kernel's own name.
     auto const name = context.request.kernel.filename().string();
-    write_command_line(context, name + " " + context.request.cmdline, boot_area::command_line.size);
+    auto const command_line = write_command_line(context, name + " " + context.request.cmdline, max_command_line);
+    auto const handover = context.claims.claim_boot_data(sizeof(Handover));
     auto const below_4g = hv::Gpa{layout::mmio_hole.end()};
-    hand_over(context, load_initrd(context, below_4g, below_4g));
+    hand_over(context, handover, command_line, load_initrd(context, below_4g, below_4g));
 
-    return {.mode = BootState::Mode::protected_mode,
-            .entry = entry,
-            .rbx = boot_area::handover.base.value,
-            .rax = loader_magic};
+    return {.mode = BootState::Mode::protected_mode, .entry = entry, .rbx = handover.base.value, .rax = loader_magic};
 }
 
 } // namespace vmm

@@ -1,7 +1,6 @@
 #include "vmm/boot/pvh.hpp"
 
 #include "vmm/base/user_error.hpp"
-#include "vmm/boot/boot_area.hpp"
 #include "vmm/boot/elf_image.hpp"
 
 #include <algorithm>
@@ -46,23 +45,17 @@ struct MapEntry {
 };
 static_assert(sizeof(MapEntry) == 24);
 
-/// All that is handed over, in one page.
+/// All that is handed over but for the command line.
 struct Handover {
     StartInfo info;
     Module initrd;
     std::array<MapEntry, 16> map;
 };
-static_assert(sizeof(Handover) <= boot_area::handover.size);
 
 constexpr std::uint32_t start_info_magic = 0x336E'C578;
 
 /// What Linux takes by this way of booting (COMMAND_LINE_SIZE less one); it would drop the rest without a word.
-constexpr std::uint64_t max_command_line = 2047;
-
-constexpr std::uint64_t address_in_handover(std::size_t offset)
-{
-    return boot_area::handover.base.value + offset;
-}
+constexpr std::uint64_t linux_command_line = 2047;
 
 hv::Gpa checked_entry(LoadContext const& context, ElfImage const& image)
 {
@@ -83,27 +76,30 @@ hv::Gpa checked_entry(LoadContext const& context, ElfImage const& image)
     return entry;
 }
 
-void hand_over(LoadContext const& context, std::optional<MemoryRange> const& initrd)
+/// Writes hvm_start_info, and what it points at, to `place`.
+void hand_over(LoadContext const& context, MemoryRange const& place, hv::Gpa command_line,
+               std::optional<MemoryRange> const& initrd)
 {
+    auto const address = [&](std::size_t offset) { return place.base.value + offset; };
     Handover out{};
     out.info.magic = start_info_magic;
     out.info.version = 1;
-    out.info.command_line = boot_area::command_line.base.value;
+    out.info.command_line = command_line.value;
     out.info.rsdp = context.request.rsdp.value;
 
     if (initrd) {
         out.info.module_count = 1;
-        out.info.modules = address_in_handover(offsetof(Handover, initrd));
+        out.info.modules = address(offsetof(Handover, initrd));
         out.initrd = {initrd->base.value, initrd->size, 0, 0};
     }
 
-    out.info.memory_map = address_in_handover(offsetof(Handover, map));
+    out.info.memory_map = address(offsetof(Handover, map));
     for (auto const& [range, kind] : context.layout.map()) {
         out.map.at(out.info.memory_map_entries++) = {range.base.value, range.size, static_cast<std::uint32_t>(kind),
                                                      0};
     }
 
-    std::memcpy(host_address(context.memory, boot_area::handover), &out, sizeof out);
+    std::memcpy(host_address(context.memory, place), &out, sizeof out);
 }
 
 } // namespace
@@ -119,11 +115,12 @@ BootState load_pvh(LoadContext& context)
     auto const entry = checked_entry(context, image);
 
     load_segments(context.kernel, image, context.claims, context.memory);
-    write_command_line(context, context.request.cmdline, max_command_line);
+    auto const command_line = write_command_line(context, context.request.cmdline, linux_command_line);
+    auto const handover = context.claims.claim_boot_data(sizeof(Handover));
     auto const below_4g = hv::Gpa{layout::mmio_hole.end()}; // Linux takes the low 32 bits of a module's address
-    hand_over(context, load_initrd(context, below_4g, below_4g));
+    hand_over(context, handover, command_line, load_initrd(context, below_4g, below_4g));
 
-    return {.mode = BootState::Mode::protected_mode, .entry = entry, .rbx = boot_area::handover.base.value};
+    return {.mode = BootState::Mode::protected_mode, .entry = entry, .rbx = handover.base.value};
 }
 
 } // namespace vmm
