@@ -49,7 +49,14 @@ inline constexpr std::uint64_t gib = 1024 * mib;
 
 /// RAM of which the guest is told and in which a boot loader leaves its data: page tables, command line and so on,
 /// where the kernel does not lie there itself.
-inline constexpr MemoryRange low_ram{hv::Gpa{0}, 0xA'0000};
+inline constexpr MemoryRange low_ram{hv::Gpa{0}, 0x9'FC00};
+
+/// In there: the data that a PC's firmware keeps for whoever starts after it.
+inline constexpr MemoryRange bios_data{hv::Gpa{0x400}, 0x100};
+
+/// The top of a PC's base memory: more of that data, which the guest sees as reserved.
+inline constexpr MemoryRange extended_bios_data{hv::Gpa{0x9'FC00}, 1 * kib};
+static_assert(low_ram.end() == extended_bios_data.base.value);
 
 /// The upper part of a PC's BIOS area: RAM that the guest sees as reserved, with the ACPI tables.
 inline constexpr MemoryRange acpi_tables{hv::Gpa{0xE'0000}, 128 * kib};
@@ -96,7 +103,7 @@ class MemoryLayout {
 
     std::uint64_t bytes_;
     std::array<MemoryRange, 2> ram_{};
-    std::array<MemoryMapEntry, 5> map_{};
+    std::array<MemoryMapEntry, 6> map_{};
     std::size_t ram_count_ = 0;
     std::size_t map_count_ = 0;
 };

@@ -28,6 +28,12 @@ void RamClaims::claim(MemoryRange const& range, std::string what)
     auto const is_ram = std::ranges::any_of(layout_.map(), [&](MemoryMapEntry const& entry) {
         return entry.kind == MemoryKind::ram && entry.range.contains(range);
     });
+    if (!is_ram && range.base < layout::extended_ram) {
+        throw UserError{
+            fmt::format("{} needs RAM from {:#x} to {:#x}, where a PC has its BIOS's data, video memory and "
+                        "ROMs from {:#x} to {:#x}: use another kernel",
+                        what, range.base.value, range.end(), layout::low_ram.end(), layout::extended_ram.value)};
+    }
     if (!is_ram) {
         throw UserError{fmt::format("{} needs RAM from {:#x} to {:#x}, which a guest with {} MiB does not have: "
                                     "give it more memory, or another kernel",

@@ -23,6 +23,8 @@ class RamClaims {
     /// Claims `range` for `what` ("the kernel"). Throws UserError when part of it is not RAM, or claimed already.
     void claim(MemoryRange const& range, std::string what);
 
+    [[nodiscard]] bool is_free(MemoryRange const& range) const { return !overlapping(range); }
+
     /// Claims the highest page-aligned free range of `size` > 0 bytes between 1 MiB and `end` (not included).
     [[nodiscard]] std::optional<MemoryRange> claim_highest(std::uint64_t size, hv::Gpa end, std::string what);
 
