@@ -114,6 +114,11 @@ ElfImage read_as(InputFile const& file, std::span<std::byte const> head)
 
 } // namespace
 
+bool is_elf(std::span<std::byte const> head)
+{
+    return head.size() >= SELFMAG && std::memcmp(head.data(), ELFMAG, SELFMAG) == 0;
+}
+
 ElfImage read_elf(InputFile const& file, std::span<std::byte const> head)
 {
     if (head.size() < EI_NIDENT) refuse_truncated(file);

@@ -25,6 +25,8 @@ struct ElfImage {
     std::optional<hv::Gpa> pvh_entry;
 };
 
+[[nodiscard]] bool is_elf(std::span<std::byte const> head);
+
 /// Throws UserError for a file that is truncated, malformed or of another architecture.
 [[nodiscard]] ElfImage read_elf(InputFile const& file, std::span<std::byte const> head);
 

@@ -1,12 +1,10 @@
 #include "vmm/boot/pvh.hpp"
 
 #include "vmm/base/user_error.hpp"
-#include "vmm/boot/elf_image.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <elf.h>
 
 namespace vmm {
 
@@ -103,11 +101,6 @@ void hand_over(LoadContext const& context, MemoryRange const& place, hv::Gpa com
 }
 
 } // namespace
-
-bool is_elf(std::span<std::byte const> head)
-{
-    return head.size() >= SELFMAG && std::memcmp(head.data(), ELFMAG, SELFMAG) == 0;
-}
 
 BootState load_pvh(LoadContext& context)
 {
