@@ -15,7 +15,7 @@ struct BootState {
 
     Mode mode = Mode::long_mode;
     hv::Gpa entry;
-    std::uint64_t rsi = 0; ///< boot_params, by the Linux 64-bit boot protocol
+    std::uint64_t rsi = 0; ///< boot_params, by the Linux boot protocol
     std::uint64_t rbx = 0; ///< hvm_start_info, by the PVH boot ABI; the information structure of Multiboot
     std::uint64_t rax = 0; ///< the loader's magic, by the Multiboot specification
 

@@ -47,14 +47,15 @@ setup_header checked_header(LoadContext const& context)
     auto const head = context.head;
     auto const end = signature_offset + field<std::uint8_t>(head, signature_offset - 1);
     if (field<std::uint16_t>(head, header_offset + offsetof(setup_header, version)) < oldest_version)
-        refuse(context, "speaks a boot protocol older than 2.12: use Linux 3.8 or newer");
+        refuse(context,
+               "speaks a boot protocol older than 2.12, which relies on a BIOS: use Linux 3.8 or newer, or another "
+               "kernel of that protocol");
     if (end > head.size()) refuse(context, "is truncated: get a complete copy");
     if (end < header_end_needed || end > header_end_limit)
         refuse(context, "has a setup header of impossible length: get another copy");
 
     setup_header header{};
     std::memcpy(&header, head.data() + header_offset, std::min(end - header_offset, sizeof header));
-    if (!(header.xloadflags & XLF_KERNEL_64)) refuse(context, "is a 32-bit kernel: use a 64-bit one");
     if (!(header.loadflags & LOADED_HIGH)) refuse(context, "is a zImage: use a bzImage");
     if (!std::has_single_bit(+header.kernel_alignment))
         refuse(context, "asks for an alignment that is no power of two: get another copy");
@@ -148,9 +149,12 @@ BootState load_bzimage(LoadContext& context)
     hand_over_memory_map(params, context.layout);
     std::memcpy(host_address(context.memory, handover), &params, sizeof params);
 
-    return {.mode = BootState::Mode::long_mode,
-            .entry = hv::Gpa{kernel.memory.base.value + entry_64_offset},
-            .rsi = handover.base.value};
+    if (header.xloadflags & XLF_KERNEL_64) {
+        return {.mode = BootState::Mode::long_mode,
+                .entry = hv::Gpa{kernel.memory.base.value + entry_64_offset},
+                .rsi = handover.base.value};
+    }
+    return {.mode = BootState::Mode::protected_mode, .entry = kernel.memory.base, .rsi = handover.base.value};
 }
 
 } // namespace vmm

@@ -1,4 +1,5 @@
-/// Linux bzImage, entered by the 64-bit boot protocol (Linux Documentation/x86/boot.rst).
+/// Linux bzImage, entered by the 64-bit boot protocol, or by the 32-bit one when it says that it has no other entry
+/// (Linux Documentation/x86/boot.rst).
 #pragma once
 
 #include "vmm/boot/kernel_format.hpp"

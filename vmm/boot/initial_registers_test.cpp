@@ -100,6 +100,18 @@ TEST_CASE("a PVH start is flat 32-bit protected mode with start_info in EBX", "[
     CHECK(cpu.descriptor(0x20) == 0x0000'8B00'0000'0067);
 }
 
+TEST_CASE("a 32-bit Linux starts with its selectors, boot_params in ESI, and zero elsewhere", "[boot]")
+{
+    Started const cpu{{.mode = BootState::Mode::protected_mode, .entry = hv::Gpa{0x100'0000}, .rsi = 0x2000}};
+
+    CHECK(cpu.regs.rip == 0x100'0000);
+    CHECK(cpu.regs.rsi == 0x2000);
+    CHECK((cpu.regs.rbp | cpu.regs.rdi | cpu.regs.rbx) == 0);
+    CHECK(cpu.sregs.cs.selector == 0x10);
+    for (auto const& segment : {cpu.sregs.ds, cpu.sregs.es, cpu.sregs.ss})
+        CHECK(segment.selector == 0x18);
+}
+
 TEST_CASE("a Multiboot start has the loader's magic in EAX", "[boot]")
 {
     Started const cpu{

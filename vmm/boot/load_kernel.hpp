@@ -19,10 +19,9 @@ struct BootRequest {
 };
 
 /// Loads what `request` names into `memory`, which has the given layout and is zero wherever it is not overwritten
-/// (a kernel's .bss is not cleared again). The kernel's format is told by its content: a bzImage by the 64-bit boot
-/// protocol, a Multiboot kernel, or an ELF file with a PVH note, in this order. Also writes the tables that the first
-/// vCPU starts with, and what a kernel expects of a BIOS in memory. Throws UserError when a file cannot be used or
-/// does not fit.
+/// (a kernel's .bss is not cleared again). The kernel's format is told by its content: a bzImage, a Multiboot kernel,
+/// or an ELF file with a PVH note, in this order. Also writes the tables that the first vCPU starts with, and what a
+/// kernel expects of a BIOS in memory. Throws UserError when a file cannot be used or does not fit.
 [[nodiscard]] BootState load_kernel(BootRequest const& request, MemoryLayout const& layout,
                                     hv::GuestMemory const& memory);
 
