@@ -17,6 +17,23 @@ std::byte* host_address(hv::GuestMemory const& memory, MemoryRange const& range)
     return host;
 }
 
+void RamClaims::refuse_what_is_no_ram(MemoryRange const& range, std::string const& what) const
+{
+    constexpr MemoryRange pc_areas{hv::Gpa{layout::low_ram.end()},
+                                   layout::extended_ram.value - layout::low_ram.end()};
+    auto const wanted = fmt::format("{} needs RAM from {:#x} to {:#x}", what, range.base.value, range.end());
+    for (auto const& [hole, content] :
+         {std::pair{pc_areas, "a PC has its BIOS's data, its video memory and its ROMs"},
+          std::pair{layout::mmio_hole, "no guest has RAM, but devices"}}) {
+        if (range.overlaps(hole)) {
+            throw UserError{fmt::format("{}, but from {:#x} to {:#x} {}: use another kernel", wanted, hole.base.value,
+                                        hole.end(), content)};
+        }
+    }
+    throw UserError{fmt::format("{}, which a guest with {} MiB does not have: give it more memory, or another kernel",
+                                wanted, layout_.bytes() / layout::mib)};
+}
+
 RamClaims::Claim const* RamClaims::overlapping(MemoryRange const& range) const
 {
     auto const found = std::ranges::find_if(claims_, [&](Claim const& claim) { return claim.range.overlaps(range); });
@@ -28,17 +45,7 @@ void RamClaims::claim(MemoryRange const& range, std::string what)
     auto const is_ram = std::ranges::any_of(layout_.map(), [&](MemoryMapEntry const& entry) {
         return entry.kind == MemoryKind::ram && entry.range.contains(range);
     });
-    if (!is_ram && range.base < layout::extended_ram) {
-        throw UserError{
-            fmt::format("{} needs RAM from {:#x} to {:#x}, where a PC has its BIOS's data, video memory and "
-                        "ROMs from {:#x} to {:#x}: use another kernel",
-                        what, range.base.value, range.end(), layout::low_ram.end(), layout::extended_ram.value)};
-    }
-    if (!is_ram) {
-        throw UserError{fmt::format("{} needs RAM from {:#x} to {:#x}, which a guest with {} MiB does not have: "
-                                    "give it more memory, or another kernel",
-                                    what, range.base.value, range.end(), layout_.bytes() / layout::mib)};
-    }
+    if (!is_ram) refuse_what_is_no_ram(range, what);
     if (auto const* const other = overlapping(range)) {
         throw UserError{fmt::format("{} at {:#x} to {:#x} overlaps {} at {:#x} to {:#x}: use another kernel", what,
                                     range.base.value, range.end(), other->what, other->range.base.value,

@@ -40,6 +40,7 @@ class RamClaims {
     };
 
     [[nodiscard]] Claim const* overlapping(MemoryRange const& range) const;
+    [[noreturn]] void refuse_what_is_no_ram(MemoryRange const& range, std::string const& what) const;
     [[nodiscard]] std::optional<MemoryRange> claim_lowest(std::uint64_t size, MemoryRange const& within,
                                                           std::string what);
 

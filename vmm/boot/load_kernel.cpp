@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <string_view>
 
 namespace vmm {
 
@@ -20,6 +21,29 @@ namespace {
 
 /// The first that recognises a file loads it. The order is QEMU's, so that a kernel with two ways in takes the same.
 constexpr std::array formats{bzimage_format, multiboot_format, pvh_format};
+
+/// Files that people take for kernels, by how they begin, and what to do about them.
+struct Lookalike {
+    std::string_view start;
+    std::string_view what;
+};
+constexpr std::array lookalikes{
+    Lookalike{{"\x1F\x8B", 2}, "is compressed: unpack it first, as gunzip does"},
+    Lookalike{{"\xFD\x37\x7A\x58\x5A", 5}, "is compressed: unpack it first, as unxz does"},
+    Lookalike{{"\x28\xB5\x2F\xFD", 4}, "is compressed: unpack it first, as unzstd does"},
+    Lookalike{{"MZ", 2}, "is an EFI program, which Porthole does not start: give the same kernel in another form"},
+};
+
+[[noreturn]] void refuse_unknown(InputFile const& kernel, std::span<std::byte const> head)
+{
+    std::string_view const text{reinterpret_cast<char const*>(head.data()), head.size()};
+    auto const known =
+        std::ranges::find_if(lookalikes, [&](Lookalike const& file) { return text.starts_with(file.start); });
+    if (known != lookalikes.end()) throw UserError{fmt::format("the {} {}", kernel.name(), known->what)};
+    throw UserError{"the " + kernel.name() +
+                    " is not a kernel that can be started: give a Linux bzImage, a Multiboot kernel, or an ELF file "
+                    "with a PVH note"};
+}
 
 } // namespace
 
@@ -34,12 +58,7 @@ BootState load_kernel(BootRequest const& request, MemoryLayout const& layout, hv
     kernel.read(0, head);
 
     auto const format = std::ranges::find_if(formats, [&](auto const& f) { return f.recognises(head); });
-    if (format == formats.end()) {
-        throw UserError{
-            "the " + kernel.name() +
-            " is not a kernel that can be started: give a Linux bzImage, a Multiboot kernel, or an ELF file "
-            "with a PVH note"};
-    }
+    if (format == formats.end()) refuse_unknown(kernel, head);
 
     LoadContext context{request, kernel, initrd ? &*initrd : nullptr, layout, memory, RamClaims{layout}, head};
     auto state = format->load(context);

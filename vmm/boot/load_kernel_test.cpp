@@ -61,6 +61,19 @@ TEST_CASE("a file that is no kernel is refused with the reason", "[boot]")
     CHECK_THROWS_WITH(load(ScratchFile{pattern(100'000)}.path()), Contains("not a kernel"));
 }
 
+TEST_CASE("a file that only has to be unpacked, or is for other firmware, is refused with what to do", "[boot]")
+{
+    auto const starting_with = [](std::string_view start) {
+        Bytes file(512);
+        std::memcpy(file.data(), start.data(), start.size());
+        return file;
+    };
+    CHECK_THROWS_WITH(load(ScratchFile{starting_with("\x1F\x8B\x08")}.path()), Contains("gunzip"));
+    CHECK_THROWS_WITH(load(ScratchFile{starting_with("\xFD\x37zXZ")}.path()), Contains("unxz"));
+    CHECK_THROWS_WITH(load(ScratchFile{starting_with("\x28\xB5\x2F\xFD")}.path()), Contains("unzstd"));
+    CHECK_THROWS_WITH(load(ScratchFile{starting_with("MZ")}.path()), Contains("EFI program"));
+}
+
 TEST_CASE("an initrd that cannot be read is refused with the reason", "[boot]")
 {
     ScratchFile const kernel{make_bzimage()};

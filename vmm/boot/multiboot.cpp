@@ -165,6 +165,10 @@ hv::Gpa elf_entry(LoadContext const& context, ElfImage const& image)
 
 hv::Gpa load_elf(LoadContext& context)
 {
+    if (!is_elf(context.head))
+        refuse(context,
+               "has a Multiboot header, but is no ELF file and does not say where it goes: give the kernel's "
+               "ELF file");
     auto const image = read_elf(context.kernel, context.head);
     auto const entry = elf_entry(context, image);
     load_segments(context.kernel, image, context.claims, context.memory);

@@ -159,6 +159,13 @@ TEST_CASE("a Multiboot kernel that asks for what there is not is refused", "[boo
     CHECK_NOTHROW(Loaded{multiboot_elf(make_pvh_elf32(), 1U << 17)}); // what need not be understood
 }
 
+TEST_CASE("a Multiboot kernel that is no ELF file must say where it goes", "[boot]")
+{
+    auto file = pattern(0x3000);
+    put_multiboot_header(file, 0x100, 3);
+    CHECK_THROWS_WITH(Loaded{file}, Contains("no ELF file"));
+}
+
 TEST_CASE("a Multiboot kernel whose addresses are nonsense is refused with the reason", "[boot]")
 {
     CHECK_THROWS_WITH(Loaded{flat_with(flat::header_address, flat::load - 4)}, Contains("not where it says"));
@@ -169,14 +176,15 @@ TEST_CASE("a Multiboot kernel whose addresses are nonsense is refused with the r
     CHECK_THROWS_WITH(Loaded{flat_with(flat::load_end, flat::load + 0x5000)}, Contains("truncated"));
     CHECK_THROWS_WITH(Loaded{flat_with(flat::entry_address, flat::load - 1)}, Contains("entry outside"));
     CHECK_THROWS_WITH(Loaded{flat_with(flat::entry_address, flat::load + 0x4000)}, Contains("entry outside"));
-    CHECK_THROWS_WITH(Loaded{flat_with(flat::bss_end, 0xFFFF'FFFFU)}, Contains("more memory"));
+    CHECK_THROWS_WITH(Loaded{flat_with(flat::bss_end, 0x8000'0000U)}, Contains("more memory"));
+    CHECK_THROWS_WITH(Loaded{flat_with(flat::bss_end, 0xFFFF'FFFFU)}, Contains("no guest has RAM"));
 
     auto low = make_multiboot_flat();
     put(low, flat::addresses, std::array<std::uint32_t, 5>{flat::header + 0x9'F000, 0x9'F000, 0, 0, 0x9'F000});
-    CHECK_THROWS_WITH(Loaded{low}, Contains("where a PC has"));
+    CHECK_THROWS_WITH(Loaded{low}, Contains("a PC has its BIOS"));
     low = make_multiboot_flat();
     put(low, flat::addresses, std::array<std::uint32_t, 5>{flat::header + 0xE'0000, 0xE'0000, 0, 0, 0xE'0000});
-    CHECK_THROWS_WITH(Loaded{low}, Contains("where a PC has"));
+    CHECK_THROWS_WITH(Loaded{low}, Contains("a PC has its BIOS"));
 }
 
 TEST_CASE("a Multiboot ELF kernel whose entry is not loaded is refused", "[boot]")

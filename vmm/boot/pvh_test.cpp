@@ -133,7 +133,7 @@ TEST_CASE("a segment that lies where it must not is refused", "[boot]")
     CHECK_THROWS_WITH(Loaded{with(memory_size, ~std::uint64_t{0})}, Contains("beyond all memory"));
     CHECK_THROWS_WITH(Loaded{with(address, ~std::uint64_t{0})}, Contains("beyond all memory"));
     CHECK_THROWS_WITH(Loaded{with(address, 64 * layout::mib - 16)}, Contains("more memory"));
-    CHECK_THROWS_WITH(Loaded{with(address, 3 * layout::gib)}, Contains("more memory"));
-    CHECK_THROWS_WITH(Loaded{with(address, std::uint64_t{0xE'0000})}, Contains("where a PC has"));
+    CHECK_THROWS_WITH(Loaded{with(address, 3 * layout::gib)}, Contains("no guest has RAM"));
+    CHECK_THROWS_WITH(Loaded{with(address, std::uint64_t{0xE'0000})}, Contains("a PC has its BIOS"));
     CHECK_THROWS_WITH(Loaded{with(address, elf::text_address + 0x1000)}, Contains("overlaps a segment"));
 }
