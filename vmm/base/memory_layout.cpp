@@ -34,7 +34,7 @@ MemoryLayout::MemoryLayout(std::uint64_t bytes) : bytes_{bytes}
     ram_[ram_count_++] = {hv::Gpa{0}, low};
     tell(layout::low_ram, MemoryKind::ram);
     tell(layout::extended_bios_data, MemoryKind::reserved);
-    tell(layout::acpi_tables, MemoryKind::reserved);
+    tell(layout::bios_area, MemoryKind::reserved);
     tell({layout::extended_ram, low - layout::extended_ram.value}, MemoryKind::ram);
     tell({layout::kvm_identity_map.base, layout::mmio_hole.end() - layout::kvm_identity_map.base.value},
          MemoryKind::reserved);

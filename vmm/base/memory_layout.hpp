@@ -51,15 +51,20 @@ inline constexpr std::uint64_t gib = 1024 * mib;
 /// where the kernel does not lie there itself.
 inline constexpr MemoryRange low_ram{hv::Gpa{0}, 0x9'FC00};
 
-/// In there: the data that a PC's firmware keeps for whoever starts after it.
+/// In there: the vectors of real mode, and the data that a PC's firmware keeps for whoever starts after it.
+inline constexpr MemoryRange interrupt_table{hv::Gpa{0}, 0x400};
 inline constexpr MemoryRange bios_data{hv::Gpa{0x400}, 0x100};
 
 /// The top of a PC's base memory: more of that data, which the guest sees as reserved.
 inline constexpr MemoryRange extended_bios_data{hv::Gpa{0x9'FC00}, 1 * kib};
 static_assert(low_ram.end() == extended_bios_data.base.value);
 
-/// The upper part of a PC's BIOS area: RAM that the guest sees as reserved, with the ACPI tables.
-inline constexpr MemoryRange acpi_tables{hv::Gpa{0xE'0000}, 128 * kib};
+/// The upper part of a PC's BIOS area: RAM that the guest sees as reserved, with the ACPI tables and the little that
+/// there is of a BIOS.
+inline constexpr MemoryRange bios_area{hv::Gpa{0xE'0000}, 128 * kib};
+inline constexpr MemoryRange acpi_tables{bios_area.base, 124 * kib};
+inline constexpr MemoryRange bios_rom{hv::Gpa{acpi_tables.end()}, 4 * kib};
+static_assert(bios_rom.end() == bios_area.end());
 
 /// Where kernels go.
 inline constexpr hv::Gpa extended_ram{1 * mib};

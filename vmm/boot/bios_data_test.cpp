@@ -2,7 +2,7 @@
 #include "vmm/boot/load_kernel.hpp"
 #include "vmm/boot/testing/kernels.hpp"
 
-#include <algorithm>
+#include <array>
 
 using namespace vmm;
 using namespace vmm::testing;
@@ -47,6 +47,28 @@ TEST_CASE("a kernel of any kind finds what firmware leaves below 1 MiB", "[boot]
     CHECK(guest.ram.get<std::uint8_t>(extended) * layout::kib == 0xA'0000 - extended);
 }
 
+TEST_CASE("every real-mode interrupt has a handler in ROM", "[boot]")
+{
+    Loaded const guest{make_bzimage()};
+    auto const handler = [&](unsigned vector) {
+        auto const offset = guest.ram.get<std::uint16_t>(vector * 4);
+        auto const segment = guest.ram.get<std::uint16_t>(vector * 4 + 2);
+        return hv::Gpa{segment * 16ULL + offset};
+    };
+    constexpr std::array<std::uint8_t, 3> set_carry_flag{0x80, 0x4E, 0x06};
+    for (unsigned vector = 0; vector < 256; ++vector) {
+        CAPTURE(vector);
+        CHECK(layout::bios_rom.contains({handler(vector), 12}));
+    }
+    CHECK(guest.ram.get<std::uint8_t>(handler(0x08).value) == 0xCF); // a timer's interrupt is only returned from
+    CHECK(guest.ram.get<std::array<std::uint8_t, 3>>(handler(0x15).value + 3) == set_carry_flag);
+    CHECK(handler(0x13) == handler(0x15));
+    CHECK(guest.ram.get<std::uint16_t>(handler(0x11).value + 5) == 0x10); // the word at 40:10
+    CHECK(guest.ram.get<std::uint16_t>(handler(0x12).value + 5) == 0x13);
+    CHECK(handler(0x19) == hv::Gpa{0xF'FFF0});
+    CHECK(guest.ram.get<std::uint8_t>(0xF'FFFE) == 0xFC);
+}
+
 TEST_CASE("the memory map agrees with what the BIOS data area says", "[boot]")
 {
     MemoryLayout const memory{64 * layout::mib};
@@ -58,10 +80,11 @@ TEST_CASE("the memory map agrees with what the BIOS data area says", "[boot]")
     CHECK(second.range == MemoryRange{hv::Gpa{639 * layout::kib}, layout::kib});
 }
 
-TEST_CASE("a kernel that loads over the BIOS data area is left as it is", "[boot]")
+TEST_CASE("a kernel that loads over vectors and BIOS data is left as it is", "[boot]")
 {
     auto const file = flat_at(0x100);
     Loaded const guest{file};
     CHECK(guest.ram.bytes(0x100, file.size()) == file);
+    CHECK(guest.ram.bytes(0, 0x100) == Bytes(0x100));
     CHECK(guest.ram.get<std::uint8_t>(0x9'FC00) == 1);
 }

@@ -1,6 +1,7 @@
 #include "vmm/boot/load_kernel.hpp"
 
 #include "vmm/base/user_error.hpp"
+#include "vmm/boot/bios_calls.hpp"
 #include "vmm/boot/bios_data.hpp"
 #include "vmm/boot/bzimage.hpp"
 #include "vmm/boot/initial_registers.hpp"
@@ -64,6 +65,7 @@ BootState load_kernel(BootRequest const& request, MemoryLayout const& layout, hv
     auto state = format->load(context);
     write_processor_tables(state, context.claims, memory);
     write_bios_data(context.claims, memory);
+    write_bios_calls(context.claims, memory);
     return state;
 }
 
