@@ -16,6 +16,8 @@ class Inspector;
 
 namespace devices::block {
 
+class RingClient;
+
 enum class Operation : std::uint8_t {
     Read,
     Write,
@@ -41,7 +43,7 @@ class Request {
     virtual ~Request() = default;
 
     /// The answer, when `submit` did not give it. Called once, on a thread of the backend.
-    virtual void completed(Result result) = 0;
+    virtual void completed(Result result) noexcept = 0;
 
     Operation operation = Operation::Read;
     std::uint64_t offset = 0; ///< bytes from the start of the disk
@@ -54,8 +56,20 @@ class Request {
         std::uint64_t bytes = 0;     ///< done so far
         std::size_t next_buffer = 0; ///< the first one that is not done
         std::vector<std::byte> bounce{};
-        void* backend = nullptr;
-        Request* next = nullptr; ///< in a list of the backend's
+        RingClient* client = nullptr; ///< who takes the next step, of a request that goes through an io_uring
+        Request* next = nullptr;      ///< in a list of the backend's
+        std::uint8_t repeats = 0;     ///< of a step that was not tried, or not to its end
+        bool checks_size = false;     ///< the step under way asks how large the image is
+        bool writes_zeros = false;    ///< zeros are written, because the host has nothing better
+
+        void begin()
+        {
+            bytes = 0;
+            next_buffer = 0;
+            repeats = 0;
+            checks_size = false;
+            writes_zeros = false;
+        }
     };
     Progress progress{};
 
@@ -67,8 +81,10 @@ class Request {
 struct Properties {
     std::uint64_t size = 0; ///< bytes, a multiple of 512
     bool read_only = false;
-    bool discard = false;        ///< worth asking for
-    bool discard_zeroes = false; ///< what was discarded reads as zeros
+    bool discard = false;                 ///< worth asking for
+    bool discard_zeroes = false;          ///< what was discarded reads as zeros
+    std::uint32_t physical_block = 4096;  ///< bytes, a power of two from 512: what is written in one piece
+    std::uint32_t preferred_transfer = 0; ///< bytes, a multiple of `physical_block`; 0: any is as good
 };
 
 /// A disk image that cannot be opened. The message names it and says what to do.

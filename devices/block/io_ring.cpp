@@ -1,68 +1,161 @@
 #include "devices/block/io_ring.hpp"
 
+#include "devices/base/guarded_thread.hpp"
 #include "devices/base/os_error.hpp"
-#include "devices/base/quiet_thread.hpp"
 
 #include <cerrno>
-#include <string>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <utility>
 
 namespace devices::block {
 
 namespace {
 
-constexpr unsigned queue_entries = 128;
+/// How long the kernel is left alone that could not take an entry, unless a completion comes first.
+constexpr int retry_ms = 5;
+
+/// The kernel has no memory, or wants its completions taken first.
+bool passes(int error)
+{
+    return error == -EAGAIN || error == -EBUSY || error == -ENOMEM;
+}
 
 } // namespace
 
-IoRing::IoRing()
+IoRing::State::State(Submit how) : submit{std::move(how)}, event{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)}
 {
-    if (int const error = io_uring_queue_init(queue_entries, &ring_, 0); error < 0) {
-        throw OpenError{std::string{"this host gives no io_uring, which disk images need: "} + os_error(-error) +
+    if (!event) throw OpenError{std::string{"no disk image can be opened: eventfd: "} + os_error(errno)};
+    if (int const failed = io_uring_queue_init(entries, &ring, 0); failed < 0) {
+        throw OpenError{std::string{"this host gives no io_uring, which disk images need: "} + os_error(-failed) +
                         " (see /proc/sys/kernel/io_uring_disabled, or what your container forbids)"};
     }
-    thread_ = quiet_thread([this] { take_completions(); });
+}
+
+IoRing::State::~State()
+{
+    io_uring_queue_exit(&ring);
+}
+
+IoRing::IoRing(Notice notice, Submit submit) : state_{std::make_shared<State>(std::move(submit))}
+{
+    auto const failed = [notice = std::move(notice)](char const* what) {
+        if (notice) notice(std::string{"a completion of a disk image was lost: "} + what);
+    };
+    auto const body = [state = state_, failed] {
+        while (!contain([&] { state->take_completions(); }, failed)) {
+        }
+    };
+    thread_ = guarded_thread(body, failed);
 }
 
 IoRing::~IoRing()
 {
     {
-        auto const lock = std::lock_guard{mutex_};
-        auto* const entry = free_entry();
-        io_uring_prep_nop(entry);
-        io_uring_sqe_set_data(entry, nullptr);
-        submit();
+        auto const lock = std::lock_guard{state_->mutex};
+        state_->ending = true;
     }
-    thread_.join();
-    io_uring_queue_exit(&ring_);
-}
-
-io_uring_sqe* IoRing::free_entry()
-{
-    for (;;) {
-        if (auto* const entry = io_uring_get_sqe(&ring_)) return entry;
-        submit();
+    state_->wake();
+    if (thread_.get_id() == std::this_thread::get_id()) {
+        thread_.detach(); // it answered the last request, and its owner went with it
+    } else {
+        thread_.join();
     }
 }
 
-/// The kernel takes what is queued, or will with the next call: EAGAIN and EBUSY pass when completions are taken.
-void IoRing::submit()
+void IoRing::begin(RingClient& client, Request& request)
 {
-    int taken = 0;
-    do {
-        taken = io_uring_submit(&ring_);
-    } while (taken == -EINTR || taken == -EAGAIN || taken == -EBUSY);
+    request.progress.client = &client;
+    request.progress.next = nullptr;
+    bool left = false;
+    {
+        auto const lock = std::lock_guard{state_->mutex};
+        *state_->end = &request;
+        state_->end = &request.progress.next;
+        left = !state_->flush();
+    }
+    if (left) state_->wake();
 }
 
-void IoRing::take_completions()
+/// A request may be over, and gone, as soon as the kernel has taken its entry: none is touched after that.
+bool IoRing::State::flush()
+{
+    while (error == 0) {
+        while (first) {
+            auto* const entry = io_uring_get_sqe(&ring);
+            if (!entry) break;
+            auto* const request = first;
+            first = request->progress.next;
+            if (!first) end = &first;
+            request->progress.client->prepare(*entry, *request);
+            io_uring_sqe_set_data(entry, request);
+            queued[queued_to++ % entries] = request;
+        }
+        if (queued_from == queued_to) return true;
+        int const taken = submit(&ring);
+        if (taken == -EINTR) continue;
+        if (taken == 0 || passes(taken)) return false;
+        if (taken < 0)
+            error = taken;
+        else
+            queued_from += static_cast<unsigned>(taken);
+    }
+    return !first && queued_from == queued_to;
+}
+
+/// The kernel refuses the ring itself. What is in it will not be given to the kernel any more.
+void IoRing::State::fail_rest()
 {
     for (;;) {
+        Request* request = nullptr;
+        {
+            auto const lock = std::lock_guard{mutex};
+            if (error == 0) return;
+            if (queued_from != queued_to) {
+                request = queued[queued_from++ % entries];
+            } else if (first) {
+                request = first;
+                first = request->progress.next;
+                if (!first) end = &first;
+            } else {
+                return;
+            }
+        }
+        request->progress.client->ended(*request, error);
+    }
+}
+
+void IoRing::State::take_completions()
+{
+    bool left = false;
+    for (bool woken = true;;) {
         io_uring_cqe* completion = nullptr;
-        if (io_uring_wait_cqe(&ring_, &completion) < 0) continue; // interrupted
-        auto* const request = static_cast<Request*>(io_uring_cqe_get_data(completion));
-        int const result = completion->res;
-        io_uring_cqe_seen(&ring_, completion);
-        if (!request) return;
-        static_cast<Waiter*>(request->progress.backend)->ended(*request, result);
+        while (io_uring_peek_cqe(&ring, &completion) == 0) {
+            auto* const request = static_cast<Request*>(io_uring_cqe_get_data(completion));
+            int const result = completion->res;
+            io_uring_cqe_seen(&ring, completion);
+            request->progress.client->ended(*request, result);
+        }
+        if (left || woken) {
+            {
+                auto const lock = std::lock_guard{mutex};
+                if (ending) return;
+                left = !flush();
+            }
+            fail_rest();
+        }
+        pollfd ready[]{{ring.ring_fd, POLLIN, 0}, {event.get(), POLLIN, 0}};
+        (void)poll(ready, 2, left ? retry_ms : -1);
+        woken = ready[1].revents != 0;
+        std::uint64_t count = 0;
+        if (woken) (void)!::read(event.get(), &count, sizeof count);
+    }
+}
+
+void IoRing::State::wake() const
+{
+    std::uint64_t const one = 1;
+    while (::write(event.get(), &one, sizeof one) < 0 && errno == EINTR) {
     }
 }
 

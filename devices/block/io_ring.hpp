@@ -1,53 +1,84 @@
 /// An io_uring and the thread that takes its completions: for what the kernel does not answer at once.
 #pragma once
 
+#include "devices/base/unique_fd.hpp"
 #include "devices/block/backend.hpp"
 
+#include <array>
+#include <functional>
 #include <liburing.h>
+#include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 
 namespace devices::block {
 
+/// Whose requests go through a ring, a system call at a time.
+class RingClient {
+  public:
+    RingClient() = default;
+    RingClient(RingClient const&) = delete;
+    RingClient& operator=(RingClient const&) = delete;
+    virtual ~RingClient() = default;
+
+    /// Fills in the request's next system call. On any thread, with the ring's lock held.
+    virtual void prepare(io_uring_sqe& entry, Request& request) = 0;
+    /// `result` is what the system call returned, or -errno; also when the ring could not take it. On the ring's
+    /// thread; may begin the next one.
+    virtual void ended(Request& request, int result) = 0;
+};
+
+/// Callable from any thread. What the kernel does not take now is given to it again, by the ring's thread; what it
+/// refuses for good ends with its error. Nobody waits for that.
 class IoRing {
   public:
-    /// Who began an operation.
-    class Waiter {
-      public:
-        Waiter() = default;
-        Waiter(Waiter const&) = delete;
-        Waiter& operator=(Waiter const&) = delete;
-        virtual ~Waiter() = default;
-        /// `result` is what the system call returns, or -errno. On the ring's thread; may begin the next operation.
-        virtual void ended(Request& request, int result) = 0;
-    };
+    /// Gives the kernel what is queued: how many entries it took, or -errno. Replaced in tests.
+    using Submit = std::function<int(io_uring*)>;
+    /// Hears what goes wrong; on the ring's thread.
+    using Notice = std::function<void(std::string const&)>;
 
-    /// Throws OpenError when this host gives no io_uring.
-    IoRing();
+    /// Throws OpenError when this host gives no io_uring, std::system_error when it has no thread left.
+    explicit IoRing(Notice notice = nullptr, Submit submit = io_uring_submit);
     IoRing(IoRing const&) = delete;
     IoRing& operator=(IoRing const&) = delete;
-    /// There must be nothing under way. Not on the ring's thread.
+    /// There must be nothing under way. Also on the ring's thread.
     ~IoRing();
 
-    /// Lets `prepare` fill in an operation for the request, and begins it.
-    template <typename Prepare>
-    void begin(Waiter& waiter, Request& request, Prepare const& prepare)
-    {
-        request.progress.backend = &waiter;
-        auto const lock = std::lock_guard{mutex_};
-        auto* const entry = free_entry();
-        prepare(entry);
-        io_uring_sqe_set_data(entry, &request);
-        submit();
-    }
+    /// Begins the request's next system call. `client` will be told of its end.
+    void begin(RingClient& client, Request& request);
 
   private:
-    [[nodiscard]] io_uring_sqe* free_entry();
-    void submit();
-    void take_completions();
+    static constexpr unsigned entries = 128;
 
-    std::mutex mutex_; ///< of the submission queue; the completion queue is the thread's
-    io_uring ring_{};
+    /// The thread keeps it alive, should the ring end on that very thread.
+    struct State {
+        explicit State(Submit how);
+        State(State const&) = delete;
+        State& operator=(State const&) = delete;
+        ~State();
+
+        /// Gives the kernel what it takes. False when something is left. With the lock held.
+        [[nodiscard]] bool flush();
+        void fail_rest();
+        void take_completions();
+        void wake() const;
+
+        Submit const submit;
+        io_uring ring{}; ///< the submission queue under the lock; the completion queue is the thread's
+        UniqueFd event;
+
+        std::mutex mutex;
+        Request* first = nullptr; ///< that have no entry yet, a list in order
+        Request** end = &first;
+        std::array<Request*, entries> queued{}; ///< in entries that the kernel has not taken
+        unsigned queued_from = 0;
+        unsigned queued_to = 0;
+        int error = 0; ///< the kernel takes nothing any more
+        bool ending = false;
+    };
+
+    std::shared_ptr<State> const state_;
     std::thread thread_;
 };
 

@@ -11,14 +11,14 @@ std::unique_ptr<Backend> BackendOpener::open(std::string const& image, bool read
         return std::make_unique<NbdBackend>(
             image, NbdBackend::How{.read_only = read_only, .block_size = block_size, .notice = notice_});
     }
-    return std::make_unique<FileBackend>(image, FileBackend::How{.read_only = read_only, .block_size = block_size},
-                                         ring());
+    return std::make_unique<FileBackend>(
+        image, FileBackend::How{.read_only = read_only, .block_size = block_size, .notice = notice_}, ring());
 }
 
 std::shared_ptr<IoRing> BackendOpener::ring()
 {
     auto const lock = std::lock_guard{mutex_};
-    if (!ring_) ring_ = std::make_shared<IoRing>();
+    if (!ring_) ring_ = std::make_shared<IoRing>(notice_);
     return ring_;
 }
 

@@ -6,6 +6,8 @@
 #include <linux/fs.h>
 #include <linux/magic.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -54,10 +56,26 @@ std::uint64_t device_size(int fd, std::string const& path)
     return size;
 }
 
-bool lies_in_memory(int fd)
+void ask_for_blocks(int fd, OpenedImage& image)
 {
+    int logical = 0;
+    unsigned physical = 0;
+    if (ioctl(fd, BLKSSZGET, &logical) == 0 && logical > 0) image.logical_block = static_cast<std::uint32_t>(logical);
+    image.physical_block = image.logical_block;
+    if (ioctl(fd, BLKPBSZGET, &physical) == 0) image.physical_block = std::max(image.logical_block, physical);
+}
+
+/// Where a file lies, by the numbers of statfs(2). What is not known here may be anywhere.
+void ask_for_place(int fd, OpenedImage& image)
+{
+    constexpr std::array<std::uint32_t, 7> local{EXT4_SUPER_MAGIC, BTRFS_SUPER_MAGIC,     F2FS_SUPER_MAGIC,
+                                                 XFS_SUPER_MAGIC,  OVERLAYFS_SUPER_MAGIC, TMPFS_MAGIC,
+                                                 RAMFS_MAGIC};
     struct statfs where {};
-    return fstatfs(fd, &where) == 0 && (where.f_type == TMPFS_MAGIC || where.f_type == RAMFS_MAGIC);
+    if (fstatfs(fd, &where) != 0) return;
+    auto const type = static_cast<std::uint32_t>(where.f_type);
+    image.in_memory = type == TMPFS_MAGIC || type == RAMFS_MAGIC;
+    image.remote = std::ranges::find(local, type) == local.end();
 }
 
 } // namespace
@@ -85,7 +103,10 @@ OpenedImage open_image(std::string const& path, bool read_only, std::uint64_t bl
                          std::to_string(block_size) + ": enlarge it with 'truncate -s %" +
                          std::to_string(block_size) + "', or serve it with qemu-nbd if it is not a raw image");
     }
-    image.in_memory = !image.device && lies_in_memory(image.fd.get());
+    if (image.device)
+        ask_for_blocks(image.fd.get(), image);
+    else
+        ask_for_place(image.fd.get(), image);
     return image;
 }
 

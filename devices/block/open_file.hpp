@@ -13,6 +13,9 @@ struct OpenedImage {
     std::uint64_t size = 0;
     bool device = false;    ///< a block device
     bool in_memory = false; ///< on a file system that never waits for a device
+    bool remote = false;    ///< on a file system that may have to ask a server, or a program, even for the size
+    std::uint32_t logical_block = 512; ///< bytes; of a device
+    std::uint32_t physical_block = 512;
 };
 
 /// The image is locked until the descriptor is closed: exclusively, or together with others that only read. The lock

@@ -11,8 +11,8 @@ inline constexpr std::size_t max_buffers_at_once = 1024;
 /// `bytes` more are done. The buffer that was done in part is cut.
 inline void advance(Request& request, std::size_t bytes)
 {
-    auto& [done, next, bounce, backend, link] = request.progress;
-    done += bytes;
+    request.progress.bytes += bytes;
+    auto& next = request.progress.next_buffer;
     while (bytes > 0) {
         auto& buffer = request.buffers[next];
         if (bytes < buffer.iov_len) {

@@ -44,7 +44,7 @@ class AwaitedRequest final : public Request {
         return result_.has_value();
     }
 
-    void completed(Result result) override
+    void completed(Result result) noexcept override
     {
         std::scoped_lock const lock{mutex_};
         result_ = result;

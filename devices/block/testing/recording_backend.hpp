@@ -42,7 +42,7 @@ class RecordingBackend final : public Backend {
     void stop() override
     {
         stopped = true;
-        while (answer_next(Result::Unreachable)) {
+        while (!hangs && answer_next(Result::Unreachable)) {
         }
     }
 
@@ -70,6 +70,7 @@ class RecordingBackend final : public Backend {
     std::vector<Record> records;
     std::atomic<bool> later{false}; ///< nothing is answered at once
     std::atomic<bool> stopped{false};
+    bool hangs = false;            ///< stopping it answers nothing
     Result outcome = Result::Done; ///< of everything
 
   private:

@@ -152,7 +152,7 @@ bool Transaction::next_piece()
     return true;
 }
 
-void Transaction::completed(block::Result result)
+void Transaction::completed(block::Result result) noexcept
 {
     if (result == block::Result::Done && next_piece()) {
         if (!run()) return;

@@ -47,7 +47,7 @@ class Transaction final : public block::Request {
     void answer(ChannelProperties const& properties);
     [[nodiscard]] std::span<std::byte const> answer_bytes(Version version) const;
 
-    void completed(block::Result result) override;
+    void completed(block::Result result) noexcept override;
 
     [[nodiscard]] bool failed() const { return packet_.header.status != PacketStatus::Success; }
 
