@@ -1,13 +1,14 @@
 #include "devices/block/nbd_backend.hpp"
 
+#include "devices/base/guarded_thread.hpp"
 #include "devices/base/os_error.hpp"
-#include "devices/base/quiet_thread.hpp"
 #include "devices/block/nbd_connection.hpp"
 #include "hv/base/inspect.hpp"
 
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <optional>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <utility>
@@ -34,37 +35,76 @@ std::string designation(std::string const& uri)
     return "disk '" + uri + "'";
 }
 
+/// What is wrong with an export, or an empty text.
+std::string complaint(Properties const& properties, NbdBlockSizes const& sizes, std::uint64_t block_size)
+{
+    if (properties.size == 0) return "is empty";
+    auto const bytes = "has " + std::to_string(properties.size) + " bytes, which is no multiple of ";
+    if (properties.size % block_size != 0) return bytes + std::to_string(block_size);
+    if (properties.size % sizes.minimum == 0) return {};
+    return bytes + "the " + std::to_string(sizes.minimum) +
+           " that its server moves at least, so that nothing can reach its end: enlarge it with 'truncate -s %" +
+           std::to_string(sizes.minimum) + "', or set the server's minimum block size";
+}
+
 } // namespace
 
 /// What the thread runs.
 class NbdBackend::Worker {
   public:
-    Worker(std::shared_ptr<Shared> shared, std::unique_ptr<NbdConnection> connection, std::string uri, How how,
-           std::uint64_t size)
+    Worker(std::shared_ptr<Shared> shared, std::string uri, How how)
         : shared_{std::move(shared)},
-          connection_{std::move(connection)},
           uri_{std::move(uri)},
           how_{std::move(how)},
-          size_{size}
+          budget_{how_.memory ? how_.memory : std::make_shared<IoBudget>()},
+          memory_{*budget_, [shared = shared_] { wake_up(shared->wake.get()); }}
     {}
+
+    /// The first connection. Throws OpenError.
+    [[nodiscard]] Properties connect()
+    {
+        auto const refuse = [this](std::string const& why) { throw OpenError{designation(uri_) + " " + why}; };
+        connection_.emplace(memory_);
+        if (auto const why = connection_->connect(uri_, shared_->wake.get(), connect_limit); !why.empty())
+            refuse("cannot be reached: " + why);
+        auto const properties = connection_->properties();
+        if (auto const why = complaint(properties, connection_->block_sizes(), how_.block_size); !why.empty())
+            refuse(why);
+        if (properties.read_only && !how_.read_only) refuse("is served read-only: add ',ro'");
+        size_ = properties.size;
+        set_connected();
+        return properties;
+    }
 
     void run()
     {
         while (!stopping()) {
-            if (!connection_) {
-                reconnect();
-                continue;
-            }
-            begin_waiting();
-            if (!connection_->drive(shared_->wake.get())) lose();
-            drain_wake();
+            contain([this] { step(); }, [this](char const*) { fail(); });
         }
         if (connection_) connection_->disconnect();
         connection_.reset();
         refuse_waiting();
+        auto const lock = std::lock_guard{shared_->mutex};
+        shared_->ended = true;
+        shared_->end_came.notify_all();
     }
 
   private:
+    void step()
+    {
+        if (!connection_) return reconnect();
+        begin_waiting();
+        if (!connection_->drive(shared_->wake.get())) lose("has lost its server");
+        drain_wake();
+    }
+
+    /// Something was thrown, for want of memory. What was under way on the connection is answered with it.
+    void fail()
+    {
+        if (connection_) return lose("had no memory for what its server sent");
+        pause();
+    }
+
     [[nodiscard]] bool stopping() const
     {
         auto const lock = std::lock_guard{shared_->mutex};
@@ -79,16 +119,23 @@ class NbdBackend::Worker {
         return first;
     }
 
+    [[nodiscard]] Request* take_one() const
+    {
+        auto const lock = std::lock_guard{shared_->mutex};
+        auto* const request = shared_->first;
+        if (!request) return nullptr;
+        shared_->first = request->progress.next;
+        if (!shared_->first) shared_->end = &shared_->first;
+        return request;
+    }
+
     void begin_waiting()
     {
-        for (auto* request = take_waiting(); request;) {
-            auto* const next = request->progress.next;
-            if (request->operation == Operation::Flush && std::exchange(lost_writes_, false)) {
+        while (auto* const request = take_one()) {
+            if (request->operation == Operation::Flush && std::exchange(lost_writes_, false))
                 request->completed(Result::Failed);
-            } else {
+            else
                 connection_->begin(*request);
-            }
-            request = next;
         }
     }
 
@@ -101,7 +148,14 @@ class NbdBackend::Worker {
         }
     }
 
-    void lose()
+    void set_connected() const
+    {
+        auto const lock = std::lock_guard{shared_->mutex};
+        shared_->connected = true;
+        shared_->sizes = connection_->block_sizes();
+    }
+
+    void lose(char const* why)
     {
         {
             auto const lock = std::lock_guard{shared_->mutex};
@@ -111,25 +165,32 @@ class NbdBackend::Worker {
         lost_writes_ = lost_writes_ || connection_->has_unflushed_writes();
         connection_.reset();
         refuse_waiting();
-        tell("has lost its server: the guest gets errors until it is back");
+        tell(std::string{why} + ": the guest gets errors until it is back");
     }
 
     void reconnect()
     {
-        auto connection = std::make_unique<NbdConnection>();
-        auto const complaint = connection->connect(uri_, shared_->wake.get(), connect_limit);
+        connection_.emplace(memory_);
+        auto why = connection_->connect(uri_, shared_->wake.get(), connect_limit);
         drain_wake();
-        if (complaint.empty() && connection->properties().size >= size_) {
-            connection_ = std::move(connection);
-            auto const lock = std::lock_guard{shared_->mutex};
-            shared_->connected = true;
-        } else {
-            if (complaint.empty() && !std::exchange(told_of_size_, true)) tell("has a smaller export now: not used");
-            pollfd wake{shared_->wake.get(), POLLIN, 0};
-            poll(&wake, 1, static_cast<int>(std::chrono::milliseconds{reconnect_pause}.count()));
-            return;
+        if (why.empty() &&
+            (connection_->properties().size < size_ ||
+             !complaint(connection_->properties(), connection_->block_sizes(), how_.block_size).empty())) {
+            why = "another size";
+            if (!std::exchange(told_of_size_, true)) tell("has a smaller export now, or other blocks: not used");
         }
+        if (!why.empty()) {
+            connection_.reset();
+            return pause();
+        }
+        set_connected();
         tell("has its server again");
+    }
+
+    void pause() const
+    {
+        pollfd wake{shared_->wake.get(), POLLIN, 0};
+        poll(&wake, 1, static_cast<int>(std::chrono::milliseconds{reconnect_pause}.count()));
     }
 
     void drain_wake() const
@@ -140,14 +201,16 @@ class NbdBackend::Worker {
 
     void tell(std::string const& what) const
     {
-        if (how_.notice) how_.notice(designation(uri_) + " " + what);
+        if (how_.notice && !stopping()) how_.notice(designation(uri_) + " " + what);
     }
 
     std::shared_ptr<Shared> const shared_;
-    std::unique_ptr<NbdConnection> connection_;
     std::string const uri_;
     How const how_;
-    std::uint64_t const size_;
+    std::shared_ptr<IoBudget> const budget_;
+    IoBudget::Account memory_;
+    std::optional<NbdConnection> connection_;
+    std::uint64_t size_ = 0;
     bool lost_writes_ = false;
     bool told_of_size_ = false;
 };
@@ -162,36 +225,31 @@ bool NbdBackend::is_uri(std::string_view text)
 
 NbdBackend::NbdBackend(std::string uri, How how) : uri_{std::move(uri)}, shared_{std::make_shared<Shared>()}
 {
-    auto const refuse = [this](std::string const& why) { throw OpenError{designation(uri_) + " " + why}; };
     shared_->wake = UniqueFd{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
-    if (!shared_->wake) refuse(std::string{"cannot be opened: eventfd: "} + os_error(errno));
+    if (!shared_->wake) throw OpenError{designation(uri_) + " cannot be opened: eventfd: " + os_error(errno)};
 
-    auto connection = std::make_unique<NbdConnection>();
-    if (auto const complaint = connection->connect(uri_, shared_->wake.get(), connect_limit); !complaint.empty())
-        refuse("cannot be reached: " + complaint);
-    properties_ = connection->properties();
-    if (properties_.size == 0) refuse("is empty");
-    if (properties_.size % how.block_size != 0) {
-        refuse("has " + std::to_string(properties_.size) + " bytes, which is no multiple of " +
-               std::to_string(how.block_size));
-    }
-    if (properties_.read_only && !how.read_only) refuse("is served read-only: add ',ro'");
-    properties_.read_only = how.read_only;
-    if (how.read_only) properties_.discard = false;
-    shared_->connected = true;
-
-    auto worker = std::make_shared<Worker>(shared_, std::move(connection), uri_, std::move(how), properties_.size);
-    thread_ = quiet_thread([worker] { worker->run(); });
+    std::stop_callback const stopped{how.stop, [this] { wake_up(shared_->wake.get()); }};
+    bool const read_only = how.read_only;
+    auto worker = std::make_shared<Worker>(shared_, uri_, std::move(how));
+    properties_ = worker->connect();
+    properties_.read_only = read_only;
+    if (read_only) properties_.discard = false;
+    thread_ = guarded_thread([worker] { worker->run(); }, [](char const*) {});
 }
 
 NbdBackend::~NbdBackend()
 {
+    constexpr auto patience = 2s;
     stop();
-    if (thread_.get_id() == std::this_thread::get_id()) {
-        thread_.detach(); // it answered the last request, and its owner went with it
-    } else {
-        thread_.join();
+    bool ended = false;
+    if (thread_.get_id() != std::this_thread::get_id()) {
+        auto lock = std::unique_lock{shared_->mutex};
+        ended = shared_->end_came.wait_for(lock, patience, [this] { return shared_->ended; });
     }
+    if (ended)
+        thread_.join();
+    else
+        thread_.detach(); // it answered the last request, and its owner went with it; or it hangs
 }
 
 std::optional<Result> NbdBackend::submit(Request& request)
@@ -222,6 +280,9 @@ void NbdBackend::inspect(hv::Inspector& inspector) const
     inspector.text("uri", uri_);
     inspector.flag("connected", shared_->connected);
     inspector.number("lost_connections", shared_->lost_connections);
+    inspector.number("minimum_block", shared_->sizes.minimum);
+    inspector.number("preferred_block", shared_->sizes.preferred);
+    inspector.number("maximum_transfer", shared_->sizes.maximum);
 }
 
 } // namespace devices::block

@@ -3,10 +3,14 @@
 
 #include "devices/base/unique_fd.hpp"
 #include "devices/block/backend.hpp"
+#include "devices/block/io_budget.hpp"
+#include "devices/block/nbd_piece.hpp"
 
+#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -14,21 +18,24 @@
 namespace devices::block {
 
 /// Has a thread of its own, which alone talks to the server. While the server is gone, requests are answered with
-/// Unreachable, and the thread tries to connect once a second. Writes that a lost connection had taken but not
-/// flushed may be lost: the next Flush says so, once.
+/// Unreachable, and the thread tries to connect once a second. What exhausts the host's memory costs the connection.
+/// Writes that a lost connection had taken but not flushed may be lost: the next Flush says so, once.
 class NbdBackend final : public Backend {
   public:
     struct How {
         bool read_only = false;
         std::uint64_t block_size = 512;                   ///< the size is a multiple of it
         std::function<void(std::string const&)> notice{}; ///< hears that the server is gone, or back; any thread
+        std::shared_ptr<IoBudget> memory{};               ///< what copies of data are charged to
+        std::stop_token stop{};                           ///< ends connecting
     };
 
     /// "nbd://HOST[:PORT]/[EXPORT]", "nbd+unix:///[EXPORT]?socket=PATH", and the same with nbds for TLS.
     [[nodiscard]] static bool is_uri(std::string_view text);
 
-    /// Connects; throws OpenError.
+    /// Connects; throws OpenError, std::system_error when the host has no thread left.
     NbdBackend(std::string uri, How how);
+    /// Waits a moment for the thread, which may hang in the look-up of a name, and leaves it behind then.
     ~NbdBackend() override;
 
     [[nodiscard]] Properties const& properties() const override { return properties_; }
@@ -45,6 +52,9 @@ class NbdBackend final : public Backend {
         Request* first = nullptr; ///< waiting for the thread, a list in the order of submission
         Request** end = &first;
         std::uint64_t lost_connections = 0;
+        NbdBlockSizes sizes{}; ///< of the connection that there is, or was
+        bool ended = false;    ///< the thread's work
+        std::condition_variable end_came;
         UniqueFd wake; ///< eventfd
     };
     class Worker;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 
 namespace devices::scsi {
 
@@ -127,13 +128,12 @@ Answer LogicalUnit::read_capacity_10(DataBuffer const& data) const
 
 Answer LogicalUnit::read_capacity_16(Cdb cdb, DataBuffer const& data) const
 {
-    constexpr std::uint8_t physical_blocks_of_8 = 3; // the power of two
     constexpr std::uint8_t provisioned = 0x80;
     constexpr std::uint8_t unmapped_reads_zero = 0x40;
     std::array<std::uint8_t, 32> answer{};
     put_big_endian(std::span{answer}.first(8), blocks_ - 1);
     put_big_endian(std::span{answer}.subspan(8, 4), block_size_);
-    if (type_ == DeviceType::Disk && blocks_ % 8 == 0) answer[13] = physical_blocks_of_8;
+    answer[13] = static_cast<std::uint8_t>(std::countr_zero(blocks_in_physical())); // the power of two
     if (properties_.discard) {
         answer[14] = provisioned;
         if (properties_.discard_zeroes) answer[14] |= unmapped_reads_zero;

@@ -107,17 +107,18 @@ std::vector<std::uint8_t> LogicalUnit::vital_product_data(VpdPage page) const
     case VpdPage::DeviceIdentification: out = designators(serial_); break;
     case VpdPage::BlockLimits: {
         if (!disk) break;
-        constexpr std::uint64_t granularity = 8; // blocks: a page of the host
         out.resize(0x3C);
         auto const field = [&](std::size_t offset, std::size_t size, std::uint64_t value) {
             put_big_endian(std::span{out}.subspan(offset - 4, size), value);
         };
         out[0] = 1; // WSNZ: WRITE SAME names how many
+        auto const preferred = properties_.preferred_transfer / block_size_;
+        if (preferred <= limits_.max_transfer / block_size_) field(6, 2, std::min<std::uint64_t>(preferred, 0xFFFF));
         field(8, 4, limits_.max_transfer / block_size_);
         if (properties_.discard) {
             field(20, 4, Limits::unmap_blocks);
             field(24, 4, Limits::unmap_descriptors);
-            field(28, 4, granularity);
+            field(28, 4, std::max<std::uint64_t>(8, properties_.physical_block / block_size_));
             field(32, 4, 0x8000'0000); // the first granule begins at block 0
         }
         field(36, 8, Limits::write_same_blocks);

@@ -52,6 +52,12 @@ class LogicalUnit {
     {
         return range.block <= blocks_ && range.count <= blocks_ - range.block;
     }
+    /// A power of two. One where the disk ends within a physical block.
+    [[nodiscard]] std::uint64_t blocks_in_physical() const
+    {
+        auto const blocks = properties_.physical_block / block_size_;
+        return type_ == DeviceType::Disk && blocks > 1 && blocks_ % blocks == 0 ? blocks : 1;
+    }
     [[nodiscard]] Extent extent(Range range) const { return {range.block * block_size_, range.count * block_size_}; }
     [[nodiscard]] std::variant<Answer, Work> transfer(block::Operation operation, Range range, std::uint8_t flags,
                                                       DataBuffer const& data) const;

@@ -241,6 +241,24 @@ TEST_CASE("READ CAPACITY tells the last block and the block size", "[storage][sc
     REQUIRE(run(large, cdb({0x9E, 0x11})).asc == 0x24);
 }
 
+TEST_CASE("The guest is told what its image writes and moves in one piece", "[storage][scsi]")
+{
+    block::Properties properties{.size = 4 * mib, .discard = true};
+    properties.physical_block = 65'536;
+    properties.preferred_transfer = 131'072;
+    auto const capacity = cdb({0x9E, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32});
+    auto const unit = disk(properties);
+    CHECK((run(unit, capacity).data[13] & 0x0F) == 7);
+    auto const limits_page = run(unit, cdb({0x12, 1, 0xB0, 0, 255})).data;
+    CHECK(number(limits_page, 6, 2) == 256);  // optimal transfer length granularity
+    CHECK(number(limits_page, 28, 4) == 128); // optimal unmap granularity
+
+    properties.size = 4 * mib + 4096; // it ends within a physical block
+    CHECK((run(disk(properties), capacity).data[13] & 0x0F) == 0);
+    properties.preferred_transfer = 64 * mib; // more than a command moves
+    CHECK(number(run(disk(properties), cdb({0x12, 1, 0xB0, 0, 255})).data, 6, 2) == 0);
+}
+
 TEST_CASE("INQUIRY tells what the unit is", "[storage][scsi]")
 {
     auto const unit = disk_of(mib);
