@@ -1,6 +1,7 @@
 /// What the channels of a controller share.
 #pragma once
 
+#include "devices/block/io_budget.hpp"
 #include "devices/vmbus/storage/protocol.hpp"
 #include "devices/vmbus/storage/units.hpp"
 #include "hv/abi/guid.hpp"
@@ -8,13 +9,23 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 
 namespace devices::storage {
 
+/// What the host gives a guest's controllers.
+struct HostSide {
+    /// What their commands may take.
+    std::shared_ptr<block::IoBudget> io_memory = std::make_shared<block::IoBudget>();
+    /// Keeps the guest's RAM where it is, for commands that outlive the guest.
+    std::shared_ptr<void const> guest_ram{};
+};
+
 struct ControllerState {
-    hv::vmbus::Bus& bus;
+    hv::vmbus::Bus& bus; ///< while the controller lives
     hv::vmbus::Guid const instance;
     std::uint16_t const max_sub_channels;
+    HostSide const host{};
     Units units{};
     /// What the primary channel has agreed on: sub-channels work once it is there.
     std::atomic<Version> version{Version::None};

@@ -14,6 +14,9 @@ namespace {
 /// How many packets are answered before the guest is shown the first answers.
 constexpr unsigned batch = 16;
 
+/// Room to work in that is kept for the next command.
+constexpr std::size_t usual_spans = 2048;
+
 bool known(std::uint16_t version)
 {
     constexpr std::array versions{Version::Windows7, Version::Windows8, Version::Windows8_1, Version::Windows10};
@@ -54,13 +57,15 @@ void StorageChannel::close()
     forget_channel();
 }
 
-void StorageChannel::stop()
+std::size_t StorageChannel::stop(std::chrono::steady_clock::time_point deadline)
 {
     worker_.hold(); // for good
     auto lock = std::unique_lock{mutex_};
     stopped_ = true;
+    stalled_ = false;
     forget_channel();
-    idle_.wait(lock, [this] { return with_backend_ == 0; });
+    idle_.wait_until(lock, deadline, [this] { return with_backend_ == 0; });
+    return with_backend_;
 }
 
 void StorageChannel::forget_channel()
@@ -139,8 +144,9 @@ void StorageChannel::handle(OwnedTransaction transaction, hv::vmbus::Packet cons
     } else {
         ++commands_;
         transaction->channel = channel_;
-        if (transaction->prepare(packet, channel_->memory(), state_->units))
-            return run(std::move(transaction), turn, lock);
+        bool const waits = transaction->prepare(packet, channel_->memory(), state_->units, spans_);
+        if (spans_.capacity() > usual_spans) std::vector<hv::vmbus::GuestSpan>{}.swap(spans_);
+        if (waits) return run(std::move(transaction), turn, lock);
     }
     settle(std::move(transaction));
 }

@@ -8,6 +8,7 @@
 #include "devices/vmbus/storage/transaction.hpp"
 #include "hv/vmbus/channel.hpp"
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -45,8 +46,9 @@ class StorageChannel final : public hv::vmbus::ChannelDevice,
     /// Tells the guest to look which units there are. Of a primary channel.
     void units_changed();
 
-    /// Takes nothing more from the guest, and waits until no backend has anything of it.
-    void stop();
+    /// Takes nothing more from the guest, and waits until no backend has anything of it, or until the deadline.
+    /// Returns how much backends have then; it keeps this object alive.
+    std::size_t stop(std::chrono::steady_clock::time_point deadline);
 
   private:
     enum class Step { Closed, Begin, Version, Properties, End, Ready };
@@ -87,6 +89,7 @@ class StorageChannel final : public hv::vmbus::ChannelDevice,
     std::size_t with_backend_ = 0;
     std::size_t transactions_ = 0; ///< that exist: of these some are free, and others own themselves meanwhile
     std::vector<OwnedTransaction> free_;
+    std::vector<hv::vmbus::GuestSpan> spans_; ///< room for `Transaction::prepare` to work in
     vmbus::AnswerQueue answers_;
 
     std::uint64_t commands_ = 0;

@@ -447,4 +447,29 @@ TEST_CASE("Several threads signal a storage channel at once", "[storage][threads
     REQUIRE(answers == commands);
 }
 
+TEST_CASE("A controller ends although a command does not, which keeps the guest's memory", "[storage]")
+{
+    OfferedDevices bus;
+    auto ram = std::make_shared<int>(0);
+    std::weak_ptr<int> const alive = ram;
+    auto blocks = std::make_unique<RecordingBackend>(block::Properties{.size = 4 * mib});
+    auto* const backend = blocks.get();
+    backend->hangs = true;
+    backend->later = true;
+    auto disk = std::make_shared<Disk>(scsi::DeviceType::Disk, std::move(blocks), "serial");
+    {
+        StorageController controller{bus, 0, 0, {.guest_ram = std::move(ram)}};
+        REQUIRE(controller.add(0, disk));
+        StorageGuest guest{bus.devices[0]};
+        guest.initialise();
+        guest.send_command(StorageGuest::command(cdb10(OpCode::Read10, 0, 8), 4096, true), 7);
+        REQUIRE(backend->waiting() == 1);
+        CHECK(controller.end(std::chrono::milliseconds{1}) == 1);
+        bus.devices.clear();
+    }
+    CHECK_FALSE(alive.expired());
+    REQUIRE(backend->answer_next());
+    CHECK(alive.expired());
+}
+
 } // namespace devices::storage

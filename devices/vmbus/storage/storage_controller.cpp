@@ -28,8 +28,9 @@ hv::vmbus::OfferSpec offer_of(hv::vmbus::Guid const& instance, std::uint16_t sub
 
 } // namespace
 
-StorageController::StorageController(hv::vmbus::Bus& bus, std::uint8_t number, std::uint16_t max_sub_channels)
-    : state_{new ControllerState{bus, instance_of(number), max_sub_channels}},
+StorageController::StorageController(hv::vmbus::Bus& bus, std::uint8_t number, std::uint16_t max_sub_channels,
+                                     HostSide host)
+    : state_{new ControllerState{bus, instance_of(number), max_sub_channels, std::move(host)}},
       sub_channels_{std::make_shared<SubChannels>()},
       primary_{
           std::make_shared<StorageChannel>(state_, [state = std::weak_ptr{state_}, made = sub_channels_](auto n) {
@@ -53,13 +54,21 @@ void StorageController::make_sub_channels(std::shared_ptr<ControllerState> const
 
 StorageController::~StorageController()
 {
+    if (!ended_) (void)end(std::chrono::seconds{10});
+}
+
+std::size_t StorageController::end(std::chrono::milliseconds patience)
+{
+    auto const deadline = std::chrono::steady_clock::now() + patience;
+    ended_ = true;
     state_->bus.withdraw(state_->instance);
     for (auto const lun : state_->units.luns())
         if (auto const disk = state_->units.remove(lun)) disk->backend->stop();
-    primary_->stop();
+    auto left = primary_->stop(deadline);
     auto const lock = std::lock_guard{sub_channels_->mutex};
     for (auto const& weak : sub_channels_->made)
-        if (auto const sub_channel = weak.lock()) sub_channel->stop();
+        if (auto const sub_channel = weak.lock()) left += sub_channel->stop(deadline);
+    return left;
 }
 
 std::optional<std::size_t> StorageController::free_place() const

@@ -3,6 +3,7 @@
 
 #include "devices/vmbus/storage/storage_channel.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -14,11 +15,16 @@ namespace devices::storage {
 class StorageController {
   public:
     /// Offers it on the bus. `number`, below 256, makes it the same controller each time that a guest boots.
-    StorageController(hv::vmbus::Bus& bus, std::uint8_t number, std::uint16_t max_sub_channels);
+    StorageController(hv::vmbus::Bus& bus, std::uint8_t number, std::uint16_t max_sub_channels, HostSide host = {});
     StorageController(StorageController const&) = delete;
     StorageController& operator=(StorageController const&) = delete;
-    /// Withdraws it, and waits until nothing of it uses the guest's memory any more: NBD servers are not waited for.
+    /// Ends it, if nobody has, and gives what is under way ten seconds.
     ~StorageController();
+
+    /// Withdraws it, and waits until nothing of it uses the guest's memory any more, which takes no time for NBD
+    /// servers. Returns how many commands are under way still: a file system does not answer. They keep the guest's
+    /// RAM, and their images, until it does. Nothing else is called after it.
+    std::size_t end(std::chrono::milliseconds patience);
 
     /// The lowest free place; nothing when all are taken.
     [[nodiscard]] std::optional<std::size_t> free_place() const;
@@ -42,6 +48,7 @@ class StorageController {
     std::shared_ptr<ControllerState> const state_;
     std::shared_ptr<SubChannels> const sub_channels_;
     std::shared_ptr<StorageChannel> const primary_;
+    bool ended_ = false;
 };
 
 } // namespace devices::storage

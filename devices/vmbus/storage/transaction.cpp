@@ -8,7 +8,7 @@ namespace devices::storage {
 
 namespace {
 
-/// Memory lists that are kept for the next command; longer ones are given back.
+/// Lists of memory and of extents that are kept for the next command; longer ones are given back.
 constexpr std::size_t spans_kept = 64;
 
 scsi::Direction direction_of(std::uint8_t data_in)
@@ -44,9 +44,7 @@ void Transaction::reset()
     channel.reset();
     keeps_owner.reset();
     disk_.reset();
-    if (memory_.capacity() > spans_kept) std::vector<hv::vmbus::GuestSpan>{}.swap(memory_);
     if (buffers.capacity() > spans_kept) std::vector<iovec>{}.swap(buffers);
-    memory_.clear();
     buffers.clear();
     work_.others.clear();
 }
@@ -58,7 +56,16 @@ std::uint16_t Transaction::word() const
     return value;
 }
 
-bool Transaction::prepare(hv::vmbus::Packet const& packet, hv::GuestMemory const& memory, Units const& units)
+std::size_t const Transaction::usual_memory =
+    sizeof(Transaction) + spans_kept * sizeof(iovec) + scsi::Limits::unmap_descriptors * sizeof(scsi::Extent);
+
+std::size_t Transaction::extra_memory() const
+{
+    return buffers.capacity() > spans_kept ? buffers.capacity() * sizeof(iovec) : 0;
+}
+
+bool Transaction::prepare(hv::vmbus::Packet const& packet, hv::GuestMemory const& memory, Units const& units,
+                          std::vector<hv::vmbus::GuestSpan>& spans)
 {
     auto& request = packet_.request;
     std::array<std::uint8_t, scsi::max_cdb_size> cdb{};
@@ -69,17 +76,17 @@ bool Transaction::prepare(hv::vmbus::Packet const& packet, hv::GuestMemory const
     std::copy_n(request.cdb_or_sense, request.cdb_length, cdb.begin());
 
     auto size = std::uint64_t{request.data_transfer_length};
+    spans.clear();
     if (packet.type() != hv::abi::PacketType::DataUsingGpaDirect) {
         size = 0;
-    } else if (!hv::vmbus::gpa_direct(packet, memory, max_transfer, memory_)) {
-        memory_.clear();
+    } else if (!hv::vmbus::gpa_direct(packet, memory, max_transfer, spans)) {
         refuse(srb_status::invalid_request, PacketStatus::InvalidParameter);
         return false;
     }
     std::uint64_t named = 0;
-    for (auto const& span : memory_)
+    for (auto const& span : spans)
         named += span.size();
-    scsi::DataBuffer const data{direction_of(request.data_in), memory_, std::min(size, named)};
+    scsi::DataBuffer const data{direction_of(request.data_in), spans, std::min(size, named)};
 
     if (request.path == 0 && request.target == 0) disk_ = units.at(request.lun);
     if (!disk_ || scsi::OpCode{cdb[0]} == scsi::OpCode::ReportLuns) {
@@ -96,7 +103,7 @@ bool Transaction::prepare(hv::vmbus::Packet const& packet, hv::GuestMemory const
     operation = work_.operation;
     offset = work_.first.offset;
     length = work_.first.length;
-    if (operation == block::Operation::Read || operation == block::Operation::Write) name_memory();
+    if (operation == block::Operation::Read || operation == block::Operation::Write) name_memory(spans);
     return true;
 }
 
@@ -116,11 +123,11 @@ void Transaction::answer_without_unit(std::span<std::uint8_t const> cdb, scsi::D
 }
 
 /// As much of the guest's memory as the command moves.
-void Transaction::name_memory()
+void Transaction::name_memory(std::span<hv::vmbus::GuestSpan const> spans)
 {
     auto left = length;
-    buffers.reserve(memory_.size());
-    for (auto const& span : memory_) {
+    buffers.reserve(spans.size());
+    for (auto const& span : spans) {
         if (left == 0) return;
         auto const size = std::min<std::uint64_t>(span.size(), left);
         buffers.push_back({span.data(), size});

@@ -36,8 +36,13 @@ class Transaction final : public block::Request {
     [[nodiscard]] Operation operation_asked() const { return packet_.header.operation; }
     [[nodiscard]] std::uint16_t word() const; ///< the first one behind the header: a version, or a count
 
-    /// Gets a SCSI command ready. False when it has its answer already; otherwise `run` is to be called.
-    [[nodiscard]] bool prepare(hv::vmbus::Packet const& packet, hv::GuestMemory const& memory, Units const& units);
+    /// Gets a SCSI command ready. False when it has its answer already; otherwise `run` is to be called. `spans` is
+    /// room to work in, which transactions share.
+    [[nodiscard]] bool prepare(hv::vmbus::Packet const& packet, hv::GuestMemory const& memory, Units const& units,
+                               std::vector<hv::vmbus::GuestSpan>& spans);
+    /// Host memory that it takes beyond `usual_memory`, in bytes: for a command whose data are scattered widely.
+    [[nodiscard]] std::size_t extra_memory() const;
+    static std::size_t const usual_memory;
     /// Does what the command asks of the backend, as far as that goes without waiting. True when the answer is ready.
     /// If not, the owner's `finished` will be called, or has been, and this object is not to be touched until then.
     [[nodiscard]] bool run();
@@ -61,7 +66,7 @@ class Transaction final : public block::Request {
     void finish(scsi::Answer const& answer);
     void refuse(std::uint8_t srb_status, PacketStatus status);
     void answer_without_unit(std::span<std::uint8_t const> cdb, scsi::DataBuffer const& data, Units const& units);
-    void name_memory();
+    void name_memory(std::span<hv::vmbus::GuestSpan const> spans);
 
     struct {
         PacketHeader header{};
@@ -70,7 +75,6 @@ class Transaction final : public block::Request {
     static_assert(sizeof packet_ == largest_packet);
 
     Owner& owner_;
-    std::vector<hv::vmbus::GuestSpan> memory_{};
     std::shared_ptr<Disk> disk_{};
     scsi::Work work_{};
     std::size_t next_extent_ = 0;
