@@ -5,14 +5,18 @@
 
 namespace devices::block {
 
-std::unique_ptr<Backend> BackendOpener::open(std::string const& image, bool read_only, std::uint64_t block_size)
+std::unique_ptr<Backend> BackendOpener::open(What const& what, std::stop_token stop)
 {
-    if (NbdBackend::is_uri(image)) {
-        return std::make_unique<NbdBackend>(
-            image, NbdBackend::How{.read_only = read_only, .block_size = block_size, .notice = notice_});
+    if (NbdBackend::is_uri(what.image)) {
+        return std::make_unique<NbdBackend>(what.image, NbdBackend::How{.read_only = what.read_only,
+                                                                        .block_size = what.block_size,
+                                                                        .notice = notice_,
+                                                                        .memory = memory_,
+                                                                        .stop = std::move(stop)});
     }
     return std::make_unique<FileBackend>(
-        image, FileBackend::How{.read_only = read_only, .block_size = block_size, .notice = notice_}, ring());
+        what.image, FileBackend::How{.read_only = what.read_only, .block_size = what.block_size, .notice = notice_},
+        ring());
 }
 
 std::shared_ptr<IoRing> BackendOpener::ring()

@@ -2,11 +2,13 @@
 #pragma once
 
 #include "devices/block/backend.hpp"
+#include "devices/block/io_budget.hpp"
 #include "devices/block/io_ring.hpp"
 
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <string>
 
 namespace devices::block {
@@ -16,16 +18,25 @@ class BackendOpener {
   public:
     using Notice = std::function<void(std::string const&)>;
 
-    /// `notice` hears, on any thread, what becomes of an image later on.
-    explicit BackendOpener(Notice notice) : notice_{std::move(notice)} {}
+    /// `notice` hears, on any thread, what becomes of an image later on. `memory` is the guest's.
+    BackendOpener(Notice notice, std::shared_ptr<IoBudget> memory)
+        : notice_{std::move(notice)}, memory_{std::move(memory)}
+    {}
 
-    /// A path, or the URI of an NBD server. Throws OpenError. The opener outlives what it has opened.
-    [[nodiscard]] std::unique_ptr<Backend> open(std::string const& image, bool read_only, std::uint64_t block_size);
+    struct What {
+        std::string image; ///< a path, or the URI of an NBD server
+        bool read_only = false;
+        std::uint64_t block_size = 512; ///< bytes, which the size has to be a multiple of
+    };
+    /// Callable from any thread. Waits for a server until `stop`; for a file system as long as that likes. Throws
+    /// OpenError, std::system_error when the host has no thread left.
+    [[nodiscard]] std::unique_ptr<Backend> open(What const& what, std::stop_token stop);
 
   private:
     [[nodiscard]] std::shared_ptr<IoRing> ring();
 
     Notice const notice_;
+    std::shared_ptr<IoBudget> const memory_;
     std::mutex mutex_;
     std::shared_ptr<IoRing> ring_;
 };

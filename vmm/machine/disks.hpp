@@ -9,13 +9,12 @@
 
 #include <cstdint>
 #include <functional>
-#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <span>
+#include <stop_token>
 #include <string>
-#include <vector>
 
 namespace vmm {
 
@@ -27,17 +26,20 @@ class Disks {
         unsigned lun;
     };
 
-    /// `cpus`: how many VPs there are to share the work. Throws UserError.
-    Disks(hv::vmbus::Bus& bus, unsigned cpus, std::span<DiskOptions const> disks);
+    /// `cpus`: how many VPs there are to share the work. `guest_ram` keeps the guest's RAM for what outlives the
+    /// guest. `stop` ends the waiting for servers; what is under way at the end gets less time after it. Throws
+    /// UserError.
+    Disks(hv::vmbus::Bus& bus, unsigned cpus, std::span<DiskOptions const> disks,
+          std::shared_ptr<void const> guest_ram, std::stop_token stop);
     Disks(Disks const&) = delete;
     Disks& operator=(Disks const&) = delete;
-    /// Waits until no disk uses guest memory any more.
+    /// Waits until no disk uses guest memory any more, but not for ever: what a file system does not answer goes on
+    /// without the guest, and keeps its RAM. Waits a moment for what is being added.
     ~Disks();
 
-    /// Adds a disk, also while the guest runs: at the lowest free LUN of its controller. Throws UserError.
-    Place add(DiskOptions const& options);
-    /// The same on a thread of its own, because a server may take its time. `done` hears there where the disk is, or
-    /// why there is none.
+    /// Adds a disk, also while the guest runs: at the lowest free LUN of its controller. Its image is opened on a
+    /// thread of its own, because a server may take its time. `done` hears there where the disk is, or `failed` why
+    /// there is none. When this object ends first, they hear nothing, but end themselves.
     void add_later(DiskOptions options, std::function<void(Place)> done, std::function<void(std::string)> failed);
     /// Takes it away from the guest, ready or not. Throws UserError when there is none.
     void remove(Place place);
@@ -45,14 +47,19 @@ class Disks {
     void inspect(hv::Inspector& inspector) const;
 
   private:
+    class Additions;
+
+    Place add(DiskOptions const& options, std::shared_ptr<devices::storage::Disk> disk);
     [[nodiscard]] devices::storage::StorageController& controller(unsigned number);
 
     hv::vmbus::Bus& bus_;
     std::uint16_t const sub_channels_;
+    std::stop_token const stop_;
+    devices::storage::HostSide const host_;
+    std::shared_ptr<devices::block::BackendOpener> const opener_;
     mutable std::mutex mutex_;
-    devices::block::BackendOpener opener_;
     std::map<unsigned, std::unique_ptr<devices::storage::StorageController>> controllers_;
-    std::vector<std::future<void>> being_added_; ///< last: they use the others
+    std::shared_ptr<Additions> const additions_; ///< under way
 };
 
 } // namespace vmm

@@ -17,7 +17,11 @@ Guest::Guest(World const& world, std::size_t index, GuestOptions const& options)
                options.serial,
                options.name,
                {.receive = [this](std::span<std::byte const> input) { return receive(input); },
-                .quit = [this] { world_.events.push(UserQuits{}); },
+                .quit =
+                    [this] {
+                        world_.opening.request_stop();
+                        world_.events.push(UserQuits{});
+                    },
                 .output_lost =
                     [this](std::string const& why) {
                         world_.events.push(GuestEnded{index_, {Outcome::Kind::HostError, 0, why}});
@@ -40,6 +44,7 @@ void Guest::build(hv::PartitionId parent)
                                                  .registry = world_.registry,
                                                  .serial = *this,
                                                  .trace = trace_ ? &*trace_ : nullptr,
+                                                 .opening = world_.opening.get_token(),
                                                  .ended =
                                                      [this](Outcome outcome) {
                                                          world_.events.push(GuestEnded{index_, std::move(outcome)});

@@ -23,6 +23,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 namespace vmm {
@@ -40,6 +41,7 @@ class Guest final : devices::SerialSink {
         hv::PartitionRegistry& registry;
         TraceLog* trace; ///< or nullptr
         RunEvents& events;
+        std::stop_source opening; ///< stops the opening of disks, when all is to end
     };
 
     enum class State {

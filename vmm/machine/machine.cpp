@@ -93,15 +93,15 @@ Machine::Machine(World world, GuestOptions const& options, hv::PartitionId paren
       designation_{options.designation()},
       on_crash_{options.on_crash},
       layout_{options.memory},
-      ram_{layout_},
+      ram_{std::make_shared<GuestRam const>(layout_)},
       hybrid_{kernel_answers(world_.host, options.hyperv)},
       rights_{rights_of(options, hybrid_)},
-      vm_{world_.host, ram_.memory(), rights_.has(hv::Recommendation::ApicMsrs)},
+      vm_{world_.host, ram_->memory(), rights_.has(hv::Recommendation::ApicMsrs)},
       retry_{world_.io}
 {
     check_cpus(world_.host, options.cpus);
     create_vcpus(options, parent);
-    vmbus_ = std::make_unique<VmbusDevices>(world_.io, partition_, options);
+    vmbus_ = std::make_unique<VmbusDevices>(world_.io, partition_, options, ram_, world_.opening);
     devices::PowerEvents& events = *this; // private to all but the devices
     pc_ = std::make_unique<PcDevices>(world_.io, vm_, layout_, world_.serial, events, ports_);
     if (options.test_devices) {
@@ -147,7 +147,7 @@ void Machine::create_vcpus(GuestOptions const& options, hv::PartitionId parent)
         {.parent = parent,
          .rights = rights_,
          .pool_bytes = options.pool,
-         .memory = ram_.memory(),
+         .memory = ram_->memory(),
          .clock = *clock_,
          .interrupts = *this,
          .machine = *this,
@@ -170,8 +170,8 @@ void Machine::load(GuestOptions const& options)
 {
     BootRequest request{.kernel = options.kernel, .initrd = {}, .cmdline = options.cmdline, .rsdp = {}};
     if (!options.initrd.empty()) request.initrd = options.initrd;
-    request.rsdp = build_acpi(ram_.memory(), {.cpus = options.cpus});
-    auto const state = load_kernel(request, layout_, ram_.memory());
+    request.rsdp = build_acpi(ram_->memory(), {.cpus = options.cpus});
+    auto const state = load_kernel(request, layout_, ram_->memory());
 
     auto const fd = vcpus_.front()->fd();
     kvm_regs regs{};
@@ -280,9 +280,9 @@ void Machine::power_off()
 void Machine::report_crash(hv::CrashReport const& report)
 {
     if (on_crash_ == OnCrash::End)
-        return end({Outcome::Kind::Died, 0, describe(designation_, report, ram_.memory())});
+        return end({Outcome::Kind::Died, 0, describe(designation_, report, ram_->memory())});
     if (crash_reports_.load() < most_crash_reports && crash_reports_.fetch_add(1) < most_crash_reports)
-        world_.crashed(describe(designation_, report, ram_.memory()));
+        world_.crashed(describe(designation_, report, ram_->memory()));
 }
 
 void Machine::assert_vector(hv::VpIndex vp, std::uint8_t vector, bool auto_eoi)

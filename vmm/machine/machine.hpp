@@ -26,6 +26,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,7 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
         hv::PartitionRegistry& registry;
         devices::SerialSink& serial;        ///< where COM1 sends its output
         PartitionTrace* trace;              ///< or nullptr
+        std::stop_token opening;            ///< stops the opening of disks
         std::function<void(Outcome)> ended; ///< called once at most, on any thread
         /// The guest has reported a crash and goes on; whole lines. On a VP's thread, `most_crash_reports` times at
         /// most.
@@ -105,7 +107,7 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
     std::string const designation_; ///< what to call the guest
     OnCrash const on_crash_;
     MemoryLayout const layout_;
-    GuestRam const ram_;
+    std::shared_ptr<GuestRam const> const ram_;
     bool const hybrid_; ///< the kernel answers what it can
     hv::Rights const rights_;
     Vm const vm_;

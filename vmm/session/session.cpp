@@ -33,7 +33,7 @@ Session::Session(KvmHost const& host, RunOptions const& options, TraceLog* trace
       standard_output_{loop_.io()},
       signals_{loop_.io(), SIGINT, SIGTERM}
 {
-    Guest::World const world{loop_, standard_output_, host, registry_, trace, events_};
+    Guest::World const world{loop_, standard_output_, host, registry_, trace, events_, opening_};
     for (auto const& guest : options.guests) {
         try {
             guests_.push_back(std::make_unique<Guest>(world, guests_.size(), guest));
@@ -51,9 +51,15 @@ Session::~Session()
 
 int Session::run()
 {
-    build_all();
     wait_for_signal();
     loop_.start([this](std::string const& why) { events_.push(LoopFailed{why}); });
+    try {
+        build_all();
+    } catch (UserError const&) {
+        if (!opening_.stop_requested()) throw;
+        spdlog::info("stopped while a disk was being opened");
+        return exit_status({Outcome::Kind::Forced, first_signal_.load(), {}});
+    }
     for (auto const& guest : guests_) {
         if (auto const path = guest->pty_path(); !path.empty()) say_(about(guest->options(), "console on " + path));
         guest->start_console();
@@ -108,6 +114,8 @@ void Session::wait_for_signal()
 {
     signals_.async_wait([this](boost::system::error_code const& error, int number) {
         if (error) return;
+        if (!opening_.stop_requested()) first_signal_.store(number);
+        opening_.request_stop(); // the main thread may be waiting for a disk's server
         events_.push(SignalCame{number});
         for (auto const& guest : guests_) { // nobody takes events when all guests have ended
             if (flushing_) guest->abandon_console();

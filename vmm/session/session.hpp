@@ -20,6 +20,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -74,6 +75,8 @@ class Session {
     boost::asio::signal_set signals_;
     std::vector<std::unique_ptr<Guest>> guests_;
     std::optional<control::ControlServer> control_;
+    std::stop_source opening_; ///< stops the opening of disks, when all is to end
+    std::atomic<int> first_signal_{0};
     bool ending_ = false;               ///< the user wants all guests to end: none starts any more
     std::atomic<bool> flushing_{false}; ///< all have ended, and their consoles are written out
     int status_ = 0;
