@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <exception>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <system_error>
@@ -36,14 +37,21 @@ void BackendThread::run_tasks()
         std::lock_guard const lock{mutex_};
         tasks.swap(tasks_);
     }
-    for (auto const& task : tasks)
-        task();
+    std::exception_ptr failure;
+    for (auto const& task : tasks) {
+        try {
+            task();
+        } catch (...) { // the others are of other channels
+            failure = std::current_exception();
+        }
+    }
+    if (failure) std::rethrow_exception(failure);
 }
 
 void BackendThread::run_tasks_until_end()
 {
     while (!ending()) {
-        run_tasks();
+        contain([this] { run_tasks(); }, [](char const*) {});
         pollfd wanted{.fd = event(), .events = POLLIN, .revents = 0};
         if (::poll(&wanted, 1, -1) > 0) clear();
     }
@@ -59,18 +67,6 @@ void BackendThread::clear() const
 {
     std::uint64_t count = 0;
     [[maybe_unused]] auto const taken = ::read(event_.get(), &count, sizeof count);
-}
-
-BackendThread::SignalsBlocked::SignalsBlocked()
-{
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-}
-
-BackendThread::SignalsBlocked::~SignalsBlocked()
-{
-    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
 }
 
 } // namespace devices::net

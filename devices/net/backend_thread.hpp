@@ -1,11 +1,11 @@
 /// The thread that a frame backend owns, and the event that wakes it.
 #pragma once
 
+#include "devices/base/guarded_thread.hpp"
 #include "devices/base/unique_fd.hpp"
 #include "hv/vmbus/executor.hpp"
 
 #include <atomic>
-#include <csignal>
 #include <functional>
 #include <mutex>
 #include <thread>
@@ -23,18 +23,18 @@ class BackendThread final : public hv::vmbus::Runner {
     BackendThread& operator=(BackendThread const&) = delete;
     ~BackendThread() override { end(); }
 
-    /// The body looks at `ending` whenever `event` is readable, and calls `clear` then.
-    template <typename Body>
-    void begin(Body body)
+    /// The body looks at `ending` whenever `event` is readable, and calls `clear` then. When it throws, `failed` is
+    /// called with what the exception says, on the same thread.
+    template <typename Body, typename Failed>
+    void begin(Body body, Failed failed)
     {
-        SignalsBlocked const blocked;
-        thread_ = std::thread{std::move(body)};
+        thread_ = guarded_thread(std::move(body), std::move(failed));
     }
     /// Waits for the body's end. Not on the thread itself.
     void end();
 
     void run(std::function<void()> task) override;
-    /// Runs what has come by now. For the body, when `event` was readable.
+    /// Runs what has come by now. For the body, when `event` was readable. Throws what one of them threw, at the end.
     void run_tasks();
     /// Runs what comes until `ending`. For a body that has nothing else to do any more.
     void run_tasks_until_end();
@@ -45,17 +45,6 @@ class BackendThread final : public hv::vmbus::Runner {
     [[nodiscard]] bool ending() const { return ending_.load(std::memory_order_acquire); }
 
   private:
-    class SignalsBlocked {
-      public:
-        SignalsBlocked();
-        SignalsBlocked(SignalsBlocked const&) = delete;
-        SignalsBlocked& operator=(SignalsBlocked const&) = delete;
-        ~SignalsBlocked();
-
-      private:
-        sigset_t before_;
-    };
-
     UniqueFd event_;
     std::atomic<bool> ending_{false};
     std::mutex mutex_;

@@ -36,6 +36,9 @@ class FrameReceiver {
     /// Takes frames until none is left. False when it has no room for more: it is not called again before
     /// FrameBackend::resume then, and what comes meanwhile waits or is lost. On the backend's thread.
     [[nodiscard]] virtual bool receive(FrameSource& source) = 0;
+
+    /// The backend is of no use any more; its thread goes on with tasks alone. On that thread.
+    virtual void lost() {}
 };
 
 class FrameBackend {

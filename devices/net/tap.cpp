@@ -69,7 +69,7 @@ Tap::Tap(std::string name, std::function<void(std::string const&)> report)
     : name_{std::move(name)}, report_{std::move(report)}, tap_{open_tun()}, poll_{::epoll_create1(EPOLL_CLOEXEC)}
 {
     attach(tap_.get(), name_);
-    epoll_event of_tap{.events = 0, .data = {.fd = tap_.get()}};
+    epoll_event of_tap{.events = EPOLLIN | EPOLLET, .data = {.fd = tap_.get()}};
     epoll_event of_event{.events = EPOLLIN, .data = {.fd = thread_.event()}};
     if (!poll_ || ::epoll_ctl(poll_.get(), EPOLL_CTL_ADD, tap_.get(), &of_tap) < 0 ||
         ::epoll_ctl(poll_.get(), EPOLL_CTL_ADD, thread_.event(), &of_event) < 0)
@@ -79,7 +79,8 @@ Tap::Tap(std::string name, std::function<void(std::string const&)> report)
 void Tap::start(FrameReceiver& receiver)
 {
     receiver_ = &receiver;
-    thread_.begin([this] { run(); });
+    thread_.begin([this] { run(); },
+                  [this](char const* why) { end(std::string{"the tap '"} + name_ + "' has failed: " + why); });
 }
 
 /// Frames that come in a row are read until none is left. A single one is read once: that there is no second is found
@@ -108,15 +109,22 @@ void Tap::run()
         blocked = !receiver_->receive(*this);
         last = Clock::now();
     }
+    end("the tap '" + name_ + "' has gone");
+}
+
+void Tap::end(std::string const& why)
+{
     gone_.store(true);
-    report_("the tap '" + name_ + "' has gone: its guest is off that network");
+    receiver_->lost();
+    report_(why + ": its guest is off that network");
     thread_.run_tasks_until_end();
 }
 
+/// That an interface is being removed wakes only who waits for its frames. Who wants none is told of each once.
 void Tap::watch(bool wanted)
 {
     if (wanted == watched_) return;
-    epoll_event event{.events = wanted ? EPOLLIN : 0U, .data = {.fd = tap_.get()}};
+    epoll_event event{.events = wanted ? EPOLLIN : EPOLLIN | EPOLLET, .data = {.fd = tap_.get()}};
     watched_ = ::epoll_ctl(poll_.get(), EPOLL_CTL_MOD, tap_.get(), &event) == 0 && wanted;
 }
 

@@ -36,6 +36,7 @@ class Tap final : public FrameBackend, FrameSource {
     static constexpr std::size_t all_frames = ~std::size_t{0};
 
     void run();
+    void end(std::string const& why);
     void watch(bool wanted);
     void discard_waiting();
 

@@ -1,4 +1,5 @@
 #include "devices/net/tap.hpp"
+#include "devices/net/testing/failures.hpp"
 #include "devices/net/testing/recorders.hpp"
 #include "hv/testing/catch.hpp"
 
@@ -123,6 +124,13 @@ bool send(Tap& tap, Bytes frame)
     return tap.send({}, pieces);
 }
 
+/// False where there is no iproute2.
+bool remove_tap()
+{
+    std::string const command = "ip link delete ptap0";
+    return std::system(command.c_str()) == 0;
+}
+
 std::string complaint(std::string const& name)
 {
     try {
@@ -237,8 +245,7 @@ TEST_CASE("A tap's thread runs tasks, also when the interface has gone", "[net][
             run_one();
             CHECK(runs == i);
         }
-        std::string const command = "ip link delete ptap0";
-        if (std::system(command.c_str()) != 0) return; // no iproute2
+        if (!remove_tap()) return;
         gone.wait(false);
         run_one();
         CHECK(runs == 4);
@@ -260,12 +267,54 @@ TEST_CASE("A tap that is removed is reported once, and its guest goes on", "[net
         tap.start(guest);
         tap.listen({});
         UniqueFd const control{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0)};
-        std::string const command = "ip link delete ptap0";
-        if (std::system(command.c_str()) != 0) return; // no iproute2
+        if (!remove_tap()) return;
         reports.wait(0);
         CHECK_FALSE(send(tap, frame_of(60, 1)));
         tap.stop();
         CHECK(reports == 1);
+    });
+}
+
+TEST_CASE("A tap is noticed to be removed also while its guest does not listen, or has no room", "[net][tap]")
+{
+    auto const has_room = GENERATE(true, false);
+    in_namespace([has_room](Namespace& space) {
+        space.release();
+        testing::RecordingReceiver guest;
+        HostEnd const host;
+        std::atomic<unsigned> reports{0};
+        Tap tap{"ptap0", [&](auto const&) {
+                    ++reports;
+                    reports.notify_all();
+                }};
+        tap.start(guest);
+        if (!has_room) {
+            guest.give_room(0);
+            tap.listen({});
+            host.send(frame_of(100, 1));
+        }
+        if (!remove_tap()) return;
+        reports.wait(0);
+        tap.stop();
+        CHECK(reports == 1);
+        CHECK(guest.was_lost);
+    });
+}
+
+TEST_CASE("An exception on a tap's thread ends that tap, and nothing else", "[net][tap]")
+{
+    in_namespace([](Namespace& space) {
+        space.release();
+        testing::FailingReceiver guest;
+        HostEnd const host;
+        std::string report;
+        Tap tap{"ptap0", [&](auto const& text) { report = text; }};
+        tap.start(guest);
+        tap.listen({});
+        host.send(frame_of(100, 1));
+        guest.was_lost.wait(false);
+        tap.stop();
+        CHECK(report == "the tap 'ptap0' has failed: std::bad_alloc: its guest is off that network");
     });
 }
 

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <limits>
 #include <stdexcept>
+#include <utility>
 
 namespace devices::net {
 
@@ -95,18 +96,33 @@ class OneFrame final : public FrameSource {
 struct UserNetwork::Callbacks {
     static UserNetwork& network(void* opaque) { return *static_cast<UserNetwork*>(opaque); }
 
+    /// What it throws is thrown again once libslirp has returned.
+    template <typename Body>
+    static void hold_back(void* opaque, Body body) noexcept
+    {
+        try {
+            body();
+        } catch (...) {
+            network(opaque).failure_ = std::current_exception();
+        }
+    }
+
     static ssize_t send_packet(void const* frame, size_t size, void* opaque)
     {
-        network(opaque).deliver({static_cast<std::byte const*>(frame), size});
+        hold_back(opaque, [&] { network(opaque).deliver({static_cast<std::byte const*>(frame), size}); });
         return static_cast<ssize_t>(size);
     }
     static void guest_error(char const*, void*) {} // whatever a guest sends is no matter for the log
     static std::int64_t clock_get_ns(void*) { return now_ns(); }
     static void* timer_new(SlirpTimerCb callback, void* argument, void* opaque)
     {
-        auto& timers = network(opaque).timers_;
-        timers.push_back(std::make_unique<Timer>(Timer{callback, argument}));
-        return timers.back().get();
+        Timer* timer = nullptr;
+        hold_back(opaque, [&] {
+            auto& timers = network(opaque).timers_;
+            timers.push_back(std::make_unique<Timer>(Timer{callback, argument}));
+            timer = timers.back().get();
+        });
+        return timer;
     }
     static void timer_free(void* timer, void* opaque)
     {
@@ -114,7 +130,7 @@ struct UserNetwork::Callbacks {
     }
     static void timer_mod(void* timer, std::int64_t expires_ms, void*)
     {
-        static_cast<Timer*>(timer)->expires_ms = expires_ms;
+        if (timer) static_cast<Timer*>(timer)->expires_ms = expires_ms;
     }
     static void poll_fd(int, void*) {} // descriptors are asked for before each wait
     static void notify(void* opaque) { network(opaque).thread_.wake(); }
@@ -122,8 +138,12 @@ struct UserNetwork::Callbacks {
     static int add_poll(int fd, int events, void* opaque)
     {
         auto& polled = network(opaque).polled_;
-        polled.push_back({fd, to_poll(events), 0});
-        return static_cast<int>(polled.size() - 1);
+        auto index = -1; // it is not polled then
+        hold_back(opaque, [&] {
+            polled.push_back({fd, to_poll(events), 0});
+            index = static_cast<int>(polled.size() - 1);
+        });
+        return index;
     }
     static int get_revents(int index, void* opaque)
     {
@@ -167,6 +187,9 @@ UserNetwork::UserNetwork(std::vector<PortForward> const& forwards, Warn warn) : 
     }();
     slirp_.reset(slirp_library().new_(&config, &callbacks, this));
     if (!slirp_) throw std::runtime_error{"libslirp cannot start a network"};
+    fail_if_asked();
+    waiting_.reserve(most_waiting); // so that nothing is allocated while the guest runs
+    taken_.reserve(most_waiting);
 
     for (auto const& forward : forwards) {
         auto const failed =
@@ -182,7 +205,12 @@ UserNetwork::UserNetwork(std::vector<PortForward> const& forwards, Warn warn) : 
 void UserNetwork::start(FrameReceiver& receiver)
 {
     receiver_ = &receiver;
-    thread_.begin([this] { run(); });
+    thread_.begin([this] { run(); },
+                  [this](char const* why) {
+                      receiver_->lost();
+                      warn_(std::string{"the user-mode network has failed: "} + why +
+                            ": its guest is off that network");
+                  });
 }
 
 void UserNetwork::run()
@@ -192,7 +220,13 @@ void UserNetwork::run()
         input_waiting();
         expire_timers();
         look_for_descriptors();
+        fail_if_asked();
     }
+}
+
+void UserNetwork::fail_if_asked()
+{
+    if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
 /// libslirp tells nobody when it gets no socket: the connection is reset or the packet is lost.
@@ -200,11 +234,12 @@ void UserNetwork::look_for_descriptors()
 {
     constexpr std::int64_t interval_ms = 100;
     auto const now = now_ms();
-    if (!warn_ || now - looked_ms_ < interval_ms) return;
+    if (said_no_descriptor_ || now - looked_ms_ < interval_ms) return;
     looked_ms_ = now;
     UniqueFd const one{::fcntl(thread_.event(), F_DUPFD_CLOEXEC, 0)};
     if (one || !is_limit(errno)) return;
-    std::exchange(warn_, nullptr)("the user-mode network gets no socket for another connection: " + os_error(errno));
+    said_no_descriptor_ = true;
+    warn_("the user-mode network gets no socket for another connection: " + os_error(errno));
 }
 
 void UserNetwork::poll()

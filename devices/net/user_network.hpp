@@ -8,11 +8,13 @@
 
 #include <atomic>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <limits>
 #include <memory>
 #include <mutex>
 #include <poll.h>
+#include <string>
 #include <vector>
 
 struct Slirp;
@@ -27,7 +29,8 @@ class UserNetwork final : public FrameBackend {
     using Warn = std::function<void(std::string const&)>;
 
     /// Throws std::runtime_error when a port of the host cannot be had.
-    explicit UserNetwork(std::vector<PortForward> const& forwards, Warn warn = nullptr);
+    explicit UserNetwork(
+        std::vector<PortForward> const& forwards, Warn warn = [](auto const&) {});
     ~UserNetwork() override { stop(); }
 
     [[nodiscard]] std::string description() const override { return "user"; }
@@ -58,6 +61,7 @@ class UserNetwork final : public FrameBackend {
 
     void run();
     void poll();
+    void fail_if_asked();
     void input_waiting();
     void expire_timers();
     void look_for_descriptors();
@@ -72,10 +76,12 @@ class UserNetwork final : public FrameBackend {
     std::vector<std::byte> waiting_; ///< frames for slirp, each with its size before it
 
     // The thread's.
+    std::exception_ptr failure_; ///< of a callback: no exception may go through libslirp
     std::vector<std::byte> taken_;
     std::vector<pollfd> polled_;
     std::vector<std::unique_ptr<Timer>> timers_;
-    Warn warn_; ///< nullptr: it has been called
+    Warn const warn_;
+    bool said_no_descriptor_ = false;
     std::int64_t looked_ms_ = 0;
     std::unique_ptr<Slirp, Free> slirp_;
     BackendThread thread_;

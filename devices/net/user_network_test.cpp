@@ -1,6 +1,5 @@
 #include "devices/net/checksum.hpp"
-#include "devices/net/testing/recorders.hpp"
-#include "devices/net/user_network.hpp"
+#include "devices/net/testing/user_frames.hpp"
 #include "hv/testing/catch.hpp"
 
 #include <arpa/inet.h>
@@ -18,65 +17,13 @@ namespace devices::net {
 
 namespace {
 
+using testing::at;
+using testing::Bytes;
+using testing::discover;
+using testing::free_port;
+using testing::put;
 using testing::RecordedFrame;
-
-using Bytes = std::vector<std::byte>;
-
-void put(Bytes& out, std::initializer_list<unsigned> bytes)
-{
-    for (auto const b : bytes)
-        out.push_back(static_cast<std::byte>(b));
-}
-
-unsigned at(RecordedFrame const& frame, std::size_t offset)
-{
-    return std::to_integer<unsigned>(frame.bytes.at(offset));
-}
-
-/// DHCPDISCOVER (RFC 2131) in Ethernet, IPv4 and UDP without a checksum.
-Bytes discover()
-{
-    Bytes frame;
-    put(frame, {255, 255, 255, 255, 255, 255, 0x52, 0x54, 0, 1, 2, 3, 8, 0});
-    put(frame, {0x45, 0, 0x01, 0x10, 0, 1, 0, 0, 64, 17, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255});
-    auto const sum = [&] {
-        unsigned total = 0;
-        for (std::size_t i = 14; i < 34; i += 2)
-            total += std::to_integer<unsigned>(frame[i]) << 8 | std::to_integer<unsigned>(frame[i + 1]);
-        return ~((total & 0xffff) + (total >> 16));
-    }();
-    frame[24] = static_cast<std::byte>(sum >> 8);
-    frame[25] = static_cast<std::byte>(sum);
-    put(frame, {0, 68, 0, 67, 0, 252, 0, 0});
-    put(frame, {1, 1, 6, 0, 0xde, 0xad, 0xbe, 0xef}); // request, Ethernet, xid
-    frame.resize(frame.size() + 20);                  // secs, flags, addresses
-    put(frame, {0x52, 0x54, 0, 1, 2, 3});
-    frame.resize(frame.size() + 10 + 64 + 128);
-    put(frame, {0x63, 0x82, 0x53, 0x63, 53, 1, 1, 255}); // magic cookie, DHCPDISCOVER, end
-    return frame;
-}
-
-bool send(UserNetwork& network, Bytes frame, Offload const& offload = {})
-{
-    // In three pieces, as a guest may have it.
-    std::array const pieces{iovec{frame.data(), 14}, iovec{frame.data() + 14, 0},
-                            iovec{frame.data() + 14, frame.size() - 14}};
-    return network.send(offload, pieces);
-}
-
-/// A port of the host that nothing uses at the moment.
-std::uint16_t free_port()
-{
-    auto const fd = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    REQUIRE(::bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0);
-    REQUIRE(::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0);
-    ::close(fd);
-    return ntohs(address.sin_port);
-}
+using testing::send;
 
 int connect_to(std::uint16_t port)
 {
@@ -203,7 +150,7 @@ TEST_CASE("A connection to a forwarded port becomes one to the guest", "[net][us
 {
     auto const port = free_port();
     PortForward const forward{.udp = false,
-                              .host_address = {htonl(INADDR_LOOPBACK)},
+                              .host_address = in_addr{htonl(INADDR_LOOPBACK)},
                               .host_port = port,
                               .guest_address = {},
                               .guest_port = 22};
@@ -271,7 +218,7 @@ TEST_CASE("A guest's TCP segment of many times the MTU reaches its socket, the c
 TEST_CASE("A port of the host that is taken is complained about", "[net][user]")
 {
     auto const port = free_port();
-    PortForward const forward{.host_address = {htonl(INADDR_LOOPBACK)}, .host_port = port, .guest_port = 22};
+    PortForward const forward{.host_address = in_addr{htonl(INADDR_LOOPBACK)}, .host_port = port, .guest_port = 22};
     UserNetwork const first{{forward}};
     CHECK_THROWS_WITH(UserNetwork{{forward}},
                       Catch::Contains("cannot listen for tcp:127.0.0.1:" + std::to_string(port) + "-:22") &&

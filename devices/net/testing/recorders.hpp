@@ -53,6 +53,9 @@ class RecordingReceiver final : public FrameReceiver {
         }
     }
 
+    void lost() override { was_lost = true; }
+    std::atomic<bool> was_lost{false};
+
     /// The next frame that `wanted` likes; others are dropped. Nothing when none comes within ten seconds.
     template <typename Wanted>
     std::optional<RecordedFrame> wait_for(Wanted wanted)
@@ -111,6 +114,8 @@ class RecordingBackend final : public FrameBackend {
 
     /// What the backend's thread would do next. False when there was nothing to do.
     bool run_thread() { return tasks_.crank_one(); }
+
+    void lose() { receiver_->lost(); }
 
     /// Frames for the guest; what it does not take stays. False when it said that it has no room.
     bool deliver(std::vector<RecordedFrame> frames)

@@ -54,6 +54,17 @@ void Nic::offer(unsigned channel)
 void Nic::set_link(bool up)
 {
     link_up_.store(up);
+    link_changed();
+}
+
+void Nic::lost()
+{
+    lost_.store(true);
+    link_changed();
+}
+
+void Nic::link_changed()
+{
     {
         std::lock_guard const lock{listening_};
         apply_listening();

@@ -41,9 +41,13 @@ class Nic final : Card, TransferSink, public std::enable_shared_from_this<Nic> {
     /// When it returns nothing of this object runs on the backend's thread, and nothing will.
     void stop();
 
-    /// Plugs the cable in, or pulls it. Callable from any thread.
+    /// Plugs the cable in, or pulls it. Callable from any thread. The link is up when there is a network behind it,
+    /// too.
     void set_link(bool up);
-    [[nodiscard]] bool link_up() const override { return link_up_.load(std::memory_order_relaxed); }
+    [[nodiscard]] bool link_up() const override
+    {
+        return link_up_.load(std::memory_order_relaxed) && !lost_.load(std::memory_order_relaxed);
+    }
     [[nodiscard]] net::MacAddress const& mac() const { return facts_.mac; }
     [[nodiscard]] std::string backend() const { return backend_->description(); }
 
@@ -67,6 +71,7 @@ class Nic final : Card, TransferSink, public std::enable_shared_from_this<Nic> {
     void inspect_card(hv::Inspector& inspector) const override;
     Sent send_transfer(std::size_t channel, ReceiveBuffer& buffer, std::span<Section const> sections,
                        std::span<hv::abi::TransferPageRange const> ranges) override;
+    void lost() override;
 
     template <typename Message>
     void answer(ChannelQueue& queue, hv::vmbus::Packet const& packet, Message const& message);
@@ -79,6 +84,7 @@ class Nic final : Card, TransferSink, public std::enable_shared_from_this<Nic> {
 
     void change_path(ChannelQueue& primary, SendPath path);
     void update_receiver();
+    void link_changed();
     void listen(bool wanted, net::ReceiveOffloads offloads);
     void apply_listening();
     void indicate_link();
@@ -95,6 +101,7 @@ class Nic final : Card, TransferSink, public std::enable_shared_from_this<Nic> {
     Traffic received_;
     Receiver receiver_;
     std::atomic<bool> link_up_{true};
+    std::atomic<bool> lost_{false};          ///< the network behind it
     std::atomic<bool> link_indicated_{true}; ///< what the guest knows
     std::atomic<unsigned> sub_channels_{0};  ///< that the guest has been given
     std::atomic<unsigned> open_sub_channels_{0};

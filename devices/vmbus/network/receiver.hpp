@@ -35,6 +35,8 @@ class TransferSink {
     [[nodiscard]] virtual Sent send_transfer(std::size_t channel, ReceiveBuffer& buffer,
                                              std::span<Section const> sections,
                                              std::span<hv::abi::TransferPageRange const> ranges) = 0;
+    /// See FrameReceiver.
+    virtual void lost() = 0;
 };
 
 class Receiver final : public net::FrameReceiver {
@@ -53,6 +55,7 @@ class Receiver final : public net::FrameReceiver {
     void set(Path path);
 
     [[nodiscard]] bool receive(net::FrameSource& source) override;
+    void lost() override { sink_.lost(); }
 
   private:
     static constexpr std::size_t batch_frames = 64; ///< in one packet at most, and between two looks at `set`

@@ -259,6 +259,20 @@ TEST_CASE("A guest hears when its cable is pulled and plugged in again", "[net][
     CHECK(guest.take_answer() == bytes_of(rndis::Indicate{Status::MediaConnect, 0, 0}));
 }
 
+TEST_CASE("A guest hears that the network behind its card has gone, for good", "[net][nic]")
+{
+    NicGuest guest;
+    guest.set_up();
+    guest.listen();
+    guest.backend->lose();
+    CHECK_FALSE(guest.backend->listening);
+    CHECK(guest.take_answer() == bytes_of(rndis::Indicate{Status::MediaDisconnect, 0, 0}));
+    CHECK(number(guest, Oid::MediaConnectStatus) == 1);
+    guest.nic->set_link(true);
+    CHECK_FALSE(guest.nic->link_up());
+    CHECK(guest.take_answer().empty());
+}
+
 TEST_CASE("A cable that is out when the guest starts is found out", "[net][nic]")
 {
     NicGuest guest;

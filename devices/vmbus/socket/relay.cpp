@@ -1,5 +1,6 @@
 #include "devices/vmbus/socket/relay.hpp"
 
+#include "devices/base/os_error.hpp"
 #include "devices/vmbus/socket/handshake.hpp"
 
 #include <algorithm>
@@ -21,17 +22,24 @@ constexpr std::uint64_t listener_id = 1;
 constexpr std::uint64_t first_id = 2;
 
 constexpr std::chrono::seconds retry{1};
+constexpr unsigned accepted_at_once = 64;
 
-/// Connecting to a UNIX socket does not take time: it succeeds or fails at once.
+/// Connecting to a UNIX socket does not take time: it succeeds or fails at once. With errno when there is no socket.
 UniqueFd connect_to(std::string const& path)
 {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof address.sun_path) return {};
+    if (path.size() >= sizeof address.sun_path) {
+        errno = ENAMETOOLONG;
+        return {};
+    }
     std::memcpy(address.sun_path, path.data(), path.size());
     UniqueFd fd{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
-    if (fd && ::connect(fd.get(), reinterpret_cast<sockaddr const*>(&address), sizeof address) != 0) fd.reset();
-    return fd;
+    if (!fd || ::connect(fd.get(), reinterpret_cast<sockaddr const*>(&address), sizeof address) == 0) return fd;
+    auto const error = errno;
+    fd.reset();
+    errno = error;
+    return {};
 }
 
 } // namespace
@@ -46,7 +54,11 @@ Relay::~Relay()
 void Relay::start()
 {
     listen();
-    thread_.begin([this] { run(); });
+    thread_.begin([this] { run(); },
+                  [this](char const* why) {
+                      end_all();
+                      world_.report(std::string{"its sockets have failed: "} + why + ": the guest has none any more");
+                  });
 }
 
 void Relay::listen()
@@ -58,6 +70,11 @@ void Relay::listen()
 void Relay::stop()
 {
     thread_.end();
+    end_all();
+}
+
+void Relay::end_all()
+{
     std::vector<std::shared_ptr<Connection>> connections;
     {
         std::scoped_lock const lock{mutex_};
@@ -77,8 +94,38 @@ void Relay::run()
 
 void Relay::serve(std::optional<std::chrono::milliseconds> wait)
 {
-    poller_->wait(wait, [this](std::uint64_t id, std::uint32_t) { host_ready(id); });
+    poller_->wait(wait, [this](std::uint64_t id, std::uint32_t) {
+        contain([&] { host_ready(id); }, [&](char const* why) { drop(id, why); });
+    });
     end_overdue();
+}
+
+/// What failed costs one connection.
+void Relay::drop(std::uint64_t id, char const* why)
+{
+    if (id == listener_id) poller_->ask(world_.listener, listener_id, EPOLLIN); // who was being accepted is gone
+    std::shared_ptr<Connection> connection;
+    {
+        std::scoped_lock const lock{mutex_};
+        clients_.erase(id);
+        deadlines_.erase(id);
+        if (auto const found = connections_.find(id); found != connections_.end())
+            connection = found->second.connection;
+    }
+    if (connection) connection->end();
+    say_dropped(why);
+}
+
+void Relay::say_dropped(char const* why)
+{
+    if (!said_dropped_.exchange(true)) world_.report(std::string{"a connection of its sockets has failed: "} + why);
+}
+
+/// No descriptor or memory.
+void Relay::no_socket(int error)
+{
+    if (said_no_socket_.exchange(true)) return;
+    world_.report("its sockets get none for another connection: " + os_error(error));
 }
 
 void Relay::host_ready(std::uint64_t id)
@@ -104,13 +151,15 @@ void Relay::host_ready(std::uint64_t id)
 
 void Relay::accept_clients()
 {
-    while (true) {
+    for (unsigned i = 0; i < accepted_at_once; ++i) {
         UniqueFd fd{::accept4(world_.listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
-        if (!fd && errno == EAGAIN) break;
+        auto const error = fd ? 0 : errno;
+        if (error == EAGAIN) break;
+        if (error == EINTR || error == ECONNABORTED) continue;
         std::scoped_lock const lock{mutex_};
-        if (!fd) {
-            deadlines_[listener_id] = std::chrono::steady_clock::now() + retry; // no descriptor left
-            return;
+        if (!fd) { // whoever waits does so still: not at once again
+            deadlines_[listener_id] = std::chrono::steady_clock::now() + retry;
+            return no_socket(error);
         }
         if (full()) {
             ++refused_;
@@ -170,6 +219,7 @@ void Relay::connect_requested(hv::vmbus::Guid const& endpoint, hv::vmbus::Guid c
 {
     auto const port = port_of(service);
     auto host = port ? connect_to(path_for(world_.path, *port)) : UniqueFd{};
+    if (port && !host && errno != EAGAIN && is_limit(errno)) no_socket(errno); // EAGAIN: the program takes no more
     if (!host || !add(std::move(host), {}, endpoint, service, Direction::FromGuest)) world_.refuse(endpoint, service);
 }
 
@@ -194,8 +244,11 @@ bool Relay::add(UniqueFd host, std::string greeting, hv::vmbus::Guid const& inst
         deadlines_[id] = std::chrono::steady_clock::now() + world_.patience;
     }
     thread_.wake(); // there is one more deadline
-    world_.bus.offer(offer(service, instance, direction), std::move(connection));
-    return true;
+    return contain([&] { world_.bus.offer(offer(service, instance, direction), connection); },
+                   [&](char const* why) {
+                       connection->end();
+                       say_dropped(why);
+                   });
 }
 
 void Relay::ended(std::uint64_t id)

@@ -9,6 +9,7 @@
 #include "hv/base/inspect.hpp"
 #include "hv/vmbus/server.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -29,6 +30,8 @@ class Relay final : public hv::vmbus::SocketListener, public std::enable_shared_
         int listener;        ///< listens at PATH, does not block, outlives this
         hv::vmbus::Bus& bus; ///< outlives this
         std::function<void(hv::vmbus::Guid const& endpoint, hv::vmbus::Guid const& service)> refuse;
+        /// Gets a line when connections fail for the host's reasons, each kind once. On any thread.
+        std::function<void(std::string const&)> report = [](auto const&) {};
         /// For a client to say where it wants to, and for the guest to open what it is offered.
         std::chrono::milliseconds patience{5000};
     };
@@ -64,9 +67,13 @@ class Relay final : public hv::vmbus::SocketListener, public std::enable_shared_
     void run();
     void host_ready(std::uint64_t id);
     void accept_clients();
+    void drop(std::uint64_t id, char const* why);
+    void say_dropped(char const* why);
+    void no_socket(int error);
+    void end_all();
     void read_line(std::uint64_t id);
     void connect_to_guest(UniqueFd client, Port port);
-    /// False when there are too many already, or one of that instance.
+    /// False when there are too many already, or one of that instance, or it cannot be offered.
     [[nodiscard]] bool add(UniqueFd host, std::string greeting, hv::vmbus::Guid const& instance,
                            hv::vmbus::Guid const& service, Direction direction);
     void ended(std::uint64_t id);
@@ -80,6 +87,8 @@ class Relay final : public hv::vmbus::SocketListener, public std::enable_shared_
     World const world_;
     std::shared_ptr<Poller const> const poller_;
     net::BackendThread thread_;
+    std::atomic<bool> said_dropped_{false};
+    std::atomic<bool> said_no_socket_{false};
 
     mutable std::mutex mutex_;
     std::uint64_t next_id_ = 0;

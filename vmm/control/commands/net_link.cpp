@@ -27,6 +27,8 @@ void net_link(Call& call)
     call.arguments.refuse_rest();
     if (state != "up" && state != "down") throw UserError{"a link is not '" + printable(state) + "': use up or down"};
     card.set_link(state == "up");
+    if (state == "up" && !card.link_up())
+        throw UserError{"the network behind the card has gone (" + card.backend() + "): its link stays down"};
     call.reply.answer({{"mac", to_string(card.mac())}, {"network", card.backend()}, {"link", state}});
 }
 
