@@ -1,7 +1,6 @@
 #include "devices/net/user_network.hpp"
 
 #include "devices/base/os_error.hpp"
-#include "devices/base/unique_fd.hpp"
 #include "devices/net/checksum.hpp"
 #include "devices/net/slirp_library.hpp"
 
@@ -10,7 +9,6 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <fcntl.h>
 #include <limits>
 #include <stdexcept>
 #include <utility>
@@ -64,6 +62,20 @@ int from_poll(int events)
     if (events & POLLERR) out |= SLIRP_POLL_ERR;
     if (events & POLLHUP) out |= SLIRP_POLL_HUP;
     return out;
+}
+
+[[noreturn]] void refuse(PortForward const& forward, int error)
+{
+    auto const advice = [error] {
+        switch (error) {
+        case EADDRINUSE: return ": choose another port of the host";
+        case EADDRNOTAVAIL: return ": give an address that the host has";
+        case EACCES: return ": choose a port from 1024 on, or run as root";
+        case EAFNOSUPPORT: return ": the host has no IPv6";
+        default: return "";
+        }
+    }();
+    throw std::runtime_error{"cannot listen for " + to_string(forward) + ": " + os_error(error) + advice};
 }
 
 /// One frame, which lies in this process.
@@ -132,14 +144,30 @@ struct UserNetwork::Callbacks {
     {
         if (timer) static_cast<Timer*>(timer)->expires_ms = expires_ms;
     }
-    static void poll_fd(int, void*) {} // descriptors are asked for before each wait
+    static void opened(int fd, void* opaque)
+    {
+        hold_back(opaque, [&] { network(opaque).sockets_.opened(fd); });
+    }
+    static void closed(int fd, void* opaque)
+    {
+        hold_back(opaque, [&] { network(opaque).sockets_.closed(fd); });
+    }
     static void notify(void* opaque) { network(opaque).thread_.wake(); }
 
+    static constexpr int not_polled = -1;
+
+    static int add_forward(int fd, int, void* opaque)
+    {
+        hold_back(opaque, [&] { network(opaque).sockets_.forwarding(fd); });
+        return not_polled;
+    }
     static int add_poll(int fd, int events, void* opaque)
     {
         auto& polled = network(opaque).polled_;
-        auto index = -1; // it is not polled then
+        auto& sockets = network(opaque).sockets_;
+        auto index = not_polled;
         hold_back(opaque, [&] {
+            if (sockets.paused_until(now_ms()) != 0 && sockets.listens(fd)) return;
             polled.push_back({fd, to_poll(events), 0});
             index = static_cast<int>(polled.size() - 1);
         });
@@ -147,7 +175,13 @@ struct UserNetwork::Callbacks {
     }
     static int get_revents(int index, void* opaque)
     {
-        return from_poll(network(opaque).polled_[static_cast<std::size_t>(index)].revents);
+        auto& sockets = network(opaque).sockets_;
+        auto const& ready = network(opaque).polled_[static_cast<std::size_t>(index)];
+        auto ignored = false;
+        hold_back(opaque, [&] {
+            ignored = ready.revents != 0 && sockets.listens(ready.fd) && !sockets.may_accept(now_ms());
+        });
+        return ignored ? 0 : from_poll(ready.revents);
     }
 };
 
@@ -156,7 +190,8 @@ void UserNetwork::Free::operator()(Slirp* slirp) const
     slirp_library().cleanup_(slirp);
 }
 
-UserNetwork::UserNetwork(std::vector<PortForward> const& forwards, Warn warn) : warn_{std::move(warn)}
+UserNetwork::UserNetwork(std::vector<PortForward> const& forwards, Warn warn)
+    : warn_{std::move(warn)}, sockets_{warn_}
 {
     SlirpConfig config{};
     config.version = 1;
@@ -180,26 +215,34 @@ UserNetwork::UserNetwork(std::vector<PortForward> const& forwards, Warn warn) : 
         out.timer_new = Callbacks::timer_new;
         out.timer_free = Callbacks::timer_free;
         out.timer_mod = Callbacks::timer_mod;
-        out.register_poll_fd = Callbacks::poll_fd;
-        out.unregister_poll_fd = Callbacks::poll_fd;
+        out.register_poll_fd = Callbacks::opened;
+        out.unregister_poll_fd = Callbacks::closed;
         out.notify = Callbacks::notify;
         return out;
     }();
     slirp_.reset(slirp_library().new_(&config, &callbacks, this));
     if (!slirp_) throw std::runtime_error{"libslirp cannot start a network"};
+
     fail_if_asked();
     waiting_.reserve(most_waiting); // so that nothing is allocated while the guest runs
     taken_.reserve(most_waiting);
+    forward(forwards);
+}
 
+void UserNetwork::forward(std::vector<PortForward> const& forwards)
+{
+    auto const& slirp = slirp_library();
     for (auto const& forward : forwards) {
-        auto const failed =
-            slirp_library().add_hostfwd_(slirp_.get(), forward.udp, forward.host_address, forward.host_port,
-                                         forward.guest_address, forward.guest_port) < 0;
-        auto const error = errno;
-        if (failed)
-            throw std::runtime_error{"cannot listen for " + to_string(forward) + ": " + os_error(error) +
-                                     ": choose another port of the host"};
+        SocketAddress const host{forward.host_address, forward.host_port};
+        SocketAddress const guest{forward.guest_address, forward.guest_port};
+        // Both kinds of addresses may have the same port, each its own way.
+        auto const flags = SLIRP_HOSTFWD_V6ONLY | (forward.udp ? SLIRP_HOSTFWD_UDP : 0);
+        if (slirp.add_hostxfwd_(slirp_.get(), host.get(), host.size, guest.get(), guest.size, flags) < 0)
+            refuse(forward, errno);
     }
+    auto timeout = std::numeric_limits<std::uint32_t>::max();
+    slirp.pollfds_fill_(slirp_.get(), &timeout, Callbacks::add_forward, this); // there are no other sockets yet
+    fail_if_asked();
 }
 
 void UserNetwork::start(FrameReceiver& receiver)
@@ -219,7 +262,7 @@ void UserNetwork::run()
         poll();
         input_waiting();
         expire_timers();
-        look_for_descriptors();
+        sockets_.look(now_ms());
         fail_if_asked();
     }
 }
@@ -227,19 +270,6 @@ void UserNetwork::run()
 void UserNetwork::fail_if_asked()
 {
     if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
-}
-
-/// libslirp tells nobody when it gets no socket: the connection is reset or the packet is lost.
-void UserNetwork::look_for_descriptors()
-{
-    constexpr std::int64_t interval_ms = 100;
-    auto const now = now_ms();
-    if (said_no_descriptor_ || now - looked_ms_ < interval_ms) return;
-    looked_ms_ = now;
-    UniqueFd const one{::fcntl(thread_.event(), F_DUPFD_CLOEXEC, 0)};
-    if (one || !is_limit(errno)) return;
-    said_no_descriptor_ = true;
-    warn_("the user-mode network gets no socket for another connection: " + os_error(errno));
 }
 
 void UserNetwork::poll()
@@ -250,10 +280,14 @@ void UserNetwork::poll()
         auto const left = std::clamp<std::int64_t>(timer->expires_ms - now_ms(), 0, 1'000'000);
         timeout = std::min(timeout, static_cast<std::uint32_t>(left));
     }
+    auto const now = now_ms();
+    if (auto const until = sockets_.paused_until(now); until != 0)
+        timeout = std::min(timeout, static_cast<std::uint32_t>(until - now));
     polled_.assign(1, {thread_.event(), POLLIN, 0});
     slirp_library().pollfds_fill_(slirp_.get(), &timeout, Callbacks::add_poll, this);
     auto const forever = timeout == std::numeric_limits<std::uint32_t>::max();
     auto const ready = ::poll(polled_.data(), polled_.size(), forever ? -1 : static_cast<int>(timeout));
+    if (ready < 0) ::poll(polled_.data(), 1, SlirpSockets::pause_ms); // no memory for it: not at once again
     slirp_library().pollfds_poll_(slirp_.get(), ready < 0, Callbacks::get_revents, this);
     if (polled_.front().revents != 0) thread_.clear();
 }
@@ -268,9 +302,13 @@ void UserNetwork::input_waiting()
         std::uint64_t size = 0;
         std::memcpy(&size, taken_.data() + at, sizeof size);
         at += sizeof size;
-        slirp_library().input_(slirp_.get(), reinterpret_cast<std::uint8_t const*>(taken_.data() + at),
-                               static_cast<int>(size));
+        std::span const frame{taken_.data() + at, size};
         at += size;
+        if (sockets_.admits(frame))
+            slirp_library().input_(slirp_.get(), reinterpret_cast<std::uint8_t const*>(frame.data()),
+                                   static_cast<int>(frame.size()));
+        else
+            send_dropped_.fetch_add(1, std::memory_order_relaxed);
     }
     taken_.clear();
 }

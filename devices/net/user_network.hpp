@@ -5,6 +5,7 @@
 #include "devices/net/backend_thread.hpp"
 #include "devices/net/frame_backend.hpp"
 #include "devices/net/port_forward.hpp"
+#include "devices/net/slirp_sockets.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -28,7 +29,7 @@ class UserNetwork final : public FrameBackend {
     /// One line for the user's log. Called on the backend's thread.
     using Warn = std::function<void(std::string const&)>;
 
-    /// Throws std::runtime_error when a port of the host cannot be had.
+    /// Throws std::runtime_error, with one line that says what to do, when a port of the host cannot be had.
     explicit UserNetwork(
         std::vector<PortForward> const& forwards, Warn warn = [](auto const&) {});
     ~UserNetwork() override { stop(); }
@@ -59,14 +60,15 @@ class UserNetwork final : public FrameBackend {
 
     static constexpr std::size_t most_waiting = std::size_t{512} << 10; ///< bytes, with eight for each frame
 
+    void forward(std::vector<PortForward> const& forwards);
     void run();
     void poll();
     void fail_if_asked();
     void input_waiting();
     void expire_timers();
-    void look_for_descriptors();
     void deliver(std::span<std::byte const> frame);
 
+    Warn const warn_;
     FrameReceiver* receiver_ = nullptr;
     std::atomic<bool> listening_{false};
     std::atomic<std::uint64_t> send_dropped_{0};
@@ -77,12 +79,10 @@ class UserNetwork final : public FrameBackend {
 
     // The thread's.
     std::exception_ptr failure_; ///< of a callback: no exception may go through libslirp
+    SlirpSockets sockets_;
     std::vector<std::byte> taken_;
     std::vector<pollfd> polled_;
     std::vector<std::unique_ptr<Timer>> timers_;
-    Warn const warn_;
-    bool said_no_descriptor_ = false;
-    std::int64_t looked_ms_ = 0;
     std::unique_ptr<Slirp, Free> slirp_;
     BackendThread thread_;
 };
