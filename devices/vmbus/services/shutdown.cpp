@@ -60,9 +60,9 @@ void ShutdownService::request(What what, Callback done)
     executor().run_after(answer_time, [weak = weak_from_this(), number = ++request_] {
         auto const self = std::static_pointer_cast<ShutdownService>(weak.lock());
         if (!self) return;
-        DeferredCalls deferred;
+        DeferredCalls late;
         std::scoped_lock const guard{self->mutex()};
-        if (number == self->request_) self->finish(Result::TimedOut, deferred);
+        if (number == self->request_) self->finish(Result::TimedOut, late);
     });
 }
 
