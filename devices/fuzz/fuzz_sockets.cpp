@@ -124,7 +124,9 @@ struct KeepingBus final : hv::vmbus::Bus {
         require(found != offers.end(), "what is withdrawn was offered, and is withdrawn once");
         found->withdrawn = true;
     }
+    hv::vmbus::Runner& runner() override { return executor; }
 
+    hv::testing::CrankedExecutor executor;
     std::vector<Offered> offers;
 };
 
