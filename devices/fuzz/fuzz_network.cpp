@@ -15,8 +15,10 @@
 ///   closed or opened (bit 7: the sub-channel)
 ///  10  the cable: pulled or plugged in
 ///  11  memory of a ring: a value for the offset, a value for what is written there
-///  12  memory will change: after so many loads (1 byte), by XOR with a value, so often (1 byte, modulo 8)
+///  12  memory will change: after so many loads (1 byte), by XOR with a value, so often (1 byte, modulo 8);
+///      0 times: the guest refills a ring with a packet instead: bit 0 for the sub-channel, and up to 64 bytes
 /// Bytes of any number have a value before them that says how many.
+#include "devices/fuzz/flood.hpp"
 #include "devices/net/testing/recorders.hpp"
 #include "devices/testing/vmbus_channel.hpp"
 #include "devices/vmbus/network/nic.hpp"
@@ -116,6 +118,7 @@ class World {
     void end()
     {
         changing_.change_after(0, 0, 0);
+        bus_.executor.crank();
         close(1);
         close(0);
         require(gone_.expired(), "a closed channel is let go of");
@@ -138,8 +141,11 @@ class World {
         case 9: toggle(input.byte() >> 7); break;
         case 10: nic_->set_link(!nic_->link_up()); break;
         case 11: spoil(input); break;
-        default: changing_.change_after(input); break;
+        default:
+            if (!changing_.change_after(input)) flood(input);
+            break;
         }
+        (void)bus_.executor.crank_one();
         for (auto const& sent : backend_->sent)
             require(sent.bytes.size() <= net::largest_frame + net::vlan_tag, "no frame is longer than frames are");
         require(backend_->sent.size() <= 4096, "a packet has no end of frames");
@@ -248,6 +254,17 @@ class World {
         auto const payload = bytes_from(input, input.value());
         auto const on = channels_.contains(1) && payload.size() % 2 == 1 ? 1U : 0U;
         if (channels_.contains(on)) channels_[on]->send({type, 0, 0, 1, 3}, header, payload);
+    }
+    void flood(Input& input)
+    {
+        auto const on = channels_.contains(1) && input.byte() % 2 == 1 ? 1U : 0U;
+        auto const payload = bytes_from(input, 64);
+        if (!channels_.contains(on)) return;
+        auto const& ring = channels_[on]->to_host;
+        if (ring.read_index() % 8 != 0 || ring.read_index() >= ring.size()) return;
+        devices::testing::carry_out(
+            {*bus_.devices.at(on), ring, {hv::abi::PacketType::DataInband, 0, 0, 0, 3}, {}, payload}, changing_,
+            bus_.executor);
     }
     void control(Input& input)
     {

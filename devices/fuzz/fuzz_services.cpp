@@ -12,8 +12,10 @@
 ///   4  time passes: a value, in milliseconds, at most a minute
 ///   5  the guest writes a word of a ring's control page: which ring and word, a value; and signals
 ///   6  the guest closes the channel and opens it again, with rings of that many pages
-///   7  memory will change: after so many loads (1 byte), by XOR with a value, so often (1 byte, modulo 8)
+///   7  memory will change: after so many loads (1 byte), by XOR with a value, so often (1 byte, modulo 8);
+///      0 times: the guest refills the ring with a packet instead, of up to 128 bytes
 ///   8  the guest agrees with the versions that it is offered last; of other devices: says hello as a driver would
+#include "devices/fuzz/flood.hpp"
 #include "devices/testing/vmbus_channel.hpp"
 #include "devices/vmbus/keyboard/keyboard.hpp"
 #include "devices/vmbus/services/heartbeat.hpp"
@@ -58,7 +60,9 @@ class World {
             device_->close();
             open(1 + input.below(16));
             break;
-        case 7: memory_->change_after(input); break;
+        case 7:
+            if (!memory_->change_after(input)) flood(input);
+            break;
         default: return agree();
         }
     }
@@ -157,6 +161,15 @@ class World {
         if (descriptor.offset8 < 2 || descriptor.length8 < descriptor.offset8 || length + 8 > ring.used())
             return std::nullopt;
         return channel_->receive();
+    }
+
+    void flood(fuzz::Input& input)
+    {
+        auto const bytes = std::as_bytes(input.bytes(128));
+        tidy(channel_->to_host);
+        devices::testing::carry_out(
+            {*device_, channel_->to_host, {hv::abi::PacketType::DataInband, 0, 0, 0, 0}, {}, bytes}, *memory_,
+            executor_);
     }
 
     void answer(fuzz::Input& input)

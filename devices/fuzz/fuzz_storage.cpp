@@ -4,6 +4,7 @@
 // The input is a series of steps. The first byte's low three bits say which; bit 3 chooses the channel, of two at
 // most; the rest is read by `Input` as the steps below say.
 #include "devices/block/testing/recording_backend.hpp"
+#include "devices/fuzz/flood.hpp"
 #include "devices/vmbus/storage/storage_controller.hpp"
 #include "devices/vmbus/storage/testing/storage_guest.hpp"
 #include "hv/fuzz/changing_memory.hpp"
@@ -49,14 +50,18 @@ class World {
         case 4: flag ? close(channel) : open(channel); break;
         case 5: backend(input, flag); break;
         case 6: answers(channel, flag ? 1000 : input.byte()); break;
-        default: memory_.change_after(input); break;
+        default:
+            if (!memory_.change_after(input)) flood(channel, input, flag);
+            break;
         }
+        (void)bus_.executor.crank_one();
         check();
     }
 
     void end()
     {
         memory_.change_after(0, 0, 0);
+        bus_.executor.crank();
         for (auto* const backend : backends_)
             if (backend) backend->later = false;
     }
@@ -132,6 +137,23 @@ class World {
             header = hv::testing::gpa_direct_header(bytes_named, offset, pages);
         }
         if (can_write(channel)) guests_[channel]->send_direct(packet, header, ++sent_);
+    }
+
+    /// A command again and again; with answers when `wants_answer`.
+    void flood(unsigned channel, Input& input, bool wants_answer)
+    {
+        devices::scsi::testing::Cdb cdb{};
+        auto const bytes = input.bytes(cdb.size());
+        std::copy(bytes.begin(), bytes.end(), cdb.begin());
+        if (!can_write(channel)) return;
+        auto const packet = Guest::command(cdb, hv::page_size, (cdb[0] & 2) == 0);
+        devices::testing::carry_out(
+            {*bus_.devices[channel],
+             guests_[channel]->channel->to_host(),
+             {hv::abi::PacketType::DataUsingGpaDirect, 0, 0, static_cast<std::uint16_t>(wants_answer ? 1 : 0), 1},
+             hv::testing::gpa_direct_header(hv::page_size, 0, {hv::testing::TestChannel::free_page(0)}),
+             std::as_bytes(std::span{&packet, 1})},
+            memory_, bus_.executor);
     }
 
     void raw(unsigned channel, Input& input)

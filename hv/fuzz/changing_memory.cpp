@@ -28,15 +28,28 @@ void ChangingMemory::change_after(unsigned loads, std::uint64_t change, unsigned
     times_ = times;
 }
 
-void ChangingMemory::change_after(Input& input)
+bool ChangingMemory::change_after(Input& input)
 {
     auto const loads = input.byte();
     auto const change = input.value();
-    change_after(loads, change, input.below(8));
+    auto const times = input.below(8);
+    change_after(loads, change, times);
+    return times != 0;
+}
+
+/// As far as a writer may come: up to one packet before the reader.
+void ChangingMemory::write_full() const
+{
+    auto const [control, size, packet] = refilled_;
+    std::uint32_t read = 0;
+    std::memcpy(&read, control + sizeof read, sizeof read);
+    auto const write = (read % size + size - packet) % size;
+    std::memcpy(control, &write, sizeof write);
 }
 
 void ChangingMemory::before_load(std::byte* at, std::size_t size)
 {
+    if (refilled_.control != nullptr && at == refilled_.control) write_full();
     if (times_ == 0) return;
     auto const inside = [at](auto const& memory) {
         return at >= memory.data() && at < memory.data() + memory.size();

@@ -26,11 +26,30 @@ class ChangingMemory {
     /// Every load after the next `loads` ones finds its bytes XORed with those of `change` first, `times` times.
     void change_after(unsigned loads, std::uint64_t change, unsigned times);
     /// The same as a target's input has it: `loads` in a byte, `change` as a value, `times` in a byte, modulo 8.
-    void change_after(Input& input);
+    /// False when that is 0: then a target may do something else.
+    bool change_after(Input& input);
+
+    /// A guest that refills a ring: whenever the host looks how far it has written, the ring is full again, of
+    /// packets of that many bytes that lie in it already. `control` is the ring's control page, and `size` that of
+    /// its data, a multiple of `packet_bytes`.
+    void refill(std::byte* control, std::uint32_t size, std::uint32_t packet_bytes)
+    {
+        refilled_ = {control, size, packet_bytes};
+    }
+    void stop_refilling() { refilled_ = {}; }
 
     void before_load(std::byte* at, std::size_t size);
 
   private:
+    struct RefilledRing {
+        std::byte* control = nullptr;
+        std::uint32_t size = 0;
+        std::uint32_t packet_bytes = 0;
+    };
+
+    void write_full() const;
+
+    RefilledRing refilled_;
     std::vector<std::span<std::byte>> watched_;
     unsigned loads_ = 0;
     unsigned times_ = 0;

@@ -54,7 +54,7 @@ TimeSyncService::TimeSyncService(hv::vmbus::Executor& executor, std::function<Ti
 
 void TimeSyncService::ready(DeferredCalls&)
 {
-    owes_sync_ = true;
+    sync_due_ = true;
     tell(clock_());
     tick_after(period);
 }
@@ -62,7 +62,7 @@ void TimeSyncService::ready(DeferredCalls&)
 void TimeSyncService::tick(DeferredCalls&)
 {
     auto const now = clock_();
-    if (jumped(now)) owes_sync_ = true;
+    if (jumped(now)) sync_due_ = true;
     tell(now);
     tick_after(period);
 }
@@ -79,7 +79,7 @@ bool TimeSyncService::jumped(TimeReading const& now) const
 
 void TimeSyncService::tell(TimeReading const& now)
 {
-    auto const set = owes_sync_;
+    auto const set = sync_due_;
     auto const flags = set ? ic::time_flags::sync : ic::time_flags::sample;
     bool asked = false;
     if (version() >= reference_time_since) {
@@ -96,7 +96,7 @@ void TimeSyncService::tell(TimeReading const& now)
     }
     last_ = now;
     if (!asked) return;
-    owes_sync_ = false; // else with the next tick
+    sync_due_ = false; // else with the next tick
     ++(set ? syncs_ : samples_);
 }
 

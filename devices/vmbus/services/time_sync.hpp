@@ -39,7 +39,7 @@ class TimeSyncService final : public Service {
 
     std::function<TimeReading()> const clock_;
     TimeReading last_{}; ///< what jumps are seen by
-    bool owes_sync_ = false;
+    bool sync_due_ = false;
     std::uint64_t syncs_ = 0;
     std::uint64_t samples_ = 0;
 };

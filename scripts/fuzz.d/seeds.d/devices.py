@@ -55,6 +55,9 @@ services = {
     "indices": bytes([SOCKET]) + control(True, 0, 0xFFFFFFF8) + b"\x06\x02" + control(False, 1, 0x80000000) + want(0, 9) +
                bytes([6, 1]) + control(False, 3, 100) + raw_packet(HELLO) + control(True, 2, 1),
     "changing": bytes([SOCKET]) + memory_changes(2, 0xFFFF, 3) + raw_packet(HELLO) + memory_changes(0, 1 << 31, 7) + want(0, 3),
+    "refilled": bytes([HEARTBEAT]) + AGREE + memory_changes(0, 0, 0) + struct.pack("<II", 1, 8).ljust(128, b"\0") + READ + answer(),
+    "keyboard-refilled": bytes([KEYBOARD]) + memory_changes(0, 0, 0) + struct.pack("<II", 1, 65536).ljust(128, b"\0") + AGREE,
+    "socket-refilled": bytes([SOCKET]) + memory_changes(0, 0, 0) + HELLO.ljust(128, b"\0") + want(1, 255) + AGREE,
     "changing-answer": bytes([KEY_VALUE]) + AGREE + want(0) + READ + memory_changes(4, 0xFFFFFFFF, 5) + answer(),
 }
 
@@ -73,6 +76,11 @@ def scsi(cdb, size=0, lun=0, outwards=False, pages=1, offset=0, channel=0):
 def blocks(code, block, count, flags=0):
     """A CDB of ten bytes."""
     return struct.pack(">BBIBHB", code, flags, block, 0, count, 0)
+
+
+def flood(cdb, answers=False):
+    """A step: the ring is refilled with a command again and again."""
+    return (b"\x17" if answers else b"\x07") + bytes(3) + bytes(cdb).ljust(16, b"\0")
 
 
 inquiries = b"".join(scsi([0x12, 1, page, 0, 255], 255) for page in (0, 0x80, 0x83, 0xB0, 0xB1, 0xB2))
@@ -100,6 +108,7 @@ storage = {
                    scsi(blocks(0x28, 0, 8), 4096, channel=1),
     "indices": SET_UP + b"\x03\0\x08" + b"\x03\1\x03" + b"\x13\1" + value(0x10000) + scsi([0x00]),
     "changing": SET_UP + b"\x07\x02" + value(0xFF) + b"\x07" + questions,
+    "refilled": SET_UP + flood(blocks(0x28, 0, 8)) + flood(blocks(0x2A, 0, 8), answers=True) + TAKE_ALL + flood([0x12]),
 }
 
 # fuzz_network
@@ -137,6 +146,7 @@ def rss(entries):
 SUB_CHANNEL = b"\x01\x0b\x01\x08" + struct.pack("<II", 1, 1) + b"\x09\x80"
 network = {
     "set-up": set_up(),
+    "refilled": set_up() + b"\x0c\0\0\0" + struct.pack("<IIII", 107, 0, 0xFFFFFFFF, 0).ljust(64, b"\0") + READ_ALL,
     "every-version": b"".join(set_up(n) + frame_in(60) + READ_ALL + b"\x09\x00" for n in range(6)),
     "out-plain": set_up() + frame_out(),
     "out-checksum": set_up() + frame_out((0, 1 | 1 << 2 | 34 << 16)) + frame_out((0, 1 | 1 << 4), (6, 0x1235)),
