@@ -156,7 +156,8 @@ void StorageChannel::run(OwnedTransaction transaction, vmbus::Turn& turn, std::u
     ++with_backend_;
     auto* const running = transaction.release(); // from here on it may be the backend's
     running->keeps_owner = shared_from_this();
-    turn.count_bytes(running->length);
+    if (running->operation == block::Operation::Read || running->operation == block::Operation::Write)
+        turn.count_bytes(running->length);
     lock.unlock();
     bool const ready = running->run();
     lock.lock();
