@@ -18,6 +18,7 @@
 ///   flags (1 byte), type (2 bytes), and so many bytes 5  the server takes what
 ///   it was sent 6  the server says no more (even) or has gone (odd)
 #include "devices/base/unique_fd.hpp"
+#include "devices/block/io_budget.hpp"
 #include "devices/block/nbd_backend.hpp"
 #include "devices/block/nbd_connection.hpp"
 #include "hv/fuzz/input.hpp"
@@ -31,6 +32,7 @@
 #include <string_view>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <utility>
 #include <vector>
 
 using namespace devices;
@@ -77,10 +79,11 @@ namespace {
 constexpr std::uint64_t sector = 512;
 constexpr std::uint64_t longest_buffer = 128 << 10;
 constexpr std::size_t most_requests = 256;
+constexpr std::uint64_t budget = 1 << 20; ///< so little that it is used up
 
 class Wanted final : public Request {
   public:
-    void completed(Result result) override
+    void completed(Result result) noexcept override
     {
         require(answer.exchange(static_cast<int>(result)) == none, "a request is answered once");
         answer.notify_all();
@@ -131,8 +134,10 @@ class World {
         switch (input.below(7)) {
         case 0: want(input); break;
         case 1:
-            for (auto times = input.below(16); times > 0 && connection_; --times)
+            for (auto times = input.below(16); times > 0 && connection_; --times) {
+                if (std::exchange(has_room_, false)) connection_->pump();
                 if (!connection_->drive(wake_.get())) connection_.reset(); // as its owner does
+            }
             break;
         case 2: say(std::as_bytes(input.counted_bytes())); break;
         case 3: answer(input); break;
@@ -151,6 +156,7 @@ class World {
         if (connection_) (void)connection_->has_unflushed_writes();
         if (!server_ && connection_) connection_->disconnect();
         connection_.reset();
+        require(budget_.used() == 0, "what was taken of the budget is given back");
         server_.reset();
         if (disk_) {
             disk_->stop();
@@ -169,7 +175,7 @@ class World {
     }
     void connect()
     {
-        connection_ = std::make_unique<NbdConnection>();
+        connection_ = std::make_unique<NbdConnection>(memory_);
         auto const complaint = connection_->connect("nbd://", -1, std::chrono::seconds{5});
         require_one_line(complaint);
         if (complaint.empty())
@@ -268,6 +274,9 @@ class World {
     UniqueFd wake_{::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK)}; ///< always readable: nothing waits
     UniqueFd server_;
     std::vector<std::unique_ptr<Wanted>> requests_;
+    IoBudget budget_{budget};
+    bool has_room_ = false;
+    IoBudget::Account memory_{budget_, [this] { has_room_ = true; }};
     std::unique_ptr<NbdConnection> connection_;
     std::unique_ptr<NbdBackend> disk_;
 };
