@@ -81,7 +81,7 @@ class Shell {
     pid_t pid_ = -1;
 };
 
-constexpr auto said = "partition 2"; // by the guest, and by no shell that repeats a command
+constexpr auto said = "partition 0"; // by the guest, which may not ask, and by no shell that repeats a command
 constexpr auto start = R"("$porthole" run --kernel "$puppet" --memory 16M --test-devices --cmdline )";
 
 /// After "fg".
