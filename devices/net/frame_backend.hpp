@@ -62,6 +62,15 @@ class FrameBackend {
     /// Sends a frame, or drops it: false. Callable from any thread, by several at once; waits for nothing.
     virtual bool send(Offload const& offload, std::span<iovec const> frame) = 0;
 
+    /// The same for a channel of the card, which counts from 0: a backend of several queues has one for each.
+    virtual bool send_on(std::size_t channel, Offload const& offload, std::span<iovec const> frame)
+    {
+        static_cast<void>(channel);
+        return send(offload, frame);
+    }
+    /// So many channels are open, 1 at first. Callable from any thread; waits for nothing.
+    virtual void use_channels(std::size_t count) { static_cast<void>(count); }
+
     /// Frames that come from now on are for the receiver; those that have waited for `listen` are lost.
     /// Callable again, for other offloads.
     virtual void listen(ReceiveOffloads offloads) = 0;

@@ -42,11 +42,28 @@ UniqueFd open_tun()
                                  ": run as root, or let root do 'ip tuntap add " + name + " mode tap user USER'"};
     if (error == EINVAL)
         throw std::runtime_error{"the interface " + quoted +
-                                 " is no tap of one queue: make one with 'ip tuntap add NAME mode tap'"};
+                                 " is no tap: make one with 'ip tuntap add NAME mode tap'"};
     throw std::runtime_error{"cannot use tap " + quoted + ": " + os_error(error)};
 }
 
-void attach(int fd, std::string const& name)
+bool attach(int fd, std::string const& name, short flags)
+{
+    ifreq request{};
+    std::copy(name.begin(), name.end(), request.ifr_name);
+    request.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | flags);
+    return ::ioctl(fd, TUNSETIFF, &request) == 0;
+}
+
+/// A queue that is detached gets no frames.
+bool set_attached(int fd, bool attached)
+{
+    ifreq request{};
+    request.ifr_flags = attached ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE;
+    return ::ioctl(fd, TUNSETQUEUE, &request) == 0;
+}
+
+/// The first queue is attached, the others are not.
+std::vector<UniqueFd> open_queues(std::string const& name, std::size_t count)
 {
     if (name.empty() || name.size() >= IFNAMSIZ)
         throw std::runtime_error{"'" + name + "' is no interface name: those have 1 to 15 characters"};
@@ -55,25 +72,38 @@ void attach(int fd, std::string const& name)
     if (::if_nametoindex(name.c_str()) == 0)
         throw std::runtime_error{"there is no interface '" + name + "': make it with 'ip tuntap add " + name +
                                  " mode tap user USER' and 'ip link set " + name + " up'"};
-    ifreq request{};
-    std::copy(name.begin(), name.end(), request.ifr_name);
-    request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
-    if (::ioctl(fd, TUNSETIFF, &request) < 0) refuse(name, errno);
+    std::vector<UniqueFd> queues;
+    queues.push_back(open_tun());
+    auto const fd = queues[0].get();
+    auto const one = attach(fd, name, 0);
+    if (!one && (errno != EINVAL || !attach(fd, name, IFF_MULTI_QUEUE))) refuse(name, errno);
     int header = sizeof(Offload);
     if (::ioctl(fd, TUNSETVNETHDRSZ, &header) < 0 || ::ioctl(fd, TUNSETOFFLOAD, 0UL) < 0) refuse(name, errno);
+    while (!one && queues.size() < count) {
+        queues.push_back(open_tun());
+        auto const next = queues.back().get();
+        if (!attach(next, name, IFF_MULTI_QUEUE) || !set_attached(next, false)) refuse(name, errno);
+    }
+    return queues;
 }
 
 } // namespace
 
-Tap::Tap(std::string name, std::function<void(std::string const&)> report)
-    : name_{std::move(name)}, report_{std::move(report)}, tap_{open_tun()}, poll_{::epoll_create1(EPOLL_CLOEXEC)}
+Tap::Tap(std::string name, std::size_t channels, std::function<void(std::string const&)> report)
+    : name_{std::move(name)},
+      report_{std::move(report)},
+      queues_{open_queues(name_, channels)},
+      poll_{::epoll_create1(EPOLL_CLOEXEC)},
+      reading_{queues_[0].get()}
 {
-    attach(tap_.get(), name_);
-    epoll_event of_tap{.events = EPOLLIN | EPOLLET, .data = {.fd = tap_.get()}};
-    epoll_event of_event{.events = EPOLLIN, .data = {.fd = thread_.event()}};
-    if (!poll_ || ::epoll_ctl(poll_.get(), EPOLL_CTL_ADD, tap_.get(), &of_tap) < 0 ||
-        ::epoll_ctl(poll_.get(), EPOLL_CTL_ADD, thread_.event(), &of_event) < 0)
-        throw std::system_error{errno, std::generic_category(), "epoll"};
+    auto const add = [this](int fd, std::uint32_t events) {
+        epoll_event event{.events = events, .data = {.fd = fd}};
+        if (!poll_ || ::epoll_ctl(poll_.get(), EPOLL_CTL_ADD, fd, &event) < 0)
+            throw std::system_error{errno, std::generic_category(), "epoll"};
+    };
+    for (auto const& queue : queues_)
+        add(queue.get(), EPOLLIN | EPOLLET);
+    add(thread_.event(), EPOLLIN);
 }
 
 void Tap::start(FrameReceiver& receiver)
@@ -97,9 +127,12 @@ void Tap::run()
         if (events == 1 && event.data.fd == thread_.event()) {
             if (thread_.ending()) return;
             thread_.clear();
+            attach_queues();
             thread_.run_tasks();
         } else if (events == 1 && (event.events & EPOLLERR) != 0) {
             break; // the interface is being removed, or has been
+        } else if (events == 1) {
+            reading_ = event.data.fd;
         }
         if (resumed_.exchange(false, std::memory_order_acq_rel)) blocked = false;
         auto const wanted = !blocked && listening_.load(std::memory_order_acquire);
@@ -124,8 +157,25 @@ void Tap::end(std::string const& why)
 void Tap::watch(bool wanted)
 {
     if (wanted == watched_) return;
-    epoll_event event{.events = wanted ? EPOLLIN : EPOLLIN | EPOLLET, .data = {.fd = tap_.get()}};
-    watched_ = ::epoll_ctl(poll_.get(), EPOLL_CTL_MOD, tap_.get(), &event) == 0 && wanted;
+    watched_ = wanted;
+    for (auto const& queue : queues_) {
+        epoll_event event{.events = wanted ? EPOLLIN : EPOLLIN | EPOLLET, .data = {.fd = queue.get()}};
+        watched_ = ::epoll_ctl(poll_.get(), EPOLL_CTL_MOD, queue.get(), &event) == 0 && watched_;
+    }
+}
+
+void Tap::use_channels(std::size_t count)
+{
+    if (channels_.exchange(count) != count && queues_.size() > 1) thread_.wake();
+}
+
+void Tap::attach_queues()
+{
+    auto const wanted = std::clamp<std::size_t>(channels_.load(), 1, queues_.size());
+    while (attached_ < wanted && set_attached(queues_[attached_].get(), true))
+        ++attached_;
+    while (attached_ > wanted && set_attached(queues_[attached_ - 1].get(), false))
+        --attached_;
 }
 
 std::size_t Tap::read(Offload& offload, std::span<iovec const> into)
@@ -135,7 +185,7 @@ std::size_t Tap::read(Offload& offload, std::span<iovec const> into)
     pieces[0] = {&offload, sizeof offload};
     std::copy_n(into.begin(), used, pieces.begin() + 1);
     while (frames_left_ > 0) {
-        auto const size = ::readv(tap_.get(), pieces.data(), static_cast<int>(used + 1));
+        auto const size = ::readv(reading_, pieces.data(), static_cast<int>(used + 1));
         if (size > static_cast<ssize_t>(sizeof offload)) {
             --frames_left_;
             return static_cast<std::size_t>(size) - sizeof offload;
@@ -148,7 +198,7 @@ std::size_t Tap::read(Offload& offload, std::span<iovec const> into)
     return 0;
 }
 
-bool Tap::send(Offload const& offload, std::span<iovec const> frame)
+bool Tap::send_on(std::size_t channel, Offload const& offload, std::span<iovec const> frame)
 {
     if (frame.size() >= most_pieces) return false;
     std::array<iovec, most_pieces> pieces;
@@ -157,7 +207,8 @@ bool Tap::send(Offload const& offload, std::span<iovec const> frame)
     std::copy(frame.begin(), frame.end(), pieces.begin() + 1);
     ssize_t written = -1;
     do {
-        written = ::writev(tap_.get(), pieces.data(), static_cast<int>(frame.size() + 1));
+        written =
+            ::writev(queues_[channel % queues_.size()].get(), pieces.data(), static_cast<int>(frame.size() + 1));
     } while (written < 0 && errno == EINTR);
     if (written >= 0) return true;
     refused_.fetch_add(1, std::memory_order_relaxed);
@@ -173,7 +224,7 @@ void Tap::listen(ReceiveOffloads offloads)
         if (offloads.large6) bits |= TUN_F_TSO6;
         if (offloads.large4 || offloads.large6) bits |= TUN_F_TSO_ECN;
     }
-    ::ioctl(tap_.get(), TUNSETOFFLOAD, bits); // fails when the interface has gone
+    ::ioctl(queues_[0].get(), TUNSETOFFLOAD, bits); // fails when the interface has gone
     if (listening_.load(std::memory_order_acquire)) return;
     discard_waiting();
     listening_.store(true, std::memory_order_release);
@@ -184,7 +235,9 @@ void Tap::discard_waiting()
 {
     constexpr unsigned enough = 4096; // a host that never ceases to send must not keep us here
     std::array<std::byte, 64> frame;
-    for (unsigned i = 0; i<enough&& ::read(tap_.get(), frame.data(), frame.size())> 0; ++i) {
+    for (auto const& queue : queues_) {
+        for (unsigned i = 0; i<enough&& ::read(queue.get(), frame.data(), frame.size())> 0; ++i) {
+        }
     }
 }
 
@@ -198,6 +251,7 @@ void Tap::inspect(hv::Inspector& inspector) const
 {
     inspector.flag("listening", listening_.load(std::memory_order_relaxed));
     inspector.flag("gone", gone_.load(std::memory_order_relaxed));
+    inspector.number("queues", queues_.size());
     inspector.number("refused_by_kernel", refused_.load(std::memory_order_relaxed));
 }
 

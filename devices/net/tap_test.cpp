@@ -28,12 +28,12 @@ using Bytes = std::vector<std::byte>;
 /// A network of a test's own, with a tap in it. Its thread alone is in there.
 class Namespace {
   public:
-    Namespace()
+    explicit Namespace(short flags = 0) : flags_{static_cast<short>(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | flags)}
     {
         if (::unshare(CLONE_NEWNET) != 0) return;
         fd_ = UniqueFd{::open("/dev/net/tun", O_RDWR | O_CLOEXEC)};
         auto request = interface("ptap0");
-        request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+        request.ifr_flags = flags_;
         made_ = ::ioctl(fd_.get(), TUNSETIFF, &request) == 0 && ::ioctl(fd_.get(), TUNSETPERSIST, 1UL) == 0;
         UniqueFd const control{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
         request.ifr_flags = IFF_UP;
@@ -53,7 +53,7 @@ class Namespace {
     {
         UniqueFd const fd{::open("/dev/net/tun", O_RDWR | O_CLOEXEC)};
         auto request = interface("ptap0");
-        request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+        request.ifr_flags = flags_;
         if (::ioctl(fd.get(), TUNSETIFF, &request) == 0) ::ioctl(fd.get(), TUNSETPERSIST, 0UL);
     }
 
@@ -65,6 +65,7 @@ class Namespace {
     }
 
   private:
+    short const flags_;
     UniqueFd fd_;
     bool made_ = false;
 };
@@ -134,7 +135,7 @@ bool remove_tap()
 std::string complaint(std::string const& name)
 {
     try {
-        Tap const tap{name, [](auto const&) {}};
+        Tap const tap{name, 4, [](auto const&) {}};
     } catch (std::runtime_error const& error) {
         return error.what();
     }
@@ -143,11 +144,11 @@ std::string complaint(std::string const& name)
 
 /// Runs a test in a network namespace, on a thread of its own because there is no way back.
 template <typename Body>
-void in_namespace(Body body)
+void in_namespace(Body body, short flags = 0)
 {
     bool made = false;
     std::async(std::launch::async, [&] {
-        Namespace space;
+        Namespace space{flags};
         made = space.made();
         if (made) body(space);
     }).get();
@@ -161,7 +162,7 @@ TEST_CASE("Frames go both ways through a tap", "[net][tap]")
     in_namespace([](Namespace& space) {
         space.release();
         testing::RecordingReceiver guest;
-        Tap tap{"ptap0", [](auto const&) {}};
+        Tap tap{"ptap0", 4, [](auto const&) {}};
         HostEnd const host;
         tap.start(guest);
         tap.listen({.checksum = true, .large4 = true, .large6 = true});
@@ -183,7 +184,7 @@ TEST_CASE("A tap keeps frames while its guest has no room, and none from before 
     in_namespace([](Namespace& space) {
         space.release();
         testing::RecordingReceiver guest;
-        Tap tap{"ptap0", [](auto const&) {}};
+        Tap tap{"ptap0", 4, [](auto const&) {}};
         HostEnd const host;
         tap.start(guest);
         host.send(frame_of(100, 1));
@@ -207,7 +208,7 @@ TEST_CASE("A checksum that the guest left to do is right when the host receives 
     in_namespace([](Namespace& space) {
         space.release();
         testing::RecordingReceiver guest;
-        Tap tap{"ptap0", [](auto const&) {}};
+        Tap tap{"ptap0", 4, [](auto const&) {}};
         HostEnd const host;
         tap.start(guest);
         auto frame = frame_of(64, 0);
@@ -226,7 +227,7 @@ TEST_CASE("A tap's thread runs tasks, also when the interface has gone", "[net][
         space.release();
         testing::RecordingReceiver guest;
         std::atomic<bool> gone{false};
-        Tap tap{"ptap0", [&](auto const&) {
+        Tap tap{"ptap0", 4, [&](auto const&) {
                     gone = true;
                     gone.notify_all();
                 }};
@@ -259,7 +260,7 @@ TEST_CASE("A tap that is removed is reported once, and its guest goes on", "[net
         space.release();
         testing::RecordingReceiver guest;
         std::atomic<unsigned> reports{0};
-        Tap tap{"ptap0", [&](auto const& text) {
+        Tap tap{"ptap0", 4, [&](auto const& text) {
                     CHECK(text == "the tap 'ptap0' has gone: its guest is off that network");
                     ++reports;
                     reports.notify_all();
@@ -283,7 +284,7 @@ TEST_CASE("A tap is noticed to be removed also while its guest does not listen, 
         testing::RecordingReceiver guest;
         HostEnd const host;
         std::atomic<unsigned> reports{0};
-        Tap tap{"ptap0", [&](auto const&) {
+        Tap tap{"ptap0", 4, [&](auto const&) {
                     ++reports;
                     reports.notify_all();
                 }};
@@ -308,7 +309,7 @@ TEST_CASE("An exception on a tap's thread ends that tap, and nothing else", "[ne
         testing::FailingReceiver guest;
         HostEnd const host;
         std::string report;
-        Tap tap{"ptap0", [&](auto const& text) { report = text; }};
+        Tap tap{"ptap0", 4, [&](auto const& text) { report = text; }};
         tap.start(guest);
         tap.listen({});
         host.send(frame_of(100, 1));
@@ -316,6 +317,72 @@ TEST_CASE("An exception on a tap's thread ends that tap, and nothing else", "[ne
         tap.stop();
         CHECK(report == "the tap 'ptap0' has failed: std::bad_alloc: its guest is off that network");
     });
+}
+
+TEST_CASE("A tap of several queues has one for each channel, of which the kernel uses the open ones", "[net][tap]")
+{
+    auto const in_use = [](std::size_t channels, std::size_t queues) {
+        in_namespace(
+            [=](Namespace& space) {
+                space.release();
+                testing::RecordingReceiver guest;
+                HostEnd const host;
+                Tap tap{"ptap0", queues, [](auto const&) {}};
+                tap.start(guest);
+                auto const use = [&](std::size_t count) {
+                    tap.use_channels(count);
+                    std::promise<void> done;
+                    tap.runner()->run([&] { done.set_value(); }); // runs behind that
+                    done.get_future().get();
+                };
+                use(channels);
+                tap.listen({});
+                for (unsigned channel = 0; channel < channels; ++channel) {
+                    auto frame = frame_of(60, 10 + channel);
+                    std::array const pieces{iovec{frame.data(), frame.size()}};
+                    REQUIRE(tap.send_on(channel, {}, pieces));
+                    CHECK(host.receive() == frame);
+                }
+                // Of many sources, which the kernel spreads over the queues.
+                for (unsigned i = 0; i < 32; ++i) {
+                    auto frame = frame_of(60, 100 + i);
+                    frame[11] = static_cast<std::byte>(i);
+                    host.send(frame);
+                    CHECK(guest.wait_for(is(100 + i)));
+                }
+                use(1);
+                for (unsigned i = 0; i < 32; ++i) {
+                    auto frame = frame_of(60, 150 + i);
+                    frame[11] = static_cast<std::byte>(i);
+                    host.send(frame);
+                    CHECK(guest.wait_for(is(150 + i)));
+                }
+            },
+            IFF_MULTI_QUEUE);
+    };
+    in_use(4, 4);
+    in_use(2, 4); // fewer channels than queues
+    in_use(3, 2); // and more
+}
+
+TEST_CASE("A tap of several queues is noticed to be removed", "[net][tap]")
+{
+    in_namespace(
+        [](Namespace& space) {
+            space.release();
+            testing::RecordingReceiver guest;
+            std::atomic<unsigned> reports{0};
+            Tap tap{"ptap0", 4, [&](auto const&) {
+                        ++reports;
+                        reports.notify_all();
+                    }};
+            tap.start(guest);
+            if (!remove_tap()) return;
+            reports.wait(0);
+            tap.stop();
+            CHECK(reports == 1);
+        },
+        IFF_MULTI_QUEUE);
 }
 
 TEST_CASE("A tap that belongs to root is complained about in one line that helps", "[net][tap]")

@@ -30,12 +30,13 @@ devices::net::MacAddress mac_of(NetOptions const& net, std::string const& guest,
     return devices::net::derive_mac_address(machine_id() + "/" + guest + "/" + net.tap + "/" + std::to_string(index));
 }
 
-std::unique_ptr<devices::net::FrameBackend> backend_of(NetOptions const& net, std::string const& designation)
+std::unique_ptr<devices::net::FrameBackend> backend_of(NetOptions const& net, std::string const& designation,
+                                                       unsigned channels)
 {
     try {
         auto const warn = [designation](std::string const& text) { spdlog::warn("{}: {}", designation, text); };
         if (net.tap.empty()) return std::make_unique<devices::net::UserNetwork>(net.forwards, warn);
-        return std::make_unique<devices::net::Tap>(net.tap, warn);
+        return std::make_unique<devices::net::Tap>(net.tap, channels, warn);
     } catch (UserError const&) {
         throw;
     } catch (std::exception const& error) {
@@ -58,8 +59,8 @@ NetworkCards::NetworkCards(GuestOptions const& options, hv::vmbus::Bus& bus)
         config.misbehaved = [designation, limit = std::make_shared<RateLimit>()](std::string_view how) {
             warn_limited(*limit, "{} {}", designation, how);
         };
-        cards_.push_back(
-            std::make_shared<devices::network::Nic>(std::move(config), backend_of(net, designation), bus));
+        auto backend = backend_of(net, designation, config.max_channels);
+        cards_.push_back(std::make_shared<devices::network::Nic>(std::move(config), std::move(backend), bus));
     }
     for (auto const& card : cards_)
         card->start();

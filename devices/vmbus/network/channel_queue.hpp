@@ -68,7 +68,7 @@ class ChannelQueue final : public hv::vmbus::ChannelDevice, vmbus::Served {
           index_{index},
           runner_{backend, shared},
           worker_{*this, runner_, shared, turn_limits},
-          transmitter_{backend, sent}
+          transmitter_{backend, index, sent}
     {}
 
     [[nodiscard]] std::size_t index() const { return index_; }

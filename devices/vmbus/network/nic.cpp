@@ -90,6 +90,7 @@ void Nic::opening(ChannelQueue& queue)
 void Nic::opened(ChannelQueue& queue)
 {
     if (queue.index() == 0 || open_sub_channels_.fetch_add(1) + 1 != sub_channels_.load()) return;
+    backend_->use_channels(sub_channels_.load() + 1);
     table_due_.store(true);
     queues_[0]->signalled();
 }
@@ -104,6 +105,7 @@ void Nic::closing(ChannelQueue& queue)
     settings_ = {};
     answers_.clear();
     sub_channels_.store(0);
+    backend_->use_channels(1);
     table_due_.store(false);
     change_path(queue, {});
 }

@@ -104,7 +104,7 @@ bool Transmitter::send_packet(GuestPieces const& message, Message const& at, boo
         Infos infos;
         if (!read_infos(message, at, infos) || !prepare(message, at, infos, offload)) return false;
     }
-    if (!link_up || !backend_.send(offload, pieces_)) {
+    if (!link_up || !backend_.send_on(channel_, offload, pieces_)) {
         traffic_.dropped.add();
         return true;
     }

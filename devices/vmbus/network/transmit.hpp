@@ -17,7 +17,9 @@ namespace devices::network {
 /// One for each channel: what it needs to remember from frame to frame is room.
 class Transmitter {
   public:
-    Transmitter(net::FrameBackend& backend, Traffic& traffic) : backend_{backend}, traffic_{traffic} {}
+    Transmitter(net::FrameBackend& backend, std::size_t channel, Traffic& traffic)
+        : backend_{backend}, channel_{channel}, traffic_{traffic}
+    {}
 
     /// Sends what is in the message, unless the link is down. The status is the one for the guest.
     [[nodiscard]] nvsp::Status send(GuestPieces const& message, bool link_up);
@@ -46,6 +48,7 @@ class Transmitter {
     void insert_tag(std::uint32_t vlan, net::Offload& offload);
 
     net::FrameBackend& backend_;
+    std::size_t const channel_;
     Traffic& traffic_;
     std::vector<iovec> pieces_;      ///< of the frame
     std::vector<std::byte> headers_; ///< the frame's start, when something in it has to be changed
