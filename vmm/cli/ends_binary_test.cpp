@@ -79,6 +79,15 @@ TEST_CASE("a guest that listened to its serial port may reset itself by triple f
     end_by_force(process);
 }
 
+TEST_CASE("a guest does nothing after the instruction that ends it", "[binary]")
+{
+    if (!can_run()) return;
+    for (unsigned i = 0; i < 10; ++i) {
+        CHECK(run_puppet("say:before power-off say:after").out == "before\n");
+        CHECK(run_puppet("say:before reset say:after").out == "before\n");
+    }
+}
+
 TEST_CASE("a guest that reports a crash goes on, and its run ends with status 1", "[binary]")
 {
     if (!can_run()) return;

@@ -69,6 +69,12 @@ void Vcpu::start()
     thread_ = std::thread{[this] { thread_main(); }};
 }
 
+void Vcpu::stay_out()
+{
+    stopping_.store(true);
+    kick();
+}
+
 void Vcpu::request_stop()
 {
     if (!thread_.joinable()) return;

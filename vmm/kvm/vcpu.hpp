@@ -46,6 +46,8 @@ class Vcpu final : public hv::VpControl {
     void use_kernel_timers(KernelReferenceTime& time) { kernel_timers_.emplace(fd(), time); }
 
     void start();
+    /// Does not enter the guest again. From any thread, also the vCPU's own, whose exit may be what ends the guest.
+    void stay_out();
     /// Takes the thread out of the guest for good; join() then waits for it. Both callable more than once, not from
     /// the vCPU's own thread.
     void request_stop();

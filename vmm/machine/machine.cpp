@@ -320,7 +320,11 @@ void Machine::synic_enabled(hv::VpIndex)
 
 void Machine::end(Outcome outcome)
 {
-    std::call_once(ended_, [&] { world_.ended(std::move(outcome)); });
+    std::call_once(ended_, [&] {
+        for (auto const& vcpu : vcpus_)
+            vcpu->stay_out(); // what would come after a power-off, a reset or a crash does not happen
+        world_.ended(std::move(outcome));
+    });
 }
 
 } // namespace vmm
