@@ -1,5 +1,6 @@
 /// Guests that do what they like, on several VPs at once: whatever it is, the model answers, stays whole, and gives
 /// back all it was lent. Meant for AddressSanitizer and ThreadSanitizer.
+#include "hv/hypercall/call_info.hpp"
 #include "hv/testing/catch.hpp"
 #include "hv/testing/fabric.hpp"
 #include "hv/testing/monitor_host.hpp"

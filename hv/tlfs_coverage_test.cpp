@@ -2,7 +2,7 @@
 /// that none of them can drift or leave something out.
 #include "hv/abi/msr.hpp"
 #include "hv/cpuid/leaves.hpp"
-#include "hv/hypercall/dispatch.hpp"
+#include "hv/hypercall/call_info.hpp"
 #include "hv/testing/catch.hpp"
 #include "hv/testing/fabric.hpp"
 
@@ -131,6 +131,14 @@ void check_same(Numbers const& a, Numbers const& b)
     CHECK(a == b);
 }
 
+/// How the page says whether a call may be fast, in one word.
+std::string fast_form(CallInfo const& call)
+{
+    auto const smallest = call.input_size + std::size_t{call.kind == CallInfo::Kind::Rep} * call.input_element;
+    if (call.output_size != 0 || call.output_element != 0 || smallest > abi::xmm_input_bytes) return "no";
+    return call.kind == CallInfo::Kind::Simple && smallest <= abi::fast_input_bytes ? "yes" : "XMM";
+}
+
 } // namespace
 
 TEST_CASE("the coverage page names every hypercall once, and those of the call table as answered", "[coverage]")
@@ -138,12 +146,13 @@ TEST_CASE("the coverage page names every hypercall once, and those of the call t
     auto const page = section("Hypercalls");
     check_same(both(numbers_of(page.there, 1), numbers_of(page.refused, 1)), index("call"));
 
-    std::map<std::uint32_t, std::string> answered;
+    std::map<std::uint32_t, Row> answered;
     for (auto const& row : page.there)
-        answered[*numbers_in(row.at(1)).begin()] = row.at(0).substr(0, row.at(0).find(" ("));
-    std::map<std::uint32_t, std::string> table;
+        answered[*numbers_in(row.at(1)).begin()] = {row.at(0).substr(0, row.at(0).find(" (")), row.at(2),
+                                                    row.at(3).substr(0, row.at(3).find_first_of(" ,"))};
+    std::map<std::uint32_t, Row> table;
     for (auto const& call : call_table())
-        table[static_cast<std::uint32_t>(call.code)] = call.name;
+        table[static_cast<std::uint32_t>(call.code)] = {call.name, call.section, fast_form(call)};
     CHECK(answered == table);
 }
 

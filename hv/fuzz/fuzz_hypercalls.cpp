@@ -15,6 +15,7 @@
 #include "hv/fuzz/input.hpp"
 #include "hv/fuzz/play.hpp"
 #include "hv/fuzz/pool_account.hpp"
+#include "hv/hypercall/call_info.hpp"
 #include "hv/testing/fabric.hpp"
 #include "hv/testing/monitor_host.hpp"
 

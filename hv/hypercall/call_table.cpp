@@ -1,6 +1,6 @@
-/// The table of hypercalls: a line for each. Sizes and calling convention follow from the handler's types.
+/// The definitions of all hypercalls. Sizes and calling convention follow from the handler's types.
+#include "hv/hypercall/call_info.hpp"
 #include "hv/hypercall/calls/calls.hpp"
-#include "hv/hypercall/dispatch.hpp"
 
 #include <algorithm>
 #include <array>
@@ -43,13 +43,6 @@ struct Thunk<Function> {
         return Function(caller, *reinterpret_cast<In const*>(in), *reinterpret_cast<Out*>(out));
     }
 };
-
-template <auto Function>
-constexpr CallInfo entry(CallCode code, char const* name)
-{
-    using T = Thunk<Function>;
-    return {code, name, T::input_size, T::output_size, &T::call};
-}
 
 template <auto Function>
 struct ListThunk;
@@ -98,37 +91,122 @@ struct ListThunk<Function> {
     }
 };
 
+/// A call is told here: what its section of the TLFS says, and the function that does it.
 template <auto Function>
-constexpr CallInfo list_entry(CallCode code, char const* name)
+constexpr CallInfo call(CallCode code, char const* name, char const* section, Access access,
+                        std::array<Field, CallInfo::most_fields> fields = {})
 {
-    using T = ListThunk<Function>;
-    return {code, name, T::input_size, 0, nullptr, T::kind, T::input_element, T::output_element, &T::call};
+    CallInfo info{code, name, section, access, fields};
+    if constexpr (requires { Thunk<Function>::call; }) {
+        using T = Thunk<Function>;
+        info.input_size = T::input_size;
+        info.output_size = T::output_size;
+        info.handler = &T::call;
+    } else {
+        using T = ListThunk<Function>;
+        info.kind = T::kind;
+        info.input_size = T::input_size;
+        info.input_element = T::input_element;
+        info.output_element = T::output_element;
+        info.list_handler = &T::call;
+    }
+    return info;
 }
 
+using namespace abi;
+using namespace fields;
+using enum Access::Upon;
+using enum Privilege;
+
 constexpr std::array table{
-    entry<calls::notify_long_spin_wait>(CallCode::NotifyLongSpinWait, "HvNotifyLongSpinWait"),
-    entry<calls::send_cluster_ipi>(CallCode::SendSyntheticClusterIpi, "HvSendSyntheticClusterIpi"),
-    list_entry<calls::send_cluster_ipi_ex>(CallCode::SendSyntheticClusterIpiEx, "HvSendSyntheticClusterIpiEx"),
-    entry<calls::get_partition_property>(CallCode::GetPartitionProperty, "HvGetPartitionProperty"),
-    entry<calls::get_partition_id>(CallCode::GetPartitionId, "HvGetPartitionId"),
-    list_entry<calls::get_vp_registers>(CallCode::GetVpRegisters, "HvGetVpRegisters"),
-    list_entry<calls::set_vp_registers>(CallCode::SetVpRegisters, "HvSetVpRegisters"),
-    entry<calls::assert_virtual_interrupt>(CallCode::AssertVirtualInterrupt, "HvAssertVirtualInterrupt"),
-    entry<calls::clear_virtual_interrupt>(CallCode::ClearVirtualInterrupt, "HvClearVirtualInterrupt"),
-    entry<calls::create_port>(CallCode::CreatePort, "HvCreatePort"),
-    entry<calls::delete_port>(CallCode::DeletePort, "HvDeletePort"),
-    entry<calls::connect_port>(CallCode::ConnectPort, "HvConnectPort"),
-    entry<calls::get_port_property>(CallCode::GetPortProperty, "HvGetPortProperty"),
-    entry<calls::disconnect_port>(CallCode::DisconnectPort, "HvDisconnectPort"),
-    entry<calls::post_message>(CallCode::PostMessage, "HvPostMessage"),
-    entry<calls::signal_event>(CallCode::SignalEvent, "HvSignalEvent"),
-    entry<calls::set_port_property>(CallCode::SetPortProperty, "HvSetPortProperty"),
-    entry<calls::assert_virtual_interrupt_vtl>(CallCode::AssertVirtualInterruptVtl, "HvCallAssertVirtualInterrupt"),
-    entry<calls::create_port_vtl>(CallCode::CreatePortVtl, "HvCallCreatePort"),
-    entry<calls::connect_port_vtl>(CallCode::ConnectPortVtl, "HvCallConnectPort"),
-    entry<calls::start_virtual_processor>(CallCode::StartVirtualProcessor, "HvStartVirtualProcessor"),
-    list_entry<calls::get_vp_index_from_apic_id>(CallCode::GetVpIndexFromApicId, "HvGetVpIndexFromApicId"),
-    entry<calls::ext_query_capabilities>(CallCode::ExtQueryCapabilities, "HvExtCallQueryCapabilities"),
+    call<calls::notify_long_spin_wait>(CallCode::NotifyLongSpinWait, "HvNotifyLongSpinWait", "2.0a §18.5.1", {},
+                                       {decimal<&NotifyLongSpinWaitInput::spin_count>("SpinCount")}),
+    call<calls::send_cluster_ipi>(
+        CallCode::SendSyntheticClusterIpi, "HvSendSyntheticClusterIpi", "6.0b §10.5.2", {},
+        {hex<&SendClusterIpiInput::vector>("Vector"), hex<&SendClusterIpiInput::processor_mask>("ProcessorMask")}),
+    call<calls::send_cluster_ipi_ex>(
+        CallCode::SendSyntheticClusterIpiEx, "HvSendSyntheticClusterIpiEx", "6.0b §10.5.3", {},
+        {hex<&SendClusterIpiExInput::vector>("Vector"), decimal<&SendClusterIpiExInput::format>("Format"),
+         hex<&SendClusterIpiExInput::valid_banks>("ValidBanksMask")}),
+    call<calls::get_partition_property>(CallCode::GetPartitionProperty, "HvGetPartitionProperty", "2.0a §5.6.5",
+                                        {SelfFreelyOrChild, CreatePartitions},
+                                        {hex<&GetPartitionPropertyInput::partition>("PartitionId"),
+                                         hex<&GetPartitionPropertyInput::code>("PropertyCode")}),
+    call<calls::get_partition_id>(CallCode::GetPartitionId, "HvGetPartitionId", "2.0a §5.6.7",
+                                  {Itself, AccessPartitionId}),
+    call<calls::get_vp_registers>(
+        CallCode::GetVpRegisters, "HvGetVpRegisters", "6.0b §7.10.2", {SelfOrChild, AccessVpRegisters},
+        {hex<&VpRegistersInput::partition>("PartitionId"), hex<&VpRegistersInput::vp_index>("VpIndex")}),
+    call<calls::set_vp_registers>(
+        CallCode::SetVpRegisters, "HvSetVpRegisters", "6.0b §7.10.1", {SelfOrChild, AccessVpRegisters},
+        {hex<&VpRegistersInput::partition>("PartitionId"), hex<&VpRegistersInput::vp_index>("VpIndex")}),
+    call<calls::assert_virtual_interrupt>(
+        CallCode::AssertVirtualInterrupt, "HvAssertVirtualInterrupt", "2.0a §13.5.1", {Child, CreatePartitions},
+        {hex<&AssertVirtualInterruptInput::partition>("PartitionId"),
+         described<&AssertVirtualInterruptInput::control, interrupt_control>("InterruptType"),
+         hex<&AssertVirtualInterruptInput::destination>("DestinationAddress"),
+         hex<&AssertVirtualInterruptInput::vector>("Vector")}),
+    call<calls::clear_virtual_interrupt>(CallCode::ClearVirtualInterrupt, "HvClearVirtualInterrupt", "2.0a §13.5.2",
+                                         {Child, CreatePartitions},
+                                         {hex<&ClearVirtualInterruptInput::partition>("PartitionId")}),
+    call<calls::create_port>(CallCode::CreatePort, "HvCreatePort", "2.0a §14.9.1", {SelfOrChild, CreatePort},
+                             {hex<&CreatePortInput::port_partition>("PortPartition"),
+                              hex<&CreatePortInput::port_id>("PortId"),
+                              hex<&CreatePortInput::connection_partition>("ConnectionPartition"),
+                              described<&CreatePortInput::info, port_info>("")}),
+    call<calls::delete_port>(
+        CallCode::DeletePort, "HvDeletePort", "2.0a §14.9.2", {SelfOrChild, CreatePort},
+        {hex<&DeletePortInput::port_partition>("PortPartition"), hex<&DeletePortInput::port_id>("PortId")}),
+    call<calls::connect_port>(CallCode::ConnectPort, "HvConnectPort", "2.0a §14.9.3", {SelfOrChild, ConnectPort},
+                              {hex<&ConnectPortInput::connection_partition>("ConnectionPartition"),
+                               hex<&ConnectPortInput::connection_id>("ConnectionId"),
+                               hex<&ConnectPortInput::port_partition>("PortPartition"),
+                               hex<&ConnectPortInput::port_id>("PortId")}),
+    call<calls::get_port_property>(
+        CallCode::GetPortProperty, "HvGetPortProperty", "2.0a §14.9.4", {SelfOrChild, CreatePort},
+        {hex<&GetPortPropertyInput::partition>("PortPartition"), hex<&GetPortPropertyInput::port_id>("PortId"),
+         hex<&GetPortPropertyInput::code>("PropertyCode")}),
+    call<calls::disconnect_port>(CallCode::DisconnectPort, "HvDisconnectPort", "2.0a §14.9.6",
+                                 {SelfOrChild, ConnectPort},
+                                 {hex<&DisconnectPortInput::connection_partition>("ConnectionPartition"),
+                                  hex<&DisconnectPortInput::connection_id>("ConnectionId")}),
+    call<calls::post_message>(CallCode::PostMessage, "HvPostMessage", "2.0a §14.9.7", {Itself, PostMessages},
+                              {hex<&PostMessageInput::connection_id>("ConnectionId"),
+                               hex<&PostMessageInput::type>("MessageType"),
+                               decimal<&PostMessageInput::payload_size>("PayloadSize")}),
+    call<calls::signal_event>(CallCode::SignalEvent, "HvSignalEvent", "2.0a §14.9.8", {Itself, SignalEvents},
+                              {hex<&SignalEventInput::connection_id>("ConnectionId"),
+                               decimal<&SignalEventInput::flag_number>("FlagNumber")}),
+    call<calls::set_port_property>(
+        CallCode::SetPortProperty, "HvSetPortProperty", "2.0a §14.9.5", {SelfOrChild, CreatePort},
+        {hex<&SetPortPropertyInput::partition>("PortPartition"), hex<&SetPortPropertyInput::port_id>("PortId"),
+         hex<&SetPortPropertyInput::code>("PropertyCode"), hex<&SetPortPropertyInput::value>("Value")}),
+    call<calls::assert_virtual_interrupt_vtl>(
+        CallCode::AssertVirtualInterruptVtl, "HvCallAssertVirtualInterrupt", "newest", {Child, CreatePartitions},
+        {hex<&AssertVirtualInterruptVtlInput::partition>("PartitionId"),
+         described<&AssertVirtualInterruptVtlInput::control, interrupt_control>("InterruptType"),
+         hex<&AssertVirtualInterruptVtlInput::destination>("DestinationAddress"),
+         hex<&AssertVirtualInterruptVtlInput::vector>("Vector")}),
+    call<calls::create_port_vtl>(CallCode::CreatePortVtl, "HvCallCreatePort", "newest", {SelfOrChild, CreatePort},
+                                 {hex<&CreatePortVtlInput::port_partition>("PortPartition"),
+                                  hex<&CreatePortVtlInput::port_id>("PortId"),
+                                  hex<&CreatePortVtlInput::connection_partition>("ConnectionPartition"),
+                                  described<&CreatePortVtlInput::info, port_info>("")}),
+    call<calls::connect_port_vtl>(CallCode::ConnectPortVtl, "HvCallConnectPort", "newest", {SelfOrChild, ConnectPort},
+                                  {hex<&ConnectPortVtlInput::connection_partition>("ConnectionPartition"),
+                                   hex<&ConnectPortVtlInput::connection_id>("ConnectionId"),
+                                   hex<&ConnectPortVtlInput::port_partition>("PortPartition"),
+                                   hex<&ConnectPortVtlInput::port_id>("PortId")}),
+    call<calls::start_virtual_processor>(CallCode::StartVirtualProcessor, "HvStartVirtualProcessor", "6.0b §7.10.3",
+                                         {SelfOrChild, StartVirtualProcessor},
+                                         {hex<&StartVirtualProcessorInput::partition>("PartitionId"),
+                                          hex<&StartVirtualProcessorInput::vp_index>("VpIndex"),
+                                          hex<&StartVirtualProcessorInput::context, &InitialVpContext::rip>("Rip")}),
+    call<calls::get_vp_index_from_apic_id>(CallCode::GetVpIndexFromApicId, "HvGetVpIndexFromApicId", "6.0b §7.10.4",
+                                           {SelfOrChild, AccessVpIndex},
+                                           {hex<&GetVpIndexFromApicIdInput::partition>("PartitionId")}),
+    call<calls::ext_query_capabilities>(CallCode::ExtQueryCapabilities, "HvExtCallQueryCapabilities", "newest",
+                                        {Itself, EnableExtendedHypercalls}),
 };
 
 constexpr std::size_t indexed_codes = 0x100;

@@ -12,25 +12,16 @@ Target Caller::named(std::uint64_t id) const
     return Target{std::move(other)};
 }
 
-Target Caller::controlled(std::uint64_t id, Privilege privilege) const
+Target Caller::target(std::uint64_t id) const
 {
-    if (!partition.rights().has(privilege)) return Target{Status::AccessDenied};
-    auto target = named(id);
-    if (target && &*target != &partition && target->parent() != partition.id()) return Target{Status::AccessDenied};
-    return target;
-}
-
-Target Caller::child(std::uint64_t id) const
-{
-    auto target = controlled(id, Privilege::CreatePartitions);
-    if (target && &*target == &partition) return Target{Status::AccessDenied};
-    return target;
-}
-
-Target Caller::self_or_child(std::uint64_t id) const
-{
-    if (id == self_partition.value || id == partition.id().value) return Target{partition};
-    return child(id);
+    using enum Access::Upon;
+    auto const upon = call.access.upon;
+    bool const self = id == self_partition.value || id == partition.id().value;
+    if (self && upon == SelfFreelyOrChild) return Target{partition};
+    if (!permitted() || (self && upon == Child)) return Target{Status::AccessDenied};
+    auto other = named(id);
+    if (other && !self && other->parent() != partition.id()) return Target{Status::AccessDenied};
+    return other;
 }
 
 } // namespace hv

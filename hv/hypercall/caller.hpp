@@ -3,7 +3,7 @@
 
 #include "hv/abi/status.hpp"
 #include "hv/abi/types.hpp"
-#include "hv/cpuid/privileges.hpp"
+#include "hv/hypercall/call_info.hpp"
 #include "hv/partition/partition.hpp"
 
 #include <cstdint>
@@ -31,23 +31,27 @@ class Target {
     Status status_ = Status::Success;
 };
 
+/// Who makes which call.
 struct Caller {
     Partition& partition;
     VirtualProcessor& vp;
+    CallInfo const& call;
+
+    /// The caller has the privilege that the call wants, if it wants one.
+    [[nodiscard]] bool permitted() const
+    {
+        auto const privilege = call.access.privilege;
+        return !privilege || partition.rights().has(*privilege);
+    }
+
+    /// The partition that the call is to act upon, when its definition says that the caller may, else AccessDenied. A
+    /// caller without the privilege does not learn which partitions exist; to others, one that does not is
+    /// InvalidPartitionId.
+    [[nodiscard]] Target target(std::uint64_t id) const;
 
     /// The named partition, whoever's it is: InvalidPartitionId when there is none. HV_PARTITION_ID_SELF is the
     /// caller.
     [[nodiscard]] Target named(std::uint64_t id) const;
-
-    /// The named partition when the caller is it or its parent and has the privilege, else AccessDenied. A caller
-    /// without the privilege does not learn which partitions exist.
-    [[nodiscard]] Target controlled(std::uint64_t id, Privilege privilege) const;
-
-    /// The named partition when it is the caller's child and the caller may act on children (CreatePartitions, TLFS
-    /// 6.0b §4.2.2), else AccessDenied.
-    [[nodiscard]] Target child(std::uint64_t id) const;
-    /// The caller itself, or its child as above.
-    [[nodiscard]] Target self_or_child(std::uint64_t id) const;
 };
 
 } // namespace hv

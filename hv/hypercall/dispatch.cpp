@@ -1,5 +1,6 @@
 #include "hv/hypercall/dispatch.hpp"
 
+#include "hv/hypercall/caller.hpp"
 #include "hv/hypercall/parameters.hpp"
 #include "hv/partition/partition.hpp"
 
@@ -39,7 +40,7 @@ Status perform_simple(VirtualProcessor& vp, HypercallRegisters const& registers,
     }
 
     alignas(8) Parameters output;
-    auto const status = call->handler({partition, vp}, input.data(), output.data());
+    auto const status = call->handler({partition, vp, *call}, input.data(), output.data());
     if (status == Status::Success && output_block) copy_to_shared(output_block, output.data(), call->output_size);
     return status;
 }

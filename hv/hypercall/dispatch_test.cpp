@@ -1,4 +1,5 @@
 /// The hypercall interface itself: control word, parameter blocks, fast calls (TLFS 2.0a chapter 4).
+#include "hv/hypercall/call_info.hpp"
 #include "hv/hypercall/dispatch.hpp"
 #include "hv/testing/catch.hpp"
 #include "hv/testing/fabric.hpp"

@@ -1,5 +1,6 @@
 /// Calls with a list behind their header: the list is copied once, checked for where it lies, and handed to the call
 /// as a whole.
+#include "hv/hypercall/caller.hpp"
 #include "hv/hypercall/parameters.hpp"
 #include "hv/partition/partition.hpp"
 
@@ -66,7 +67,7 @@ std::uint64_t perform_list_call(VirtualProcessor& vp, HypercallRegisters const& 
     auto const first_output = elements.start * call.output_element;
     auto const* const first = input + call.input_size + elements.start * call.input_element;
     auto const progress =
-        call.list_handler({vp.partition(), vp}, input, first, elements.count - elements.start, output);
+        call.list_handler({vp.partition(), vp, call}, input, first, elements.count - elements.start, output);
     if (output_block) copy_to_shared(output_block + first_output, output, progress.done * call.output_element);
     return abi::result(progress.status, elements.start + progress.done);
 }

@@ -1,6 +1,7 @@
 /// The interface of rep calls (TLFS 2.0a §4.2, §4.7, §4.8; the newest hypercall-interface page), and
 /// HvGetVpIndexFromApicId (6.0b §7.10.4) as the simplest of them.
 #include "hv/abi/vp_calls.hpp"
+#include "hv/hypercall/call_info.hpp"
 #include "hv/hypercall/dispatch.hpp"
 #include "hv/testing/catch.hpp"
 #include "hv/testing/fabric.hpp"

@@ -3,6 +3,7 @@
 
 #include "hv/abi/hypercall.hpp"
 #include "hv/base/guest_memory.hpp"
+#include "hv/hypercall/call_info.hpp"
 #include "hv/hypercall/dispatch.hpp"
 
 #include <cstddef>

@@ -1,6 +1,6 @@
 #include "hv/abi/hypercall.hpp"
 #include "hv/abi/msr.hpp"
-#include "hv/hypercall/dispatch.hpp"
+#include "hv/hypercall/call_info.hpp"
 #include "hv/testing/catch.hpp"
 #include "vmm/trace/decode.hpp"
 

@@ -8,7 +8,6 @@
 #include "hv/abi/virtual_interrupt.hpp"
 #include "hv/abi/vp_calls.hpp"
 #include "hv/hypercall/caller.hpp"
-#include "hv/hypercall/dispatch.hpp"
 
 #include <span>
 

@@ -11,7 +11,7 @@ namespace hv::calls {
 /// HvPostMessage (§14.9.7; call code 0x005C).
 Status post_message(Caller const& caller, abi::PostMessageInput const& in)
 {
-    if (!caller.partition.rights().has(Privilege::PostMessages)) return Status::AccessDenied;
+    if (!caller.permitted()) return Status::AccessDenied;
 
     auto const type = static_cast<std::uint32_t>(in.type);
     if (type == 0 || (type & abi::hypervisor_message_mask) != 0) return Status::InvalidParameter;
@@ -30,7 +30,7 @@ Status post_message(Caller const& caller, abi::PostMessageInput const& in)
 /// HvSignalEvent (§14.9.8; call code 0x005D; may be fast).
 Status signal_event(Caller const& caller, abi::SignalEventInput const& in)
 {
-    if (!caller.partition.rights().has(Privilege::SignalEvents)) return Status::AccessDenied;
+    if (!caller.permitted()) return Status::AccessDenied;
     if (in.reserved != 0) return Status::InvalidParameter;
     if ((in.connection_id & abi::reserved_id_bits) != 0) return Status::InvalidConnectionId;
 

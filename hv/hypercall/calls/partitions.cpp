@@ -45,7 +45,7 @@ std::optional<std::uint64_t> property_of(Partition const& partition, abi::Partit
 /// HvGetPartitionId (§5.6.7; call code 0x0046).
 Status get_partition_id(Caller const& caller, abi::GetPartitionIdOutput& out)
 {
-    if (!caller.partition.rights().has(Privilege::AccessPartitionId)) return Status::AccessDenied;
+    if (!caller.permitted()) return Status::AccessDenied;
     out.partition_id = caller.partition.id().value;
     return Status::Success;
 }
@@ -55,7 +55,7 @@ Status get_partition_id(Caller const& caller, abi::GetPartitionIdOutput& out)
 Status get_partition_property(Caller const& caller, abi::GetPartitionPropertyInput const& in,
                               abi::GetPartitionPropertyOutput& out)
 {
-    auto const target = caller.self_or_child(in.partition);
+    auto const target = caller.target(in.partition);
     if (!target) return target.status();
     if (!target->active()) return Status::InvalidPartitionState;
     auto const value = property_of(*target, in.code);
@@ -67,7 +67,7 @@ Status get_partition_property(Caller const& caller, abi::GetPartitionPropertyInp
 /// HvExtCallQueryCapabilities (newest; call code 0x8001): no other extended call is there.
 Status ext_query_capabilities(Caller const& caller, abi::ExtQueryCapabilitiesOutput& out)
 {
-    if (!caller.partition.rights().has(Privilege::EnableExtendedHypercalls)) return Status::AccessDenied;
+    if (!caller.permitted()) return Status::AccessDenied;
     out.capabilities = 0;
     return Status::Success;
 }

@@ -45,7 +45,7 @@ Status create_port(Caller const& caller, abi::CreatePortInput const& in)
     auto spec = spec_from(in.info);
     if (!spec) return Status::InvalidParameter;
 
-    auto const owner = caller.controlled(in.port_partition, Privilege::CreatePort);
+    auto const owner = caller.target(in.port_partition);
     if (!owner) return owner.status();
     auto const peer = caller.named(in.connection_partition);
     if (!peer || &*peer == &*owner) return Status::InvalidPartitionId;
@@ -67,7 +67,7 @@ Status create_port_vtl(Caller const& caller, abi::CreatePortVtlInput const& in)
 /// still queued are lost, one already in a slot stays.
 Status delete_port(Caller const& caller, abi::DeletePortInput const& in)
 {
-    auto const owner = caller.controlled(in.port_partition, Privilege::CreatePort);
+    auto const owner = caller.target(in.port_partition);
     if (!owner) return owner.status();
     if (!owner->active()) return Status::InvalidPartitionState;
     if ((in.port_id & abi::reserved_id_bits) != 0) return Status::InvalidPortId;
@@ -79,7 +79,7 @@ Status delete_port(Caller const& caller, abi::DeletePortInput const& in)
 /// it, though the status is not in the table.
 Status get_port_property(Caller const& caller, abi::GetPortPropertyInput const& in, abi::PortPropertyOutput& out)
 {
-    auto const owner = caller.controlled(in.partition, Privilege::CreatePort);
+    auto const owner = caller.target(in.partition);
     if (!owner) return owner.status();
     if (!owner->active()) return Status::InvalidPartitionState;
     if ((in.port_id & abi::reserved_id_bits) != 0) return Status::InvalidPortId;
@@ -90,7 +90,7 @@ Status get_port_property(Caller const& caller, abi::GetPortPropertyInput const& 
 /// HvSetPortProperty (§14.9.5; call code 0x0070). Returns the value that it has set.
 Status set_port_property(Caller const& caller, abi::SetPortPropertyInput const& in, abi::PortPropertyOutput& out)
 {
-    auto const owner = caller.controlled(in.partition, Privilege::CreatePort);
+    auto const owner = caller.target(in.partition);
     if (!owner) return owner.status();
     if (!owner->active()) return Status::InvalidPartitionState;
     if ((in.port_id & abi::reserved_id_bits) != 0) return Status::InvalidPortId;
@@ -106,7 +106,7 @@ Status connect(Caller const& caller, std::uint64_t sender_id, std::uint32_t conn
 {
     if ((connection & abi::reserved_id_bits) != 0) return Status::InvalidConnectionId;
 
-    auto const sender = caller.controlled(sender_id, Privilege::ConnectPort);
+    auto const sender = caller.target(sender_id);
     if (!sender) return sender.status();
     auto const receiver = caller.named(receiver_id);
     if (!receiver) return receiver.status();
@@ -140,7 +140,7 @@ Status connect_port_vtl(Caller const& caller, abi::ConnectPortVtlInput const& in
 /// HvDisconnectPort (2.0a §14.9.6; call code 0x005B; may be fast). Messages already posted are unaffected.
 Status disconnect_port(Caller const& caller, abi::DisconnectPortInput const& in)
 {
-    auto const sender = caller.controlled(in.connection_partition, Privilege::ConnectPort);
+    auto const sender = caller.target(in.connection_partition);
     if (!sender) return sender.status();
     if (!sender->active()) return Status::InvalidPartitionState;
     if ((in.connection_id & abi::reserved_id_bits) != 0) return Status::InvalidConnectionId;

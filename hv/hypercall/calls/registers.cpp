@@ -9,7 +9,7 @@ namespace {
 /// Which partition's VP is meant, or why not.
 Target target_of(Caller const& caller, abi::VpRegistersInput const& in)
 {
-    auto target = caller.controlled(in.partition, Privilege::AccessVpRegisters);
+    auto target = caller.target(in.partition);
     if (!target) return target;
     if (!target->active()) return Target{Status::InvalidPartitionState};
     bool const reserved = (in.reserved[0] | in.reserved[1] | in.reserved[2]) != 0;

@@ -8,7 +8,7 @@ namespace hv::calls {
 /// an INIT.
 Status start_virtual_processor(Caller const& caller, abi::StartVirtualProcessorInput const& in)
 {
-    auto const target = caller.controlled(in.partition, Privilege::StartVirtualProcessor);
+    auto const target = caller.target(in.partition);
     if (!target) return target.status();
     if (!target->active()) return Status::InvalidPartitionState;
     if (in.target_vtl != 0) return Status::InvalidVtlState;

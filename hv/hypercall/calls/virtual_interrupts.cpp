@@ -94,7 +94,7 @@ Status assert_interrupt(Partition& target, InterruptControl control, std::uint64
 /// HvAssertVirtualInterrupt (§13.5.1; call code 0x0055).
 Status assert_virtual_interrupt(Caller const& caller, abi::AssertVirtualInterruptInput const& in)
 {
-    auto const target = caller.child(in.partition);
+    auto const target = caller.target(in.partition);
     if (!target) return target.status();
     if (!target->active()) return Status::InvalidPartitionState;
     return assert_interrupt(*target, in.control, in.destination, in.vector);
@@ -103,7 +103,7 @@ Status assert_virtual_interrupt(Caller const& caller, abi::AssertVirtualInterrup
 /// HvCallAssertVirtualInterrupt (5.0C §10.5.1, newest; call code 0x0094).
 Status assert_virtual_interrupt_vtl(Caller const& caller, abi::AssertVirtualInterruptVtlInput const& in)
 {
-    auto const target = caller.child(in.partition);
+    auto const target = caller.target(in.partition);
     if (!target) return target.status();
     if (!target->active()) return Status::InvalidPartitionState;
     if (in.target_vtl != 0) return Status::InvalidVtlState;
@@ -114,7 +114,7 @@ Status assert_virtual_interrupt_vtl(Caller const& caller, abi::AssertVirtualInte
 /// HvClearVirtualInterrupt (§13.5.2; call code 0x0056; may be fast).
 Status clear_virtual_interrupt(Caller const& caller, abi::ClearVirtualInterruptInput const& in)
 {
-    auto const target = caller.child(in.partition);
+    auto const target = caller.target(in.partition);
     if (!target) return target.status();
     if (!target->active()) return Status::InvalidPartitionState;
     auto* const boot_processor = target->vp(VpIndex{0});

@@ -8,7 +8,7 @@ namespace hv::calls {
 Progress get_vp_index_from_apic_id(Caller const& caller, abi::GetVpIndexFromApicIdInput const& in,
                                    std::span<abi::ApicIdElement const> ids, std::span<abi::VpIndexElement> indices)
 {
-    auto const target = caller.controlled(in.partition, Privilege::AccessVpIndex);
+    auto const target = caller.target(in.partition);
     if (!target) return {target.status(), 0};
     if (!target->active()) return {Status::InvalidPartitionState, 0};
     if (in.target_vtl != 0) return {Status::InvalidVtlState, 0};
