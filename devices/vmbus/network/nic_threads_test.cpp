@@ -13,7 +13,7 @@ using testing::NicGuest;
 TEST_CASE("a guest opens, resets and closes its card while frames come, its cable is pulled and it is looked at",
           "[net][nic][threads]")
 {
-    constexpr unsigned rounds = 150;
+    constexpr unsigned rounds = 50;
     constexpr std::size_t frame_size = 300; // of those that the guest receives
     NicGuest guest{2, {true, true}, 64};
     guest.backend->has_thread = true;
