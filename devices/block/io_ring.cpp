@@ -81,6 +81,14 @@ void IoRing::begin(RingClient& client, Request& request)
 bool IoRing::State::flush()
 {
     while (error == 0) {
+        if (must_watch) {
+            if (auto* const entry = io_uring_get_sqe(&ring)) {
+                io_uring_prep_poll_add(entry, event.get(), POLLIN);
+                io_uring_sqe_set_data(entry, nullptr);
+                queued[queued_to++ % entries] = nullptr;
+                must_watch = false;
+            }
+        }
         while (first) {
             auto* const entry = io_uring_get_sqe(&ring);
             if (!entry) break;
@@ -121,34 +129,57 @@ void IoRing::State::fail_rest()
                 return;
             }
         }
-        request->progress.client->ended(*request, error);
+        if (request) request->progress.client->ended(*request, error);
     }
 }
 
+/// Whether the event was among what has completed.
+bool IoRing::State::take_ready()
+{
+    bool woken = false;
+    io_uring_cqe* completion = nullptr;
+    while (io_uring_peek_cqe(&ring, &completion) == 0) {
+        auto* const request = static_cast<Request*>(io_uring_cqe_get_data(completion));
+        int const result = completion->res;
+        io_uring_cqe_seen(&ring, completion);
+        if (request)
+            request->progress.client->ended(*request, result);
+        else
+            woken = true;
+    }
+    return woken;
+}
+
+/// The ring itself is waited for, while it takes all that it is given; otherwise also the event, and for a while
+/// only.
 void IoRing::State::take_completions()
 {
     bool left = false;
+    bool refused = false;
     for (bool woken = true;;) {
-        io_uring_cqe* completion = nullptr;
-        while (io_uring_peek_cqe(&ring, &completion) == 0) {
-            auto* const request = static_cast<Request*>(io_uring_cqe_get_data(completion));
-            int const result = completion->res;
-            io_uring_cqe_seen(&ring, completion);
-            request->progress.client->ended(*request, result);
-        }
+        woken = take_ready() || woken;
         if (left || woken) {
+            std::uint64_t count = 0;
+            (void)!::read(event.get(), &count, sizeof count);
             {
                 auto const lock = std::lock_guard{mutex};
                 if (ending) return;
+                must_watch = must_watch || woken;
                 left = !flush();
+                refused = error != 0;
             }
             fail_rest();
+            left = left && !refused;
+            woken = false;
         }
-        pollfd ready[]{{ring.ring_fd, POLLIN, 0}, {event.get(), POLLIN, 0}};
-        (void)poll(ready, 2, left ? retry_ms : -1);
-        woken = ready[1].revents != 0;
-        std::uint64_t count = 0;
-        if (woken) (void)!::read(event.get(), &count, sizeof count);
+        if (left || refused) {
+            pollfd ready[]{{ring.ring_fd, POLLIN, 0}, {event.get(), POLLIN, 0}};
+            (void)poll(ready, 2, left ? retry_ms : -1);
+            woken = ready[1].revents != 0;
+        } else {
+            io_uring_cqe* completion = nullptr;
+            (void)io_uring_wait_cqe(&ring, &completion);
+        }
     }
 }
 

@@ -62,6 +62,7 @@ class IoRing {
         [[nodiscard]] bool flush();
         void fail_rest();
         void take_completions();
+        [[nodiscard]] bool take_ready();
         void wake() const;
 
         Submit const submit;
@@ -71,10 +72,11 @@ class IoRing {
         std::mutex mutex;
         Request* first = nullptr; ///< that have no entry yet, a list in order
         Request** end = &first;
-        std::array<Request*, entries> queued{}; ///< in entries that the kernel has not taken
+        std::array<Request*, entries> queued{}; ///< in entries that the kernel has not taken; nullptr: the event's
         unsigned queued_from = 0;
         unsigned queued_to = 0;
-        int error = 0; ///< the kernel takes nothing any more
+        int error = 0;          ///< the kernel takes nothing any more
+        bool must_watch = true; ///< the ring is to say when the event comes
         bool ending = false;
     };
 
