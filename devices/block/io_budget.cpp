@@ -11,6 +11,7 @@ bool IoBudget::refuse(Accounts& waiting, Account& account)
 {
     ++refusals_;
     if (std::ranges::find(waiting, &account) == waiting.end()) waiting.push_back(&account);
+    crowded_.store(!commands_.empty(), std::memory_order_relaxed);
     return false;
 }
 
@@ -21,19 +22,44 @@ void IoBudget::add(Account& account, std::uint64_t bytes)
     most_used_ = std::max(most_used_, used_);
 }
 
+void IoBudget::tell(std::unique_lock<std::mutex> lock, bool copies)
+{
+    auto* const first = commands_.empty() ? nullptr : commands_.front();
+    Accounts others;
+    if (copies) others.swap(copies_);
+    if (first) ++first->calls_;
+    for (auto* const account : others)
+        ++account->calls_;
+    if (!first && others.empty()) return;
+
+    lock.unlock();
+    if (first) first->room_();
+    for (auto* const account : others)
+        account->room_();
+    lock.lock();
+    if (first) --first->calls_;
+    for (auto* const account : others)
+        --account->calls_;
+    no_calls_.notify_all();
+}
+
+IoBudget::Account::~Account()
+{
+    leave();
+    if (used_ != 0) give_back(used_);
+}
+
 bool IoBudget::Account::take(std::uint64_t bytes)
 {
-    Room next;
-    {
-        auto const lock = std::lock_guard{budget_.mutex_};
-        auto& waiting = budget_.commands_;
-        bool const in_turn = waiting.empty() || waiting.front() == this;
-        if (!in_turn || budget_.used_ + bytes > budget_.limit_) return budget_.refuse(waiting, *this);
-        budget_.add(*this, bytes);
-        if (!waiting.empty()) waiting.erase(waiting.begin());
-        if (!waiting.empty()) next = waiting.front()->room_;
-    }
-    if (next) next();
+    auto lock = std::unique_lock{budget_.mutex_};
+    auto& waiting = budget_.commands_;
+    bool const in_turn = waiting.empty() || waiting.front() == this;
+    if (!in_turn || budget_.used_ + bytes > budget_.limit_) return budget_.refuse(waiting, *this);
+    budget_.add(*this, bytes);
+    if (waiting.empty()) return true;
+    waiting.erase(waiting.begin());
+    budget_.crowded_.store(!waiting.empty(), std::memory_order_relaxed);
+    budget_.tell(std::move(lock), false);
     return true;
 }
 
@@ -54,32 +80,21 @@ void IoBudget::Account::take_always(std::uint64_t bytes)
 
 void IoBudget::Account::give_back(std::uint64_t bytes)
 {
-    Room first;
-    std::vector<Room> all;
-    {
-        auto const lock = std::lock_guard{budget_.mutex_};
-        used_ -= bytes;
-        budget_.used_ -= bytes;
-        if (!budget_.commands_.empty()) first = budget_.commands_.front()->room_;
-        for (auto const* account : std::exchange(budget_.copies_, {}))
-            all.push_back(account->room_);
-    }
-    if (first) first();
-    for (auto const& room : all)
-        room();
+    auto lock = std::unique_lock{budget_.mutex_};
+    used_ -= bytes;
+    budget_.used_ -= bytes;
+    budget_.tell(std::move(lock), true);
 }
 
 void IoBudget::Account::leave()
 {
-    Room next;
-    {
-        auto const lock = std::lock_guard{budget_.mutex_};
-        std::erase(budget_.copies_, this);
-        bool const was_first = !budget_.commands_.empty() && budget_.commands_.front() == this;
-        std::erase(budget_.commands_, this);
-        if (was_first && !budget_.commands_.empty()) next = budget_.commands_.front()->room_;
-    }
-    if (next) next();
+    auto lock = std::unique_lock{budget_.mutex_};
+    std::erase(budget_.copies_, this);
+    bool const was_first = !budget_.commands_.empty() && budget_.commands_.front() == this;
+    std::erase(budget_.commands_, this);
+    budget_.crowded_.store(!budget_.commands_.empty(), std::memory_order_relaxed);
+    budget_.no_calls_.wait(lock, [this] { return calls_ == 0; });
+    if (was_first) budget_.tell(std::move(lock), false);
 }
 
 std::uint64_t IoBudget::used() const

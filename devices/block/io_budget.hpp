@@ -1,6 +1,8 @@
 /// The host memory that one guest's I/O may take beside the guest's RAM, on all its disks and channels together.
 #pragma once
 
+#include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <mutex>
@@ -18,17 +20,17 @@ class IoBudget {
     /// 32 commands of 1 MiB on their way to a server.
     static constexpr std::uint64_t default_limit = 32ULL << 20;
 
-    /// Hears that there may be room for what was refused. No lock is held. It may come once too often, and, because
-    /// another thread may just be about to call it, after the account's end: it owns what it uses.
+    /// Hears that there may be room for what was refused, perhaps once too often. On the thread of whoever gives
+    /// memory back, which may hold locks: it only has something else look again. It does not throw.
     using Room = std::function<void()>;
 
-    /// Somebody who takes memory. Has given it back before it ends.
+    /// Somebody who takes memory, and gives it back until its end.
     class Account {
       public:
         Account(IoBudget& budget, Room room) : budget_{budget}, room_{std::move(room)} {}
         Account(Account const&) = delete;
         Account& operator=(Account const&) = delete;
-        ~Account() { leave(); }
+        ~Account();
 
         /// For a command. False when there is no room now, or others have waited longer: `room` will be called.
         [[nodiscard]] bool take(std::uint64_t bytes);
@@ -38,13 +40,14 @@ class IoBudget {
         /// Beyond the limit, if need be: for the one thing that has to go on so that others will.
         void take_always(std::uint64_t bytes);
         void give_back(std::uint64_t bytes);
-        /// What was refused is not wanted any more.
+        /// What was refused is not wanted any more: `room` is not called after this.
         void leave();
 
       private:
         IoBudget& budget_;
         Room const room_;
         std::uint64_t used_ = 0;
+        unsigned calls_ = 0; ///< of `room`, under way
         friend class IoBudget;
     };
 
@@ -52,6 +55,8 @@ class IoBudget {
     IoBudget(IoBudget const&) = delete;
     IoBudget& operator=(IoBudget const&) = delete;
 
+    /// Whether somebody waits for room for a command: others keep nothing then that they do not use.
+    [[nodiscard]] bool crowded() const { return crowded_.load(std::memory_order_relaxed); }
     [[nodiscard]] std::uint64_t used() const;
     [[nodiscard]] std::uint64_t most_used() const;
     void inspect(hv::Inspector& inspector) const;
@@ -61,12 +66,16 @@ class IoBudget {
 
     [[nodiscard]] bool refuse(Accounts& waiting, Account& account);
     void add(Account& account, std::uint64_t bytes);
+    /// What waits is to look again. With the lock, which it lets go of.
+    void tell(std::unique_lock<std::mutex> lock, bool copies);
 
     std::uint64_t const limit_;
     mutable std::mutex mutex_;
+    std::condition_variable no_calls_;
     std::uint64_t used_ = 0;
     std::uint64_t most_used_ = 0;
     std::uint64_t refusals_ = 0;
+    std::atomic<bool> crowded_{false};
     Accounts commands_; ///< that wait for room, in order: the first is told, and the others wait behind it
     Accounts copies_;   ///< likewise; all are told
 };

@@ -9,7 +9,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <string>
 
 namespace devices::storage {
 
@@ -19,6 +21,8 @@ struct HostSide {
     std::shared_ptr<block::IoBudget> io_memory = std::make_shared<block::IoBudget>();
     /// Keeps the guest's RAM where it is, for commands that outlive the guest.
     std::shared_ptr<void const> guest_ram{};
+    /// Hears what goes wrong; any thread.
+    std::function<void(std::string const&)> notice{};
 };
 
 struct ControllerState {

@@ -1,5 +1,6 @@
 #include "devices/vmbus/storage/storage_channel.hpp"
 
+#include "devices/base/guarded_thread.hpp"
 #include "hv/base/inspect.hpp"
 
 #include <algorithm>
@@ -13,6 +14,9 @@ namespace {
 
 /// How many packets are answered before the guest is shown the first answers.
 constexpr unsigned batch = 16;
+
+/// Transactions that a channel keeps for its next commands.
+constexpr std::size_t most_free = 16;
 
 /// Room to work in that is kept for the next command.
 constexpr std::size_t usual_spans = 2048;
@@ -28,8 +32,11 @@ bool known(std::uint16_t version)
 StorageChannel::StorageChannel(std::shared_ptr<ControllerState> state, SubChannelMaker make_sub_channels)
     : state_{std::move(state)},
       make_sub_channels_{std::move(make_sub_channels)},
-      worker_{*this, state_->bus.runner(), turn_limits}
-{}
+      worker_{*this, state_->bus.runner(), turn_limits},
+      memory_{*state_->host.io_memory, [this] { worker_.post(); }}
+{
+    free_.reserve(most_free);
+}
 
 StorageChannel::~StorageChannel() = default;
 
@@ -72,9 +79,12 @@ void StorageChannel::forget_channel()
 {
     channel_.reset();
     answers_.clear();
-    transactions_ -= free_.size();
-    free_.clear();
-    free_.shrink_to_fit();
+    if (parked_) retire(std::move(parked_));
+    while (!free_.empty()) {
+        retire(std::move(free_.back()));
+        free_.pop_back();
+    }
+    memory_.leave();
 }
 
 void StorageChannel::units_changed()
@@ -95,6 +105,25 @@ void StorageChannel::signalled()
 
 vmbus::Served::Left StorageChannel::serve(vmbus::Turn& turn)
 {
+    auto left = Left::Nothing;
+    contain([&] { left = serve_ring(turn); }, [this](char const* what) { give_up(what); });
+    return left;
+}
+
+/// Something was thrown, for want of memory. The guest gets no answers on this channel until it opens it anew.
+void StorageChannel::give_up(char const* why)
+{
+    {
+        auto const lock = std::lock_guard{mutex_};
+        ++broken_;
+        forget_channel();
+        if (stopped_) idle_.notify_all();
+    }
+    if (state_->host.notice) state_->host.notice(std::string{"a channel of a guest's disks was given up: "} + why);
+}
+
+vmbus::Served::Left StorageChannel::serve_ring(vmbus::Turn& turn)
+{
     auto lock = std::unique_lock{mutex_};
     if (!channel_) return Left::Nothing;
     // When answers wait still, the guest signals once it has made room.
@@ -109,9 +138,13 @@ vmbus::Served::Left StorageChannel::take_packets(vmbus::Turn& turn, std::unique_
     unsigned taken = 0;
     while (channel_) {
         if (turn.over()) return Left::Some;
+        if (parked_) {
+            if (!start(std::move(parked_), turn, lock) || !answers_.empty()) return Left::Nothing;
+            if (!channel_) break; // `start` let go of the lock
+        }
         auto transaction = take_transaction();
         if (!transaction) {
-            stalled_ = true; // `finished` signals
+            stalled_ = true; // `finished` signals, and so does the account
             return Left::Nothing;
         }
         switch (channel_->incoming().next(packet)) {
@@ -125,7 +158,7 @@ vmbus::Served::Left StorageChannel::take_packets(vmbus::Turn& turn, std::unique_
         }
         turn.count_packet();
         handle(std::move(transaction), packet, turn, lock);
-        if (!answers_.empty()) return Left::Nothing;
+        if (!answers_.empty() || parked_) return Left::Nothing;
         if (++taken % batch == 0 && channel_) channel_->publish();
     }
     return Left::Nothing;
@@ -146,9 +179,29 @@ void StorageChannel::handle(OwnedTransaction transaction, hv::vmbus::Packet cons
         transaction->channel = channel_;
         bool const waits = transaction->prepare(packet, channel_->memory(), state_->units, spans_);
         if (spans_.capacity() > usual_spans) std::vector<hv::vmbus::GuestSpan>{}.swap(spans_);
-        if (waits) return run(std::move(transaction), turn, lock);
+        if (waits) {
+            (void)start(std::move(transaction), turn, lock);
+            return;
+        }
     }
     settle(std::move(transaction));
+}
+
+/// One is run in any case, so that its end lets others run.
+bool StorageChannel::start(OwnedTransaction transaction, vmbus::Turn& turn, std::unique_lock<std::mutex>& lock)
+{
+    if (auto const extra = transaction->extra_memory(); extra != 0) {
+        if (with_backend_ == 0) {
+            memory_.take_always(extra);
+        } else if (!memory_.take(extra)) {
+            parked_ = std::move(transaction);
+            stalled_ = true;
+            return false;
+        }
+        transaction->charged = extra;
+    }
+    run(std::move(transaction), turn, lock);
+    return true;
 }
 
 void StorageChannel::run(OwnedTransaction transaction, vmbus::Turn& turn, std::unique_lock<std::mutex>& lock)
@@ -172,19 +225,20 @@ void StorageChannel::run(OwnedTransaction transaction, vmbus::Turn& turn, std::u
     settle(std::move(transaction));
 }
 
-void StorageChannel::finished(Transaction& transaction)
+void StorageChannel::finished(Transaction& transaction) noexcept
 {
     OwnedTransaction owned{&transaction};
     auto const self = std::move(owned->keeps_owner);
     bool again = false;
-    {
+    auto const finish = [&] {
         auto const lock = std::lock_guard{mutex_};
         --with_backend_;
+        if (stopped_) idle_.notify_all();
         settle(std::move(owned));
         if (channel_) channel_->publish();
         again = std::exchange(stalled_, false);
-        if (stopped_) idle_.notify_all();
-    }
+    };
+    contain(finish, [this](char const* what) { give_up(what); });
     if (again) signalled();
 }
 
@@ -243,27 +297,41 @@ PacketStatus StorageChannel::create_sub_channels(std::uint16_t count)
     return PacketStatus::Success;
 }
 
+/// The first one is beyond the budget, if need be: each channel gets on, if slowly.
 StorageChannel::OwnedTransaction StorageChannel::take_transaction()
 {
-    if (free_.empty()) {
-        if (transactions_ == max_under_way) return nullptr;
-        ++transactions_;
-        return std::make_unique<Transaction>(*this);
+    if (!free_.empty()) {
+        auto transaction = std::move(free_.back());
+        free_.pop_back();
+        return transaction;
     }
-    auto transaction = std::move(free_.back());
-    free_.pop_back();
+    if (transactions_ == max_under_way) return nullptr;
+    if (transactions_ == 0) {
+        memory_.take_always(Transaction::usual_memory);
+    } else if (!memory_.take(Transaction::usual_memory)) {
+        return nullptr;
+    }
+    auto transaction = std::make_unique<Transaction>(*this);
+    ++transactions_;
     return transaction;
 }
 
-/// A closed channel keeps none.
+/// A closed channel keeps none, and an open one few, and none while others wait for memory.
 void StorageChannel::give_back(OwnedTransaction transaction)
 {
-    if (!channel_) {
-        --transactions_;
-        return;
-    }
+    if (!channel_ || free_.size() == most_free || state_->host.io_memory->crowded())
+        return retire(std::move(transaction));
+    if (auto const charged = std::exchange(transaction->charged, 0); charged != 0) memory_.give_back(charged);
     transaction->reset();
     free_.push_back(std::move(transaction));
+}
+
+void StorageChannel::retire(OwnedTransaction transaction)
+{
+    auto const charged = transaction->charged + Transaction::usual_memory;
+    transaction.reset();
+    --transactions_;
+    memory_.give_back(charged);
 }
 
 /// Answers what a transaction was about, unless its channel is closed by now.
@@ -303,6 +371,7 @@ void StorageChannel::inspect(hv::Inspector& inspector) const
     inspector.number("commands", commands_);
     inspector.number("waited", waited_);
     inspector.number("errors", errors_);
+    inspector.flag("waits_for_memory", parked_ != nullptr);
     inspector.number("answers_waiting", answers_.size());
     inspector.number("broken_rings", broken_);
 }

@@ -41,7 +41,7 @@ class StorageChannel final : public hv::vmbus::ChannelDevice,
     void close() override;
     void inspect(hv::Inspector& inspector) const override;
 
-    void finished(Transaction& transaction) override;
+    void finished(Transaction& transaction) noexcept override;
 
     /// Tells the guest to look which units there are. Of a primary channel.
     void units_changed();
@@ -59,7 +59,10 @@ class StorageChannel final : public hv::vmbus::ChannelDevice,
     [[nodiscard]] std::weak_ptr<void> owner() override { return weak_from_this(); }
 
     // All with the lock held.
+    [[nodiscard]] Left serve_ring(vmbus::Turn& turn);
     [[nodiscard]] Left take_packets(vmbus::Turn& turn, std::unique_lock<std::mutex>& lock);
+    /// False when the transaction has to wait for memory; then it is `parked_`.
+    [[nodiscard]] bool start(OwnedTransaction transaction, vmbus::Turn& turn, std::unique_lock<std::mutex>& lock);
     void handle(OwnedTransaction transaction, hv::vmbus::Packet const& packet, vmbus::Turn& turn,
                 std::unique_lock<std::mutex>& lock);
     void run(OwnedTransaction transaction, vmbus::Turn& turn, std::unique_lock<std::mutex>& lock);
@@ -71,12 +74,15 @@ class StorageChannel final : public hv::vmbus::ChannelDevice,
     void settle(OwnedTransaction transaction);
     [[nodiscard]] bool write_waiting_answers();
     void forget_channel();
+    void retire(OwnedTransaction transaction);
+    void give_up(char const* why);
     [[nodiscard]] bool primary() const { return static_cast<bool>(make_sub_channels_); }
 
     std::shared_ptr<ControllerState> const state_;
     SubChannelMaker const make_sub_channels_;
 
     vmbus::ChannelWorker worker_;
+    block::IoBudget::Account memory_; ///< for transactions
 
     mutable std::mutex mutex_;
     std::condition_variable idle_;
@@ -89,6 +95,7 @@ class StorageChannel final : public hv::vmbus::ChannelDevice,
     std::size_t with_backend_ = 0;
     std::size_t transactions_ = 0; ///< that exist: of these some are free, and others own themselves meanwhile
     std::vector<OwnedTransaction> free_;
+    OwnedTransaction parked_;                 ///< the next one to run, when there is memory for it
     std::vector<hv::vmbus::GuestSpan> spans_; ///< room for `Transaction::prepare` to work in
     vmbus::AnswerQueue answers_;
 

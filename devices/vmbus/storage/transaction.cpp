@@ -1,5 +1,7 @@
 #include "devices/vmbus/storage/transaction.hpp"
 
+#include "devices/base/guarded_thread.hpp"
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -135,10 +137,13 @@ void Transaction::name_memory(std::span<hv::vmbus::GuestSpan const> spans)
     }
 }
 
-bool Transaction::run()
+bool Transaction::run() noexcept
 {
     for (;;) {
-        auto const result = disk_->backend->submit(*this);
+        std::optional<block::Result> result;
+        // What cannot be begun, for want of memory, is not with the backend.
+        contain([&] { result = disk_->backend->submit(*this); },
+                [&](char const*) { result = block::Result::Failed; });
         if (!result) return false;
         if (*result == block::Result::Done && next_piece()) continue;
         finish(scsi::LogicalUnit::answer(work_, *result));

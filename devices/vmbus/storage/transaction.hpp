@@ -23,7 +23,7 @@ class Transaction final : public block::Request {
         Owner(Owner const&) = delete;
         Owner& operator=(Owner const&) = delete;
         virtual ~Owner() = default;
-        virtual void finished(Transaction& transaction) = 0; ///< on a thread of the backend
+        virtual void finished(Transaction& transaction) noexcept = 0; ///< on a thread of the backend
     };
 
     explicit Transaction(Owner& owner) : owner_{owner} {}
@@ -45,7 +45,7 @@ class Transaction final : public block::Request {
     static std::size_t const usual_memory;
     /// Does what the command asks of the backend, as far as that goes without waiting. True when the answer is ready.
     /// If not, the owner's `finished` will be called, or has been, and this object is not to be touched until then.
-    [[nodiscard]] bool run();
+    [[nodiscard]] bool run() noexcept;
 
     /// The answer to other operations.
     void answer(PacketStatus status);
@@ -58,6 +58,7 @@ class Transaction final : public block::Request {
 
     std::uint64_t id = 0; ///< the guest's name for it
     bool wants_answer = false;
+    std::size_t charged = 0;                       ///< of `extra_memory`: what the owner's account has given for it
     std::shared_ptr<hv::vmbus::Channel> channel{}; ///< which it came by; keeps the guest's memory
     std::shared_ptr<void> keeps_owner{};           ///< while a backend has it
 
