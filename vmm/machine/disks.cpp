@@ -142,7 +142,7 @@ Disks::Disks(hv::vmbus::Bus& bus, unsigned cpus, std::span<DiskOptions const> di
     : bus_{bus},
       sub_channels_{sub_channels_for(cpus)},
       stop_{std::move(stop)},
-      host_{.guest_ram = std::move(guest_ram)},
+      host_{.guest_ram = std::move(guest_ram), .notice = [](auto const& text) { spdlog::warn("{}", text); }},
       opener_{std::make_shared<devices::block::BackendOpener>([](auto const& text) { spdlog::warn("{}", text); },
                                                               host_.io_memory)},
       additions_{std::make_shared<Additions>(*this)}
