@@ -6,10 +6,13 @@
 #include "vmm/cli/standard_streams.hpp"
 #include "vmm/log/standard_error.hpp"
 
+#include <boost/system/system_error.hpp>
+
 #include <algorithm>
 #include <cstdio>
 #include <span>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 namespace {
@@ -45,6 +48,10 @@ int carry_out(int argc, char** argv)
         auto const command =
             vmm::parse_command_line({argv + 1, argv + (argc > 0 ? argc : 1)}, {privileges, features});
         return std::visit(Dispatch{}, command);
+    } catch (boost::system::system_error const& e) { // in Boost 1.74 no std::system_error
+        vmm::tell_user(
+            devices::os_error(std::system_error{e.code().value(), std::generic_category(), "cannot begin"}));
+        return host_error;
     } catch (std::exception const& e) {
         vmm::tell_user(devices::os_error(e));
         return host_error;
