@@ -47,9 +47,12 @@ UniqueFd open_output(std::string const& what, std::string const& path, Existing 
     };
     auto const flags = always | (existing == Existing::Continued ? O_APPEND : 0);
     UniqueFd file{::open(path.c_str(), flags | O_NOFOLLOW, owner_alone)};
-    if (!file && errno == ELOOP && is_the_systems_link(path))
+    auto error = errno;
+    if (!file && error == ELOOP && is_the_systems_link(path)) {
         file = UniqueFd{::open(path.c_str(), flags, owner_alone)};
-    if (!file) refuse(why_not(path, errno));
+        error = errno;
+    }
+    if (!file) refuse(why_not(path, error));
 
     struct stat status {};
     if (::fstat(file.get(), &status) != 0) refuse(devices::os_error(errno));

@@ -438,8 +438,8 @@ TEST_CASE("Several threads signal a storage channel at once", "[storage][threads
     unsigned answers = 0;
     for (unsigned i = 1; i <= commands; ++i) {
         guest.send_command(StorageGuest::command(cdb({0x00}), 0, false), i);
-        while (!guest.answer()) {
-        }
+        while (!guest.answer())
+            (void)setup.bus.executor.crank_one(); // a turn that signals without end have used up goes on there
         ++answers;
     }
     done = true;
