@@ -5,6 +5,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <array>
 #include <string_view>
 #include <utility>
@@ -56,13 +57,15 @@ std::string describe_input(std::uint16_t code, std::span<std::byte const> input)
 {
     std::string text;
     auto const* const call = hv::find_call(code);
-    if (!call || input.size() < call->input_size) return text;
+    if (!call) return text;
+    std::array<std::byte, 256> whole{}; // what is missing counts as zeros
+    std::ranges::copy(input.first(std::min(whole.size(), input.size())), whole.begin());
     for (auto const& field : call->fields) {
         if (!field.name) break;
         if (!text.empty()) text += ' ';
         text += field.name;
         if (*field.name != '\0') text += '=';
-        text += field.text(input.data());
+        text += field.text(whole.data());
     }
     return text;
 }
