@@ -47,7 +47,7 @@ template <typename Body, typename Result = std::invoke_result_t<Body&>>
         auto const lock = std::lock_guard{call->mutex};
         if (call->left_behind) return;
         if (result) call->result.emplace(std::move(*result));
-        call->thrown = thrown;
+        call->thrown = std::move(thrown); // nothing is kept of it on this thread
         call->came.notify_all();
     };
     guarded_thread(run, [](char const*) {}).detach();
@@ -56,7 +56,7 @@ template <typename Body, typename Result = std::invoke_result_t<Body&>>
     auto const done = [&] { return call->result || call->thrown; };
     if (!call->came.wait_for(lock, stop, patience.limit, done) && stop.stop_requested())
         call->came.wait_for(lock, patience.after_stop, done);
-    if (call->thrown) std::rethrow_exception(call->thrown);
+    if (call->thrown) std::rethrow_exception(std::exchange(call->thrown, nullptr));
     call->left_behind = !call->result;
     return std::move(call->result);
 }

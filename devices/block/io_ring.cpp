@@ -100,6 +100,7 @@ bool IoRing::State::flush()
             queued[queued_to++ % entries] = request;
         }
         if (queued_from == queued_to) return true;
+        handed_over.fetch_add(1, std::memory_order_release);
         int const taken = submit(&ring);
         if (taken == -EINTR) continue;
         if (taken == 0 || passes(taken)) return false;
@@ -142,6 +143,7 @@ bool IoRing::State::take_ready()
         auto* const request = static_cast<Request*>(io_uring_cqe_get_data(completion));
         int const result = completion->res;
         io_uring_cqe_seen(&ring, completion);
+        (void)handed_over.load(std::memory_order_acquire);
         if (request)
             request->progress.client->ended(*request, result);
         else

@@ -5,6 +5,7 @@
 #include "devices/block/backend.hpp"
 
 #include <array>
+#include <atomic>
 #include <functional>
 #include <liburing.h>
 #include <memory>
@@ -74,6 +75,9 @@ class IoRing {
         Request** end = &first;
         std::array<Request*, entries> queued{}; ///< in entries that the kernel has not taken; nullptr: the event's
         unsigned queued_from = 0;
+        /// Written before the kernel gets entries and read after their completions: what it orders is an order for
+        /// C++ too.
+        std::atomic<unsigned> handed_over{0};
         unsigned queued_to = 0;
         int error = 0;          ///< the kernel takes nothing any more
         bool must_watch = true; ///< the ring is to say when the event comes
