@@ -78,6 +78,8 @@ namespace {
 
 constexpr std::uint64_t sector = 512;
 constexpr std::uint64_t longest_buffer = 128 << 10;
+/// Beyond the end its pieces are refused one by one.
+constexpr std::uint64_t longest_clearing = 1 << 30;
 constexpr std::size_t most_requests = 256;
 constexpr std::uint64_t budget = 1 << 20; ///< so little that it is used up
 
@@ -253,7 +255,7 @@ class World {
             for (auto count = 1 + input.below(3); count > 0; --count)
                 request->add(sector * (1 + input.value() % (longest_buffer / sector)));
         } else if (request->operation != Operation::Flush) {
-            request->length = sector * input.value();
+            request->length = sector * (input.value() % (longest_clearing / sector));
         }
         if ((!connection_ && !disk_) || requests_.size() == most_requests) return;
         if (disk_ && !fits_disk(*request)) return;
