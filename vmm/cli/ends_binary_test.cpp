@@ -76,6 +76,7 @@ TEST_CASE("a guest that listened to its serial port may reset itself by triple f
         process.await_output(starts);
         process.type("x");
     }
+    process.await_output(starts + "here\n"); // a reset after the signal would end the run by itself
     end_by_force(process);
 }
 
