@@ -238,9 +238,6 @@ class World {
         request.count = std::min(request.count, std::uint32_t{64}); // more is the same again
         (void)guest_.memory.write(hv::Gpa{where}, request);
         write(platform::test_peer.first, 4, where);
-        PeerRequest answer{};
-        (void)guest_.memory.read(hv::Gpa{where}, answer);
-        require(answer.completed <= std::max(request.count, 1U), "the peer does what it is asked to, once");
     }
 
     void configure_pci(Input& input)
