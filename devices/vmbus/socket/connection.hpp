@@ -2,7 +2,6 @@
 #pragma once
 
 #include "devices/base/unique_fd.hpp"
-#include "devices/base/unique_fd.hpp"
 #include "devices/vmbus/channel/channel_worker.hpp"
 #include "devices/vmbus/channel/deferred_calls.hpp"
 #include "devices/vmbus/socket/poller.hpp"
