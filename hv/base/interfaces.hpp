@@ -11,10 +11,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 
 namespace hv {
+
+class Acceleration;
 
 /// An edge-triggered interrupt from outside the partition, as a message on the bus of its local APICs.
 struct VirtualInterrupt {
@@ -70,15 +71,6 @@ class VpControl {
     /// One deadline per VP: a new one replaces the old. VirtualProcessor::expire_timers is called at or after it.
     virtual void arm_deadline(RefTime deadline) = 0;
     virtual void disarm_deadline() = 0;
-    /// Has the machine assert the vector on the VP once, at `when` or soon after it, instead of what it was told to
-    /// before for this synthetic timer. False: it cannot, and will do nothing for this timer that it was not told.
-    [[nodiscard]] virtual bool start_direct_timer(unsigned /*timer*/, std::uint8_t /*vector*/, RefTime /*when*/)
-    {
-        return false;
-    }
-    virtual void stop_direct_timer(unsigned /*timer*/) {}
-    /// Whether a timer that the machine started has its vector still to assert.
-    [[nodiscard]] virtual bool direct_timer_runs(unsigned /*timer*/) const { return false; }
     /// Stops the VP until an interrupt is pending; with interrupts masked it may return early. May be spurious.
     virtual void idle() = 0;
     [[nodiscard]] virtual std::uint64_t runtime_100ns() const = 0; ///< time the VP has consumed
@@ -98,15 +90,9 @@ class VpControl {
     /// Has a VP that waits for its start-up begin there. InvalidVpState when it does not wait, InvalidRegisterValue
     /// when it cannot be so.
     [[nodiscard]] virtual Status start(abi::InitialVpContext const& context) = 0;
-    /// The guest has asked to see its TSC as invariant (TSC_INVARIANT_CONTROL bit 0).
-    virtual void expose_invariant_tsc(bool on) = 0;
-    /// The guest has written GUEST_OS_ID, and the kernel below answers some of its calls.
-    virtual void guest_os_identified(std::uint64_t) {}
-    /// The reference TSC page, with its content, covers this page from now on.
-    virtual void reference_tsc_page_enabled(Gpa) {}
-    /// Where the VP's assist page is from now on, if it has one, when the kernel below answers the APIC's MSRs and
-    /// keeps to the EOI assist in it. It is told of none before the page moves.
-    virtual void assist_page_at(std::optional<Gpa>) {}
+    /// What the hypervisor below does for this VP; nullptr when it does nothing. The same for as long as the VP
+    /// lives.
+    [[nodiscard]] virtual Acceleration* acceleration() { return nullptr; }
     /// What the machine knows of the VP, with its registers settled.
     virtual void inspect(Inspector&) const {}
 };

@@ -73,17 +73,37 @@ struct RecordingSink final : InterruptSink {
     }
 };
 
-struct FakeVpControl final : VpControl {
-    std::vector<std::uint64_t> guest_os_ids; ///< that the kernel below was told
+struct FakeAcceleration final : Acceleration {
+    std::vector<std::uint64_t> guest_os_ids; ///< that it was told
     std::function<void(std::optional<Gpa>)> assist_page_placed;
-    std::optional<RefTime> deadline;
     std::vector<Gpa> reference_tsc_pages; ///< that it was told of
+    std::optional<bool> invariant_tsc;
     bool takes_direct_timers = false;
     std::map<unsigned, std::pair<std::uint8_t, RefTime>> direct_timers; ///< that run: vector and time
+
+    [[nodiscard]] bool start_direct_timer(unsigned timer, std::uint8_t vector, RefTime when) override
+    {
+        if (takes_direct_timers) direct_timers[timer] = {vector, when};
+        return takes_direct_timers;
+    }
+    void stop_direct_timer(unsigned timer) override { direct_timers.erase(timer); }
+    [[nodiscard]] bool direct_timer_runs(unsigned timer) const override { return direct_timers.contains(timer); }
+    void guest_os_identified(std::uint64_t id) override { guest_os_ids.push_back(id); }
+    void reference_tsc_page_enabled(Gpa page) override { reference_tsc_pages.push_back(page); }
+    void assist_page_at(std::optional<Gpa> page) override
+    {
+        if (assist_page_placed) assist_page_placed(page);
+    }
+    void expose_invariant_tsc(bool on) override { invariant_tsc = on; }
+};
+
+struct FakeVpControl final : VpControl {
+    FakeAcceleration accelerated;
+    bool is_accelerated = true;
+    std::optional<RefTime> deadline;
     unsigned idles = 0;
     unsigned yields = 0;
     std::array<std::byte, 96> xmm{};
-    std::optional<bool> invariant_tsc;
     std::map<abi::RegisterName, abi::RegisterValue> registers; ///< those that there are
     std::function<void()> on_kick = [] {};
     unsigned settled = 0;
@@ -93,16 +113,9 @@ struct FakeVpControl final : VpControl {
 
     void arm_deadline(RefTime when) override { deadline = when; }
     void disarm_deadline() override { deadline.reset(); }
-    [[nodiscard]] bool start_direct_timer(unsigned timer, std::uint8_t vector, RefTime when) override
-    {
-        if (takes_direct_timers) direct_timers[timer] = {vector, when};
-        return takes_direct_timers;
-    }
-    void stop_direct_timer(unsigned timer) override { direct_timers.erase(timer); }
-    [[nodiscard]] bool direct_timer_runs(unsigned timer) const override { return direct_timers.contains(timer); }
+    [[nodiscard]] Acceleration* acceleration() override { return is_accelerated ? &accelerated : nullptr; }
     void idle() override { ++idles; }
     void yield() override { ++yields; }
-    void expose_invariant_tsc(bool on) override { invariant_tsc = on; }
     void kick() override { on_kick(); }
     void settle() override { ++settled; }
     [[nodiscard]] Status get_register(abi::RegisterName name, abi::RegisterValue& value) const override
@@ -126,12 +139,6 @@ struct FakeVpControl final : VpControl {
         waits_for_start = false;
         started = context;
         return Status::Success;
-    }
-    void guest_os_identified(std::uint64_t id) override { guest_os_ids.push_back(id); }
-    void reference_tsc_page_enabled(Gpa page) override { reference_tsc_pages.push_back(page); }
-    void assist_page_at(std::optional<Gpa> page) override
-    {
-        if (assist_page_placed) assist_page_placed(page);
     }
     [[nodiscard]] std::uint64_t runtime_100ns() const override { return 4242; }
     [[nodiscard]] bool read_xmm(std::span<std::byte, 96> out) const override
@@ -165,8 +172,7 @@ struct TestGuest {
 
     explicit TestGuest(PartitionRegistry& registry, Rights rights = Rights::root(), unsigned vps = 2,
                        PartitionId parent = PartitionRegistry::root_id,
-                       std::uint64_t pool_bytes = std::uint64_t{64} << 20, Tracer* tracer = nullptr,
-                       KernelCalls const& kernel_calls = {})
+                       std::uint64_t pool_bytes = std::uint64_t{64} << 20, Tracer* tracer = nullptr)
         : ram{map_ram()}
     {
         memory.add({Gpa{0}, pages * page_size, ram.get()});
@@ -177,8 +183,7 @@ struct TestGuest {
                                      .clock = clock,
                                      .interrupts = sink,
                                      .machine = machine,
-                                     .tracer = tracer,
-                                     .kernel_calls = kernel_calls});
+                                     .tracer = tracer});
         for (unsigned i = 0; i < vps; ++i) {
             controls.push_back(std::make_unique<FakeVpControl>());
             auto& vp = partition->add_vp(*controls.back());

@@ -89,13 +89,13 @@ bool VirtualProcessor::write(std::uint32_t number, std::uint64_t value)
     case msr::eom: synic_.scan_queues(); return true;
     case msr::guest_os_id:
         environment_.set_guest_os_id(value);
-        if (environment_.kernel_answers()) control_.guest_os_identified(value);
+        if (acceleration_) acceleration_->guest_os_identified(value);
         return true;
     case msr::hypercall: return environment_.set_hypercall_msr(value);
     case msr::reset:
         if ((value & 1) != 0) environment_.machine().reset();
         return true;
-    case msr::reference_tsc: environment_.set_reference_tsc(value, control_); return true;
+    case msr::reference_tsc: environment_.set_reference_tsc(value, acceleration_); return true;
     case msr::vp_assist_page: set_assist_page(value); return true;
     case msr::scontrol: synic_.set_scontrol(value); return true;
     case msr::siefp: synic_.set_siefp(value); return true;
@@ -103,7 +103,7 @@ bool VirtualProcessor::write(std::uint32_t number, std::uint64_t value)
     case msr::crash_ctl:
         if ((value & abi::crash_notify) != 0) environment_.crash(value);
         return true;
-    case msr::tsc_invariant_control: return environment_.set_tsc_invariant_control(value, control_);
+    case msr::tsc_invariant_control: return environment_.set_tsc_invariant_control(value, acceleration_);
     default: break;
     }
     if (number >= msr::sint0 && number <= msr::sint15) {

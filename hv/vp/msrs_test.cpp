@@ -270,7 +270,8 @@ TEST_CASE("REFERENCE_TSC: the page shows the clock that the counter reads (TLFS 
     CHECK(g.guest.ram[0x9800] == std::byte{0x77});
     CHECK(g.write(msr::reference_tsc, 0xFFFF'0000'0001)); // beyond memory: kept, and no page (15.4.1)
     CHECK(g.read(msr::reference_tsc) == 0xFFFF'0000'0001U);
-    CHECK(g.guest.controls[0]->reference_tsc_pages == std::vector{Gpa{0x9000}}); // the machine hears of what is there
+    CHECK(g.guest.controls[0]->accelerated.reference_tsc_pages ==
+          std::vector{Gpa{0x9000}}); // the machine hears of what is there
 }
 
 TEST_CASE("RESET: bit 0 resets (TLFS 6.0b appendix F)", "[msrs]")
@@ -314,12 +315,12 @@ TEST_CASE("TSC_INVARIANT_CONTROL: bit 0 only (Linux, hyperv-tlfs.h)", "[msrs]")
     OneGuest const g;
     CHECK(g.write(msr::tsc_invariant_control, 1));
     CHECK(g.read(msr::tsc_invariant_control) == 1U);
-    CHECK(g.guest.controls[0]->invariant_tsc == true);
+    CHECK(g.guest.controls[0]->accelerated.invariant_tsc == true);
     CHECK_FALSE(g.write(msr::tsc_invariant_control, 2));
     CHECK_FALSE(g.write(msr::tsc_invariant_control, all_ones));
     CHECK(g.read(msr::tsc_invariant_control) == 1U);
     CHECK(g.write(msr::tsc_invariant_control, 0));
-    CHECK(g.guest.controls[0]->invariant_tsc == false);
+    CHECK(g.guest.controls[0]->accelerated.invariant_tsc == false);
 }
 
 TEST_CASE("VP_ASSIST_PAGE is offered to all, each VP has its own, and it is an overlay (TLFS 6.0b 7.8)", "[msrs]")
@@ -348,7 +349,7 @@ TEST_CASE("the machine lets go of the assist page before what lay under it comes
         bool operator==(Placed const&) const = default;
     };
     std::vector<Placed> placed;
-    g.guest.controls[1]->assist_page_placed = [&](std::optional<Gpa> page) {
+    g.guest.controls[1]->accelerated.assist_page_placed = [&](std::optional<Gpa> page) {
         placed.push_back({page, ram[0xA010] == std::byte{0}});
     };
     CHECK(g.write(msr::vp_assist_page, 0xA001, 1));
@@ -358,7 +359,9 @@ TEST_CASE("the machine lets go of the assist page before what lay under it comes
           std::vector<Placed>{{{}, false}, {Gpa{0xA000}, true}, {{}, true}, {Gpa{0xB000}, false}, {{}, false}});
 
     OneGuest const without{};
-    without.guest.controls[1]->assist_page_placed = [](auto) { FAIL("nobody below looks into the page"); };
+    without.guest.controls[1]->accelerated.assist_page_placed = [](auto) {
+        FAIL("nobody below looks into the page");
+    };
     CHECK(without.write(msr::vp_assist_page, 0xA001, 1));
 }
 
@@ -394,22 +397,34 @@ TEST_CASE("the tracer is told of each access, also of one that faults", "[msrs]"
                                                {msr::sversion, 5, true, false}});
 }
 
-TEST_CASE("the kernel below learns GUEST_OS_ID when it answers some of the calls, and only then", "[msrs]")
+TEST_CASE("what accelerates a VP learns GUEST_OS_ID when that VP writes it", "[msrs]")
 {
     PartitionRegistry registry;
-    TestGuest const alone{registry};
-    REQUIRE(alone.vp().write_msr(msr::guest_os_id, 0x81));
-    CHECK(alone.controls[0]->guest_os_ids.empty());
+    TestGuest const guest{registry};
+    REQUIRE(guest.vp(1).write_msr(msr::guest_os_id, 0x81));
+    REQUIRE(guest.vp(0).write_msr(msr::guest_os_id, 0));
+    CHECK(guest.controls[1]->accelerated.guest_os_ids == std::vector<std::uint64_t>{0x81});
+    CHECK(guest.controls[0]->accelerated.guest_os_ids == std::vector<std::uint64_t>{0});
+}
 
-    TestGuest const helped{registry,
-                           Rights::root(),
-                           2,
-                           PartitionRegistry::root_id,
-                           std::uint64_t{64} << 20,
-                           nullptr,
-                           {KernelCalls::Instruction::Vmcall, {abi::CallCode::NotifyLongSpinWait}}};
-    REQUIRE(helped.vp(1).write_msr(msr::guest_os_id, 0x81));
-    REQUIRE(helped.vp(0).write_msr(msr::guest_os_id, 0));
-    CHECK(helped.controls[1]->guest_os_ids == std::vector<std::uint64_t>{0x81});
-    CHECK(helped.controls[0]->guest_os_ids == std::vector<std::uint64_t>{0});
+TEST_CASE("a VP that nothing accelerates has the same registers", "[msrs]")
+{
+    PartitionRegistry registry;
+    TestGuest const guest{registry, Rights::root(), 0};
+    FakeVpControl control;
+    control.is_accelerated = false;
+    auto& vp = guest.partition->add_vp(control);
+    auto const direct = abi::StimerConfig::enable_bit | abi::StimerConfig::direct_bit | 0x40U << 4;
+    for (auto const& [number, value] :
+         std::vector<std::pair<std::uint32_t, std::uint64_t>>{{msr::guest_os_id, 0x81},
+                                                              {msr::reference_tsc, 0x9001},
+                                                              {msr::vp_assist_page, 0xA001},
+                                                              {msr::tsc_invariant_control, 1},
+                                                              {msr::stimer0_config + 1, 1'000'000},
+                                                              {msr::stimer0_config, direct}}) {
+        INFO(number);
+        CHECK(vp.write_msr(number, value));
+        CHECK(vp.read_msr(number) == value);
+    }
+    CHECK(control.deadline == RefTime{1'000'000});
 }

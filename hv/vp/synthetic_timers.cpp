@@ -35,15 +35,16 @@ RefTime saturating_sum(RefTime time, std::uint64_t period)
 
 } // namespace
 
-SyntheticTimers::SyntheticTimers(ReferenceTime const& time, Synic& synic, VpControl& control)
-    : time_{time}, synic_{synic}, control_{control}
+SyntheticTimers::SyntheticTimers(ReferenceTime const& time, Synic& synic, VpControl& control,
+                                 Acceleration* acceleration)
+    : time_{time}, synic_{synic}, control_{control}, acceleration_{acceleration}
 {}
 
-/// A one-shot timer is disabled when it expires, which the machine does not tell.
+/// A one-shot timer is disabled when it expires, which the hypervisor below does not tell.
 std::uint64_t SyntheticTimers::config(unsigned timer) const
 {
     auto const& t = timers_[timer];
-    bool const over = t.with_the_machine && !control_.direct_timer_runs(timer);
+    bool const over = t.is_accelerated && !acceleration_->direct_timer_runs(timer);
     return over ? t.config.word & ~abi::StimerConfig::enable_bit : t.config.word;
 }
 
@@ -82,19 +83,19 @@ void SyntheticTimers::start(unsigned index)
     timer.next.reset();
     if (timer.message.in_use.load()) synic_.withdraw(timer.message);
     bool const runs = timer.config.enabled() && timer.count != 0;
-    bool const was_with_the_machine = timer.with_the_machine;
-    timer.with_the_machine = runs && hand_to_machine(index);
-    if (was_with_the_machine && !timer.with_the_machine) control_.stop_direct_timer(index);
-    if (runs && !timer.with_the_machine)
+    bool const was_accelerated = timer.is_accelerated;
+    timer.is_accelerated = runs && accelerate(index);
+    if (was_accelerated && !timer.is_accelerated) acceleration_->stop_direct_timer(index);
+    if (runs && !timer.is_accelerated)
         timer.next = timer.config.periodic() ? saturating_sum(time_.now(), timer.count) : RefTime{timer.count};
     if (ran_here || timer.next) rearm();
 }
 
-bool SyntheticTimers::hand_to_machine(unsigned index)
+bool SyntheticTimers::accelerate(unsigned index)
 {
     auto const& timer = timers_[index];
-    return timer.config.direct() && !timer.config.periodic() &&
-           control_.start_direct_timer(index, timer.config.apic_vector(), RefTime{timer.count});
+    return acceleration_ && timer.config.direct() && !timer.config.periodic() &&
+           acceleration_->start_direct_timer(index, timer.config.apic_vector(), RefTime{timer.count});
 }
 
 void SyntheticTimers::expire()

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "hv/abi/registers.hpp"
+#include "hv/base/acceleration.hpp"
 #include "hv/base/inspect.hpp"
 #include "hv/base/interfaces.hpp"
 #include "hv/synic/synic.hpp"
@@ -18,7 +19,8 @@ class SyntheticTimers {
   public:
     static constexpr unsigned count = 4;
 
-    SyntheticTimers(ReferenceTime const& time, Synic& synic, VpControl& control);
+    /// `acceleration` may be nullptr.
+    SyntheticTimers(ReferenceTime const& time, Synic& synic, VpControl& control, Acceleration* acceleration);
 
     [[nodiscard]] std::uint64_t config(unsigned timer) const;
     [[nodiscard]] std::uint64_t expiry(unsigned timer) const { return timers_[timer].count; }
@@ -34,14 +36,14 @@ class SyntheticTimers {
   private:
     struct Timer {
         abi::StimerConfig config;
-        std::uint64_t count = 0;       ///< the COUNT register: an absolute time, or a period
-        std::optional<RefTime> next;   ///< when it expires, while it runs here
-        bool with_the_machine = false; ///< VpControl was told to start it, and since then nothing else
+        std::uint64_t count = 0;     ///< the COUNT register: an absolute time, or a period
+        std::optional<RefTime> next; ///< when it expires, while it runs here
+        bool is_accelerated = false; ///< Acceleration was asked to run it, and since then nothing else
         MessageBuffer message;
     };
 
     void start(unsigned index);
-    [[nodiscard]] bool hand_to_machine(unsigned index);
+    [[nodiscard]] bool accelerate(unsigned index);
     void fire(unsigned index, RefTime now, PendingInterrupts& pending);
     void schedule_next_period(Timer& timer, RefTime now) const;
     void rearm();
@@ -49,6 +51,7 @@ class SyntheticTimers {
     ReferenceTime const& time_;
     Synic& synic_;
     VpControl& control_;
+    Acceleration* const acceleration_;
     std::array<Timer, count> timers_{};
     std::optional<RefTime> armed_;
 };

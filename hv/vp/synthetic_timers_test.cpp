@@ -364,53 +364,53 @@ TEST_CASE("a disabled timer's late deadline is harmless (TLFS 2.0a 15.1.3)", "[t
 TEST_CASE("a one-shot direct timer is the machine's, if it takes it, and no deadline is for it", "[timers]")
 {
     TimerGuest g;
-    g.control.takes_direct_timers = true;
+    g.control.accelerated.takes_direct_timers = true;
     auto const at = g.now() + 1000;
     g.count(at, 1);
     g.config(bits::enable | bits::direct | bits::vector(0x40), 1);
     CHECK_FALSE(g.deadline());
-    CHECK(g.control.direct_timers.at(1) == std::pair{std::uint8_t{0x40}, RefTime{at}});
+    CHECK(g.control.accelerated.direct_timers.at(1) == std::pair{std::uint8_t{0x40}, RefTime{at}});
 
     g.run(2000);
     g.guest.vp().expire_timers(); // spurious
     CHECK(g.guest.sink.asserted.empty());
     CHECK((g.shown(1) & bits::enable) != 0); // until the machine has asserted its vector (TLFS 6.0b 12.5)
-    g.control.direct_timers.clear();
+    g.control.accelerated.direct_timers.clear();
     CHECK(g.shown(1) == (bits::direct | bits::vector(0x40)));
 
     g.count(g.now() + 1000, 1); // it is disabled, and there is no AutoEnable
-    CHECK(g.control.direct_timers.empty());
+    CHECK(g.control.accelerated.direct_timers.empty());
     CHECK_FALSE(g.deadline());
 }
 
 TEST_CASE("a count arms a direct timer with AutoEnable again, at the machine as well (TLFS 2.0a 15.3.1)", "[timers]")
 {
     TimerGuest g;
-    g.control.takes_direct_timers = true;
+    g.control.accelerated.takes_direct_timers = true;
     g.config(bits::auto_enable | bits::direct | bits::vector(0x40));
-    CHECK(g.control.direct_timers.empty());
+    CHECK(g.control.accelerated.direct_timers.empty());
     for (unsigned round = 1; round <= 3; ++round) {
         auto const at = g.now() + 100 * round;
         g.count(at);
-        CHECK(g.control.direct_timers.at(0).second == RefTime{at});
+        CHECK(g.control.accelerated.direct_timers.at(0).second == RefTime{at});
         CHECK((g.shown() & bits::enable) != 0);
-        if (round == 2) g.control.direct_timers.clear(); // expired, else set anew
+        if (round == 2) g.control.accelerated.direct_timers.clear(); // expired, else set anew
     }
     g.count(0);
-    CHECK(g.control.direct_timers.empty());
+    CHECK(g.control.accelerated.direct_timers.empty());
     CHECK((g.shown() & bits::enable) == 0);
 }
 
 TEST_CASE("timers that the machine does not take are the model's, and the machine's are stopped for them", "[timers]")
 {
     TimerGuest g;
-    g.control.takes_direct_timers = true;
+    g.control.accelerated.takes_direct_timers = true;
     auto const at = g.now() + 1000;
     auto const start = [&] {
         g.config(0);
         g.count(at);
         g.config(bits::enable | bits::direct | bits::vector(0x40));
-        REQUIRE(g.control.direct_timers.contains(0));
+        REQUIRE(g.control.accelerated.direct_timers.contains(0));
         REQUIRE_FALSE(g.deadline());
     };
     SECTION("a message")
@@ -429,7 +429,7 @@ TEST_CASE("timers that the machine does not take are the model's, and the machin
     SECTION("one that is too far away for it")
     {
         start();
-        g.control.takes_direct_timers = false;
+        g.control.accelerated.takes_direct_timers = false;
         g.config(bits::enable | bits::direct | bits::vector(0x40));
         CHECK(g.deadline() == at);
         g.run(1000);
@@ -442,5 +442,5 @@ TEST_CASE("timers that the machine does not take are the model's, and the machin
         g.config(bits::direct | bits::vector(0x40));
         CHECK_FALSE(g.deadline());
     }
-    CHECK(g.control.direct_timers.empty());
+    CHECK(g.control.accelerated.direct_timers.empty());
 }

@@ -8,8 +8,9 @@ VirtualProcessor::VirtualProcessor(Partition& partition, VpEnvironment& environm
       environment_{environment},
       index_{index},
       control_{control},
+      acceleration_{control.acceleration()},
       synic_{index, environment.memory(), environment.interrupts(), environment.time(), environment.tracer()},
-      timers_{environment.time(), synic_, control},
+      timers_{environment.time(), synic_, control, acceleration_},
       requests_{control}
 {}
 
@@ -31,12 +32,12 @@ bool VirtualProcessor::write_msr(std::uint32_t msr, std::uint64_t value)
 
 void VirtualProcessor::set_assist_page(std::uint64_t value)
 {
-    auto const kernel_uses_it = environment_.rights().has(Recommendation::ApicMsrs);
-    if (kernel_uses_it) control_.assist_page_at({});
+    auto const is_shared = acceleration_ && environment_.rights().has(Recommendation::ApicMsrs);
+    if (is_shared) acceleration_->assist_page_at({});
     assist_.word = value;
     if (!assist_.enabled()) return assist_page_.unmap();
     assist_page_.map(environment_.memory(), assist_.page());
-    if (kernel_uses_it) control_.assist_page_at(assist_.page());
+    if (is_shared) acceleration_->assist_page_at(assist_.page());
 }
 
 } // namespace hv

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "hv/abi/types.hpp"
+#include "hv/base/acceleration.hpp"
 #include "hv/base/inspect.hpp"
 #include "hv/base/interfaces.hpp"
 #include "hv/base/overlay_page.hpp"
@@ -55,6 +56,7 @@ class VirtualProcessor {
     VpEnvironment& environment_;
     VpIndex const index_;
     VpControl& control_;
+    Acceleration* const acceleration_; ///< or nullptr
     Synic synic_;
     SyntheticTimers timers_;
     abi::PageRegister assist_;

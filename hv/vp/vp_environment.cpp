@@ -13,10 +13,9 @@ VpEnvironment::VpEnvironment(PartitionConfig const& config)
       machine_{config.machine},
       tracer_{config.tracer},
       processor_{config.processor},
-      max_vps_{config.max_vps},
-      kernel_answers_{!config.kernel_calls.codes.empty()}
+      max_vps_{config.max_vps}
 {
-    hypercall_page_.fill(hypercall_page(config.kernel_calls));
+    hypercall_page_.fill(config.hypercall_page);
     OverlayPage::Content page{};
     std::memcpy(page.data(), &time_.page(), sizeof time_.page());
     reference_tsc_page_.fill(page);
@@ -53,22 +52,22 @@ void VpEnvironment::disable_hypercall_page()
     hypercall_.store(hypercall_msr() & ~std::uint64_t{1}, std::memory_order_relaxed);
 }
 
-void VpEnvironment::set_reference_tsc(std::uint64_t value, VpControl& by)
+void VpEnvironment::set_reference_tsc(std::uint64_t value, Acceleration* of_writer)
 {
     std::lock_guard const guard{lock_};
     abi::PageRegister const wanted{value};
     if (!wanted.enabled())
         reference_tsc_page_.unmap();
-    else if (reference_tsc_page_.map(memory_, wanted.page()))
-        by.reference_tsc_page_enabled(wanted.page());
+    else if (reference_tsc_page_.map(memory_, wanted.page()) && of_writer)
+        of_writer->reference_tsc_page_enabled(wanted.page());
     reference_tsc_.store(value, std::memory_order_relaxed);
 }
 
-bool VpEnvironment::set_tsc_invariant_control(std::uint64_t value, VpControl& by)
+bool VpEnvironment::set_tsc_invariant_control(std::uint64_t value, Acceleration* of_writer)
 {
     if ((value & ~std::uint64_t{1}) != 0) return false;
     tsc_invariant_.store(value, std::memory_order_relaxed);
-    by.expose_invariant_tsc(value != 0);
+    if (of_writer) of_writer->expose_invariant_tsc(value != 0);
     return true;
 }
 

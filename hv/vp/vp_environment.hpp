@@ -4,6 +4,7 @@
 
 #include "hv/abi/registers.hpp"
 #include "hv/abi/types.hpp"
+#include "hv/base/acceleration.hpp"
 #include "hv/base/guest_memory.hpp"
 #include "hv/base/interfaces.hpp"
 #include "hv/base/overlay_page.hpp"
@@ -33,7 +34,7 @@ struct PartitionConfig {
     Tracer* tracer = nullptr;
     ProcessorFacts processor{};
     std::uint32_t max_vps = 0; ///< as leaf 0x40000005 says
-    KernelCalls kernel_calls{};
+    OverlayPage::Content hypercall_page = hv::hypercall_page();
 };
 
 /// Callable from any thread. The registers are written by VPs, one at a time.
@@ -52,7 +53,8 @@ class VpEnvironment {
     [[nodiscard]] ProcessorFacts const& processor() const { return processor_; }
     [[nodiscard]] std::uint32_t max_vps() const { return max_vps_; }
 
-    // Partition-wide registers. Setters answer false for a value that must raise #GP.
+    // Partition-wide registers. Setters answer false for a value that must raise #GP;
+    // what accelerates the VP that writes them, if anything does, hears of it.
     [[nodiscard]] std::uint64_t guest_os_id() const { return guest_os_id_.load(std::memory_order_relaxed); }
     [[nodiscard]] std::uint64_t hypercall_msr() const { return hypercall_.load(std::memory_order_relaxed); }
     [[nodiscard]] std::uint64_t reference_tsc() const { return reference_tsc_.load(std::memory_order_relaxed); }
@@ -66,13 +68,11 @@ class VpEnvironment {
     }
     void set_guest_os_id(std::uint64_t value);
     [[nodiscard]] bool set_hypercall_msr(std::uint64_t value);
-    void set_reference_tsc(std::uint64_t value, VpControl& by);
-    [[nodiscard]] bool set_tsc_invariant_control(std::uint64_t value, VpControl& by);
+    void set_reference_tsc(std::uint64_t value, Acceleration* of_writer);
+    [[nodiscard]] bool set_tsc_invariant_control(std::uint64_t value, Acceleration* of_writer);
     void set_crash_parameter(std::size_t n, std::uint64_t v) { crash_[n].store(v, std::memory_order_relaxed); }
     void crash(std::uint64_t control) const;
 
-    /// The hypercall page leads some calls to the kernel below.
-    [[nodiscard]] bool kernel_answers() const { return kernel_answers_; }
     /// The hypercall page is in place, so that a call can come from it.
     [[nodiscard]] bool hypercalls_enabled() const { return abi::PageRegister{hypercall_msr()}.enabled(); }
 
@@ -90,7 +90,6 @@ class VpEnvironment {
     Tracer* const tracer_;
     ProcessorFacts const processor_;
     std::uint32_t const max_vps_;
-    bool const kernel_answers_;
 
     Mutex<LockRank::Partition> lock_; // the pages below, and writes to the words
     std::atomic<std::uint64_t> guest_os_id_{0};

@@ -2,20 +2,17 @@
 
 #include "devices/base/guarded_thread.hpp"
 #include "devices/base/os_error.hpp"
-#include "hv/abi/msr.hpp"
 #include "hv/hypercall/dispatch.hpp"
 #include "hv/partition/partition.hpp"
 #include "hv/vp/hypercall_page.hpp"
 #include "vmm/base/log.hpp"
 #include "vmm/kvm/kick_signal.hpp"
 #include "vmm/kvm/kvm_ioctl.hpp"
-#include "vmm/kvm/msr_access.hpp"
 
 #include <linux/kvm.h>
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <asm/kvm_para.h>
 #include <cerrno>
 #include <cstring>
 #include <sched.h>
@@ -49,7 +46,8 @@ Vcpu::Vcpu(KvmHost const& host, Vm const& vm, unsigned index, devices::PortBus c
       gate_{gate},
       died_{std::move(died)},
       fd_{kvm_ioctl(vm.fd(), KVM_CREATE_VCPU, index, "another vCPU")},
-      run_size_{host.run_page_size()}
+      run_size_{host.run_page_size()},
+      acceleration_{fd()}
 {
     auto* const page = ::mmap(nullptr, run_size_, PROT_READ | PROT_WRITE, MAP_SHARED, fd(), 0);
     if (page == MAP_FAILED) throw KvmError{std::string{"cannot map a vCPU's run page: "} + devices::os_error(errno)};
@@ -395,27 +393,6 @@ bool Vcpu::read_xmm(std::span<std::byte, 96> out) const
     if (::ioctl(fd(), KVM_GET_FPU, &fpu) != 0) return false;
     std::memcpy(out.data(), fpu.xmm, out.size());
     return true;
-}
-
-/// KVM takes a guest's VMCALL for a hypercall of Hyper-V once it knows this.
-void Vcpu::guest_os_identified(std::uint64_t id)
-{
-    (void)set_msr(fd(), hv::abi::msr::guest_os_id, id);
-}
-
-/// What KVM does for its own guests suits the assist page as well: bit 0 of a byte says that the interrupt in service
-/// needs no EOI, and the guest clears it instead (Linux Documentation/virt/kvm/x86/msr.rst, MSR_KVM_PV_EOI_EN;
-/// TLFS 6.0b §10.3.5).
-void Vcpu::assist_page_at(std::optional<hv::Gpa> page)
-{
-    (void)set_msr(fd(), MSR_KVM_PV_EOI_EN, page ? page->value | KVM_MSR_ENABLED : 0);
-}
-
-/// A KVM with a Hyper-V emulation of its own hides the invariant TSC until it sees this MSR set, and the filter keeps
-/// it from seeing that. Others do not know the MSR, and need not.
-void Vcpu::expose_invariant_tsc(bool on)
-{
-    (void)set_msr(fd(), hv::abi::msr::tsc_invariant_control, on ? 1 : 0);
 }
 
 } // namespace vmm

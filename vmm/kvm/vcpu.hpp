@@ -9,7 +9,7 @@
 #include "vmm/kvm/deadline_timer.hpp"
 #include "vmm/kvm/death_report.hpp"
 #include "vmm/kvm/injected_interrupts.hpp"
-#include "vmm/kvm/kernel_timers.hpp"
+#include "vmm/kvm/kvm_acceleration.hpp"
 #include "vmm/kvm/pause_gate.hpp"
 #include "vmm/kvm/vcpu_registers.hpp"
 #include "vmm/kvm/vm.hpp"
@@ -42,8 +42,8 @@ class Vcpu final : public hv::VpControl {
         injected_.attach(vp.external_interrupt());
     }
 
-    /// Has KVM run the guest's direct timers. Before start. Throws KvmError.
-    void use_kernel_timers(KernelReferenceTime& time) { kernel_timers_.emplace(fd(), time); }
+    /// Before start.
+    [[nodiscard]] KvmAcceleration* acceleration() override { return &acceleration_; }
 
     void start();
     /// Does not enter the guest again. From any thread, also the vCPU's own, whose exit may be what ends the guest.
@@ -60,12 +60,6 @@ class Vcpu final : public hv::VpControl {
 
     void arm_deadline(hv::RefTime deadline) override;
     void disarm_deadline() override;
-    [[nodiscard]] bool start_direct_timer(unsigned timer, std::uint8_t vector, hv::RefTime when) override
-    {
-        return kernel_timers_ && kernel_timers_->start(timer, vector, when);
-    }
-    void stop_direct_timer(unsigned timer) override { kernel_timers_->stop(timer); }
-    [[nodiscard]] bool direct_timer_runs(unsigned timer) const override { return kernel_timers_->runs(timer); }
     void idle() override;
     void yield() override;
     void kick() override;
@@ -75,13 +69,6 @@ class Vcpu final : public hv::VpControl {
     [[nodiscard]] hv::Status set_register(hv::abi::RegisterName name, hv::abi::RegisterValue const& value) override;
     [[nodiscard]] std::uint64_t runtime_100ns() const override;
     [[nodiscard]] bool read_xmm(std::span<std::byte, 96> out) const override;
-    void expose_invariant_tsc(bool on) override;
-    void guest_os_identified(std::uint64_t id) override;
-    void reference_tsc_page_enabled(hv::Gpa page) override
-    {
-        if (kernel_timers_) kernel_timers_->reference_tsc_page_enabled(page);
-    }
-    void assist_page_at(std::optional<hv::Gpa> page) override;
     void inspect(hv::Inspector& inspector) const override;
 
   private:
@@ -112,7 +99,7 @@ class Vcpu final : public hv::VpControl {
     hv::VirtualProcessor* vp_ = nullptr;
 
     InjectedInterrupts injected_;
-    std::optional<KernelTimers> kernel_timers_;
+    KvmAcceleration acceleration_;
     std::optional<DeadlineTimer> timer_; // lives on the thread
     std::optional<DeadlineTimer> injection_retry_;
     bool deadline_armed_ = false;

@@ -135,7 +135,10 @@ void Machine::create_vcpus(GuestOptions const& options, hv::PartitionId parent)
             }));
         auto const fd = vcpus_.back()->fd();
         cpuid.install(fd, i);
-        if (hybrid_) refuse_what_is_not_offered(world_.host, fd);
+        if (hybrid_) {
+            refuse_what_is_not_offered(world_.host, fd);
+            vcpus_.back()->acceleration()->use_calls();
+        }
         if (clock_)
             clock_->synchronise(fd);
         else
@@ -143,25 +146,26 @@ void Machine::create_vcpus(GuestOptions const& options, hv::PartitionId parent)
     }
     leave_as_firmware_does(vcpu_fds(), cpuid);
 
-    partition_ = world_.registry.create(
-        {.parent = parent,
-         .rights = rights_,
-         .pool_bytes = options.pool,
-         .memory = ram_->memory(),
-         .clock = *clock_,
-         .interrupts = *this,
-         .machine = *this,
-         .tracer = world_.trace,
-         .processor = cpuid.processor(),
-         .max_vps = GuestOptions::max_cpus,
-         .kernel_calls = hybrid_ ? kernel_calls(rights_, cpuid.processor()) : hv::KernelCalls{}});
+    partition_ =
+        world_.registry.create({.parent = parent,
+                                .rights = rights_,
+                                .pool_bytes = options.pool,
+                                .memory = ram_->memory(),
+                                .clock = *clock_,
+                                .interrupts = *this,
+                                .machine = *this,
+                                .tracer = world_.trace,
+                                .processor = cpuid.processor(),
+                                .max_vps = GuestOptions::max_cpus,
+                                .hypercall_page = hv::hypercall_page(
+                                    hybrid_ ? kernel_calls(rights_, cpuid.processor()) : hv::KernelCalls{})});
     if (world_.trace) world_.trace->set_partition(partition_->id());
     for (auto const& vcpu : vcpus_)
         vcpu->attach(partition_->add_vp(*vcpu));
     if (hybrid_ && world_.host.has(KVM_CAP_HYPERV_SYNIC2)) {
         kernel_time_.emplace(partition_->time());
         for (auto const& vcpu : vcpus_)
-            vcpu->use_kernel_timers(*kernel_time_);
+            vcpu->acceleration()->use_timers(*kernel_time_);
     }
     retry_.attach(partition_);
 }
