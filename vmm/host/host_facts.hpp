@@ -1,13 +1,17 @@
 /// What can be said about the host's virtualisation without opening /dev/kvm.
 #pragma once
 
-#include "vmm/host/kvm_host.hpp"
-
 #include <string>
 #include <string_view>
 #include <sys/stat.h>
 
 namespace vmm {
+
+/// What stands behind /dev/kvm.
+enum class HostKind {
+    Hardware, ///< VT-x or AMD-V: runs 64-bit Linux
+    Software, ///< KVM-PVM and its like: runs guests in an instruction emulator, small test guests only
+};
 
 struct HostFacts {
     bool vmx = false;        ///< Intel VT-x in the processor flags

@@ -1,6 +1,7 @@
 /// The host's KVM: opened and checked once, with errors that say what to do.
 #pragma once
 
+#include "vmm/host/host_facts.hpp"
 #include "vmm/host/kvm_capability.hpp"
 #include "vmm/host/unique_fd.hpp"
 
@@ -8,12 +9,6 @@
 #include <vector>
 
 namespace vmm {
-
-/// What stands behind /dev/kvm.
-enum class HostKind {
-    Hardware, ///< VT-x or AMD-V: runs 64-bit Linux
-    Software, ///< KVM-PVM and its like: runs guests in an instruction emulator, small test guests only
-};
 
 class KvmHost {
   public:
