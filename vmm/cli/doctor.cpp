@@ -2,7 +2,7 @@
 #include "vmm/cli/commands.hpp"
 #include "vmm/cli/doctor_report.hpp"
 #include "vmm/host/host_facts.hpp"
-#include "vmm/host/kvm_host.hpp"
+#include "vmm/kvm/kvm_host.hpp"
 
 #include <cstdio>
 

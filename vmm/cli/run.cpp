@@ -1,7 +1,7 @@
 #include "vmm/cli/commands.hpp"
 #include "vmm/host/host_memory.hpp"
-#include "vmm/host/kvm_host.hpp"
 #include "vmm/host/open_file_limit.hpp"
+#include "vmm/kvm/kvm_host.hpp"
 #include "vmm/log/open_log.hpp"
 #include "vmm/log/standard_error.hpp"
 #include "vmm/log/text_file.hpp"

@@ -3,7 +3,7 @@
 
 #include "hv/cpuid/privileges.hpp"
 #include "hv/cpuid/processor_facts.hpp"
-#include "vmm/host/kvm_host.hpp"
+#include "vmm/kvm/kvm_host.hpp"
 
 #include <linux/kvm.h>
 

@@ -5,8 +5,8 @@
 #include "devices/pc/port_io.hpp"
 #include "hv/base/guest_memory.hpp"
 #include "hv/base/interfaces.hpp"
-#include "vmm/host/kvm_host.hpp"
 #include "vmm/host/unique_fd.hpp"
+#include "vmm/kvm/kvm_host.hpp"
 
 #include <cstdint>
 

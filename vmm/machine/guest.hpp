@@ -6,7 +6,7 @@
 #include "vmm/base/log.hpp"
 #include "vmm/console/console.hpp"
 #include "vmm/console/standard_output.hpp"
-#include "vmm/host/kvm_host.hpp"
+#include "vmm/kvm/kvm_host.hpp"
 #include "vmm/machine/event_loop.hpp"
 #include "vmm/machine/machine.hpp"
 #include "vmm/machine/ready_text.hpp"

@@ -1,6 +1,6 @@
 #include "vmm/machine/monitor_timer.hpp"
 
-#include "vmm/kvm/common_page.hpp"
+#include "vmm/machine/common_page.hpp"
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>

@@ -5,7 +5,7 @@
 #include "hv/partition/registry.hpp"
 #include "vmm/console/standard_output.hpp"
 #include "vmm/control/control_server.hpp"
-#include "vmm/host/kvm_host.hpp"
+#include "vmm/kvm/kvm_host.hpp"
 #include "vmm/machine/event_loop.hpp"
 #include "vmm/machine/guest.hpp"
 #include "vmm/machine/monitor_timer.hpp"

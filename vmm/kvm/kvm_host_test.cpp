@@ -2,8 +2,8 @@
 #include "vmm/base/user_error.hpp"
 #include "vmm/host/host_facts.hpp"
 #include "vmm/host/host_memory.hpp"
-#include "vmm/host/kvm_host.hpp"
 #include "vmm/host/testing/contains.hpp"
+#include "vmm/kvm/kvm_host.hpp"
 
 #include <linux/kvm.h>
 

@@ -1,5 +1,5 @@
 #include "hv/testing/catch.hpp"
-#include "vmm/kvm/common_page.hpp"
+#include "vmm/machine/common_page.hpp"
 
 #include <sys/mman.h>
 

@@ -1,4 +1,4 @@
-#include "vmm/host/kvm_capability.hpp"
+#include "vmm/kvm/kvm_capability.hpp"
 
 #include <linux/kvm.h>
 

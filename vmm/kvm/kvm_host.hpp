@@ -2,8 +2,8 @@
 #pragma once
 
 #include "vmm/host/host_facts.hpp"
-#include "vmm/host/kvm_capability.hpp"
 #include "vmm/host/unique_fd.hpp"
+#include "vmm/kvm/kvm_capability.hpp"
 
 #include <string>
 #include <vector>

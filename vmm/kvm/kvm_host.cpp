@@ -1,4 +1,4 @@
-#include "vmm/host/kvm_host.hpp"
+#include "vmm/kvm/kvm_host.hpp"
 
 #include "devices/base/os_error.hpp"
 #include "vmm/base/user_error.hpp"

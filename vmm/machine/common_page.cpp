@@ -1,4 +1,4 @@
-#include "vmm/kvm/common_page.hpp"
+#include "vmm/machine/common_page.hpp"
 
 #include <cstring>
 #include <new>
