@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 
-# linux/kvm.h
+# Linux, include/uapi/linux: KVM's numbers
 KVM_CREATE_VM, KVM_CREATE_VCPU, KVM_CREATE_IRQCHIP = 0xAE01, 0xAE41, 0xAE60
 
 

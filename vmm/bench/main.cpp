@@ -4,8 +4,9 @@
 #include "hv/abi/msr.hpp"
 #include "vmm/bench/guest.h"
 #include "vmm/kvm/guest_ram.hpp"
+#include "vmm/kvm/kvm_host.hpp"
 #include "vmm/kvm/kvm_ioctl.hpp"
-#include "vmm/kvm/vm.hpp"
+#include "vmm/kvm/kvm_vm.hpp"
 
 #include <linux/kvm.h>
 
@@ -45,7 +46,7 @@ class RunPage {
     RunPage(KvmHost const& host, int vcpu_fd) : size_{host.run_page_size()}
     {
         auto* const page = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu_fd, 0);
-        if (page == MAP_FAILED) throw KvmError{"cannot map a vCPU's run page"};
+        if (page == MAP_FAILED) throw HypervisorError{"cannot map a vCPU's run page"};
         run_ = static_cast<kvm_run*>(page);
     }
     RunPage(RunPage const&) = delete;
@@ -83,7 +84,7 @@ void run(int vcpu_fd, kvm_run& run)
     for (;;) {
         if (::ioctl(vcpu_fd, KVM_RUN, 0) != 0) {
             if (errno == EINTR) continue;
-            throw KvmError{"KVM_RUN failed"};
+            throw HypervisorError{"KVM_RUN failed"};
         }
         switch (run.exit_reason) {
         case KVM_EXIT_IO:
@@ -92,7 +93,7 @@ void run(int vcpu_fd, kvm_run& run)
         case KVM_EXIT_MMIO: break;
         case KVM_EXIT_X86_RDMSR:
         case KVM_EXIT_X86_WRMSR: run.msr.error = 0; break;
-        default: throw KvmError{"KVM stopped the guest for an unexpected reason"};
+        default: throw HypervisorError{"KVM stopped the guest for an unexpected reason"};
         }
     }
 }
@@ -100,7 +101,9 @@ void run(int vcpu_fd, kvm_run& run)
 std::uint32_t median_cycles(KvmHost const& host, Program const& program)
 {
     GuestRam const ram{MemoryLayout{layout::min_memory}};
-    Vm const vm{host, ram.memory()};
+    KvmVm vm{host, {}};
+    for (auto const& region : ram.memory().regions())
+        vm.map({.base = region.base, .host = {region.host, region.size}});
     UniqueFd const vcpu{kvm_ioctl(vm.fd(), KVM_CREATE_VCPU, "a vCPU")};
     RunPage const page{host, vcpu.get()};
 

@@ -1,7 +1,5 @@
 #include "vmm/boot/initial_registers.hpp"
 
-#include <linux/kvm.h>
-
 #include <array>
 #include <cstring>
 
@@ -15,7 +13,6 @@ constexpr std::uint64_t cr0_pg = 1U << 31;
 constexpr std::uint64_t cr4_pae = 1U << 5;
 constexpr std::uint64_t efer_lme = 1U << 8;
 constexpr std::uint64_t efer_lma = 1U << 10;
-constexpr std::uint64_t rflags_always_one = 1U << 1;
 
 // __BOOT_CS and __BOOT_DS of Linux (Documentation/x86/boot.rst, 64-bit boot protocol); PVH and Multiboot leave
 // selectors open.
@@ -28,48 +25,48 @@ constexpr std::uint8_t type_code = 0xB; // execute, read
 constexpr std::uint8_t type_data = 0x3; // read, write
 constexpr std::uint8_t type_busy_tss = 0xB;
 
-kvm_segment flat(std::uint16_t selector, std::uint8_t type, bool is_64bit_code = false)
+Segment flat(std::uint16_t selector, std::uint8_t type, bool is_64bit_code = false)
 {
-    kvm_segment segment{};
+    Segment segment{};
     segment.limit = 0xFFFF'FFFF;
     segment.selector = selector;
     segment.type = type;
-    segment.present = 1;
-    segment.s = 1;
-    segment.g = 1;
-    segment.l = is_64bit_code ? 1 : 0;
-    segment.db = is_64bit_code ? 0 : 1;
+    segment.present = true;
+    segment.code_or_data = true;
+    segment.page_granular = true;
+    segment.long_mode = is_64bit_code;
+    segment.default_32bit = !is_64bit_code;
     return segment;
 }
 
-kvm_segment code(BootState::Mode mode)
+Segment code(BootState::Mode mode)
 {
     return flat(code_selector, type_code, mode == BootState::Mode::long_mode);
 }
 
-kvm_segment data()
+Segment data()
 {
     return flat(data_selector, type_data);
 }
 
 /// The PVH boot ABI asks for base 0 and limit 0x67; a processor in long mode for any busy TSS.
-kvm_segment tss()
+Segment tss()
 {
-    kvm_segment segment{};
+    Segment segment{};
     segment.limit = 0x67;
     segment.selector = tss_selector;
     segment.type = type_busy_tss;
-    segment.present = 1;
+    segment.present = true;
     return segment;
 }
 
 /// The descriptor of a segment with base 0 (Intel SDM vol. 3, §3.4.5).
-std::uint64_t descriptor(kvm_segment const& segment)
+std::uint64_t descriptor(Segment const& segment)
 {
-    auto const limit = std::uint64_t{segment.g ? segment.limit >> 12 : segment.limit};
-    auto const access = std::uint64_t{segment.type} | std::uint64_t{segment.s} << 4 |
-                        std::uint64_t{segment.present} << 7 | std::uint64_t{segment.l} << 13 |
-                        std::uint64_t{segment.db} << 14 | std::uint64_t{segment.g} << 15;
+    auto const limit = std::uint64_t{segment.page_granular ? segment.limit >> 12 : segment.limit};
+    auto const access = std::uint64_t{segment.type} | std::uint64_t{segment.code_or_data} << 4 |
+                        std::uint64_t{segment.present} << 7 | std::uint64_t{segment.long_mode} << 13 |
+                        std::uint64_t{segment.default_32bit} << 14 | std::uint64_t{segment.page_granular} << 15;
     return (limit & 0xFFFF) | (limit >> 16 & 0xF) << 48 | access << 40;
 }
 
@@ -114,20 +111,20 @@ void write_processor_tables(BootState& state, RamClaims& claims, hv::GuestMemory
     if (state.mode == BootState::Mode::long_mode) state.page_tables = write_page_tables(claims, memory);
 }
 
-void apply(BootState const& state, kvm_regs& regs, kvm_sregs& sregs)
+void apply(BootState const& state, Registers& regs, SystemRegisters& sregs)
 {
     regs = {};
     regs.rip = state.entry.value;
     regs.rsi = state.rsi;
     regs.rax = state.rax;
     regs.rbx = state.rbx;
-    regs.rflags = rflags_always_one;
+    regs.rflags = rflags::always_one;
 
     sregs.cs = code(state.mode);
     sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = data();
     sregs.tr = tss();
     sregs.ldt = {};
-    sregs.ldt.unusable = 1;
+    sregs.ldt.unusable = true;
     sregs.gdt = {};
     sregs.gdt.base = state.gdt.value;
     sregs.gdt.limit = gdt_size - 1;

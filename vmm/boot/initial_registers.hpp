@@ -4,9 +4,7 @@
 #include "hv/base/guest_memory.hpp"
 #include "vmm/boot/boot_memory.hpp"
 #include "vmm/boot/boot_state.hpp"
-
-struct kvm_regs;
-struct kvm_sregs;
+#include "vmm/hypervisor/registers.hpp"
 
 namespace vmm {
 
@@ -14,8 +12,8 @@ namespace vmm {
 /// them, and notes in it where that is. Throws UserError as RamClaims::claim_boot_data() does.
 void write_processor_tables(BootState& state, RamClaims& claims, hv::GuestMemory const& memory);
 
-/// Overwrites all of `regs`, and of `sregs` (as KVM_GET_SREGS gave them) the segments, descriptor tables, control
+/// Overwrites all of `regs`, and of `sregs` (as the vCPU has them) the segments, descriptor tables, control
 /// registers and EFER. What it names in memory is what write_processor_tables() wrote.
-void apply(BootState const& state, kvm_regs& regs, kvm_sregs& sregs);
+void apply(BootState const& state, Registers& regs, SystemRegisters& sregs);
 
 } // namespace vmm

@@ -2,8 +2,6 @@
 #include "vmm/boot/initial_registers.hpp"
 #include "vmm/boot/testing/guest.hpp"
 
-#include <linux/kvm.h>
-
 #include <optional>
 
 using namespace vmm;
@@ -42,8 +40,8 @@ struct Started {
     }
 
     GuestRam ram{64 * layout::mib};
-    kvm_regs regs{};
-    kvm_sregs sregs{};
+    Registers regs{};
+    SystemRegisters sregs{};
 };
 
 } // namespace
@@ -60,8 +58,8 @@ TEST_CASE("a long-mode start has paging, 64-bit code and boot_params in RSI", "[
     CHECK(cpu.sregs.cr4 == 0x20);
     CHECK(cpu.sregs.efer == 0x500);
     CHECK(cpu.sregs.cs.selector == 0x10);
-    CHECK(cpu.sregs.cs.l == 1);
-    CHECK(cpu.sregs.cs.db == 0);
+    CHECK(cpu.sregs.cs.long_mode);
+    CHECK_FALSE(cpu.sregs.cs.default_32bit);
     CHECK(cpu.sregs.ss.selector == 0x18);
     CHECK(cpu.descriptor(0x10) == 0x00AF'9B00'0000'FFFF);
     CHECK(cpu.descriptor(0x18) == 0x00CF'9300'0000'FFFF);
@@ -90,9 +88,9 @@ TEST_CASE("a PVH start is flat 32-bit protected mode with start_info in EBX", "[
     for (auto const& segment : {cpu.sregs.cs, cpu.sregs.ds, cpu.sregs.es, cpu.sregs.ss}) {
         CHECK(segment.base == 0);
         CHECK(segment.limit == 0xFFFF'FFFF);
-        CHECK(segment.db == 1);
-        CHECK(segment.l == 0);
-        CHECK(segment.present == 1);
+        CHECK(segment.default_32bit);
+        CHECK_FALSE(segment.long_mode);
+        CHECK(segment.present);
     }
     CHECK(cpu.sregs.tr.limit == 0x67);
     CHECK(cpu.sregs.tr.type == 0xB);
@@ -123,7 +121,7 @@ TEST_CASE("a Multiboot start has the loader's magic in EAX", "[boot]")
     CHECK((cpu.sregs.cr0 & 0x8000'0001) == 1);
 }
 
-TEST_CASE("what KVM owns in the special registers is left alone", "[boot]")
+TEST_CASE("what the local APIC owns in the system registers is left alone", "[boot]")
 {
     Started const cpu{{}};
 

@@ -1,9 +1,9 @@
 #include "vmm/cli/doctor_report.hpp"
 
-#include <linux/kvm.h>
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <string_view>
 
 namespace vmm {
 
@@ -27,12 +27,13 @@ std::string kvm_line(DoctorReport const& report)
 std::string hyperv_line(DoctorReport const& report)
 {
     auto const present = [&](auto const& wanted) {
-        return std::ranges::any_of(report.hyperv, [&](auto& f) { return f.present && wanted(f.capability->number); });
+        return std::ranges::any_of(report.hyperv, [&](auto& f) { return f.present && wanted(f.capability->name); });
     };
-    if (present([](int number) { return number == KVM_CAP_HYPERV_TLBFLUSH; }))
+    if (present([](std::string_view name) { return name == "KVM_CAP_HYPERV_TLBFLUSH"; }))
         return "present: flushes TLBs and runs direct timers for guests (--hyperv=hybrid, the default here); "
                "all else is Porthole's own";
-    if (present([](int) { return true; })) return "present, not used: Porthole brings its own (--hyperv=user)";
+    if (present([](std::string_view) { return true; }))
+        return "present, not used: Porthole brings its own (--hyperv=user)";
     return "absent, not needed: Porthole brings its own (--hyperv=user)";
 }
 

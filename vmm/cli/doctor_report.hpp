@@ -2,7 +2,7 @@
 #pragma once
 
 #include "vmm/host/host_facts.hpp"
-#include "vmm/kvm/kvm_capability.hpp"
+#include "vmm/kvm/kvm_host.hpp"
 
 #include <string>
 #include <vector>

@@ -1,7 +1,7 @@
 #include "vmm/cli/commands.hpp"
 #include "vmm/host/host_memory.hpp"
 #include "vmm/host/open_file_limit.hpp"
-#include "vmm/kvm/kvm_host.hpp"
+#include "vmm/kvm/kvm_hypervisor.hpp"
 #include "vmm/log/open_log.hpp"
 #include "vmm/log/standard_error.hpp"
 #include "vmm/log/text_file.hpp"
@@ -20,9 +20,9 @@ int run(RunOptions const& options)
     (void)standard_error();                                                // while there are descriptors
     static auto const log = open_log(options.log_level, options.log_file); // until the last who logs has ended
     check_host_memory(options.guests);
-    auto const host = KvmHost::open();
+    KvmHypervisor const hypervisor;
     auto const trace = open_trace(options.trace);
-    auto status = Session{host, options, trace.get(), tell_user}.run();
+    auto status = Session{hypervisor, options, trace.get(), tell_user}.run();
 
     if (trace && !trace->finish()) status = std::max(status, output_lost);
     if (log && !finish_text_file(*log, "the log")) status = std::max(status, output_lost);

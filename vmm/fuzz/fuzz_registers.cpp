@@ -18,6 +18,7 @@
 #include "hv/fuzz/input.hpp"
 #include "hv/fuzz/play.hpp"
 #include "vmm/kvm/injected_interrupts.hpp"
+#include "vmm/kvm/injection.hpp"
 #include "vmm/kvm/vcpu_registers.hpp"
 
 #include <linux/kvm.h>
@@ -169,6 +170,25 @@ extern "C" int ioctl(int fd, unsigned long request, ...) noexcept
 }
 
 namespace {
+
+/// The vCPU as what is injected sees it.
+class Target final : public vmm::InjectionTarget {
+  public:
+    explicit Target(kvm_run& run) : run_{run} {}
+
+    [[nodiscard]] std::optional<vmm::InterruptWindow> interrupt_window() override
+    {
+        return vmm::injection::window(vcpu_fd, run_, events_);
+    }
+    [[nodiscard]] bool inject_past_apic(std::uint8_t vector) override
+    {
+        return vmm::injection::inject(vcpu_fd, events_, vector);
+    }
+
+  private:
+    kvm_run& run_;
+    kvm_vcpu_events events_{};
+};
 
 class World {
   public:
@@ -325,7 +345,7 @@ class World {
     {
         if (!injected_.waiting()) return;
         auto const before = snapshot();
-        auto const none_left = injected_.inject(vcpu_fd, *run_);
+        auto const none_left = injected_.inject(target_);
         auto const& after = kernel_.vcpu.events;
         if (before.events.interrupt.injected)
             require(after.interrupt.injected && after.interrupt.nr == before.events.interrupt.nr,
@@ -336,6 +356,7 @@ class World {
     Kernel kernel_;
     std::unique_ptr<kvm_run> run_ = std::make_unique<kvm_run>();
     vmm::VcpuRegisters registers_{vcpu_fd, *run_};
+    Target target_{*run_};
     hv::ExternalInterrupt external_;
     vmm::InjectedInterrupts injected_;
 };

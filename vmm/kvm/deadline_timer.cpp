@@ -23,7 +23,7 @@ DeadlineTimer::~DeadlineTimer()
     ::timer_delete(timer_);
 }
 
-void DeadlineTimer::arm(std::chrono::nanoseconds delay) const
+void DeadlineTimer::arm(std::chrono::nanoseconds delay)
 {
     constexpr long nanoseconds_per_second = 1'000'000'000;
     itimerspec when{};
@@ -32,7 +32,7 @@ void DeadlineTimer::arm(std::chrono::nanoseconds delay) const
     ::timer_settime(timer_, 0, &when, nullptr);
 }
 
-void DeadlineTimer::disarm() const
+void DeadlineTimer::disarm()
 {
     itimerspec const never{};
     ::timer_settime(timer_, 0, &never, nullptr);

@@ -1,23 +1,21 @@
-/// A one-shot timer that kicks the thread that made it: a synthetic timer expires on its VP's own thread, with no
-/// other thread to wake on the way.
+/// A one-shot timer that kicks the thread that made it, with no other thread to wake on the way.
 #pragma once
+
+#include "vmm/hypervisor/vcpu.hpp"
 
 #include <chrono>
 #include <ctime>
 
 namespace vmm {
 
-class DeadlineTimer {
+class DeadlineTimer final : public KickTimer {
   public:
     /// For the calling thread. Throws std::system_error.
     DeadlineTimer();
-    DeadlineTimer(DeadlineTimer const&) = delete;
-    DeadlineTimer& operator=(DeadlineTimer const&) = delete;
-    ~DeadlineTimer();
+    ~DeadlineTimer() override;
 
-    /// Kicks after `delay` > 0; replaces what was armed before.
-    void arm(std::chrono::nanoseconds delay) const;
-    void disarm() const;
+    void arm(std::chrono::nanoseconds delay) override;
+    void disarm() override;
 
   private:
     timer_t timer_{};

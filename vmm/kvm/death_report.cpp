@@ -11,10 +11,10 @@ namespace vmm {
 
 namespace {
 
-std::string segment(char const* name, kvm_segment const& s)
+std::string segment(char const* name, Segment const& s)
 {
-    return fmt::format("  {} {:04x} base {:016x} limit {:08x} dpl {} {}\n", name, s.selector, s.base, s.limit, s.dpl,
-                       s.l ? "64-bit" : (s.db ? "32-bit" : "16-bit"));
+    return fmt::format("  {} {:04x} base {:016x} limit {:08x} dpl {} {}\n", name, s.selector, s.base, s.limit,
+                       s.privilege, s.long_mode ? "64-bit" : (s.default_32bit ? "32-bit" : "16-bit"));
 }
 
 /// On AMD's processors KVM resets a vCPU before it reports the triple fault (Linux arch/x86/kvm/svm/svm.c,

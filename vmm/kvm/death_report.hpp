@@ -3,8 +3,7 @@
 
 #include "hv/base/guest_memory.hpp"
 #include "hv/base/interfaces.hpp"
-
-#include <linux/kvm.h>
+#include "vmm/hypervisor/registers.hpp"
 
 #include <optional>
 #include <string>
@@ -15,8 +14,8 @@ struct DeathReport {
     unsigned vp;
     std::string reason; ///< in plain words, without a full stop
     bool triple_fault;
-    kvm_regs regs;
-    std::optional<kvm_sregs> sregs;
+    Registers regs;
+    std::optional<SystemRegisters> sregs;
 };
 
 /// `who` is what to call the guest: "the guest", "guest 'server'".

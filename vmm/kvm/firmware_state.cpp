@@ -1,10 +1,6 @@
 #include "vmm/kvm/firmware_state.hpp"
 
 #include "vmm/base/memory_layout.hpp"
-#include "vmm/kvm/kvm_ioctl.hpp"
-#include "vmm/kvm/msr_access.hpp"
-
-#include <linux/kvm.h>
 
 #include <array>
 #include <cstring>
@@ -44,31 +40,29 @@ constexpr std::uint64_t mtrr_mask_valid = 1U << 11;
 constexpr std::uint64_t mtrr_enabled = 1U << 11;
 constexpr std::uint64_t mtrr_fixed_enabled = 1U << 10;
 
-void set_register(kvm_lapic_state& apic, std::size_t offset, std::uint32_t value)
+void set_register(LocalApicPage& apic, std::size_t offset, std::uint32_t value)
 {
-    std::memcpy(&apic.regs[offset], &value, sizeof value);
+    std::memcpy(&apic.bytes[offset], &value, sizeof value);
 }
 
-void set_apic(int fd, bool first)
+void set_apic(Vcpu& vcpu, bool first)
 {
-    kvm_lapic_state apic{};
-    kvm_ioctl(fd, KVM_GET_LAPIC, &apic, "the state of a local APIC");
+    auto apic = vcpu.local_apic();
     set_register(apic, spurious_vector, apic_enabled);
     set_register(apic, lvt_lint0, first ? lvt_ext_int : lvt_ext_int | lvt_masked);
     set_register(apic, lvt_lint1, first ? lvt_nmi : lvt_nmi | lvt_masked);
-    kvm_ioctl(fd, KVM_SET_LAPIC, &apic, "a local APIC as firmware leaves it");
+    vcpu.set_local_apic(apic);
 }
 
-void enable_caches(int fd)
+void enable_caches(Vcpu& vcpu)
 {
-    kvm_sregs sregs{};
-    kvm_ioctl(fd, KVM_GET_SREGS, &sregs, "the registers of a vCPU");
-    sregs.cr0 &= ~(cr0_cache_disable | cr0_not_write_through);
-    kvm_ioctl(fd, KVM_SET_SREGS, &sregs, "a vCPU with its caches enabled");
+    auto registers = vcpu.system_registers();
+    registers.cr0 &= ~(cr0_cache_disable | cr0_not_write_through);
+    vcpu.set_system_registers(registers);
 }
 
 /// The default is for RAM, wherever it lies; the one variable range takes the hole out of it.
-void set_mtrrs(int fd, unsigned physical_bits)
+void set_mtrrs(Vcpu& vcpu, unsigned physical_bits)
 {
     auto const addresses = (std::uint64_t{1} << physical_bits) - 1;
     auto const& hole = layout::mmio_hole;
@@ -76,22 +70,22 @@ void set_mtrrs(int fd, unsigned physical_bits)
                   layout::mmio_hole.base.value % layout::mmio_hole.size == 0);
 
     for (auto const msr : mtrr_fixed)
-        (void)set_msr(fd, msr, msr == mtrr_fixed_frame_buffer ? uncacheable : fixed_write_back);
-    (void)set_msr(fd, mtrr_phys_base0, hole.base.value | uncacheable);
-    (void)set_msr(fd, mtrr_phys_base0 + 1, (addresses & ~(hole.size - 1)) | mtrr_mask_valid);
-    (void)set_msr(fd, mtrr_def_type, mtrr_enabled | mtrr_fixed_enabled | write_back);
+        (void)vcpu.write_msr(msr, msr == mtrr_fixed_frame_buffer ? uncacheable : fixed_write_back);
+    (void)vcpu.write_msr(mtrr_phys_base0, hole.base.value | uncacheable);
+    (void)vcpu.write_msr(mtrr_phys_base0 + 1, (addresses & ~(hole.size - 1)) | mtrr_mask_valid);
+    (void)vcpu.write_msr(mtrr_def_type, mtrr_enabled | mtrr_fixed_enabled | write_back);
 }
 
-void set_features(int fd, bool vmx)
+void set_features(Vcpu& vcpu, bool vmx)
 {
-    (void)set_msr(fd, ia32_feature_control, feature_control_locked | (vmx ? feature_control_vmx : 0));
-    if (auto const enabled = get_msr(fd, ia32_misc_enable))
-        (void)set_msr(fd, ia32_misc_enable, *enabled | misc_enable_fast_strings);
+    (void)vcpu.write_msr(ia32_feature_control, feature_control_locked | (vmx ? feature_control_vmx : 0));
+    if (auto const enabled = vcpu.read_msr(ia32_misc_enable))
+        (void)vcpu.write_msr(ia32_misc_enable, *enabled | misc_enable_fast_strings);
 }
 
 } // namespace
 
-void leave_as_firmware_does(std::span<int const> vcpu_fds, GuestCpuid const& cpuid)
+void leave_as_firmware_does(std::span<Vcpu* const> vcpus, GuestCpuid const& cpuid)
 {
     // CPUID (Intel SDM vol. 2; AMD APM vol. 3, appendix E).
     constexpr std::uint32_t ntel = 0x6C65'746E; // leaf 0 ECX
@@ -102,12 +96,12 @@ void leave_as_firmware_does(std::span<int const> vcpu_fds, GuestCpuid const& cpu
     auto const is_intel = cpuid.leaf(0).ecx == ntel;
     auto const told_bits = cpuid.leaf(0x8000'0008).eax & 0xFF;
 
-    for (auto const fd : vcpu_fds) {
-        bool const first = fd == vcpu_fds.front();
-        set_apic(fd, first);
-        if (!first) enable_caches(fd);
-        if (features.edx & edx_mtrr) set_mtrrs(fd, told_bits ? told_bits : least_physical_bits);
-        if (is_intel) set_features(fd, (features.ecx & ecx_vmx) != 0);
+    for (auto* const vcpu : vcpus) {
+        bool const first = vcpu == vcpus.front();
+        set_apic(*vcpu, first);
+        if (!first) enable_caches(*vcpu);
+        if (features.edx & edx_mtrr) set_mtrrs(*vcpu, told_bits ? told_bits : least_physical_bits);
+        if (is_intel) set_features(*vcpu, (features.ecx & ecx_vmx) != 0);
     }
 }
 

@@ -2,13 +2,10 @@
 
 #include "hv/abi/cpuid.hpp"
 #include "hv/cpuid/leaves.hpp"
-#include "vmm/kvm/counted_list.hpp"
-#include "vmm/kvm/kvm_ioctl.hpp"
 #include "vmm/options/run_options.hpp"
 
 #include <algorithm>
 #include <bit>
-#include <cstddef>
 
 namespace vmm {
 
@@ -16,26 +13,17 @@ namespace {
 
 // Leaf 1 (Intel SDM vol. 2, CPUID; AMD APM vol. 3, appendix E).
 constexpr std::uint32_t ecx_x2apic = 1U << 21;
-constexpr std::uint32_t ecx_tsc_deadline = 1U << 24;
 constexpr std::uint32_t ecx_hypervisor = 1U << 31;
 constexpr std::uint32_t edx_htt = 1U << 28;
 constexpr std::uint32_t edx_invariant_tsc = 1U << 8; // leaf 0x80000007
 constexpr std::uint32_t level_smt = 1U << 8;         // leaf 0xB ECX
 constexpr std::uint32_t level_core = 2U << 8;
 
-std::vector<kvm_cpuid_entry2> supported(KvmHost const& host)
-{
-    constexpr std::size_t most = 256;
-    CountedList<kvm_cpuid_entry2> list{most};
-    kvm_ioctl(host.fd(), kvm_request::get_supported_cpuid, list.data(), "to list its CPUID leaves");
-    return {list.entries().begin(), list.entries().end()};
-}
-
-bool is_hypervisor_leaf(kvm_cpuid_entry2 const& entry)
+bool is_hypervisor_leaf(CpuidEntry const& entry)
 {
     return entry.function >> 8 == 0x40'0000;
 }
-bool is_topology_leaf(kvm_cpuid_entry2 const& entry)
+bool is_topology_leaf(CpuidEntry const& entry)
 {
     return entry.function == 0xB || entry.function == 0x1F;
 }
@@ -47,8 +35,8 @@ std::uint32_t apic_id_bits(unsigned vps)
 
 } // namespace
 
-GuestCpuid::GuestCpuid(KvmHost const& host, hv::Rights const& rights, unsigned vps)
-    : vps_{vps}, entries_{supported(host)}
+GuestCpuid::GuestCpuid(Hypervisor const& hypervisor, hv::Rights const& rights, unsigned vps)
+    : vps_{vps}, entries_{hypervisor.supported_cpuid()}
 {
     std::erase_if(entries_, [](auto const& e) { return is_hypervisor_leaf(e) || is_topology_leaf(e); });
 
@@ -56,7 +44,6 @@ GuestCpuid::GuestCpuid(KvmHost const& host, hv::Rights const& rights, unsigned v
     for (auto& entry : entries_) {
         if (entry.function == 1) {
             entry.ecx |= ecx_hypervisor | ecx_x2apic;
-            if (host.has(KVM_CAP_TSC_DEADLINE_TIMER)) entry.ecx |= ecx_tsc_deadline;
         } else if (entry.function == 0x8000'0007 && !rights.has(hv::Privilege::AccessTscInvariantControl)) {
             entry.edx &= ~edx_invariant_tsc;
         } else if (entry.function == 0x8000'0008) {
@@ -65,7 +52,7 @@ GuestCpuid::GuestCpuid(KvmHost const& host, hv::Rights const& rights, unsigned v
     }
 
     for (auto const& leaf : hv::hypervisor_leaves(rights, {GuestOptions::max_cpus, physical_bits})) {
-        kvm_cpuid_entry2 entry{};
+        CpuidEntry entry{};
         entry.function = leaf.function;
         entry.eax = leaf.eax;
         entry.ebx = leaf.ebx;
@@ -88,7 +75,7 @@ hv::CpuidLeaf GuestCpuid::leaf(std::uint32_t function, std::uint32_t index) cons
     return {function, found->eax, found->ebx, found->ecx, found->edx};
 }
 
-std::vector<kvm_cpuid_entry2> GuestCpuid::for_apic_id(std::uint32_t apic_id) const
+std::vector<CpuidEntry> GuestCpuid::for_apic_id(std::uint32_t apic_id) const
 {
     auto leaves = entries_;
     auto const id_bits = apic_id_bits(vps_);
@@ -111,9 +98,9 @@ std::vector<kvm_cpuid_entry2> GuestCpuid::for_apic_id(std::uint32_t apic_id) con
         }
     }
 
-    kvm_cpuid_entry2 topology{};
+    CpuidEntry topology{};
     topology.function = 0xB;
-    topology.flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
+    topology.has_index = true;
     topology.ebx = 1;
     topology.ecx = level_smt;
     topology.edx = apic_id;
@@ -126,11 +113,9 @@ std::vector<kvm_cpuid_entry2> GuestCpuid::for_apic_id(std::uint32_t apic_id) con
     return leaves;
 }
 
-void GuestCpuid::install(int vcpu_fd, std::uint32_t apic_id) const
+void GuestCpuid::install(Vcpu& vcpu, std::uint32_t apic_id) const
 {
-    auto const leaves = for_apic_id(apic_id);
-    CountedList<kvm_cpuid_entry2> list{std::span<kvm_cpuid_entry2 const>{leaves}};
-    kvm_ioctl(vcpu_fd, kvm_request::set_cpuid2, list.data(), "the guest's CPUID leaves");
+    vcpu.set_cpuid(for_apic_id(apic_id));
 }
 
 } // namespace vmm

@@ -3,19 +3,16 @@
 #pragma once
 
 #include "hv/vp/external_interrupt.hpp"
+#include "vmm/hypervisor/vcpu.hpp"
 
 #include <array>
 #include <atomic>
 #include <cstdint>
 #include <optional>
 
-struct kvm_run;
-struct kvm_vcpu_events;
-
 namespace vmm {
 
-/// What waits on one vCPU to be injected past the local APIC's ISR. KVM's own injection always sets it, and would
-/// wait for an EOI that the guest never sends; an event that KVM_SET_VCPU_EVENTS calls "injected" does not pass it.
+/// What waits on one vCPU to be injected past the local APIC's ISR.
 class InjectedInterrupts {
   public:
     /// Must be called before anything else.
@@ -28,12 +25,12 @@ class InjectedInterrupts {
 
     [[nodiscard]] bool waiting() const { return any_.load(std::memory_order_acquire); }
 
-    /// On the vCPU's thread, between two KVM_RUNs: gives the external interrupt or the highest vector to the guest
-    /// if it would take an interrupt now. False when something is left for another time.
-    [[nodiscard]] bool inject(int vcpu_fd, kvm_run& run);
+    /// On the vCPU's thread, outside of the guest: gives the external interrupt or the highest vector to the guest if
+    /// it would take an interrupt now. False when something is left for another time.
+    [[nodiscard]] bool inject(InjectionTarget& vcpu);
 
   private:
-    [[nodiscard]] bool inject_external(int vcpu_fd, kvm_vcpu_events& events);
+    [[nodiscard]] bool inject_external(InjectionTarget& vcpu);
     [[nodiscard]] bool idle() const { return !highest() && !external_->waiting(); }
     [[nodiscard]] std::optional<std::uint8_t> highest() const;
     void forget(std::uint8_t vector);

@@ -1,43 +1,41 @@
-#include "vmm/kvm/vcpu.hpp"
-
-#include <linux/kvm.h>
-
-#include <sys/ioctl.h>
+#include "vmm/hypervisor/error.hpp"
+#include "vmm/kvm/vcpu_thread.hpp"
 
 namespace vmm {
 
 namespace {
 
-/// Of the local APIC in the kernel, or of the processor that it keeps waiting (KVM_GET_MP_STATE).
-std::string_view name_of_state(std::uint32_t mp_state)
+std::string_view name_of(Activity activity)
 {
-    switch (mp_state) {
-    case KVM_MP_STATE_RUNNABLE: return "runs";
-    case KVM_MP_STATE_HALTED: return "halted";
-    case KVM_MP_STATE_UNINITIALIZED: return "waits for INIT";
-    case KVM_MP_STATE_INIT_RECEIVED:
-    case KVM_MP_STATE_SIPI_RECEIVED: return "waits for its start-up";
-    default: return "unknown";
+    switch (activity) {
+    case Activity::Runs: return "runs";
+    case Activity::Halted: return "halted";
+    case Activity::WaitsForInit: return "waits for INIT";
+    case Activity::WaitsForStartup: return "waits for its start-up";
+    case Activity::Unknown: break;
     }
+    return "unknown";
 }
 
 } // namespace
 
-void Vcpu::inspect(hv::Inspector& inspector) const
+void VcpuThread::inspect(hv::Inspector& inspector) const
 {
-    kvm_mp_state state{};
-    if (::ioctl(fd(), KVM_GET_MP_STATE, &state) == 0) inspector.text("state", name_of_state(state.mp_state));
+    inspector.text("state", name_of(vcpu_.activity()));
     if (gate_.closed()) inspector.flag("paused", true);
-    auto const& regs = run_->s.regs.regs;
+    auto const& regs = vcpu_.registers();
     inspector.hex("rip", regs.rip);
     inspector.hex("rsp", regs.rsp);
     inspector.hex("rflags", regs.rflags);
-    kvm_sregs sregs{};
-    if (::ioctl(fd(), KVM_GET_SREGS, &sregs) != 0) return;
-    inspector.hex("cr0", sregs.cr0);
-    inspector.hex("cr3", sregs.cr3);
-    inspector.hex("cr4", sregs.cr4);
-    inspector.hex("efer", sregs.efer);
+    try {
+        auto const system = vcpu_.system_registers();
+        inspector.hex("cr0", system.cr0);
+        inspector.hex("cr3", system.cr3);
+        inspector.hex("cr4", system.cr4);
+        inspector.hex("efer", system.efer);
+    } catch (HypervisorError const&) {
+        return; // what could be had is shown
+    }
 }
 
 } // namespace vmm

@@ -40,7 +40,7 @@ class KernelReferenceTime {
 /// Of one vCPU, on its thread.
 class KernelTimers {
   public:
-    /// Turns KVM's SynIC on for the vCPU, without which it has no timers. Throws KvmError.
+    /// Turns KVM's SynIC on for the vCPU, without which it has no timers. Throws HypervisorError.
     KernelTimers(int vcpu_fd, KernelReferenceTime& time);
 
     /// Asserts the vector once, at `when` or as soon as KVM can after it. False when KVM cannot; what was started for

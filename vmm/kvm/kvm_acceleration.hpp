@@ -16,7 +16,7 @@ class KvmAcceleration final : public hv::Acceleration {
 
     /// The kernel answers some of the guest's calls. Before the vCPU runs.
     void use_calls() { answers_calls_ = true; }
-    /// KVM runs the guest's direct timers. Before the vCPU runs. Throws KvmError.
+    /// KVM runs the guest's direct timers. Before the vCPU runs. Throws HypervisorError.
     void use_timers(KernelReferenceTime& time) { timers_.emplace(vcpu_fd_, time); }
 
     [[nodiscard]] bool start_direct_timer(unsigned timer, std::uint8_t vector, hv::RefTime when) override

@@ -2,19 +2,13 @@
 #pragma once
 
 #include "devices/base/os_error.hpp"
+#include "vmm/hypervisor/error.hpp"
 
 #include <cerrno>
-#include <stdexcept>
 #include <string>
 #include <sys/ioctl.h>
 
 namespace vmm {
-
-/// KVM refused something that Porthole cannot do without. The message is one line.
-class KvmError : public std::runtime_error {
-  public:
-    using std::runtime_error::runtime_error;
-};
 
 /// The message. Where a limit of this process is why, KVM is not to blame.
 inline std::string kvm_failure(std::string const& what, int error)
@@ -23,14 +17,14 @@ inline std::string kvm_failure(std::string const& what, int error)
     return "KVM refused " + what + ": " + devices::os_error(error) + " (porthole doctor says what this KVM can do)";
 }
 
-/// Returns what the ioctl returned; throws KvmError, with `what` in its message, when that is negative.
+/// Returns what the ioctl returned; throws HypervisorError, with `what` in its message, when that is negative.
 template <typename Arg>
 int kvm_ioctl(int fd, unsigned long request, Arg argument, char const* what)
 {
     for (;;) {
         auto const result = ::ioctl(fd, request, argument);
         if (result >= 0) return result;
-        if (errno != EINTR) throw KvmError{kvm_failure(what, errno)};
+        if (errno != EINTR) throw HypervisorError{kvm_failure(what, errno)};
     }
 }
 

@@ -1,3 +1,4 @@
+#include "vmm/kvm/kvm_registers.hpp"
 #include "vmm/kvm/register_groups.hpp"
 
 #include <array>
@@ -7,13 +8,13 @@ namespace vmm::register_groups {
 
 namespace {
 
-using Member = __u64 kvm_regs::*;
+using Member = std::uint64_t Registers::*;
 
 /// In the order of the names, which is that of instruction encodings.
 constexpr std::array<Member, 18> members{
-    &kvm_regs::rax, &kvm_regs::rcx, &kvm_regs::rdx, &kvm_regs::rbx, &kvm_regs::rsp, &kvm_regs::rbp,
-    &kvm_regs::rsi, &kvm_regs::rdi, &kvm_regs::r8,  &kvm_regs::r9,  &kvm_regs::r10, &kvm_regs::r11,
-    &kvm_regs::r12, &kvm_regs::r13, &kvm_regs::r14, &kvm_regs::r15, &kvm_regs::rip, &kvm_regs::rflags,
+    &Registers::rax, &Registers::rcx, &Registers::rdx, &Registers::rbx, &Registers::rsp, &Registers::rbp,
+    &Registers::rsi, &Registers::rdi, &Registers::r8,  &Registers::r9,  &Registers::r10, &Registers::r11,
+    &Registers::r12, &Registers::r13, &Registers::r14, &Registers::r15, &Registers::rip, &Registers::rflags,
 };
 
 /// nullptr for a name of another group.
@@ -29,7 +30,7 @@ Status get_general(kvm_run const& run, Name name, Value& value)
 {
     auto const* const member = find(name);
     if (!member) return Status::InvalidParameter;
-    value = {run.s.regs.regs.*(*member), 0};
+    value = {general_registers(run).*(*member), 0};
     return Status::Success;
 }
 
@@ -45,10 +46,10 @@ Status set_general(int vcpu_fd, kvm_run& run, Name name, Value const& value)
         if (::ioctl(vcpu_fd, KVM_GET_SREGS, &sregs) != 0 || !canonical(value.low, sregs))
             return Status::InvalidRegisterValue;
     }
-    auto regs = run.s.regs.regs;
+    auto regs = general_registers(run);
     regs.*(*member) = value.low;
     if (::ioctl(vcpu_fd, KVM_SET_REGS, &regs) != 0) return Status::InvalidRegisterValue;
-    run.s.regs.regs = regs;
+    general_registers(run) = regs;
     return Status::Success;
 }
 

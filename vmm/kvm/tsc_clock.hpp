@@ -2,6 +2,7 @@
 #pragma once
 
 #include "hv/base/interfaces.hpp"
+#include "vmm/hypervisor/vcpu.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -11,18 +12,19 @@ namespace vmm {
 
 class TscClock final : public hv::Clock {
   public:
-    /// Learns frequency and offset from the first vCPU, when it has been created and not yet run. Throws KvmError.
-    explicit TscClock(int vcpu_fd);
+    /// Learns frequency and offset from the first vCPU, when it has been created and not yet run. Throws
+    /// HypervisorError.
+    explicit TscClock(Vcpu& vcpu);
 
     /// Gives another vCPU the same offset, so that all of a guest's TSCs agree.
-    void synchronise(int vcpu_fd) const;
+    void synchronise(Vcpu& vcpu) const;
 
     /// Time stands still from now on; none of these vCPUs runs. False, and it goes on, when their TSCs cannot be
     /// wound back later: on a KVM before Linux 5.16, and on one that knows no offset but 0.
-    bool stop(std::span<int const> vcpu_fds);
+    bool stop(std::span<Vcpu* const> vcpus);
     /// It goes on as if nothing had been: winds the TSCs of these vCPUs back, none of which runs yet. Ignored when it
-    /// does not stand still. Throws KvmError.
-    void go_on(std::span<int const> vcpu_fds);
+    /// does not stand still. Throws HypervisorError.
+    void go_on(std::span<Vcpu* const> vcpus);
 
     [[nodiscard]] std::uint64_t guest_tsc() const override;
     [[nodiscard]] std::uint64_t tsc_hz() const override { return hz_; }
@@ -33,7 +35,7 @@ class TscClock final : public hv::Clock {
     std::uint64_t hz_ = 0;
     std::atomic<std::uint64_t> offset_{0};  ///< guest TSC less host TSC, modulo 2^64
     std::atomic<std::uint64_t> stopped_{0}; ///< the guest TSC where time stands still; 0: it does not
-    bool exact_ = false;                    ///< KVM said the offset itself; else it was measured
+    bool exact_ = false;                    ///< the hypervisor said the offset itself; else it was measured
 };
 
 } // namespace vmm

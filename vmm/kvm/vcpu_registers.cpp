@@ -1,5 +1,6 @@
 #include "vmm/kvm/vcpu_registers.hpp"
 
+#include "vmm/kvm/kvm_registers.hpp"
 #include "vmm/kvm/msr_access.hpp"
 #include "vmm/kvm/register_groups.hpp"
 
@@ -126,14 +127,14 @@ Status VcpuRegisters::start(hv::abi::InitialVpContext const& context) const
         if (old_pat) (void)set_msr(fd_, pat_msr, *old_pat);
         return Status::InvalidRegisterValue;
     }
-    kvm_regs regs{};
+    Registers regs{};
     regs.rip = context.rip;
     regs.rsp = context.rsp;
     regs.rflags = context.rflags;
     kvm_mp_state runnable{KVM_MP_STATE_RUNNABLE};
     if (::ioctl(fd_, KVM_SET_REGS, &regs) != 0 || ::ioctl(fd_, KVM_SET_MP_STATE, &runnable) != 0)
         return Status::InvalidVpState;
-    run_.s.regs.regs = regs;
+    general_registers(run_) = regs;
     return Status::Success;
 }
 

@@ -40,7 +40,7 @@ void Guest::build(hv::PartitionId parent)
 {
     machine_ =
         std::make_unique<Machine>(Machine::World{.io = world_.loop.io(),
-                                                 .host = world_.host,
+                                                 .hypervisor = world_.hypervisor,
                                                  .registry = world_.registry,
                                                  .serial = *this,
                                                  .trace = trace_ ? &*trace_ : nullptr,

@@ -6,7 +6,7 @@
 #include "vmm/base/log.hpp"
 #include "vmm/console/console.hpp"
 #include "vmm/console/standard_output.hpp"
-#include "vmm/kvm/kvm_host.hpp"
+#include "vmm/hypervisor/hypervisor.hpp"
 #include "vmm/machine/event_loop.hpp"
 #include "vmm/machine/machine.hpp"
 #include "vmm/machine/ready_text.hpp"
@@ -37,7 +37,7 @@ class Guest final : devices::SerialSink {
     struct World {
         EventLoop& loop;
         StandardOutput& standard_output;
-        KvmHost const& host;
+        Hypervisor const& hypervisor;
         hv::PartitionRegistry& registry;
         TraceLog* trace; ///< or nullptr
         RunEvents& events;
@@ -71,7 +71,7 @@ class Guest final : devices::SerialSink {
     [[nodiscard]] hv::Partition* partition() const { return machine_ ? &machine_->partition() : nullptr; }
     [[nodiscard]] std::string pty_path() const { return console_.pty_path(); }
 
-    /// Makes the machine; nothing runs yet. Throws UserError or KvmError, and then has none.
+    /// Makes the machine; nothing runs yet. Throws UserError or HypervisorError, and then has none.
     void build(hv::PartitionId parent);
     void start_console() { console_.start(); }
     void start();
@@ -93,7 +93,7 @@ class Guest final : devices::SerialSink {
     void pause(std::function<void(Pause)> done);
     /// GuestParked came.
     void on_parked(std::uint64_t pause);
-    /// Of a guest that is paused, or was asked to. Throws KvmError.
+    /// Of a guest that is paused, or was asked to. Throws HypervisorError.
     void resume();
     [[nodiscard]] Pause pause_state() const { return pause_; }
 

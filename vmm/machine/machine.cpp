@@ -4,16 +4,11 @@
 #include "vmm/base/user_error.hpp"
 #include "vmm/boot/initial_registers.hpp"
 #include "vmm/boot/load_kernel.hpp"
-#include "vmm/kvm/eoi_exits.hpp"
 #include "vmm/kvm/firmware_state.hpp"
 #include "vmm/kvm/guest_cpuid.hpp"
-#include "vmm/kvm/kick_signal.hpp"
-#include "vmm/kvm/kvm_ioctl.hpp"
 #include "vmm/machine/pc_devices.hpp"
 #include "vmm/machine/test_devices.hpp"
 #include "vmm/machine/vmbus_devices.hpp"
-
-#include <linux/kvm.h>
 
 #include <algorithm>
 #include <string>
@@ -23,25 +18,13 @@ namespace vmm {
 
 namespace {
 
-/// Whether KVM answers some of the guest's calls. Porthole's page, not KVM's own, leads to it, and of what KVM needs
-/// to know it has the VP indices, which are its own numbers of the vCPUs.
-bool kernel_answers(KvmHost const& host, HypervMode mode)
+/// Whether the hypervisor below answers some of the guest's calls.
+bool uses_acceleration(AccelerationOffer const& offer, HypervMode mode)
 {
-    auto const can = host.has(KVM_CAP_HYPERV_TLBFLUSH);
-    if (mode == HypervMode::Hybrid && !can)
+    if (mode == HypervMode::Hybrid && !offer.calls)
         throw UserError{
             "this kernel's KVM answers no hypercalls (KVM_CAP_HYPERV_TLBFLUSH): use --hyperv=auto or user"};
-    return can && mode != HypervMode::User;
-}
-
-/// KVM otherwise answers whatever call a guest brings to it past Porthole's page.
-void refuse_what_is_not_offered(KvmHost const& host, int vcpu_fd)
-{
-    if (!host.has(KVM_CAP_HYPERV_ENFORCE_CPUID)) return;
-    kvm_enable_cap enforce{};
-    enforce.cap = KVM_CAP_HYPERV_ENFORCE_CPUID;
-    enforce.args[0] = 1;
-    kvm_ioctl(vcpu_fd, KVM_ENABLE_CAP, &enforce, "to hold the guest to its CPUID");
+    return offer.calls && mode != HypervMode::User;
 }
 
 /// Those that nobody but the kernel can answer, and one with which it lets the VP run that is waited for.
@@ -58,11 +41,11 @@ hv::KernelCalls kernel_calls(hv::Rights const& rights, hv::ProcessorFacts const&
     return calls;
 }
 
-hv::Rights rights_of(GuestOptions const& options, bool kernel_answers)
+hv::Rights rights_of(GuestOptions const& options, bool accelerated, bool eoi_exits)
 {
     auto rights = hv::Rights::ordinary();
-    (void)hv::apply(rights, hv::feature_names(), "tlb-flush", kernel_answers);
-    (void)hv::apply(rights, hv::feature_names(), "apic-msrs", kernel_answers && eoi_exits());
+    (void)hv::apply(rights, hv::feature_names(), "tlb-flush", accelerated);
+    (void)hv::apply(rights, hv::feature_names(), "apic-msrs", accelerated && eoi_exits);
     for (auto const& change : options.privileges) {
         if (!hv::apply(rights, hv::privilege_names(), change.name, change.grant))
             throw UserError{"there is no privilege '" + change.name + "'; see porthole run --help"};
@@ -73,17 +56,18 @@ hv::Rights rights_of(GuestOptions const& options, bool kernel_answers)
     }
     for (auto const& [recommendation, name] : {std::pair{hv::Recommendation::RemoteTlbFlush, "tlb-flush"},
                                                std::pair{hv::Recommendation::ApicMsrs, "apic-msrs"}}) {
-        if (rights.has(recommendation) && !kernel_answers)
+        if (rights.has(recommendation) && !accelerated)
             throw UserError{std::string{"the feature "} + name +
                             " needs a KVM that answers hypercalls, and --hyperv=auto or hybrid: leave it out"};
     }
     return rights;
 }
 
-void check_cpus(KvmHost const& host, unsigned cpus)
+void check_cpus(Hypervisor const& hypervisor, unsigned cpus)
 {
-    if (cpus > host.max_vcpus())
-        throw UserError{"this KVM runs at most " + std::to_string(host.max_vcpus()) + " CPUs: give the guest fewer"};
+    if (cpus > hypervisor.max_vcpus())
+        throw UserError{"this KVM runs at most " + std::to_string(hypervisor.max_vcpus()) +
+                        " CPUs: give the guest fewer"};
 }
 
 } // namespace
@@ -94,16 +78,19 @@ Machine::Machine(World world, GuestOptions const& options, hv::PartitionId paren
       on_crash_{options.on_crash},
       layout_{options.memory},
       ram_{std::make_shared<GuestRam const>(layout_)},
-      hybrid_{kernel_answers(world_.host, options.hyperv)},
-      rights_{rights_of(options, hybrid_)},
-      vm_{world_.host, ram_->memory(), rights_.has(hv::Recommendation::ApicMsrs)},
+      hybrid_{uses_acceleration(world_.hypervisor.acceleration(), options.hyperv)},
+      rights_{rights_of(options, hybrid_, world_.hypervisor.acceleration().eoi_exits)},
+      vm_{world_.hypervisor.create_vm(
+          {.accelerated = hybrid_, .apic_msrs = rights_.has(hv::Recommendation::ApicMsrs)})},
       retry_{world_.io}
 {
-    check_cpus(world_.host, options.cpus);
+    check_cpus(world_.hypervisor, options.cpus);
+    for (auto const& region : ram_->memory().regions())
+        vm_->map({.base = region.base, .host = {region.host, region.size}});
     create_vcpus(options, parent);
     vmbus_ = std::make_unique<VmbusDevices>(world_.io, partition_, options, ram_, world_.opening);
     devices::PowerEvents& events = *this; // private to all but the devices
-    pc_ = std::make_unique<PcDevices>(world_.io, vm_, layout_, world_.serial, events, ports_);
+    pc_ = std::make_unique<PcDevices>(world_.io, *vm_, layout_, world_.serial, events, ports_);
     if (options.test_devices) {
         auto debug_exit = [this](std::uint32_t status) {
             end({Outcome::Kind::DebugExit, static_cast<int>(status & 0xFF), {}});
@@ -126,25 +113,20 @@ Machine::~Machine()
 
 void Machine::create_vcpus(GuestOptions const& options, hv::PartitionId parent)
 {
-    GuestCpuid const cpuid{world_.host, rights_, options.cpus};
+    GuestCpuid const cpuid{world_.hypervisor, rights_, options.cpus};
     for (unsigned i = 0; i < options.cpus; ++i) {
-        vcpus_.push_back(
-            std::make_unique<Vcpu>(world_.host, vm_, i, ports_, gate_, [this](DeathReport const& report) {
-                auto const kind = report.triple_fault ? Outcome::Kind::TripleFault : Outcome::Kind::Died;
-                end({kind, 0, describe(designation_, report)});
-            }));
-        auto const fd = vcpus_.back()->fd();
-        cpuid.install(fd, i);
-        if (hybrid_) {
-            refuse_what_is_not_offered(world_.host, fd);
-            vcpus_.back()->acceleration()->use_calls();
-        }
+        auto& vcpu = vm_->add_vcpu();
+        vcpus_.push_back(std::make_unique<VcpuThread>(vcpu, i, ports_, gate_, [this](DeathReport const& report) {
+            auto const kind = report.triple_fault ? Outcome::Kind::TripleFault : Outcome::Kind::Died;
+            end({kind, 0, describe(designation_, report)});
+        }));
+        cpuid.install(vcpu, i);
         if (clock_)
-            clock_->synchronise(fd);
+            clock_->synchronise(vcpu);
         else
-            clock_.emplace(fd);
+            clock_.emplace(vcpu);
     }
-    leave_as_firmware_does(vcpu_fds(), cpuid);
+    leave_as_firmware_does(vcpus(), cpuid);
 
     partition_ =
         world_.registry.create({.parent = parent,
@@ -162,11 +144,7 @@ void Machine::create_vcpus(GuestOptions const& options, hv::PartitionId parent)
     if (world_.trace) world_.trace->set_partition(partition_->id());
     for (auto const& vcpu : vcpus_)
         vcpu->attach(partition_->add_vp(*vcpu));
-    if (hybrid_ && world_.host.has(KVM_CAP_HYPERV_SYNIC2)) {
-        kernel_time_.emplace(partition_->time());
-        for (auto const& vcpu : vcpus_)
-            vcpu->acceleration()->use_timers(*kernel_time_);
-    }
+    vm_->accelerate_timers(partition_->time());
     retry_.attach(partition_);
 }
 
@@ -177,18 +155,16 @@ void Machine::load(GuestOptions const& options)
     request.rsdp = build_acpi(ram_->memory(), {.cpus = options.cpus});
     auto const state = load_kernel(request, layout_, ram_->memory());
 
-    auto const fd = vcpus_.front()->fd();
-    kvm_regs regs{};
-    kvm_sregs sregs{};
-    kvm_ioctl(fd, KVM_GET_SREGS, &sregs, "the registers of a vCPU");
-    apply(state, regs, sregs);
-    kvm_ioctl(fd, KVM_SET_SREGS, &sregs, "the boot state of the first vCPU");
-    kvm_ioctl(fd, KVM_SET_REGS, &regs, "the boot registers of the first vCPU");
+    auto& vcpu = vcpus_.front()->vcpu();
+    Registers registers{};
+    auto system = vcpu.system_registers();
+    apply(state, registers, system);
+    vcpu.set_system_registers(system);
+    vcpu.set_registers(registers);
 }
 
 void Machine::start()
 {
-    kick_signal::install();
     for (auto const& vp : partition_->vps())
         vp->requests().open(); // before the first of them can ask another
     gate_.expect(static_cast<unsigned>(vcpus_.size()));
@@ -217,25 +193,25 @@ void Machine::pause(std::function<void()> paused)
 
 bool Machine::stop_time()
 {
-    if (!clock_->stop(vcpu_fds())) return false;
+    if (!clock_->stop(vcpus())) return false;
     pc_->stop_time();
     return true;
 }
 
 void Machine::resume()
 {
-    clock_->go_on(vcpu_fds());
+    clock_->go_on(vcpus());
     pc_->resume_time();
     gate_.open();
     for (auto const& vp : partition_->vps())
         vp->requests().wake();
 }
 
-std::vector<int> Machine::vcpu_fds() const
+std::vector<Vcpu*> Machine::vcpus() const
 {
-    std::vector<int> fds(vcpus_.size());
-    std::ranges::transform(vcpus_, fds.begin(), [](auto const& vcpu) { return vcpu->fd(); });
-    return fds;
+    std::vector<Vcpu*> all(vcpus_.size());
+    std::ranges::transform(vcpus_, all.begin(), [](auto const& thread) { return &thread->vcpu(); });
+    return all;
 }
 
 void Machine::inspect_devices(hv::Inspector& inspector) const
@@ -296,7 +272,7 @@ void Machine::assert_vector(hv::VpIndex vp, std::uint8_t vector, bool auto_eoi)
     if (auto_eoi) [[unlikely]]
         vcpus_[vp.value]->assert_auto_eoi(vector);
     else
-        vm_.signal_msi(vp.value, vector);
+        vm_->signal_msi(vp.value, vector);
 }
 
 void Machine::send(hv::VirtualInterrupt const& interrupt)
@@ -304,7 +280,7 @@ void Machine::send(hv::VirtualInterrupt const& interrupt)
     bool const traceable = interrupt.type == hv::abi::InterruptType::Fixed && !interrupt.logical_destination;
     if (world_.trace && traceable) [[unlikely]]
         world_.trace->interrupt(hv::VpIndex{interrupt.destination}, interrupt.vector, false);
-    vm_.signal_msi(interrupt);
+    vm_->signal_msi(interrupt);
 }
 
 void Machine::external_interrupt_waits(hv::VpIndex vp)

@@ -7,12 +7,10 @@
 #include "hv/base/interfaces.hpp"
 #include "hv/partition/registry.hpp"
 #include "vmm/base/memory_layout.hpp"
+#include "vmm/hypervisor/hypervisor.hpp"
 #include "vmm/kvm/guest_ram.hpp"
-#include "vmm/kvm/kernel_timers.hpp"
-#include "vmm/kvm/kvm_host.hpp"
 #include "vmm/kvm/tsc_clock.hpp"
-#include "vmm/kvm/vcpu.hpp"
-#include "vmm/kvm/vm.hpp"
+#include "vmm/kvm/vcpu_thread.hpp"
 #include "vmm/machine/message_retry.hpp"
 #include "vmm/machine/outcome.hpp"
 #include "vmm/options/run_options.hpp"
@@ -40,7 +38,7 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
   public:
     struct World {
         boost::asio::io_context& io;
-        KvmHost const& host;
+        Hypervisor const& hypervisor;
         hv::PartitionRegistry& registry;
         devices::SerialSink& serial;        ///< where COM1 sends its output
         PartitionTrace* trace;              ///< or nullptr
@@ -52,7 +50,7 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
         std::function<void()> synic_enabled; ///< on a VP's thread, each time that the guest enables a SynIC
     };
 
-    /// Builds everything and loads the kernel; nothing runs yet. Throws UserError or KvmError.
+    /// Builds everything and loads the kernel; nothing runs yet. Throws UserError or HypervisorError.
     Machine(World world, GuestOptions const& options, hv::PartitionId parent);
     ~Machine() override;
 
@@ -99,7 +97,7 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
     void end(Outcome outcome);
     void create_vcpus(GuestOptions const& options, hv::PartitionId parent);
     void load(GuestOptions const& options);
-    [[nodiscard]] std::vector<int> vcpu_fds() const;
+    [[nodiscard]] std::vector<Vcpu*> vcpus() const;
 
     static constexpr unsigned most_crash_reports = 4;
 
@@ -108,16 +106,15 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
     OnCrash const on_crash_;
     MemoryLayout const layout_;
     std::shared_ptr<GuestRam const> const ram_;
-    bool const hybrid_; ///< the kernel answers what it can
+    bool const hybrid_; ///< the hypervisor below answers what it can
     hv::Rights const rights_;
-    Vm const vm_;
+    std::unique_ptr<Vm> const vm_;
     devices::PortBus ports_;
     PauseGate gate_;
     MessageRetry retry_;
-    std::vector<std::unique_ptr<Vcpu>> vcpus_;
+    std::vector<std::unique_ptr<VcpuThread>> vcpus_;
     std::optional<TscClock> clock_;
     std::shared_ptr<hv::Partition> partition_;
-    std::optional<KernelReferenceTime> kernel_time_; ///< when KVM runs the guest's direct timers
     std::unique_ptr<VmbusDevices> vmbus_;
     std::unique_ptr<PcDevices> pc_;
     std::unique_ptr<TestDevices> test_devices_;

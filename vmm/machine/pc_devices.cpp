@@ -6,8 +6,8 @@ namespace vmm {
 
 namespace platform = devices::platform;
 
-PcDevices::PcDevices(boost::asio::io_context& io, Vm const& vm, MemoryLayout const& layout,
-                     devices::SerialSink& serial, devices::PowerEvents& events, devices::PortBus& ports)
+PcDevices::PcDevices(boost::asio::io_context& io, Vm& vm, MemoryLayout const& layout, devices::SerialSink& serial,
+                     devices::PowerEvents& events, devices::PortBus& ports)
     : com1_irq_{vm, platform::com1_irq},
       sci_{vm, platform::acpi_sci},
       rtc_irq_{vm, platform::rtc_irq},

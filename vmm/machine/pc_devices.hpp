@@ -10,8 +10,8 @@
 #include "devices/pc/serial_sink.hpp"
 #include "devices/pc/uart16550.hpp"
 #include "vmm/base/memory_layout.hpp"
-#include "vmm/kvm/vm.hpp"
 #include "vmm/machine/asio_clock.hpp"
+#include "vmm/machine/vm_irq_line.hpp"
 
 #include <boost/asio/io_context.hpp>
 
@@ -19,7 +19,7 @@ namespace vmm {
 
 class PcDevices {
   public:
-    PcDevices(boost::asio::io_context& io, Vm const& vm, MemoryLayout const& layout, devices::SerialSink& serial,
+    PcDevices(boost::asio::io_context& io, Vm& vm, MemoryLayout const& layout, devices::SerialSink& serial,
               devices::PowerEvents& events, devices::PortBus& ports);
 
     /// No handler on the io_context uses the devices any more. Called on it, or when it has stopped.

@@ -5,7 +5,7 @@
 #include "hv/partition/registry.hpp"
 #include "vmm/console/standard_output.hpp"
 #include "vmm/control/control_server.hpp"
-#include "vmm/kvm/kvm_host.hpp"
+#include "vmm/hypervisor/hypervisor.hpp"
 #include "vmm/machine/event_loop.hpp"
 #include "vmm/machine/guest.hpp"
 #include "vmm/machine/monitor_timer.hpp"
@@ -36,11 +36,11 @@ class Session {
 
     /// Opens the consoles and the control socket. Throws UserError. `options` and `trace`, which may be nullptr, must
     /// outlive this object.
-    Session(KvmHost const& host, RunOptions const& options, TraceLog* trace, Say say);
+    Session(Hypervisor const& hypervisor, RunOptions const& options, TraceLog* trace, Say say);
     ~Session();
 
     /// Builds all guests, then runs them until the last has ended. The exit status: the highest of theirs. Throws
-    /// UserError or KvmError when one cannot be built; then none has run.
+    /// UserError or HypervisorError when one cannot be built; then none has run.
     [[nodiscard]] int run();
 
   private:

@@ -1,39 +1,31 @@
-/// One virtual processor on KVM: its thread does nothing but run the guest and answer that VP's exits.
+/// The thread of one virtual processor: it does nothing but run the guest and answer that VP's exits.
 #pragma once
 
 #include "devices/pc/port_bus.hpp"
 #include "hv/base/interfaces.hpp"
 #include "hv/vp/virtual_processor.hpp"
-#include "vmm/host/unique_fd.hpp"
-#include "vmm/kvm/deadline_timer.hpp"
+#include "vmm/hypervisor/vcpu.hpp"
 #include "vmm/kvm/death_report.hpp"
 #include "vmm/kvm/injected_interrupts.hpp"
-#include "vmm/kvm/kvm_acceleration.hpp"
-#include "vmm/kvm/kvm_host.hpp"
 #include "vmm/kvm/pause_gate.hpp"
-#include "vmm/kvm/vcpu_registers.hpp"
-#include "vmm/kvm/vm.hpp"
 
 #include <atomic>
 #include <functional>
-#include <optional>
+#include <memory>
 #include <string>
 #include <thread>
 
-struct kvm_run;
-
 namespace vmm {
 
-class Vcpu final : public hv::VpControl {
+class VcpuThread final : public hv::VpControl {
   public:
-    /// Called once, from the vCPU's thread, when the guest can run no further.
+    /// Called once, from this thread, when the guest can run no further.
     using Died = std::function<void(DeathReport const&)>;
 
-    Vcpu(KvmHost const& host, Vm const& vm, unsigned index, devices::PortBus const& ports, PauseGate& gate,
-         Died died);
-    ~Vcpu() override;
+    VcpuThread(Vcpu& vcpu, unsigned index, devices::PortBus const& ports, PauseGate& gate, Died died);
+    ~VcpuThread() override;
 
-    [[nodiscard]] int fd() const { return fd_.get(); }
+    [[nodiscard]] Vcpu& vcpu() const { return vcpu_; }
 
     /// Must be called once before start.
     void attach(hv::VirtualProcessor& vp)
@@ -42,14 +34,11 @@ class Vcpu final : public hv::VpControl {
         injected_.attach(vp.external_interrupt());
     }
 
-    /// Before start.
-    [[nodiscard]] KvmAcceleration* acceleration() override { return &acceleration_; }
-
     void start();
-    /// Does not enter the guest again. From any thread, also the vCPU's own, whose exit may be what ends the guest.
+    /// Does not enter the guest again. From any thread, also this one, whose exit may be what ends the guest.
     void stay_out();
     /// Takes the thread out of the guest for good; join() then waits for it. Both callable more than once, not from
-    /// the vCPU's own thread.
+    /// this thread.
     void request_stop();
     void join();
 
@@ -60,15 +49,22 @@ class Vcpu final : public hv::VpControl {
 
     void arm_deadline(hv::RefTime deadline) override;
     void disarm_deadline() override;
+    [[nodiscard]] hv::Acceleration* acceleration() override { return vcpu_.acceleration(); }
     void idle() override;
     void yield() override;
-    void kick() override;
-    [[nodiscard]] hv::Status start(hv::abi::InitialVpContext const& context) override;
+    void kick() override { vcpu_.kick(); }
+    [[nodiscard]] hv::Status start(hv::abi::InitialVpContext const& context) override { return vcpu_.start(context); }
     void settle() override;
-    [[nodiscard]] hv::Status get_register(hv::abi::RegisterName name, hv::abi::RegisterValue& value) const override;
-    [[nodiscard]] hv::Status set_register(hv::abi::RegisterName name, hv::abi::RegisterValue const& value) override;
+    [[nodiscard]] hv::Status get_register(hv::abi::RegisterName name, hv::abi::RegisterValue& value) const override
+    {
+        return vcpu_.get_register(name, value);
+    }
+    [[nodiscard]] hv::Status set_register(hv::abi::RegisterName name, hv::abi::RegisterValue const& value) override
+    {
+        return vcpu_.set_register(name, value);
+    }
     [[nodiscard]] std::uint64_t runtime_100ns() const override;
-    [[nodiscard]] bool read_xmm(std::span<std::byte, 96> out) const override;
+    [[nodiscard]] bool read_xmm(std::span<std::byte, 96> out) const override { return vcpu_.read_xmm(out); }
     void inspect(hv::Inspector& inspector) const override;
 
   private:
@@ -77,37 +73,36 @@ class Vcpu final : public hv::VpControl {
     void expire_timers();
     void inject();
     void kick_from_elsewhere();
-    void leave_at_once();
-    void handle_exit();
-    void handle_io();
-    void handle_mmio() const;
-    void handle_msr_read() const;
-    void handle_msr_write() const;
-    [[nodiscard]] bool hypercall(std::byte* data);
+
+    void answer(exits::PortAccess const& io);
+    void answer(exits::Interrupted);
+    void answer(exits::MsrRead const& msr);
+    void answer(exits::MsrWrite const& msr);
+    void answer(exits::MmioAccess const& mmio);
+    void answer(exits::Hypercall const& call);
+    void answer(exits::TripleFault);
+    void answer(exits::Failed);
+
+    [[nodiscard]] bool hypercall(exits::PortAccess const& io);
     void hypercall_64bit(std::byte* in);
-    void hypercall_32bit() const;
-    void hypercall_passed_on();
+    void hypercall_32bit();
     void die(std::string reason, bool triple_fault = false);
 
+    Vcpu& vcpu_;
     unsigned const index_;
     devices::PortBus const& ports_;
     PauseGate& gate_;
     Died const died_;
-    UniqueFd fd_;
-    std::size_t const run_size_;
-    kvm_run* run_;
     hv::VirtualProcessor* vp_ = nullptr;
 
     InjectedInterrupts injected_;
-    KvmAcceleration acceleration_;
-    std::optional<DeadlineTimer> timer_; // lives on the thread
-    std::optional<DeadlineTimer> injection_retry_;
+    std::unique_ptr<KickTimer> timer_; // lives on the thread
+    std::unique_ptr<KickTimer> injection_retry_;
     bool deadline_armed_ = false;
     bool overdue_ = false; // the guest has armed a deadline that is past already
     bool settled_ = false; ///< the instruction that the last exit was for is finished
     bool expiring_ = false;
     std::atomic<bool> stopping_{false};
-    std::atomic<int> thread_id_{0}; ///< while the thread runs
     std::thread thread_;
 };
 

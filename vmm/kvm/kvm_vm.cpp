@@ -1,9 +1,11 @@
-#include "vmm/kvm/vm.hpp"
+#include "vmm/kvm/kvm_vm.hpp"
 
 #include "hv/abi/msr.hpp"
 #include "vmm/base/log.hpp"
 #include "vmm/base/memory_layout.hpp"
 #include "vmm/kvm/counted_list.hpp"
+#include "vmm/kvm/kick_signal.hpp"
+#include "vmm/kvm/kvm_host.hpp"
 #include "vmm/kvm/kvm_ioctl.hpp"
 
 #include <linux/kvm.h>
@@ -37,14 +39,30 @@ void send_msi(int vm_fd, std::uint32_t address, std::uint32_t data)
 
 } // namespace
 
-Vm::Vm(KvmHost const& host, hv::GuestMemory const& memory, bool apic_msrs) : fd_{host.create_vm()}
+KvmVm::KvmVm(KvmHost const& host, VmConfig const& config)
+    : host_{host}, config_{config}, fd_{host.create_vm()}, slots_{fd()}
 {
     create_interrupt_controllers();
-    map_memory(memory);
-    trap_synthetic_msrs(apic_msrs);
+    trap_synthetic_msrs(config.apic_msrs);
+    kick_signal::install();
 }
 
-void Vm::create_interrupt_controllers() const
+Vcpu& KvmVm::add_vcpu()
+{
+    auto const index = static_cast<unsigned>(vcpus_.size());
+    return *vcpus_.emplace_back(std::make_unique<KvmVcpu>(host_, fd(), index, config_.accelerated));
+}
+
+/// Where KVM has no timers of its own, the model runs all of them.
+void KvmVm::accelerate_timers(hv::ReferenceTime const& time)
+{
+    if (!config_.accelerated || !host_.has(KVM_CAP_HYPERV_SYNIC2)) return;
+    kernel_time_.emplace(time);
+    for (auto const& vcpu : vcpus_)
+        vcpu->acceleration()->use_timers(*kernel_time_);
+}
+
+void KvmVm::create_interrupt_controllers() const
 {
     auto identity_map = layout::kvm_identity_map.base.value;
     kvm_ioctl(fd(), KVM_SET_IDENTITY_MAP_ADDR, &identity_map, "KVM_SET_IDENTITY_MAP_ADDR");
@@ -58,7 +76,7 @@ void Vm::create_interrupt_controllers() const
 
 /// As on a PC, and as the MADT says: ISA interrupt 0 arrives at I/O APIC input 2, all others at the input of their
 /// number.
-void Vm::route_interrupts() const
+void KvmVm::route_interrupts() const
 {
     constexpr std::uint32_t isa_interrupts = 16;
     constexpr std::uint32_t io_apic_inputs = 24;
@@ -84,22 +102,9 @@ void Vm::route_interrupts() const
     kvm_ioctl(fd(), kvm_request::set_gsi_routing, list.data(), "the interrupt routes of a PC");
 }
 
-void Vm::map_memory(hv::GuestMemory const& memory) const
-{
-    std::uint32_t slot = 0;
-    for (auto const& region : memory.regions()) {
-        kvm_userspace_memory_region kvm_region{};
-        kvm_region.slot = slot++;
-        kvm_region.guest_phys_addr = region.base.value;
-        kvm_region.memory_size = region.size;
-        kvm_region.userspace_addr = reinterpret_cast<std::uintptr_t>(region.host);
-        kvm_ioctl(fd(), KVM_SET_USER_MEMORY_REGION, &kvm_region, "guest memory");
-    }
-}
-
 /// The filter comes before whatever Hyper-V emulation the kernel has of its own. The MSRs of the local APIC may be
 /// left to that: EOI, ICR and TPR.
-void Vm::trap_synthetic_msrs(bool but_for_apic) const
+void KvmVm::trap_synthetic_msrs(bool but_for_apic) const
 {
     kvm_enable_cap user_space_msr{};
     user_space_msr.cap = KVM_CAP_X86_USER_SPACE_MSR;
@@ -119,28 +124,59 @@ void Vm::trap_synthetic_msrs(bool but_for_apic) const
     kvm_ioctl(fd(), KVM_X86_SET_MSR_FILTER, &filter, "an MSR filter");
 }
 
-void Vm::signal_msi(std::uint32_t apic_id, std::uint8_t vector) const
+void KvmVm::signal_msi(std::uint32_t apic_id, std::uint8_t vector)
 {
     send_msi(fd(), msi_address | apic_id << msi_destination_shift, vector);
 }
 
 /// The delivery modes of an MSI have the numbers of the TLFS's interrupt types.
-void Vm::signal_msi(hv::VirtualInterrupt const& interrupt) const
+void KvmVm::signal_msi(hv::VirtualInterrupt const& interrupt)
 {
     auto const address = msi_address | std::uint32_t{interrupt.destination} << msi_destination_shift |
                          (interrupt.logical_destination ? msi_logical_destination : 0);
     send_msi(fd(), address, interrupt.vector | static_cast<std::uint32_t>(interrupt.type) << msi_delivery_mode_shift);
 }
 
-void Vm::set_irq_line(devices::platform::Irq irq, bool asserted) const
+void KvmVm::set_irq_line(std::uint32_t gsi, bool asserted)
 {
     kvm_irq_level level{};
-    level.irq = irq.gsi;
+    level.irq = gsi;
     level.level = asserted ? 1 : 0;
     if (::ioctl(fd(), KVM_IRQ_LINE, &level) < 0) {
         static RateLimit limit;
-        warn_limited(limit, "interrupt line {} could not be driven: {}", irq.gsi, std::strerror(errno));
+        warn_limited(limit, "interrupt line {} could not be driven: {}", gsi, std::strerror(errno));
     }
+}
+
+namespace {
+
+class KvmDoorbell final : public Doorbell {
+  public:
+    KvmDoorbell(int vm_fd, DoorbellAddress const& address, int event_fd) : vm_fd_{vm_fd}
+    {
+        using Space = DoorbellAddress::Space;
+        event_.addr = address.address;
+        event_.len = address.size;
+        event_.fd = event_fd;
+        event_.flags = address.space == Space::Port ? unsigned{KVM_IOEVENTFD_FLAG_PIO} : 0U;
+        kvm_ioctl(vm_fd_, KVM_IOEVENTFD, &event_, "a doorbell");
+    }
+    ~KvmDoorbell() override
+    {
+        event_.flags |= KVM_IOEVENTFD_FLAG_DEASSIGN;
+        (void)::ioctl(vm_fd_, KVM_IOEVENTFD, &event_);
+    }
+
+  private:
+    int const vm_fd_;
+    kvm_ioeventfd event_{};
+};
+
+} // namespace
+
+std::unique_ptr<Doorbell> KvmVm::add_doorbell(DoorbellAddress const& address, int event_fd)
+{
+    return std::make_unique<KvmDoorbell>(fd(), address, event_fd);
 }
 
 } // namespace vmm

@@ -1,0 +1,44 @@
+/// The hypervisor below: what virtualises the processor for Porthole.
+#pragma once
+
+#include "vmm/hypervisor/error.hpp"
+#include "vmm/hypervisor/registers.hpp"
+#include "vmm/hypervisor/vm.hpp"
+
+#include <memory>
+#include <vector>
+
+namespace vmm {
+
+/// What it can do of a guest's Hyper-V by itself.
+struct AccelerationOffer {
+    bool calls = false;     ///< it answers some hypercalls
+    bool timers = false;    ///< it runs direct timers
+    bool eoi_exits = false; ///< an EOI costs an exit here, unless the guest uses Hyper-V's MSRs for it
+};
+
+struct VmConfig {
+    bool accelerated = false; ///< use what AccelerationOffer has; `calls` was among it
+    bool apic_msrs = false;   ///< Hyper-V's MSRs of the local APIC are answered below, and are no exits
+};
+
+/// Outlives all that it makes. From any thread.
+class Hypervisor {
+  public:
+    Hypervisor() = default;
+    Hypervisor(Hypervisor const&) = delete;
+    Hypervisor& operator=(Hypervisor const&) = delete;
+    virtual ~Hypervisor() = default;
+
+    /// With the interrupt controllers and the interval timer of a PC, and exits for all synthetic MSRs. Throws
+    /// UserError or HypervisorError.
+    [[nodiscard]] virtual std::unique_ptr<Vm> create_vm(VmConfig const& config) const = 0;
+
+    /// The most vCPUs that a guest may have here.
+    [[nodiscard]] virtual unsigned max_vcpus() const = 0;
+    /// What it can show guests. Throws HypervisorError.
+    [[nodiscard]] virtual std::vector<CpuidEntry> supported_cpuid() const = 0;
+    [[nodiscard]] virtual AccelerationOffer acceleration() const = 0;
+};
+
+} // namespace vmm
