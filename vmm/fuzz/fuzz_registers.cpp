@@ -17,9 +17,9 @@
 #include "hv/abi/register_name.hpp"
 #include "hv/fuzz/input.hpp"
 #include "hv/fuzz/play.hpp"
-#include "vmm/kvm/injected_interrupts.hpp"
 #include "vmm/kvm/injection.hpp"
 #include "vmm/kvm/vcpu_registers.hpp"
+#include "vmm/vcpu/injected_interrupts.hpp"
 
 #include <linux/kvm.h>
 

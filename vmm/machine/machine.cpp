@@ -4,11 +4,11 @@
 #include "vmm/base/user_error.hpp"
 #include "vmm/boot/initial_registers.hpp"
 #include "vmm/boot/load_kernel.hpp"
-#include "vmm/kvm/firmware_state.hpp"
-#include "vmm/kvm/guest_cpuid.hpp"
 #include "vmm/machine/pc_devices.hpp"
 #include "vmm/machine/test_devices.hpp"
 #include "vmm/machine/vmbus_devices.hpp"
+#include "vmm/vcpu/firmware_state.hpp"
+#include "vmm/vcpu/guest_cpuid.hpp"
 
 #include <algorithm>
 #include <string>

@@ -9,12 +9,12 @@
 #include "vmm/base/memory_layout.hpp"
 #include "vmm/hypervisor/hypervisor.hpp"
 #include "vmm/kvm/guest_ram.hpp"
-#include "vmm/kvm/tsc_clock.hpp"
-#include "vmm/kvm/vcpu_thread.hpp"
 #include "vmm/machine/message_retry.hpp"
 #include "vmm/machine/outcome.hpp"
 #include "vmm/options/run_options.hpp"
 #include "vmm/trace/trace_log.hpp"
+#include "vmm/vcpu/tsc_clock.hpp"
+#include "vmm/vcpu/vcpu_thread.hpp"
 
 #include <boost/asio/io_context.hpp>
 

@@ -1,7 +1,7 @@
 /// What firmware leaves in each processor for the kernel that it starts, beyond what a kernel's boot protocol says.
 #pragma once
 
-#include "vmm/kvm/guest_cpuid.hpp"
+#include "vmm/vcpu/guest_cpuid.hpp"
 
 #include <span>
 

@@ -1,4 +1,4 @@
-#include "vmm/kvm/injected_interrupts.hpp"
+#include "vmm/vcpu/injected_interrupts.hpp"
 
 #include <bit>
 

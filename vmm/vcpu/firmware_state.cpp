@@ -1,4 +1,4 @@
-#include "vmm/kvm/firmware_state.hpp"
+#include "vmm/vcpu/firmware_state.hpp"
 
 #include "vmm/base/memory_layout.hpp"
 

@@ -1,4 +1,4 @@
-#include "vmm/kvm/tsc_clock.hpp"
+#include "vmm/vcpu/tsc_clock.hpp"
 
 #include "vmm/hypervisor/error.hpp"
 

@@ -1,5 +1,5 @@
 #include "vmm/hypervisor/error.hpp"
-#include "vmm/kvm/vcpu_thread.hpp"
+#include "vmm/vcpu/vcpu_thread.hpp"
 
 namespace vmm {
 

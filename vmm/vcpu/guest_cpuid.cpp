@@ -1,4 +1,4 @@
-#include "vmm/kvm/guest_cpuid.hpp"
+#include "vmm/vcpu/guest_cpuid.hpp"
 
 #include "hv/abi/cpuid.hpp"
 #include "hv/cpuid/leaves.hpp"

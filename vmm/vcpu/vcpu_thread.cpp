@@ -1,4 +1,4 @@
-#include "vmm/kvm/vcpu_thread.hpp"
+#include "vmm/vcpu/vcpu_thread.hpp"
 
 #include "devices/base/guarded_thread.hpp"
 #include "hv/hypercall/dispatch.hpp"

@@ -1,4 +1,4 @@
-#include "vmm/kvm/death_report.hpp"
+#include "vmm/vcpu/death_report.hpp"
 
 #include "hv/abi/registers.hpp"
 

@@ -1,4 +1,4 @@
-#include "vmm/kvm/pause_gate.hpp"
+#include "vmm/vcpu/pause_gate.hpp"
 
 #include <utility>
 

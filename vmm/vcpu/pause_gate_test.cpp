@@ -2,7 +2,7 @@
 #include "hv/testing/catch.hpp"
 #include "hv/testing/threads.hpp"
 #include "hv/testing/world.hpp"
-#include "vmm/kvm/pause_gate.hpp"
+#include "vmm/vcpu/pause_gate.hpp"
 
 #include <atomic>
 #include <deque>

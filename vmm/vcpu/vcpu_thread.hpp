@@ -5,9 +5,9 @@
 #include "hv/base/interfaces.hpp"
 #include "hv/vp/virtual_processor.hpp"
 #include "vmm/hypervisor/vcpu.hpp"
-#include "vmm/kvm/death_report.hpp"
-#include "vmm/kvm/injected_interrupts.hpp"
-#include "vmm/kvm/pause_gate.hpp"
+#include "vmm/vcpu/death_report.hpp"
+#include "vmm/vcpu/injected_interrupts.hpp"
+#include "vmm/vcpu/pause_gate.hpp"
 
 #include <atomic>
 #include <functional>
