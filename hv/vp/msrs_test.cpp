@@ -2,7 +2,7 @@
 /// appendix F).
 #include "hv/abi/msr.hpp"
 #include "hv/testing/catch.hpp"
-#include "hv/testing/fabric.hpp"
+#include "hv/testing/msr_guest.hpp"
 
 using namespace hv;
 using namespace hv::testing;
@@ -12,35 +12,11 @@ namespace {
 
 constexpr auto all_ones = ~std::uint64_t{0};
 
-struct OneGuest {
-    PartitionRegistry registry;
-    TestGuest guest;
-
-    explicit OneGuest(Rights rights = Rights::ordinary()) : guest{registry, rights} {}
-
-    [[nodiscard]] std::optional<std::uint64_t> read(std::uint32_t number, unsigned vp = 0) const
-    {
-        return guest.vp(vp).read_msr(number);
-    }
-    [[nodiscard]] bool write(std::uint32_t number, std::uint64_t value, unsigned vp = 0) const
-    {
-        return guest.vp(vp).write_msr(number, value);
-    }
-};
-
-Rights lacking(std::optional<Privilege> privilege, std::optional<Feature> feature = {})
-{
-    auto rights = Rights::root();
-    if (privilege) rights.set(*privilege, false);
-    if (feature) rights.set(*feature, false);
-    return rights;
-}
-
 } // namespace
 
 TEST_CASE("the MSRs that exist, and no other, can be read by a partition with every right", "[msrs]")
 {
-    OneGuest const g{Rights::root()};
+    MsrGuest const g{Rights::root()};
     auto const exists = [](std::uint32_t n) {
         constexpr std::uint32_t single[]{msr::guest_os_id,    msr::hypercall,     msr::vp_index,
                                          msr::reset,          msr::vp_runtime,    msr::time_ref_count,
@@ -83,8 +59,8 @@ TEST_CASE("an MSR that the partition has not been offered is #GP (TLFS 6.0b 4.2.
          {AccessSynic, {}, {msr::scontrol, msr::sversion, msr::siefp, msr::simp, msr::eom, msr::sint0, msr::sint15}},
          {AccessSyntheticTimers, {}, {msr::stimer0_config, msr::stimer3_count}},
          {{}, Feature::GuestCrash, {msr::crash_p0, msr::crash_p4, msr::crash_ctl}}}));
-    OneGuest const without{lacking(c.privilege, c.feature)};
-    OneGuest const with{Rights::root()};
+    MsrGuest const without{lacking(c.privilege, c.feature)};
+    MsrGuest const with{Rights::root()};
     for (auto const n : c.numbers) {
         INFO("MSR " << std::hex << n);
         CHECK_FALSE(without.read(n));
@@ -96,7 +72,7 @@ TEST_CASE("an MSR that the partition has not been offered is #GP (TLFS 6.0b 4.2.
 
 TEST_CASE("read-only MSRs: a write is #GP (TLFS 2.0a 14.6.2, 15.2.1; 6.0b appendix F)", "[msrs]")
 {
-    OneGuest const g{Rights::root()};
+    MsrGuest const g{Rights::root()};
     for (auto const n : {msr::vp_index, msr::vp_runtime, msr::time_ref_count, msr::tsc_frequency, msr::apic_frequency,
                          msr::sversion, msr::guest_idle}) {
         INFO("MSR " << std::hex << n);
@@ -107,7 +83,7 @@ TEST_CASE("read-only MSRs: a write is #GP (TLFS 2.0a 14.6.2, 15.2.1; 6.0b append
 
 TEST_CASE("what the information MSRs say", "[msrs]")
 {
-    OneGuest g;
+    MsrGuest g;
     CHECK(g.read(msr::vp_index, 0) == 0U);
     CHECK(g.read(msr::vp_index, 1) == 1U);
     CHECK(g.read(msr::vp_runtime) == 4242U);
@@ -123,7 +99,7 @@ TEST_CASE("what the information MSRs say", "[msrs]")
 
 TEST_CASE("registers after creation (TLFS 2.0a 14.6, 15.3, 15.4.1)", "[msrs]")
 {
-    OneGuest const g;
+    MsrGuest const g;
     for (auto const n : {msr::guest_os_id, msr::hypercall, msr::reference_tsc, msr::vp_assist_page, msr::scontrol,
                          msr::siefp, msr::simp, msr::tsc_invariant_control})
         CHECK(g.read(n) == 0U);
@@ -137,7 +113,7 @@ TEST_CASE("registers after creation (TLFS 2.0a 14.6, 15.3, 15.4.1)", "[msrs]")
 
 TEST_CASE("preserved reserved bits: SCONTROL, SIMP, SIEFP, SINTx, REFERENCE_TSC (TLFS 2.0a 14.6, 15.4.1)", "[msrs]")
 {
-    OneGuest const g;
+    MsrGuest const g;
     for (auto const n : {msr::scontrol, msr::siefp, msr::simp, msr::reference_tsc, msr::vp_assist_page}) {
         INFO("MSR " << std::hex << n);
         CHECK(g.write(n, 0xFFFF'FFFF'FFFF'FFFE));
@@ -150,7 +126,7 @@ TEST_CASE("preserved reserved bits: SCONTROL, SIMP, SIEFP, SINTx, REFERENCE_TSC 
 
 TEST_CASE("SINTx and SCONTROL are each VP's own (TLFS 2.0a 14.6)", "[msrs]")
 {
-    OneGuest const g;
+    MsrGuest const g;
     CHECK(g.write(msr::sint0 + 2, 0x77, 1));
     CHECK(g.write(msr::scontrol, 1, 1));
     CHECK(g.read(msr::sint0 + 2, 0) == 0x1'0000U);
@@ -160,7 +136,7 @@ TEST_CASE("SINTx and SCONTROL are each VP's own (TLFS 2.0a 14.6)", "[msrs]")
 
 TEST_CASE("SINTx: a vector below 16 is #GP unless masked, and changes nothing (TLFS 2.0a 14.6.5)", "[msrs]")
 {
-    OneGuest const g;
+    MsrGuest const g;
     auto const number = GENERATE(as<std::uint32_t>{}, msr::sint0, msr::sint0 + 1, msr::sint15);
     for (std::uint64_t vector = 0; vector < 256; ++vector) {
         CHECK(g.write(number, vector) == (vector >= 16));
@@ -175,108 +151,17 @@ TEST_CASE("SINTx: a vector below 16 is #GP unless masked, and changes nothing (T
 
 TEST_CASE("the polling bit is kept only where CPUID offers it (TLFS 6.0b 2.4, 11.8.5)", "[msrs]")
 {
-    OneGuest const with;
+    MsrGuest const with;
     CHECK(with.write(msr::sint0 + 2, 0x4'0040));
     CHECK(with.read(msr::sint0 + 2) == 0x4'0040U);
-    OneGuest const without{lacking({}, Feature::SintPolling)};
+    MsrGuest const without{lacking({}, Feature::SintPolling)};
     CHECK(without.write(msr::sint0 + 2, 0x4'0040));
     CHECK(without.read(msr::sint0 + 2) == 0x40U);
 }
 
-TEST_CASE("HYPERCALL: no enabling without a guest OS ID, and none left after it is cleared (TLFS 2.0a 4.12)",
-          "[msrs]")
-{
-    OneGuest const g;
-    CHECK(g.write(msr::hypercall, 0x3001));
-    CHECK(g.read(msr::hypercall) == 0x3000U); // the enable bit stays zero
-    CHECK(g.guest.ram[0x3000] == std::byte{0});
-    CHECK_FALSE(g.guest.partition->hypercalls_enabled());
-
-    CHECK(g.write(msr::guest_os_id, 0x8100'0000'0000'0000));
-    CHECK(g.read(msr::guest_os_id, 1) == 0x8100'0000'0000'0000U); // shared by the VPs
-    CHECK(g.write(msr::hypercall, 0x3001, 1));
-    CHECK(g.read(msr::hypercall) == 0x3001U);
-    CHECK(g.guest.ram[0x3000] != std::byte{0});
-    CHECK(g.guest.partition->hypercalls_enabled());
-
-    CHECK(g.write(msr::guest_os_id, 0));
-    CHECK(g.read(msr::hypercall) == 0x3000U);
-    CHECK(g.guest.ram[0x3000] == std::byte{0}); // uncovered
-    CHECK_FALSE(g.guest.partition->hypercalls_enabled());
-}
-
-TEST_CASE("HYPERCALL: #GP for a place beyond the guest's memory, and the page stays where it was (TLFS 2.0a 4.12)",
-          "[msrs]")
-{
-    OneGuest const g;
-    REQUIRE(g.write(msr::guest_os_id, 1));
-    REQUIRE(g.write(msr::hypercall, 0x3001));
-    CHECK_FALSE(g.write(msr::hypercall, TestGuest::pages * page_size | 1));
-    CHECK_FALSE(g.write(msr::hypercall, 0xFFFF'FFFF'FFFF'F001));
-    CHECK(g.read(msr::hypercall) == 0x3001U);
-    CHECK(g.guest.ram[0x3000] != std::byte{0});
-    CHECK(g.write(msr::hypercall, 0xFFFF'FFFF'FFFF'F000)); // not enabled: anything
-}
-
-TEST_CASE("HYPERCALL: moving it uncovers the former place (TLFS 2.0a 8.1.3)", "[msrs]")
-{
-    OneGuest const g;
-    REQUIRE(g.write(msr::guest_os_id, 1));
-    g.guest.ram[0x3123] = std::byte{0x5A};
-    g.guest.ram[0x8123] = std::byte{0xA5};
-    REQUIRE(g.write(msr::hypercall, 0x3001));
-    REQUIRE(g.write(msr::hypercall, 0x8001));
-    CHECK(g.guest.ram[0x3123] == std::byte{0x5A});
-    CHECK(g.guest.ram[0x8000] == std::byte{0x50});
-    REQUIRE(g.write(msr::hypercall, 0));
-    CHECK(g.guest.ram[0x8123] == std::byte{0xA5});
-}
-
-TEST_CASE("HYPERCALL: once locked it is immutable (TLFS 6.0b 3.13)", "[msrs]")
-{
-    OneGuest const g;
-    REQUIRE(g.write(msr::guest_os_id, 1));
-    REQUIRE(g.write(msr::hypercall, 0x3003));
-    CHECK(g.write(msr::hypercall, 0x8001));
-    CHECK(g.write(msr::hypercall, 0));
-    CHECK(g.read(msr::hypercall) == 0x3003U);
-    CHECK(g.guest.ram[0x8000] == std::byte{0});
-
-    OneGuest const without{lacking({}, Feature::HypercallMsrLock)};
-    REQUIRE(without.write(msr::guest_os_id, 1));
-    REQUIRE(without.write(msr::hypercall, 0x3003));
-    CHECK(without.read(msr::hypercall) == 0x3001U);
-    REQUIRE(without.write(msr::hypercall, 0x8001));
-    CHECK(without.read(msr::hypercall) == 0x8001U);
-}
-
-TEST_CASE("REFERENCE_TSC: the page shows the clock that the counter reads (TLFS 2.0a 15.4)", "[msrs]")
-{
-    OneGuest g;
-    g.guest.ram[0x9800] = std::byte{0x77};
-    REQUIRE(g.write(msr::reference_tsc, 0x9001));
-    abi::ReferenceTscPage page{};
-    REQUIRE(g.guest.memory.read(Gpa{0x9000}, page));
-    CHECK(page.sequence != 0);
-    CHECK(page.sequence != 0xFFFF'FFFF);
-    CHECK(g.guest.ram[0x9800] == std::byte{0}); // the rest of the page is reserved
-    for (std::uint64_t ticks : {0U, 1U, 999U, 1'000'000U}) {
-        g.guest.clock.advance_100ns(ticks);
-        __extension__ using Wide = unsigned __int128;
-        auto const scaled = static_cast<std::uint64_t>(static_cast<Wide>(g.guest.clock.tsc) * page.scale >> 64);
-        CHECK(g.read(msr::time_ref_count) == scaled + static_cast<std::uint64_t>(page.offset));
-    }
-    REQUIRE(g.write(msr::reference_tsc, 0));
-    CHECK(g.guest.ram[0x9800] == std::byte{0x77});
-    CHECK(g.write(msr::reference_tsc, 0xFFFF'0000'0001)); // beyond memory: kept, and no page (15.4.1)
-    CHECK(g.read(msr::reference_tsc) == 0xFFFF'0000'0001U);
-    CHECK(g.guest.controls[0]->accelerated.reference_tsc_pages ==
-          std::vector{Gpa{0x9000}}); // the machine hears of what is there
-}
-
 TEST_CASE("RESET: bit 0 resets (TLFS 6.0b appendix F)", "[msrs]")
 {
-    OneGuest const g;
+    MsrGuest const g;
     CHECK(g.write(msr::reset, 0));
     CHECK(g.write(msr::reset, 2));
     CHECK(g.guest.machine.resets == 0);
@@ -286,7 +171,7 @@ TEST_CASE("RESET: bit 0 resets (TLFS 6.0b appendix F)", "[msrs]")
 
 TEST_CASE("GUEST_IDLE: reading it idles (TLFS 6.0b 7.5)", "[msrs]")
 {
-    OneGuest const g;
+    MsrGuest const g;
     CHECK(g.read(msr::guest_idle, 1));
     CHECK(g.guest.controls[0]->idles == 0);
     CHECK(g.guest.controls[1]->idles == 1);
@@ -294,7 +179,7 @@ TEST_CASE("GUEST_IDLE: reading it idles (TLFS 6.0b 7.5)", "[msrs]")
 
 TEST_CASE("CRASH: parameters are kept, and CRASH_CTL says what it can and reports (TLFS 6.0b 4.3)", "[msrs]")
 {
-    OneGuest const g;
+    MsrGuest const g;
     for (std::uint32_t n = 0; n < 5; ++n)
         CHECK(g.write(msr::crash_p0 + n, 0x1000 + n));
     for (std::uint32_t n = 0; n < 5; ++n)
@@ -312,7 +197,7 @@ TEST_CASE("CRASH: parameters are kept, and CRASH_CTL says what it can and report
 
 TEST_CASE("TSC_INVARIANT_CONTROL: bit 0 only (Linux, hyperv-tlfs.h)", "[msrs]")
 {
-    OneGuest const g;
+    MsrGuest const g;
     CHECK(g.write(msr::tsc_invariant_control, 1));
     CHECK(g.read(msr::tsc_invariant_control) == 1U);
     CHECK(g.guest.controls[0]->accelerated.invariant_tsc == true);
@@ -321,48 +206,6 @@ TEST_CASE("TSC_INVARIANT_CONTROL: bit 0 only (Linux, hyperv-tlfs.h)", "[msrs]")
     CHECK(g.read(msr::tsc_invariant_control) == 1U);
     CHECK(g.write(msr::tsc_invariant_control, 0));
     CHECK(g.guest.controls[0]->accelerated.invariant_tsc == false);
-}
-
-TEST_CASE("VP_ASSIST_PAGE is offered to all, each VP has its own, and it is an overlay (TLFS 6.0b 7.8)", "[msrs]")
-{
-    OneGuest const g{Rights{}};
-    g.guest.ram[0xA010] = std::byte{0x42};
-    CHECK(g.write(msr::vp_assist_page, 0xA001, 1));
-    CHECK(g.read(msr::vp_assist_page, 1) == 0xA001U);
-    CHECK(g.read(msr::vp_assist_page, 0) == 0U);
-    CHECK(g.guest.ram[0xA010] == std::byte{0});
-    CHECK(g.write(msr::vp_assist_page, 0, 1));
-    CHECK(g.guest.ram[0xA010] == std::byte{0x42});
-}
-
-TEST_CASE("the machine lets go of the assist page before what lay under it comes back (TLFS 6.0b 7.8, 10.3.5)",
-          "[msrs]")
-{
-    auto rights = Rights::ordinary();
-    rights.set(Recommendation::ApicMsrs, true);
-    OneGuest const g{rights};
-    auto const& ram = g.guest.ram;
-    g.guest.ram[0xA010] = std::byte{0x42};
-    struct Placed {
-        std::optional<Gpa> page;
-        bool hides_memory;
-        bool operator==(Placed const&) const = default;
-    };
-    std::vector<Placed> placed;
-    g.guest.controls[1]->accelerated.assist_page_placed = [&](std::optional<Gpa> page) {
-        placed.push_back({page, ram[0xA010] == std::byte{0}});
-    };
-    CHECK(g.write(msr::vp_assist_page, 0xA001, 1));
-    CHECK(g.write(msr::vp_assist_page, 0xB001, 1));
-    CHECK(g.write(msr::vp_assist_page, 0, 1));
-    CHECK(placed ==
-          std::vector<Placed>{{{}, false}, {Gpa{0xA000}, true}, {{}, true}, {Gpa{0xB000}, false}, {{}, false}});
-
-    OneGuest const without{};
-    without.guest.controls[1]->accelerated.assist_page_placed = [](auto) {
-        FAIL("nobody below looks into the page");
-    };
-    CHECK(without.write(msr::vp_assist_page, 0xA001, 1));
 }
 
 TEST_CASE("the tracer is told of each access, also of one that faults", "[msrs]")

@@ -1,0 +1,117 @@
+/// A whole machine on a hypervisor below that is a script.
+#pragma once
+
+#include "hv/abi/msr.hpp"
+#include "vmm/boot/testing/kernels.hpp"
+#include "vmm/hypervisor/testing/scripted_hypervisor.hpp"
+#include "vmm/machine/event_loop.hpp"
+#include "vmm/machine/machine.hpp"
+#include "vmm/machine/vmbus_devices.hpp"
+
+#include <condition_variable>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+namespace vmm::testing {
+
+struct NoSerial final : devices::SerialSink {
+    void write(std::span<std::byte const>) override {}
+    void input_drained() override {}
+};
+
+/// A value that another thread brings.
+template <typename T>
+class Awaited {
+  public:
+    void set(T value)
+    {
+        std::lock_guard const guard{lock_};
+        value_ = std::move(value);
+        changed_.notify_all();
+    }
+    [[nodiscard]] T get()
+    {
+        std::unique_lock lock{lock_};
+        changed_.wait(lock, [this] { return value_.has_value(); });
+        return *value_;
+    }
+
+  private:
+    std::mutex lock_;
+    std::condition_variable changed_;
+    std::optional<T> value_;
+};
+
+class ScriptedMachine {
+  public:
+    explicit ScriptedMachine(unsigned cpus = 2)
+    {
+        options.kernel = kernel_.path().string();
+        options.memory = 64 * layout::mib;
+        options.cpus = cpus;
+        loop_.start([](std::string const&) {});
+    }
+    ~ScriptedMachine() { take_down(); }
+
+    Machine& build()
+    {
+        machine_ = std::make_unique<Machine>(
+            Machine::World{.io = loop_.io(),
+                           .hypervisor = hypervisor,
+                           .registry = registry,
+                           .serial = serial_,
+                           .trace = nullptr,
+                           .opening = {},
+                           .ended = [this](Outcome outcome) { outcome_.set(std::move(outcome)); },
+                           .crashed = [](std::string const&) {},
+                           .synic_enabled = [] {}},
+            options, hv::PartitionRegistry::root_id);
+        return *machine_;
+    }
+
+    void take_down()
+    {
+        if (!machine_) return;
+        machine_->stop();
+        loop_.run_and_wait([this] { machine_->detach(); });
+        machine_.reset();
+    }
+
+    [[nodiscard]] ScriptedVcpu& vcpu(unsigned index = 0) const { return hypervisor.vm().vcpu(index); }
+    [[nodiscard]] Outcome outcome() { return outcome_.get(); }
+
+    ScriptedHypervisor hypervisor;
+    hv::PartitionRegistry registry;
+    GuestOptions options;
+
+  private:
+    ScratchFile kernel_{make_bzimage()};
+    NoSerial serial_;
+    EventLoop loop_;
+    Awaited<Outcome> outcome_;
+    std::unique_ptr<Machine> machine_;
+};
+
+/// Of a call, in the guest's memory.
+inline constexpr std::uint64_t input_page = 0x20'0000;
+inline constexpr std::uint64_t output_page = 0x20'1000;
+
+inline void put_words(Machine const& machine, std::uint64_t gpa, std::vector<std::uint64_t> const& words)
+{
+    std::memcpy(machine.partition().memory().at(hv::Gpa{gpa}, words.size() * 8), words.data(), words.size() * 8);
+}
+
+inline void enable_hypercalls(ScriptedVcpu& vcpu)
+{
+    vcpu.then_write_msr(hv::abi::msr::guest_os_id, 0x8100'0000'0000'0000);
+    vcpu.then_write_msr(hv::abi::msr::hypercall, 0x10'0001);
+}
+
+/// PM1a_CNT_BLK, and what a guest writes there that powers off.
+inline constexpr std::uint16_t acpi_control = 0x604;
+inline constexpr std::uint32_t sleep_s5 = 5U << 10 | 1U << 13;
+
+} // namespace vmm::testing
