@@ -1,5 +1,6 @@
 """Measures Porthole and, in the same run, its peers: in the deterministic lab, so that the figures do not depend on what
-else this machine does (docs/benchmarks.md). Prints a table. A run of everything also writes it to docs/benchmarks.md.
+else this machine does (docs/benchmarks.md). Prints a table. A run of everything also writes it to docs/benchmarks.md,
+and the two that matter most to README.md.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import growth_report  # noqa: E402
 import report  # noqa: E402
 
 DOCUMENT = f"{PROJECT}/docs/benchmarks.md"
+FIRST_PAGE = f"{PROJECT}/README.md"
 CHART = f"{PROJECT}/docs/benchmarks.svg"
 GROWTH_CHART = f"{PROJECT}/docs/growth.svg"
 QEMU = "qemu-system-x86_64"
@@ -113,6 +115,7 @@ def benchmarks(options, build, peers):
     if options.benchmarks == BENCHMARKS and not options.no_peers:
         chart.write(CHART, chart.ratios(objects))
         update_document("results", report.as_markdown(objects), CHART, [*spreads, versions(build, peers)])
+        report.update(FIRST_PAGE, "figures", report.as_highlights(objects))
     multiples = baseline.multiples(objects, results.median(baseline.UNIT, "bare")) if options.micro else {}
     if options.write_baseline:
         baseline.write(multiples)

@@ -79,6 +79,18 @@ def as_markdown(objects):
     return markdown_table([head, *([f"`{row[0]}`", *row[1:]] for row in body)])
 
 
+# The figures of the first page, and what they are in words.
+HIGHLIGHTS = {"post_message_self": "post a message to oneself and receive it",
+              "resident_overhead_serial": "memory beside the guest's RAM"}
+
+
+def as_highlights(objects):
+    """For README.md: without floors, and with the command for each."""
+    head, *body = rows([o for o in objects if o["name"] in HIGHLIGHTS])
+    return markdown_table([["", *head[1:-2], "measured by"],
+                           *([HIGHLIGHTS[row[0]], *row[1:-2], f"`scripts/bench --only {row[0]}`"] for row in body)])
+
+
 def markdown_table(table, words=2):
     head, *body = table
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * words + "---:|" * (len(head) - words)]

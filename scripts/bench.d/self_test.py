@@ -123,6 +123,12 @@ class Report(unittest.TestCase):
             ["x", "QEMU", "3,000 (0%)", "2,000 (0%)"],
             ["y", "Porthole", "7 (0%)", "5 (0%)"]])
 
+    def test_has_few_figures_for_the_first_page_each_with_its_command(self):
+        table = report.as_highlights(objects(post_message_self=10, ipi_icr=5)).splitlines()
+        self.assertEqual(len(table), 3)
+        self.assertIn("| 10 | 20 | 0.50 |", table[2])
+        self.assertIn("`scripts/bench --only post_message_self`", table[2])
+
     def test_replaces_one_part_of_a_document(self):
         with tempfile.NamedTemporaryFile("w+") as file:
             file.write("a\n<!-- x, written by scripts/bench: begin -->\nold\n<!-- x, written by scripts/bench: end -->\nb\n")
