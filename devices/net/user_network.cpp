@@ -2,6 +2,7 @@
 
 #include "devices/base/os_error.hpp"
 #include "devices/net/checksum.hpp"
+#include "devices/net/frame_headers.hpp"
 #include "devices/net/slirp_library.hpp"
 
 #include <algorithm>
@@ -76,6 +77,15 @@ int from_poll(int events)
         }
     }();
     throw std::runtime_error{"cannot listen for " + to_string(forward) + ": " + os_error(error) + advice};
+}
+
+/// Of an IPv4 packet. libslirp 4.7 as Debian 12 has it cannot put them together: ip_reass accesses a list by pointers
+/// to unrelated types, GCC 12 moves a load before the store that it depends on, and the first fragment that arrives
+/// becomes a wild pointer.
+bool is_fragment(std::span<std::byte const> frame)
+{
+    auto const headers = parse_headers(frame.first(std::min(frame.size(), longest_headers)));
+    return headers.network == Network::Ipv4 && headers.protocol == 0;
 }
 
 /// One frame, which lies in this process.
@@ -304,7 +314,7 @@ void UserNetwork::input_waiting()
         at += sizeof size;
         std::span const frame{taken_.data() + at, size};
         at += size;
-        if (sockets_.admits(frame))
+        if (!is_fragment(frame) && sockets_.admits(frame))
             slirp_library().input_(slirp_.get(), reinterpret_cast<std::uint8_t const*>(frame.data()),
                                    static_cast<int>(frame.size()));
         else

@@ -1,8 +1,10 @@
 #include "devices/net/checksum.hpp"
 #include "devices/net/testing/user_frames.hpp"
 #include "hv/testing/catch.hpp"
+#include "hv/testing/inspected.hpp"
 
 #include <arpa/inet.h>
+#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -235,6 +237,33 @@ TEST_CASE("A guest that sends faster than the network takes loses frames, and co
     CHECK(taken > 100);
     CHECK(taken < 1000);
     CHECK_FALSE(send(network, frame));
+}
+
+TEST_CASE("A guest's fragments of IPv4 packets are dropped, whichever comes first", "[net][user][hostile]")
+{
+    testing::RecordingReceiver guest;
+    UserNetwork network{{}};
+    network.start(guest);
+    network.listen({});
+    auto const fragment = [](unsigned bits) { // of 10.0.2.15 to 10.0.2.2
+        Bytes frame;
+        put(frame, {0x52, 0x55, 10, 0, 2, 2, 0x52, 0x54, 0, 1, 2, 3, 8, 0});
+        put(frame, {0x45, 0, 0, 52, 0, 7, bits >> 8, bits & 0xFF, 64, 17, 0, 0, 10, 0, 2, 15, 10, 0, 2, 2});
+        auto const sum = ipv4_header_checksum({&frame[14], 20});
+        std::memcpy(&frame[24], &sum, sizeof sum);
+        frame.resize(14 + 52, std::byte{0x5A});
+        return frame;
+    };
+    constexpr unsigned more_follow = 0x2000;
+    constexpr std::array fragments{0x0900U, more_follow, more_follow | 4U, 8U};
+    for (auto const bits : fragments)
+        REQUIRE(send(network, fragment(bits)));
+    REQUIRE(send(network, discover()));
+    CHECK(guest.wait_for(is_offer));
+    network.stop();
+    hv::testing::Inspected seen;
+    network.inspect(seen);
+    CHECK(seen.at("dropped_from_guest") == std::to_string(fragments.size()));
 }
 
 TEST_CASE("A network that gets no more descriptors says so, once", "[net][user]")
