@@ -354,6 +354,7 @@ bool UserNetwork::send(Offload const& offload, std::span<iovec const> frame)
         at += sizeof size;
         iovec const copy{waiting_.data() + at, size};
         for (auto const& piece : frame) {
+            if (piece.iov_len == 0) continue; // it may point nowhere
             std::memcpy(waiting_.data() + at, piece.iov_base, piece.iov_len);
             at += piece.iov_len;
         }

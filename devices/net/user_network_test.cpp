@@ -239,6 +239,19 @@ TEST_CASE("A guest that sends faster than the network takes loses frames, and co
     CHECK_FALSE(send(network, frame));
 }
 
+TEST_CASE("A frame may have pieces of no length, which point nowhere", "[net][user]")
+{
+    testing::RecordingReceiver guest;
+    UserNetwork network{{}};
+    network.start(guest);
+    network.listen({});
+    auto frame = discover();
+    std::array const pieces{iovec{nullptr, 0}, iovec{frame.data(), frame.size()}, iovec{nullptr, 0}};
+    REQUIRE(network.send({}, pieces));
+    CHECK(guest.wait_for(is_offer));
+    CHECK(network.send({}, {}));
+}
+
 TEST_CASE("A guest's fragments of IPv4 packets are dropped, whichever comes first", "[net][user][hostile]")
 {
     testing::RecordingReceiver guest;
@@ -264,6 +277,21 @@ TEST_CASE("A guest's fragments of IPv4 packets are dropped, whichever comes firs
     hv::testing::Inspected seen;
     network.inspect(seen);
     CHECK(seen.at("dropped_from_guest") == std::to_string(fragments.size()));
+}
+
+TEST_CASE("Connections that are refused, to a guest whose address is not known yet, do no harm",
+          "[net][user][hostile]")
+{
+    auto const nobody_listens = free_port();
+    testing::RecordingReceiver guest;
+    UserNetwork network{{}};
+    network.start(guest);
+    network.listen({});
+    for (std::uint32_t sequence = 1000; sequence < 1010; ++sequence)
+        REQUIRE(send(network, tcp_frame(nobody_listens, tcp_syn, sequence, 0), tcp_checksum));
+    REQUIRE(send(network, discover()));
+    CHECK(guest.wait_for(is_offer));
+    network.stop();
 }
 
 TEST_CASE("A network that gets no more descriptors says so, once", "[net][user]")
