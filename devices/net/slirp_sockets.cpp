@@ -45,7 +45,8 @@ void SlirpSockets::forwarding(int fd)
     never_wait_for(fd);
     int listening = 0;
     socklen_t size = sizeof listening;
-    if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 || listening == 0) return;
+    if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 || listening == 0)
+        return datagram_ports_.push_back(fd);
     ::listen(fd, SOMAXCONN);
     listeners_.push_back(fd);
 }
@@ -81,6 +82,13 @@ bool SlirpSockets::may_accept(std::int64_t now_ms)
 bool SlirpSockets::listens(int fd) const
 {
     return std::ranges::find(listeners_, fd) != listeners_.end();
+}
+
+bool SlirpSockets::readable_in_vain(int fd) const
+{
+    if (std::ranges::find(datagram_ports_, fd) == datagram_ports_.end()) return false;
+    char byte = 0;
+    return ::recv(fd, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) < 0;
 }
 
 std::int64_t SlirpSockets::paused_until(std::int64_t now_ms)

@@ -36,6 +36,10 @@ class SlirpSockets {
     /// must not keep the thread busy.
     [[nodiscard]] bool may_accept(std::int64_t now_ms);
     [[nodiscard]] bool listens(int fd) const;
+    /// Whether nothing can be read from a forwarded port of UDP that is said to be readable: a datagram with a wrong
+    /// checksum has come, which the kernel drops when the socket is read. libslirp takes that for an error that is to
+    /// be told to the guest, and finds no packet of the guest's.
+    [[nodiscard]] bool readable_in_vain(int fd) const;
     /// The end of the pause, or 0 when there is none.
     [[nodiscard]] std::int64_t paused_until(std::int64_t now_ms);
 
@@ -50,6 +54,7 @@ class SlirpSockets {
 
     std::function<void(std::string const&)> const report_;
     std::vector<int> listeners_;
+    std::vector<int> datagram_ports_;
     std::size_t count_ = 0;
     std::int64_t paused_until_ms_ = 0;
     std::int64_t looked_ms_ = 0;

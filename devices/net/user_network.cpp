@@ -189,7 +189,8 @@ struct UserNetwork::Callbacks {
         auto const& ready = network(opaque).polled_[static_cast<std::size_t>(index)];
         auto ignored = false;
         hold_back(opaque, [&] {
-            ignored = ready.revents != 0 && sockets.listens(ready.fd) && !sockets.may_accept(now_ms());
+            if (ready.revents == 0) return;
+            ignored = sockets.listens(ready.fd) ? !sockets.may_accept(now_ms()) : sockets.readable_in_vain(ready.fd);
         });
         return ignored ? 0 : from_poll(ready.revents);
     }

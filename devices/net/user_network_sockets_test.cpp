@@ -49,6 +49,36 @@ TEST_CASE("A forwarded port lets many connections wait, as a server does", "[net
         CHECK(becomes(connection, POLLOUT));
 }
 
+TEST_CASE("A datagram with a wrong checksum to a forwarded port does no harm", "[net][user][hostile]")
+{
+    UniqueFd const raw{::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_UDP)};
+    if (!raw) {
+        WARN("not tested: needs the right to send raw packets (run as root)");
+        return;
+    }
+    constexpr std::uint16_t forward_to = 53;
+    auto const port = free_port();
+    PortForward const forward{
+        .udp = true, .host_address = in_addr{htonl(INADDR_LOOPBACK)}, .host_port = port, .guest_port = forward_to};
+    testing::RecordingReceiver guest;
+    UserNetwork network{{forward}};
+    network.start(guest);
+    network.listen({});
+    // So long that the kernel looks at the checksum only when the socket is read.
+    constexpr unsigned size = 200;
+    Bytes datagram;
+    testing::put(datagram, {4, 0, unsigned{port} >> 8, port & 0xFFU, 0, size, 0xBA, 0xD1});
+    datagram.resize(size);
+    SocketAddress const host{forward.host_address, 0};
+    REQUIRE(::sendto(raw.get(), datagram.data(), size, 0, host.get(), host.size) == size);
+    REQUIRE(send(network, discover()));
+    CHECK(guest.wait_for([](auto const& f) { return f.bytes.size() > 285 && at(f, 37) == 68; }));
+
+    datagram[6] = datagram[7] = std::byte{0}; // none
+    REQUIRE(::sendto(raw.get(), datagram.data(), size, 0, host.get(), host.size) == size);
+    CHECK(guest.wait_for([](auto const& f) { return at(f, 23) == 17 && at(f, 37) == forward_to; }));
+}
+
 TEST_CASE("A port of IPv6 leads to the guest's IPv6 address", "[net][user]")
 {
     SocketAddress const any_port{in6addr_loopback, 0};
