@@ -4,8 +4,8 @@
 /// The input begins with what the guest is offered: 8 bytes of HV_PARTITION_PRIVILEGE_MASK and 4 of features, each
 /// XORed with everything, so that zeros are all of them. Steps follow. A step's first byte says what (bits 2:0) and
 /// which VP (bit 3); numbers called "value" are Input::value's:
-///   0  WRMSR of a known register: place in `registers`, a value
-///   1  RDMSR of a known register: place in `registers`
+///   0  WRMSR of a synthetic register: 2 bytes, its number less 0x40000000, modulo 0x200; a value
+///   1  RDMSR of one: its number likewise
 ///   2  WRMSR of any: 4 bytes for the number, a value; and RDMSR of the same
 ///   3  EOM
 ///   4  a write to memory: page, 2 bytes for the offset in it, length, and the bytes
@@ -18,7 +18,7 @@
 #include "hv/fuzz/pool_account.hpp"
 #include "hv/testing/fabric.hpp"
 
-#include <array>
+#include <bit>
 #include <optional>
 
 using namespace hv;
@@ -29,36 +29,12 @@ namespace {
 constexpr unsigned vps = 2;
 constexpr unsigned sints = 8; ///< that the peer sends to, from 1 on
 
-/// Each register that there is, and first those whose order matters most.
-constexpr auto registers = [] {
-    namespace msr = abi::msr;
-    constexpr std::array single{msr::scontrol,
-                                msr::simp,
-                                msr::siefp,
-                                msr::eom,
-                                msr::guest_os_id,
-                                msr::hypercall,
-                                msr::vp_index,
-                                msr::vp_assist_page,
-                                msr::reference_tsc,
-                                msr::time_ref_count,
-                                msr::reset,
-                                msr::vp_runtime,
-                                msr::tsc_frequency,
-                                msr::apic_frequency,
-                                msr::sversion,
-                                msr::guest_idle,
-                                msr::tsc_invariant_control};
-    std::array<std::uint32_t, single.size() + sint_count + 8 + 6> all{};
-    auto* at = std::copy(single.begin(), single.end(), all.begin());
-    for (auto n = msr::stimer0_config; n <= msr::stimer3_count; ++n)
-        *at++ = n;
-    for (auto n = msr::sint0; n <= msr::sint15; ++n)
-        *at++ = n;
-    for (auto n = msr::crash_p0; n <= msr::crash_ctl; ++n)
-        *at++ = n;
-    return all;
-}();
+/// A register's number, most of which are not given to any.
+std::uint32_t synthetic(fuzz::Input& input)
+{
+    static_assert(std::has_single_bit(abi::msr::count));
+    return abi::msr::first + input.take<std::uint16_t>() % abi::msr::count;
+}
 
 Rights offered(fuzz::Input& input)
 {
@@ -89,11 +65,11 @@ class World {
         auto const vp = first >> 3 & 1U;
         switch (first & 7) {
         case 0: {
-            auto const number = registers[input.below(registers.size())];
+            auto const number = synthetic(input);
             write(vp, number, input.value());
             break;
         }
-        case 1: read(vp, registers[input.below(registers.size())]); break;
+        case 1: read(vp, synthetic(input)); break;
         case 2: {
             auto const number = input.take<std::uint32_t>();
             write(vp, number, input.value());

@@ -11,7 +11,7 @@
 ///   3  the guest has changed its state: which (modulo 5: system registers, general ones, events, local APIC, XSAVE),
 ///      offset, a value, and the bytes there: length, a value, and they
 ///   4  the kernel refuses once, after so many calls (1 byte)
-///   5  the kernel knows that MSR from now on, or (bit 7 of the first byte) not: 1 byte, place in `msrs`
+///   5  the kernel knows an MSR from now on (even), or does not: 1 byte; its number, a value
 ///   6  a vector (1 byte) is to be injected, or (even) the external one is asserted: 1 byte before it says
 ///   7  what waits is injected
 #include "hv/abi/register_name.hpp"
@@ -215,12 +215,13 @@ class World {
         case 3: change_state(input); break;
         case 4: kernel_.refuses_after = input.byte(); break;
         case 5: {
-            auto const which = input.byte();
-            auto const msr = msrs[(which & 0x7FU) % msrs.size()];
-            if ((which & 0x80) != 0)
-                kernel_.vcpu.unknown.insert(msr);
-            else
+            bool const known = input.byte() % 2 == 0;
+            auto const msr = static_cast<std::uint32_t>(input.value());
+            if (std::find(msrs.begin(), msrs.end(), msr) == msrs.end()) break; // none that it ever knew
+            if (known)
                 kernel_.vcpu.unknown.erase(msr);
+            else
+                kernel_.vcpu.unknown.insert(msr);
             break;
         }
         case 6: request(input); break;

@@ -211,10 +211,25 @@ console = {
 
 # fuzz_registers
 
-NAMES = [1 << 16 | n for n in (2, 3)] + [2 << 16 | n for n in range(18)] + \
-    [3 << 16 | n for n in (0, 15, 16, 23, 24, 25)] + [4 << 16 | n for n in range(6)] + \
-    [5 << 16 | n for n in range(6)] + [6 << 16 | n for n in range(8)] + [7 << 16, 7 << 16 | 1] + \
-    [8 << 16 | n for n in range(0x80)]
+# Of HV_REGISTER_NAME (hv/abi/register_name.hpp).
+PENDING_INTERRUPTION, INTERRUPT_STATE = 0x1_0002, 0x1_0003
+RIP = 0x2_0010
+CR0, CR4, CR8, IDTR = 0x4_0000, 0x4_0003, 0x4_0004, 0x7_0000
+MODEL_SPECIFIC = {"tsc": 0x8_0000, "efer": 0x8_0001, "kernel_gs_base": 0x8_0002, "apic_base": 0x8_0003, "pat": 0x8_0004,
+                  "sysenter_cs": 0x8_0005, "sysenter_eip": 0x8_0006, "sysenter_esp": 0x8_0007, "star": 0x8_0008,
+                  "lstar": 0x8_0009, "cstar": 0x8_000A, "sfmask": 0x8_000B, "initial_apic_id": 0x8_000C,
+                  "mtrr_cap": 0x8_000D, "mtrr_def_type": 0x8_000E, "mtrr_fix64k_00000": 0x8_0070,
+                  "mtrr_fix16k_80000": 0x8_0071, "mtrr_fix16k_a0000": 0x8_0072, "tsc_aux": 0x8_007B,
+                  "debug_ctl": 0x8_007D, "spec_ctrl": 0x8_0084, "tsx_ctrl": 0x8_0088, "xss": 0x8_008B,
+                  "tsc_adjust": 0x8_0096, "misc_enable": 0x8_00A0}
+MODEL_SPECIFIC |= {f"mtrr_phys_base{n}": 0x8_0010 + n for n in range(16)}
+MODEL_SPECIFIC |= {f"mtrr_phys_mask{n}": 0x8_0040 + n for n in range(16)}
+MODEL_SPECIFIC |= {f"mtrr_fix4k_{0xC0 + 8 * n:x}000": 0x8_0073 + n for n in range(8)}
+WORDS = [PENDING_INTERRUPTION, INTERRUPT_STATE] + [0x2_0000 + n for n in range(18)] + \
+    [0x3_0000 + n for n in (0, 15, 16, 23, 24, 25)] + [CR0 + n for n in range(6)] + \
+    [0x5_0000 + n for n in range(6)] + [0x6_0000 + n for n in range(8)] + [IDTR, IDTR + 1]
+NAMES = WORDS + sorted(MODEL_SPECIFIC.values())
+KERNEL_MSRS = (0x10, 0x48, 0x174, 0x175, 0x176, 0x277, 0x1D9, 0x2FF, 0xC000_0081, 0xC000_0082, 0xC000_0102, 0xC000_0103)
 
 
 def name_of(name):
@@ -251,19 +266,21 @@ ready = state(1, 17 * 8, struct.pack("<Q", 0x202)) + state(3, SPURIOUS, struct.p
 registers = {
     "all-read": b"".join(map(get, NAMES)),
     "all-written": b"".join(put(name, 0) + put(name, 1) for name in NAMES),
-    "high-halves": b"".join(put(name, 2, 1) for name in NAMES[:60]),
-    "refused": b"".join(REFUSES_NEXT + put(name, 2) + REFUSES_SECOND + put(name, 2) + REFUSES_NEXT + get(name) for name in NAMES[:60]),
-    "pending": b"".join(put(1 << 16 | 2, number) for number in (
+    "high-halves": b"".join(put(name, 2, 1) for name in NAMES),
+    "refused": b"".join(REFUSES_NEXT + put(name, 2) + REFUSES_SECOND + put(name, 2) + REFUSES_NEXT + get(name) for name in NAMES),
+    "pending": b"".join(put(PENDING_INTERRUPTION, number) for number in (
         0x0041_0001, 0x0002_0005, 0x000D_0017 | 1 << 32, 0x000D_0007, 0x0003_0007, 0x0041_0003, 0x0141_0001, 0x0041_0021, 0)) +
-               put(1 << 16 | 3, 3) + get(1 << 16 | 3) + put(1 << 16 | 3, 4) + get(1 << 16 | 2),
-    "control": put(4 << 16, 0x8000_0001) + put(4 << 16, 0x8000_0000) + put(4 << 16, 0x2000_0000) + put(4 << 16 | 4, 16) +
-               put(4 << 16 | 3, 1 << 12) + put(7 << 16, 0x0FFF_0000_0000_0000, 1 << 56) + put(2 << 16 | 0x10, 1 << 55),
+               put(INTERRUPT_STATE, 3) + get(INTERRUPT_STATE) + put(INTERRUPT_STATE, 4) + get(PENDING_INTERRUPTION),
+    "control": put(CR0, 0x8000_0001) + put(CR0, 0x8000_0000) + put(CR0, 0x2000_0000) + put(CR8, 16) +
+               put(CR4, 1 << 12) + put(IDTR, 0x0FFF_0000_0000_0000, 1 << 56) + put(RIP, 1 << 55),
     "start": started(),
     "start-long": started(*LONG_MODE) + started(),
     "start-wrong": b"".join(started(change) for change in (
         (0, 1 << 50), (2, 2), (2, 1 << 40), (3, 1 << 60), (4, 1 << 56), (23, 0x400), (24, 1 << 31), (27, 3), (20, 1 << 55))),
     "start-refused": b"".join(bytes([4, n]) + started(*LONG_MODE) for n in range(8)),
-    "unknown-msrs": b"".join(bytes([5, 0x80 | n]) for n in range(12)) + b"".join(map(get, NAMES[-128:])) + started(),
+    "unknown-msrs": b"".join(b"\x05\x01" + value(msr) for msr in KERNEL_MSRS) + b"".join(map(get, MODEL_SPECIFIC.values())) + started() +
+                    b"".join(b"\x05\x00" + value(msr) + put(name, 1) for msr in (0x175, 0xC000_0082)
+                             for name in (MODEL_SPECIFIC["sysenter_esp"], MODEL_SPECIFIC["lstar"])),
     "inject": ready + vector(0x41) + vector(0x51) + INJECT + state(2, 0, bytes(64)) + INJECT,
     "inject-later": vector(0x41) + INJECT + ready + state(3, PPR, b"\x50") + INJECT + state(3, PPR, b"\0") + INJECT,
     "inject-disabled": state(1, 17 * 8, struct.pack("<Q", 0x202)) + vector(0x41) + INJECT + vector(0x30, True) + INJECT,

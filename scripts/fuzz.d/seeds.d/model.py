@@ -91,22 +91,24 @@ hypercalls = {
                  b"\x00" + struct.pack("<Q", 0xFFFF) + value(1) + value(2),
 }
 
-# fuzz_msrs: places in `registers`
+# fuzz_msrs: numbers of registers, of which their low two bytes are written (TLFS 6.0b appendix F)
 
-REGISTERS = ["scontrol", "simp", "siefp", "eom", "guest_os_id", "hypercall", "vp_index", "vp_assist_page",
-             "reference_tsc", "time_ref_count", "reset", "vp_runtime", "tsc_frequency", "apic_frequency", "sversion",
-             "guest_idle", "tsc_invariant_control"]
-REGISTERS += [f"stimer{n // 2}_{'count' if n % 2 else 'config'}" for n in range(8)]
-REGISTERS += [f"sint{n}" for n in range(16)] + [f"crash_p{n}" for n in range(5)] + ["crash_ctl"]
+REGISTERS = {"guest_os_id": 0x4000_0000, "hypercall": 0x4000_0001, "vp_index": 0x4000_0002, "reset": 0x4000_0003,
+             "vp_runtime": 0x4000_0010, "time_ref_count": 0x4000_0020, "reference_tsc": 0x4000_0021,
+             "tsc_frequency": 0x4000_0022, "apic_frequency": 0x4000_0023, "vp_assist_page": 0x4000_0073,
+             "scontrol": 0x4000_0080, "sversion": 0x4000_0081, "siefp": 0x4000_0082, "simp": 0x4000_0083,
+             "eom": 0x4000_0084, "guest_idle": 0x4000_00F0, "crash_ctl": 0x4000_0105, "tsc_invariant_control": 0x4000_0118}
+REGISTERS |= {f"stimer{n // 2}_{'count' if n % 2 else 'config'}": 0x4000_00B0 + n for n in range(8)}
+REGISTERS |= {f"sint{n}": 0x4000_0090 + n for n in range(16)} | {f"crash_p{n}": 0x4000_0100 + n for n in range(5)}
 EVERYTHING = bytes(12)
 
 
 def write(name, number, vp=0):
-    return bytes([vp << 3, REGISTERS.index(name)]) + value(number)
+    return bytes([vp << 3]) + struct.pack("<H", REGISTERS[name] & 0xFFFF) + value(number)
 
 
 def read(name, vp=0):
-    return bytes([1 | vp << 3, REGISTERS.index(name)])
+    return bytes([1 | vp << 3]) + struct.pack("<H", REGISTERS[name] & 0xFFFF)
 
 
 def ticks(number):
