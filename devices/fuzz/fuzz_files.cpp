@@ -12,6 +12,7 @@
 #include "devices/block/testing/image.hpp"
 #include "hv/fuzz/input.hpp"
 #include "hv/fuzz/play.hpp"
+#include "hv/testing/inspected.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -73,6 +74,9 @@ class World {
     void end()
     {
         if (file_size_is_at_least(size_)) check(0, size_);
+        hv::testing::Inspected seen;
+        backend_->inspect(seen);
+        require(seen.at("path") == image_->path(), "a disk says what it is");
     }
 
   private:

@@ -23,6 +23,7 @@
 #include "devices/block/nbd_connection.hpp"
 #include "hv/fuzz/input.hpp"
 #include "hv/fuzz/play.hpp"
+#include "hv/testing/inspected.hpp"
 
 #include <algorithm>
 #include <array>
@@ -161,6 +162,8 @@ class World {
         require(budget_.used() == 0, "what was taken of the budget is given back");
         server_.reset();
         if (disk_) {
+            hv::testing::Inspected seen;
+            disk_->inspect(seen);
             disk_->stop();
             for (auto const& request : requests_)
                 request->answer.wait(Wanted::none);

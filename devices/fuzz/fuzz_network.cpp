@@ -6,7 +6,7 @@
 ///   1  an inband packet: place of an NVSP type, a byte for flags, and the payload behind the type
 ///   2  a packet of any type: type, length of the header between, and of the payload, and the bytes
 ///   3  a control message in a section: type, value of its length (0: the right one), and the bytes
-///   4  an OID set or asked for: place in `oids`, bit 7 to set, and the value
+///   4  an OID set (odd) or asked for: 1 byte; its number, 4 bytes; and the value
 ///   5  a packet message: place of a field to spoil and a value for it, infos: count, and for each type
 ///      and a value; the frame
 ///   6  a completion: a value for the transaction
@@ -25,6 +25,7 @@
 #include "hv/fuzz/changing_memory.hpp"
 #include "hv/fuzz/input.hpp"
 #include "hv/fuzz/play.hpp"
+#include "hv/testing/inspected.hpp"
 
 #include <array>
 #include <map>
@@ -40,20 +41,6 @@ using Bytes = std::vector<std::byte>;
 
 constexpr std::array types{1U,   100U, 101U, 103U, 104U, 106U, 107U, 108U, 125U, 129U,
                            131U, 133U, 135U, 2U,   102U, 105U, 128U, 134U, 0U,   0xFFFFFFFFU};
-constexpr std::array oids{ndis::Oid::OffloadParameters,
-                          ndis::Oid::ReceiveScaleParameters,
-                          ndis::Oid::CurrentPacketFilter,
-                          ndis::Oid::RndisConfigParameter,
-                          ndis::Oid::OffloadEncapsulation,
-                          ndis::Oid::SupportedList,
-                          ndis::Oid::OffloadCapabilities,
-                          ndis::Oid::OffloadCurrentConfig,
-                          ndis::Oid::FriendlyName,
-                          ndis::Oid::LinkState,
-                          ndis::Oid::ReceiveScaleCapabilities,
-                          ndis::Oid::MaximumFrameSize,
-                          ndis::Oid::MulticastList,
-                          ndis::Oid{0xFFFF'FFFF}};
 constexpr std::array versions{nvsp::Version::V61, nvsp::Version::V1, nvsp::Version::V2,
                               nvsp::Version::V4,  nvsp::Version::V5, nvsp::Version::V6};
 
@@ -119,6 +106,9 @@ class World {
     {
         changing_.change_after(0, 0, 0);
         bus_.executor.crank();
+        hv::testing::Inspected seen;
+        for (auto const& [number, device] : bus_.devices)
+            device->inspect(seen);
         close(1);
         close(0);
         require(gone_.expired(), "a closed channel is let go of");
@@ -278,12 +268,12 @@ class World {
     }
     void oid(Input& input)
     {
-        auto const which = input.byte();
+        bool const is_set = input.byte() % 2 != 0;
+        auto const number = input.take<std::uint32_t>();
         auto const value = bytes_from(input, std::min<std::uint64_t>(input.value(), most_in_section - 28));
-        auto const type = (which & 0x80) != 0 ? rndis::Type::Set : rndis::Type::Query;
+        auto const type = is_set ? rndis::Type::Set : rndis::Type::Query;
         auto message = bytes_of(rndis::Header{type, static_cast<std::uint32_t>(28 + value.size())},
-                                rndis::Request{4, static_cast<std::uint32_t>(oids[(which & 0x7F) % oids.size()]),
-                                               static_cast<std::uint32_t>(value.size()), 20, 0});
+                                rndis::Request{4, number, static_cast<std::uint32_t>(value.size()), 20, 0});
         append(message, value);
         send_message(message, nvsp::control_channel);
     }

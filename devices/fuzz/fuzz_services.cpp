@@ -27,6 +27,7 @@
 #include "hv/fuzz/changing_memory.hpp"
 #include "hv/fuzz/input.hpp"
 #include "hv/fuzz/play.hpp"
+#include "hv/testing/inspected.hpp"
 
 #include <array>
 #include <sys/socket.h>
@@ -70,6 +71,7 @@ class World {
     void end()
     {
         memory_->change_after(0, 0, 0);
+        inspect();
         device_->close();
         executor_.crank();
         fuzz::require(asked_ == told_, "each request is answered once");
@@ -80,6 +82,16 @@ class World {
     }
 
   private:
+    void inspect() const
+    {
+        hv::testing::Inspected seen;
+        device_->inspect(seen);
+        auto const state = seen.at("state");
+        bool const is_service = !keyboard_ && !is_socket_;
+        fuzz::require(!is_service || !state.empty(), "a service says how far it is");
+        fuzz::require(seen.at("heartbeat") != "ok" || state == "ready", "only a guest that has agreed can beat");
+    }
+
     void make_device(std::uint32_t which)
     {
         switch (which) {
@@ -208,8 +220,15 @@ class World {
             auto const kept = [this](KeyValueService::Result const& result) {
                 ++told_;
                 fuzz::require(result.pairs.size() <= KeyValueService::most_pairs, "pools are read only so far");
+                fuzz::require((result.error == KeyValueService::Error::None) ==
+                                  std::string_view{to_string(result.error)}.empty(),
+                              "a request that fails says why");
             };
-            std::string const key(more, 'k');
+            // Of one to four bytes a character, which may be cut.
+            constexpr std::string_view characters = "k\u00E4\u20AC\U0001F600\xFF";
+            std::string key;
+            while (key.size() < more)
+                key += characters.substr(0, more - key.size());
             switch (what % 4) {
             case 0: key_value_->enumerate(pool, 5s, kept); break;
             case 1: key_value_->set(pool, key, key, 5s, kept); break;

@@ -27,6 +27,7 @@
 #include "hv/fuzz/changing_memory.hpp"
 #include "hv/fuzz/input.hpp"
 #include "hv/fuzz/play.hpp"
+#include "hv/testing/inspected.hpp"
 
 #include <algorithm>
 #include <array>
@@ -164,6 +165,8 @@ class World {
     void end()
     {
         changing_.change_after(0, 0, 0);
+        hv::testing::Inspected seen;
+        relay_->inspect(seen);
         clients_.clear();
         for (auto& offer : bus_.offers)
             if (offer.channel) offer.device->close();

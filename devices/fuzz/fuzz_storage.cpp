@@ -10,6 +10,7 @@
 #include "hv/fuzz/changing_memory.hpp"
 #include "hv/fuzz/input.hpp"
 #include "hv/fuzz/play.hpp"
+#include "hv/testing/inspected.hpp"
 
 #include <array>
 #include <memory>
@@ -61,6 +62,8 @@ class World {
     void end()
     {
         memory_.change_after(0, 0, 0);
+        hv::testing::Inspected seen;
+        controller_.inspect(seen);
         bus_.executor.crank();
         for (auto* const backend : backends_)
             if (backend) backend->later = false;

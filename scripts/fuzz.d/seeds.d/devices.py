@@ -45,6 +45,11 @@ services = {
     "short-answer": bytes([KEY_VALUE]) + AGREE + want(0) + READ + answer(0, 0, 0, 40) + want(3) + READ + answer(0, 9, 255),
     "late-answer": bytes([KEY_VALUE]) + AGREE + want(0) + READ + passing(6000) + want(1, 1) + answer() + READ + answer(),
     "many-requests": bytes([KEY_VALUE]) + AGREE + want(0) * 20 + b"\x06\x02",
+    "odd-characters": bytes([KEY_VALUE]) + AGREE + want(1, 1) + want(1, 3) + want(1, 6) + want(1, 10) + want(1, 11) + want(2, 25) +
+                      (READ + answer(0, 44, 0x0000DC00D83D0041)) * 6 + want(0) + READ + answer(0, 44, 0xD83D00E400410042) +
+                      READ + answer(0, 40, 0x2000000020) + READ + answer(NO_MORE),
+    "number-values": bytes([KEY_VALUE]) + AGREE + want(0) + (READ + answer(0, 36, 4) + READ + answer(0, 36, 11) + READ + answer(0, 36, 1)) * 2 +
+                     READ + answer(NO_MORE),
     "no-agreement": bytes([SHUTDOWN]) + READ + answer(0, 36, 0xFFFF) + want(0) + b"\x06\x00" + AGREE + want(0),
     "keyboard": bytes([KEYBOARD]) + AGREE + want(0x1E, 0) + want(0x1D, 0xE0) + READ * 3 +
                 raw_packet(struct.pack("<IHH", 4, 7, 0)) + raw_packet(struct.pack("<II", 1, 9), flags=1) + READ * 2,
@@ -89,11 +94,20 @@ questions = b"".join(scsi(cdb, 255) for cdb in (
     [0x9E, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32], [0xA0, 0, 0, 0, 0, 0, 0, 0, 0, 64]))
 disc = b"".join(scsi(cdb, 255, lun=2) for cdb in (
     [0x43, 2, 0, 0, 0, 0, 0, 0, 255], [0x46, 0, 0, 0, 0, 0, 0, 0, 255], [0x4A, 1, 0, 0, 16, 0, 0, 0, 8],
-    [0x51, 0, 0, 0, 0, 0, 0, 0, 34], blocks(0x28, 1, 1)))
+    [0x51, 0, 0, 0, 0, 0, 0, 0, 34], [0x52, 1, 0, 0, 0, 1, 0, 0, 36], [0x46, 1, 0, 0, 0, 0, 0, 0, 255], [0x4A, 0],
+    [0x1B, 0, 0, 0, 2], blocks(0x28, 1, 1)))
 storage = {
     "set-up": SET_UP + TAKE_ALL,
     "questions": SET_UP + questions + inquiries + TAKE_ALL,
     "disc": SET_UP + disc,
+    "every-size": SET_UP + b"".join(scsi(cdb, 4096, outwards=out, pages=2) for cdb, out in (
+        ([0x08, 0, 0, 1, 8], False), ([0x0A, 0, 0, 1, 8], True), ([0xA8, 0, 0, 0, 0, 1, 0, 0, 0, 8], False),
+        ([0xAA, 0, 0, 0, 0, 1, 0, 0, 0, 8], True), ([0x88, *bytes(8), 1, *bytes(3), 8], False),
+        ([0x8A, *bytes(8), 1, *bytes(3), 8], True), ([0x08, 0, 0, 0, 0], False))),
+    "without-data": SET_UP + b"".join(scsi(cdb) for cdb in (
+        blocks(0x2F, 0, 8), blocks(0x2F, 0, 8, 2), [0xAF, 0, 0, 0, 0, 1, 0, 0, 0, 8], [0x8F, *bytes(12), 8],
+        [0x91, *bytes(12), 8], [0x1B, 0, 0, 0, 1], [0x1E, 0, 0, 0, 1], [0x15], [0x55], [0xFF])),
+    "resets": SET_UP + b"\x00\x04\x00" + b"\x00\x05\x00" + b"\x00\x06\x00" + b"\x00\x63\x00",
     "read-write": SET_UP + scsi(blocks(0x2A, 8, 16), 8192, outwards=True, pages=2) + scsi(blocks(0x28, 8, 16), 8192, pages=2) +
                   scsi(blocks(0x2A, 0, 8, 8), 4096, outwards=True) + scsi(blocks(0x28, 1, 1), 512, offset=512) + TAKE_ALL,
     "outside": SET_UP + scsi(blocks(0x28, 512, 1), 512) + scsi(blocks(0x2A, 0xFFFFFFFF, 0xFFFF), 4096, outwards=True) +
@@ -133,8 +147,21 @@ def frame_in(size, flags=0, segmentation=0, start=34, offset=16, frame=FRAME):
         b"\0" * (min(size, 128) - len(content)) + b"\x11"
 
 
-def oid(place, content, is_set=True):
-    return bytes([4, place | (0x80 if is_set else 0)]) + counted(content)
+# NDIS's object identifiers (devices/vmbus/network/ndis.hpp).
+PACKET_FILTER, RSS, CONFIG, ENCAPSULATION, OFFLOADS = 0x1_010E, 0x1_0204, 0x1_021B, 0x101_010A, 0xFC01_020C
+OIDS = [*range(0x1_0101, 0x1_0119), 0x1_0203, RSS, 0x1_0206, 0x1_0207, 0x1_0208, CONFIG, *range(0x2_0101, 0x2_0106), 0x2_0216,
+        0x2_0219, 0x2_021A, *range(0x101_0101, 0x101_0105), ENCAPSULATION, *range(0x102_0101, 0x102_0104), 0xFC01_020B, OFFLOADS,
+        0xFC01_020D, 0xFFFF_FFFF]
+
+
+def oid(number, content, is_set=True):
+    return b"\x04" + struct.pack("<BI", 1 if is_set else 0, number) + counted(content)
+
+
+def config(name, content, kind=2):
+    """RNDIS_CONFIG_PARAMETER_INFO: the MAC address that a driver was told to have."""
+    name, content = name.encode("utf-16-le"), content.encode("utf-16-le")
+    return oid(CONFIG, struct.pack("<5I", 20, len(name), kind, 20 + len(name), len(content)) + name + content)
 
 
 def rss(entries):
@@ -156,9 +183,14 @@ network = {
     "in-large": set_up() + frame_in(40_000, flags=1, segmentation=1) + READ_ALL,
     "in-tagged": set_up() + frame_in(80, frame=FRAME[:12] + bytes.fromhex("8100b123") + FRAME[12:]) + READ_ALL,
     "never-completes": set_up() + frame_in(1000) * 40 + b"\x08\x7f" + frame_in(60) * 3 + b"\x06\x00\x06\x01",
-    "sub-channel": set_up() + SUB_CHANNEL + oid(1, rss([0, 1])) + frame_in(100) * 3 + READ_ALL + frame_out(),
-    "oids": set_up() + b"".join(oid(n, b"", is_set=False) + READ_ALL for n in range(14)),
-    "offloads": set_up() + oid(0, bytes([0x80, 3, 26, 0]) + b"\x04" * 5 + b"\1\0\2\2" + b"\0" * 9 + b"\2\2\0\0"),
+    "sub-channel": set_up() + SUB_CHANNEL + oid(RSS, rss([0, 1])) + frame_in(100) * 3 + READ_ALL + frame_out(),
+    "oids": set_up() + b"".join(oid(n, b"", is_set=False) + READ_ALL for n in OIDS),
+    "oids-set": set_up() + b"".join(oid(n, bytes(length)) + READ_ALL for n in OIDS for length in (4, 60)),
+    "configuration": set_up() + config("NetworkAddress", "525400123456") + config("NetworkAddress", "53540012345x") +
+                     config("NetworkAddress", "5254") + config("Other", "1") + config("NetworkAddress", "525400123456", 0) + READ_ALL,
+    "encapsulation": set_up() + oid(ENCAPSULATION, struct.pack("<BBH6I", 0xA8, 1, 28, 1, 2, 14, 1, 2, 14)) +
+                     oid(ENCAPSULATION, struct.pack("<BBH6I", 0xA8, 1, 28, 1, 1, 14, 1, 2, 18)) + READ_ALL,
+    "offloads": set_up() + oid(OFFLOADS, bytes([0x80, 3, 26, 0]) + b"\x04" * 5 + b"\1\0\2\2" + b"\0" * 9 + b"\2\2\0\0"),
     "cable": set_up() + b"\x0a" + frame_out() + b"\x0a" + frame_in(60) + READ_ALL,
     "spoilt-ring": set_up() + b"\x0b\x02" + value(12345) + b"\x09\x00" + set_up(),
     "revoked": set_up() + frame_in(60) + b"\x01\x03\x00\x00\x01\x05\x00\x00" + frame_in(60) + frame_out(),
