@@ -19,8 +19,11 @@
 #include "hv/testing/fabric.hpp"
 #include "hv/testing/monitor_host.hpp"
 
+#include <algorithm>
 #include <array>
+#include <iterator>
 #include <memory>
+#include <vector>
 
 using namespace hv;
 using namespace hv::testing;
@@ -128,9 +131,15 @@ class World {
     /// The call of that code; where there is none, that of the next lower code which has one.
     static CallInfo const& call_near(std::uint16_t code)
     {
-        for (; code != 0; --code)
-            if (auto const* const call = find_call(code)) return *call;
-        return call_table().front();
+        static auto const known = [] {
+            std::vector<CallInfo const*> calls;
+            for (unsigned n = 0; n <= 0xFFFF; ++n)
+                if (auto const* const call = find_call(static_cast<std::uint16_t>(n))) calls.push_back(call);
+            return calls;
+        }();
+        auto const code_of = [](auto const* call) { return static_cast<std::uint16_t>(call->code); };
+        auto const above = std::ranges::upper_bound(known, code, {}, code_of);
+        return above == known.begin() ? call_table().front() : **std::prev(above);
     }
 
     static void make_known_call(TestGuest const& guest, unsigned vp, fuzz::Input& input, bool fast)
