@@ -3,10 +3,10 @@
 // KVM_RUN. One line each: `bench NAME CYCLES`, the median of many.
 #include "hv/abi/msr.hpp"
 #include "vmm/bench/guest.h"
-#include "vmm/kvm/guest_ram.hpp"
 #include "vmm/kvm/kvm_host.hpp"
 #include "vmm/kvm/kvm_ioctl.hpp"
 #include "vmm/kvm/kvm_vm.hpp"
+#include "vmm/memory/guest_ram.hpp"
 
 #include <linux/kvm.h>
 

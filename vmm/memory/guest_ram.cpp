@@ -1,4 +1,4 @@
-#include "vmm/kvm/guest_ram.hpp"
+#include "vmm/memory/guest_ram.hpp"
 
 #include "devices/base/os_error.hpp"
 #include "vmm/base/user_error.hpp"
