@@ -3,8 +3,12 @@
 #include "devices/base/os_error.hpp"
 #include "vmm/base/user_error.hpp"
 
+#include <cerrno>
+#include <fcntl.h>
 #include <string>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 namespace vmm {
 
@@ -12,33 +16,79 @@ namespace {
 
 constexpr std::uint64_t huge_page = 2 * layout::mib;
 
-} // namespace
+/// How /proc/PID/maps shows it: /memfd:guest-ram (deleted).
+constexpr char const* file_name = "guest-ram";
 
-GuestRam::GuestRam(MemoryLayout const& layout)
+[[noreturn]] void refuse(std::uint64_t bytes, std::string const& why)
 {
-    for (auto const& range : layout.ram()) {
-        // Room to start at a huge page, as the guest-physical address does.
-        auto const size = range.size + huge_page;
-        auto* const start =
-            ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (start == MAP_FAILED)
-            throw UserError{"cannot map " + std::to_string(range.size / layout::mib) +
-                            " MiB of guest memory: " + devices::os_error(errno) + "; give --memory less"};
-        mappings_.push_back({start, size});
-
-        auto const address = reinterpret_cast<std::uintptr_t>(start);
-        auto const padding = -address % huge_page;
-        auto* const host = static_cast<std::byte*>(start) + padding;
-        ::madvise(host, range.size, MADV_HUGEPAGE); // advice: fewer faults where the host can follow it
-        ::madvise(host, range.size, MADV_DONTDUMP); // a core dump of Porthole is about Porthole
-        memory_.add({range.base, range.size, host});
-    }
+    throw UserError{"cannot map " + std::to_string(bytes / layout::mib) + " MiB of guest memory: " + why +
+                    "; give --memory less"};
 }
 
-GuestRam::~GuestRam()
+/// Making a file longer than this would end the process with SIGXFSZ.
+void check_file_size_limit(std::uint64_t bytes)
 {
-    for (auto const& mapping : mappings_)
-        ::munmap(mapping.start, mapping.size);
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || bytes <= limit.rlim_cur) return;
+    refuse(bytes, "files of this process may have " + std::to_string(limit.rlim_cur / layout::kib) +
+                      " KiB at most: raise that (ulimit -f)");
+}
+
+devices::UniqueFd make_file(std::uint64_t bytes)
+{
+    check_file_size_limit(bytes);
+    devices::UniqueFd file{::memfd_create(file_name, MFD_CLOEXEC | MFD_ALLOW_SEALING)};
+    if (!file || ::ftruncate(file.get(), static_cast<off_t>(bytes)) != 0 ||
+        ::fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+        refuse(bytes, devices::os_error(errno));
+    return file;
+}
+
+void map(int file, GuestRam::Range const& range)
+{
+    auto const size = range.guest.size;
+    if (::mmap(range.host, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file,
+               static_cast<off_t>(range.offset)) == MAP_FAILED)
+        refuse(size, devices::os_error(errno));
+    ::madvise(range.host, size, MADV_HUGEPAGE); // advice: fewer faults where the host can follow it
+    ::madvise(range.host, size, MADV_DONTDUMP); // a core dump of Porthole is about Porthole
+    ::madvise(range.host, size, MADV_DONTFORK); // nothing that Porthole starts has to do with it
+}
+
+} // namespace
+
+void GuestRam::Unmap::operator()(std::byte* start) const
+{
+    ::munmap(start, size);
+}
+
+/// Address space that begins at a huge page. It is asked for as private memory first: a host that does not promise
+/// more memory than it has (vm.overcommit_memory=2), or a limit of this process, refuses that at once, while a file
+/// in memory would run out only when its pages are touched.
+GuestRam::Mapping GuestRam::reserve(std::uint64_t bytes)
+{
+    auto const size = bytes + huge_page;
+    auto* const start =
+        ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (start == MAP_FAILED) refuse(bytes, devices::os_error(errno));
+
+    auto* const first = static_cast<std::byte*>(start);
+    auto const padding = -reinterpret_cast<std::uintptr_t>(start) % huge_page;
+    if (padding != 0) ::munmap(first, padding);
+    ::munmap(first + padding + bytes, huge_page - padding);
+    return Mapping{first + padding, {bytes}};
+}
+
+GuestRam::GuestRam(MemoryLayout const& layout) : file_{make_file(layout.bytes())}
+{
+    std::uint64_t offset = 0;
+    for (auto const& guest : layout.ram()) {
+        mappings_.push_back(reserve(guest.size));
+        ranges_.push_back({guest, offset, mappings_.back().get()});
+        map(fd(), ranges_.back());
+        memory_.add({guest.base, guest.size, ranges_.back().host});
+        offset += guest.size;
+    }
 }
 
 } // namespace vmm
