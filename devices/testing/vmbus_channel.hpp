@@ -47,12 +47,13 @@ class DeviceChannel final : public hv::vmbus::Channel {
     /// Rings of that many pages each, besides their control pages, of a guest that has this memory besides.
     explicit DeviceChannel(std::size_t data_pages = 8, hv::GuestMemory const& memory = {})
         : pages_{2 * (data_pages + 1)},
-          memory_{memory},
           to_host{pages_.first(), data_pages + 1},
           from_host{pages_.first() + (data_pages + 1) * hv::page_size, data_pages + 1},
           incoming_{hv::vmbus::RingMemory{pages_.gpadl(), 0, data_pages + 1}},
           outgoing_{hv::vmbus::RingMemory{pages_.gpadl(), data_pages + 1, data_pages + 1}}
-    {}
+    {
+        memory_.replace(memory.regions());
+    }
 
     hv::vmbus::IncomingRing& incoming() override { return incoming_; }
     hv::vmbus::OutgoingRing& outgoing() override { return outgoing_; }

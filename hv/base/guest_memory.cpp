@@ -1,6 +1,8 @@
 #include "hv/base/guest_memory.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <stdexcept>
 
 namespace hv {
@@ -50,8 +52,34 @@ void copy_to_shared(std::byte* shared, void const* from, std::size_t size)
 
 void GuestMemory::add(Region const& region)
 {
-    if (count_ == max_regions) throw std::length_error{"too many guest memory regions"};
-    regions_[count_++] = region;
+    auto all = regions();
+    auto const before = [](Region const& a, Region const& b) { return a.base < b.base; };
+    auto const place = std::ranges::upper_bound(all, region, before);
+    auto const overlap = [](Region const& low, Region const& high) {
+        return high.base.value - low.base.value < low.size;
+    };
+    if ((place != all.begin() && overlap(*std::prev(place), region)) ||
+        (place != all.end() && overlap(region, *place)))
+        throw std::logic_error{"two regions of guest memory overlap"};
+    all.insert(place, region);
+    replace(all);
+}
+
+void GuestMemory::replace(std::span<Region const> regions)
+{
+    std::vector<RangeTable<std::byte*>::Range> ranges;
+    ranges.reserve(regions.size());
+    for (auto const& region : regions)
+        ranges.push_back({region.base.value, region.size, region.host});
+    regions_.replace(ranges);
+}
+
+std::vector<GuestMemory::Region> GuestMemory::regions() const
+{
+    std::vector<Region> regions;
+    for (auto const& range : regions_.all())
+        regions.push_back({Gpa{range.first}, range.size, range.target});
+    return regions;
 }
 
 } // namespace hv

@@ -1,14 +1,15 @@
-/// Guest-physical memory as the model sees it: a short table of host-mapped regions. It is concrete, not an
-/// interface because every hypercall goes through it; unit tests hand it a plain buffer.
+/// Guest-physical memory as the model sees it: a table of host-mapped regions of RAM. It is concrete, not an
+/// interface, because every hypercall goes through it; unit tests hand it a plain buffer.
 #pragma once
 
 #include "hv/abi/types.hpp"
+#include "hv/base/range_table.hpp"
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <type_traits>
+#include <vector>
 
 namespace hv {
 
@@ -17,27 +18,39 @@ namespace hv {
 void copy_from_shared(void* to, std::byte const* shared, std::size_t size);
 void copy_to_shared(std::byte* shared, void const* from, std::size_t size);
 
+/// Changeable while VPs run: whoever looks something up finds the regions of before or those of after. A host address
+/// that was found stays good: memory that leaves the guest's map stays mapped until no VP and no device uses it.
 class GuestMemory {
   public:
     struct Region {
         Gpa base;
         std::uint64_t size; ///< bytes, a multiple of the page size
         std::byte* host;    ///< page aligned, stays mapped for the life of this object
+
+        friend bool operator==(Region const&, Region const&) = default;
     };
 
-    static constexpr std::size_t max_regions = 8;
-
-    /// Called while the partition is built, before any VP runs.
+    /// One region more; throws std::logic_error when it overlaps another. Like replace, one caller at a time.
     void add(Region const& region);
+    /// These and no others: ascending, without overlaps. One caller at a time, while others look things up.
+    void replace(std::span<Region const> regions);
 
-    /// The host address of [gpa, gpa + size), or nullptr unless all of it is RAM in one region.
+    /// The host address of [gpa, gpa + size), or nullptr unless all of it is RAM in one region. Here as in all that
+    /// follows, from any thread.
     [[nodiscard]] std::byte* at(Gpa gpa, std::uint64_t size) const
     {
-        for (auto const& r : regions()) {
-            auto const offset = gpa.value - r.base.value;
-            if (offset < r.size && size <= r.size - offset) return r.host + offset;
-        }
-        return nullptr;
+        auto const region = regions_.find(gpa.value);
+        auto const offset = gpa.value - region.first;
+        return offset < region.size && size <= region.size - offset ? region.target + offset : nullptr;
+    }
+
+    /// All that is there of the region behind `gpa`, this included; empty when it is not RAM.
+    [[nodiscard]] std::span<std::byte> from(Gpa gpa) const
+    {
+        auto const region = regions_.find(gpa.value);
+        if (!region.contains(gpa.value)) return {};
+        auto const offset = gpa.value - region.first;
+        return {region.target + offset, region.size - offset};
     }
 
     /// The host address of the page at `gpa` (its low 12 bits are ignored), or nullptr when it is not RAM.
@@ -64,11 +77,11 @@ class GuestMemory {
         return true;
     }
 
-    [[nodiscard]] std::span<Region const> regions() const { return {regions_.data(), count_}; }
+    /// As they are now, ascending. For whoever keeps others from changing them meanwhile.
+    [[nodiscard]] std::vector<Region> regions() const;
 
   private:
-    std::array<Region, max_regions> regions_{};
-    std::size_t count_ = 0;
+    RangeTable<std::byte*> regions_;
 };
 
 } // namespace hv

@@ -46,16 +46,6 @@ std::uint64_t number_at(std::span<std::byte const> numbers, std::size_t n)
     return value;
 }
 
-/// The page of this number, and all that follow in the same region; empty when it is not RAM.
-GuestSpan pages_from(std::uint64_t number, GuestMemory const& memory)
-{
-    for (auto const& region : memory.regions()) {
-        auto const offset = number * page_size - region.base.value;
-        if (offset < region.size) return {region.host + offset, region.size - offset};
-    }
-    return {};
-}
-
 /// The bytes of a range whose pages have these numbers. A long transfer has hundreds: what follows on in memory is
 /// looked up only once.
 bool append(std::vector<GuestSpan>& out, abi::GpaRange const& range, std::span<std::byte const> numbers,
@@ -67,7 +57,7 @@ bool append(std::vector<GuestSpan>& out, abi::GpaRange const& range, std::span<s
     for (std::size_t n = 0; n < count;) {
         auto const first = number_at(numbers, n);
         if (first > ~std::uint64_t{0} / page_size) return false;
-        auto const in_region = pages_from(first, memory);
+        auto const in_region = memory.from(Gpa{first * page_size});
         if (in_region.empty()) return false;
         auto const most = std::min(count - n, in_region.size() / page_size);
         std::size_t run = 1;
