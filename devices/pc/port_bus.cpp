@@ -1,18 +1,34 @@
 #include "devices/pc/port_bus.hpp"
 
+#include <cstdio>
 #include <stdexcept>
 
 namespace devices {
 
-void PortBus::map(std::uint16_t first, std::uint16_t count, PortDevice& device)
+namespace {
+
+std::string text(unsigned first, unsigned last)
+{
+    char buffer[24];
+    std::snprintf(buffer, sizeof buffer, "%#x-%#x", first, last);
+    return buffer;
+}
+
+} // namespace
+
+void PortBus::map(std::uint16_t first, std::uint16_t count, PortDevice& device, std::string owner)
 {
     if (first + count > 0x1'0000) throw std::logic_error{"a device claims an I/O port beyond the last"};
     if (ranges_.size() == 0xFF) throw std::logic_error{"too many devices claim I/O ports"};
+    auto const last = static_cast<std::uint16_t>(first + count - 1);
     for (unsigned i = 0; i < count; ++i) {
-        if (find(static_cast<std::uint16_t>(first + i))) throw std::logic_error{"two devices claim one I/O port"};
+        auto const* const other = find(static_cast<std::uint16_t>(first + i));
+        if (other)
+            throw std::logic_error{"'" + owner + "' cannot have the I/O ports " + text(first, last) + ": '" +
+                                   other->owner + "' has " + text(other->first, other->last)};
     }
 
-    ranges_.push_back({first, &device});
+    ranges_.push_back({first, last, &device, std::move(owner)});
     for (unsigned i = 0; i < count; ++i)
         entry(static_cast<std::uint16_t>(first + i)) = static_cast<std::uint8_t>(ranges_.size());
 }
@@ -35,17 +51,28 @@ PortBus::Range const* PortBus::find(std::uint16_t port) const
     return range == 0 ? nullptr : &ranges_[range - 1U];
 }
 
+bool PortBus::reach(std::uint16_t port, auto const& access) const
+{
+    if (auto const* const range = find(port)) {
+        access(*range->device, static_cast<std::uint16_t>(port - range->first));
+        return true;
+    }
+    auto const window = windows_.find(port);
+    if (!window.contains(port)) return false;
+    access(*window.target.device, static_cast<std::uint16_t>(port - window.target.base));
+    return true;
+}
+
 std::uint32_t PortBus::read(std::uint16_t port, unsigned size) const
 {
-    auto const* const range = find(port);
-    if (!range) return 0xFFFF'FFFFU;
-    return range->device->read(static_cast<std::uint16_t>(port - range->first), size);
+    std::uint32_t value = 0xFFFF'FFFFU;
+    reach(port, [&](PortDevice& device, std::uint16_t offset) { value = device.read(offset, size); });
+    return value;
 }
 
 void PortBus::write(std::uint16_t port, unsigned size, std::uint32_t value) const
 {
-    if (auto const* const range = find(port))
-        range->device->write(static_cast<std::uint16_t>(port - range->first), size, value);
+    reach(port, [&](PortDevice& device, std::uint16_t offset) { device.write(offset, size, value); });
 }
 
 } // namespace devices

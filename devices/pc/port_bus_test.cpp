@@ -2,6 +2,7 @@
 #include "hv/testing/catch.hpp"
 
 #include <stdexcept>
+#include <string>
 
 namespace {
 
@@ -49,7 +50,34 @@ TEST_CASE("two devices cannot claim one port", "[ports]")
     devices::PortBus bus;
     bus.map(0x60, 5, a);
     CHECK_THROWS_AS(bus.map(0x64, 1, b), std::logic_error);
-    CHECK_NOTHROW(bus.map(0x65, 1, b));
+    CHECK_NOTHROW(bus.map(0x65, 1, b, "a mouse"));
+    try {
+        bus.map(0x63, 6, a, "a keyboard");
+        FAIL("two devices have one port");
+    } catch (std::logic_error const& error) {
+        CHECK(std::string{error.what()} ==
+              "'a keyboard' cannot have the I/O ports 0x63-0x68: 'another device' has 0x60-0x64");
+    }
+}
+
+TEST_CASE("a window of ports goes where it is put, but for the ports of others", "[ports]")
+{
+    Latch fixed;
+    Latch moved;
+    devices::PortBus bus;
+    bus.map(0xC004, 1, fixed);
+    {
+        auto window = bus.window(1, moved);
+        CHECK(bus.read(0xC000, 4) == 0xFFFF'FFFF);
+        window.place(0xC000, 16);
+        bus.write(0xC004, 1, 7);
+        CHECK(fixed.value == 7);
+        CHECK(bus.read(0xC005, 1) == 5);
+        window.place(0xD000, 16);
+        CHECK(bus.read(0xC005, 1) == 0xFFFF'FFFF);
+        CHECK(bus.read(0xD00F, 1) == 15);
+    }
+    CHECK(bus.read(0xD00F, 1) == 0xFFFF'FFFF);
 }
 
 TEST_CASE("a refused claim leaves the bus as it was", "[ports]")
