@@ -75,6 +75,10 @@ inline constexpr MemoryRange mmio_hole{hv::Gpa{3 * gib}, 1 * gib};
 /// MMIO space that VMBus devices share out among themselves (named by the DSDT).
 inline constexpr MemoryRange vmbus_mmio{hv::Gpa{0xF000'0000}, 128 * mib};
 
+/// The interrupt controllers: registers, and where interrupts are written to. Where they stand on every PC.
+inline constexpr MemoryRange io_apic{hv::Gpa{0xFEC0'0000}, hv::page_size};
+inline constexpr MemoryRange local_apics{hv::Gpa{0xFEE0'0000}, 1 * mib};
+
 /// Guest-physical addresses that KVM itself needs on Intel processors without unrestricted guest mode:
 /// one page for KVM_SET_IDENTITY_MAP_ADDR, then three for KVM_SET_TSS_ADDR. Below the 16 MiB in which a PC's firmware
 /// image may end.

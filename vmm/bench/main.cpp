@@ -6,7 +6,8 @@
 #include "vmm/kvm/kvm_host.hpp"
 #include "vmm/kvm/kvm_ioctl.hpp"
 #include "vmm/kvm/kvm_vm.hpp"
-#include "vmm/memory/guest_ram.hpp"
+#include "vmm/memory/pc_memory.hpp"
+#include "vmm/memory/vm_memory.hpp"
 
 #include <linux/kvm.h>
 
@@ -100,10 +101,9 @@ void run(int vcpu_fd, kvm_run& run)
 
 std::uint32_t median_cycles(KvmHost const& host, Program const& program)
 {
-    GuestRam const ram{MemoryLayout{layout::min_memory}};
+    PcMemory ram{MemoryLayout{layout::min_memory}};
     KvmVm vm{host, {}};
-    for (auto const& region : ram.memory().regions())
-        vm.map({.base = region.base, .host = {region.host, region.size}});
+    VmMemory const vm_memory{vm, ram.space()};
     UniqueFd const vcpu{kvm_ioctl(vm.fd(), KVM_CREATE_VCPU, "a vCPU")};
     RunPage const page{host, vcpu.get()};
 

@@ -77,18 +77,17 @@ Machine::Machine(World world, GuestOptions const& options, hv::PartitionId paren
       designation_{options.designation()},
       on_crash_{options.on_crash},
       layout_{options.memory},
-      ram_{std::make_shared<GuestRam const>(layout_)},
+      memory_{std::make_shared<PcMemory>(layout_)},
       hybrid_{uses_acceleration(world_.hypervisor.acceleration(), options.hyperv)},
       rights_{rights_of(options, hybrid_, world_.hypervisor.acceleration().eoi_exits)},
       vm_{world_.hypervisor.create_vm(
           {.accelerated = hybrid_, .apic_msrs = rights_.has(hv::Recommendation::ApicMsrs)})},
+      vm_memory_{*vm_, memory_->space()},
       retry_{world_.io}
 {
     check_cpus(world_.hypervisor, options.cpus);
-    for (auto const& region : ram_->memory().regions())
-        vm_->map({.base = region.base, .host = {region.host, region.size}});
     create_vcpus(options, parent);
-    vmbus_ = std::make_unique<VmbusDevices>(world_.io, partition_, options, ram_, world_.opening);
+    vmbus_ = std::make_unique<VmbusDevices>(world_.io, partition_, options, memory_, world_.opening);
     devices::PowerEvents& events = *this; // private to all but the devices
     pc_ = std::make_unique<PcDevices>(world_.io, *vm_, layout_, world_.serial, events, ports_);
     if (options.test_devices) {
@@ -132,7 +131,7 @@ void Machine::create_vcpus(GuestOptions const& options, hv::PartitionId parent)
         world_.registry.create({.parent = parent,
                                 .rights = rights_,
                                 .pool_bytes = options.pool,
-                                .memory = ram_->memory(),
+                                .memory = memory_->memory(),
                                 .clock = *clock_,
                                 .interrupts = *this,
                                 .machine = *this,
@@ -152,8 +151,8 @@ void Machine::load(GuestOptions const& options)
 {
     BootRequest request{.kernel = options.kernel, .initrd = {}, .cmdline = options.cmdline, .rsdp = {}};
     if (!options.initrd.empty()) request.initrd = options.initrd;
-    request.rsdp = build_acpi(ram_->memory(), {.cpus = options.cpus});
-    auto const state = load_kernel(request, layout_, ram_->memory());
+    request.rsdp = build_acpi(memory_->memory(), {.cpus = options.cpus});
+    auto const state = load_kernel(request, layout_, memory_->memory());
 
     auto& vcpu = vcpus_.front()->vcpu();
     Registers registers{};
@@ -260,9 +259,9 @@ void Machine::power_off()
 void Machine::report_crash(hv::CrashReport const& report)
 {
     if (on_crash_ == OnCrash::End)
-        return end({Outcome::Kind::Died, 0, describe(designation_, report, ram_->memory())});
+        return end({Outcome::Kind::Died, 0, describe(designation_, report, memory_->memory())});
     if (crash_reports_.load() < most_crash_reports && crash_reports_.fetch_add(1) < most_crash_reports)
-        world_.crashed(describe(designation_, report, ram_->memory()));
+        world_.crashed(describe(designation_, report, memory_->memory()));
 }
 
 void Machine::assert_vector(hv::VpIndex vp, std::uint8_t vector, bool auto_eoi)

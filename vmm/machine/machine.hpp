@@ -10,7 +10,8 @@
 #include "vmm/hypervisor/hypervisor.hpp"
 #include "vmm/machine/message_retry.hpp"
 #include "vmm/machine/outcome.hpp"
-#include "vmm/memory/guest_ram.hpp"
+#include "vmm/memory/pc_memory.hpp"
+#include "vmm/memory/vm_memory.hpp"
 #include "vmm/options/run_options.hpp"
 #include "vmm/trace/trace_log.hpp"
 #include "vmm/vcpu/tsc_clock.hpp"
@@ -105,10 +106,11 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
     std::string const designation_; ///< what to call the guest
     OnCrash const on_crash_;
     MemoryLayout const layout_;
-    std::shared_ptr<GuestRam const> const ram_;
+    std::shared_ptr<PcMemory> const memory_;
     bool const hybrid_; ///< the hypervisor below answers what it can
     hv::Rights const rights_;
     std::unique_ptr<Vm> const vm_;
+    VmMemory const vm_memory_;
     devices::PortBus ports_;
     PauseGate gate_;
     MessageRetry retry_;

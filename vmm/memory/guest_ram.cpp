@@ -86,7 +86,6 @@ GuestRam::GuestRam(MemoryLayout const& layout) : file_{make_file(layout.bytes())
         mappings_.push_back(reserve(guest.size));
         ranges_.push_back({guest, offset, mappings_.back().get()});
         map(fd(), ranges_.back());
-        memory_.add({guest.base, guest.size, ranges_.back().host});
         offset += guest.size;
     }
 }

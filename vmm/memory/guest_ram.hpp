@@ -3,7 +3,6 @@
 #pragma once
 
 #include "devices/base/unique_fd.hpp"
-#include "hv/base/guest_memory.hpp"
 #include "vmm/base/memory_layout.hpp"
 
 #include <cstddef>
@@ -28,7 +27,6 @@ class GuestRam {
     GuestRam(GuestRam const&) = delete;
     GuestRam& operator=(GuestRam const&) = delete;
 
-    [[nodiscard]] hv::GuestMemory const& memory() const { return memory_; }
     [[nodiscard]] std::span<Range const> ranges() const { return ranges_; }
 
     /// The file, for another mapping (mmap with MAP_SHARED). Its size is sealed: a page that is mapped cannot go
@@ -47,7 +45,6 @@ class GuestRam {
     devices::UniqueFd const file_;
     std::vector<Mapping> mappings_;
     std::vector<Range> ranges_;
-    hv::GuestMemory memory_;
 };
 
 } // namespace vmm

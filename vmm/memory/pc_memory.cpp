@@ -1,0 +1,20 @@
+#include "vmm/memory/pc_memory.hpp"
+
+namespace vmm {
+
+PcMemory::PcMemory(MemoryLayout const& layout) : ram_{layout}
+{
+    for (auto const& range : ram_.ranges())
+        claims_.push_back(space_.claim(range.guest, {MemoryType::Ram, range.host}, "RAM"));
+
+    auto const keep = [this](MemoryRange const& range, MemoryType type, char const* owner) {
+        claims_.push_back(space_.claim(range, {type}, owner));
+    };
+    keep(layout::vmbus_mmio, MemoryType::Mmio, "VMBus devices");
+    keep(layout::io_apic, MemoryType::Hole, "the I/O APIC");
+    keep(layout::local_apics, MemoryType::Hole, "the local APICs");
+    keep(layout::kvm_identity_map, MemoryType::Hole, "KVM's identity map");
+    keep(layout::kvm_tss, MemoryType::Hole, "KVM's task state segment");
+}
+
+} // namespace vmm
