@@ -115,10 +115,11 @@ void Machine::create_vcpus(GuestOptions const& options, hv::PartitionId parent)
     GuestCpuid const cpuid{world_.hypervisor, rights_, options.cpus};
     for (unsigned i = 0; i < options.cpus; ++i) {
         auto& vcpu = vm_->add_vcpu();
-        vcpus_.push_back(std::make_unique<VcpuThread>(vcpu, i, ports_, gate_, [this](DeathReport const& report) {
-            auto const kind = report.triple_fault ? Outcome::Kind::TripleFault : Outcome::Kind::Died;
-            end({kind, 0, describe(designation_, report)});
-        }));
+        vcpus_.push_back(
+            std::make_unique<VcpuThread>(vcpu, i, ports_, mmio_, gate_, [this](DeathReport const& report) {
+                auto const kind = report.triple_fault ? Outcome::Kind::TripleFault : Outcome::Kind::Died;
+                end({kind, 0, describe(designation_, report)});
+            }));
         cpuid.install(vcpu, i);
         if (clock_)
             clock_->synchronise(vcpu);

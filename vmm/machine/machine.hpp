@@ -1,6 +1,7 @@
 /// One guest: its memory, its partition, its processors and the devices of a PC around them.
 #pragma once
 
+#include "devices/pc/mmio_bus.hpp"
 #include "devices/pc/port_bus.hpp"
 #include "devices/pc/power_events.hpp"
 #include "devices/pc/serial_sink.hpp"
@@ -112,6 +113,7 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
     std::unique_ptr<Vm> const vm_;
     VmMemory const vm_memory_;
     devices::PortBus ports_;
+    devices::MmioBus mmio_;
     PauseGate gate_;
     MessageRetry retry_;
     std::vector<std::unique_ptr<VcpuThread>> vcpus_;

@@ -33,8 +33,9 @@ std::uint64_t joined(std::uint64_t high, std::uint64_t low)
 
 } // namespace
 
-VcpuThread::VcpuThread(Vcpu& vcpu, unsigned index, devices::PortBus const& ports, PauseGate& gate, Died died)
-    : vcpu_{vcpu}, index_{index}, ports_{ports}, gate_{gate}, died_{std::move(died)}
+VcpuThread::VcpuThread(Vcpu& vcpu, unsigned index, devices::PortBus const& ports, devices::MmioBus const& mmio,
+                       PauseGate& gate, Died died)
+    : vcpu_{vcpu}, index_{index}, ports_{ports}, mmio_{mmio}, gate_{gate}, died_{std::move(died)}
 {}
 
 VcpuThread::~VcpuThread()
@@ -246,10 +247,16 @@ void VcpuThread::answer(exits::MsrWrite const& msr)
         warn_limited(limit, "the guest wrote {:#x} to synthetic MSR {:#x}, which was refused", msr.value, msr.index);
 }
 
-/// No device of ours is behind MMIO: what is not RAM reads as all ones, as on a PC.
+/// Where no device is there may be RAM, which was not mapped at that moment because the machine's map changes.
 void VcpuThread::answer(exits::MmioAccess const& mmio)
 {
-    if (!mmio.is_write) std::ranges::fill(mmio.data, std::byte{0xFF});
+    if (mmio.is_write ? mmio_.write(mmio.address.value, mmio.data) : mmio_.read(mmio.address.value, mmio.data))
+        return;
+    if (auto* const ram = vp_->partition().memory().at(mmio.address, mmio.data.size())) {
+        mmio.is_write ? std::memcpy(ram, mmio.data.data(), mmio.data.size())
+                      : std::memcpy(mmio.data.data(), ram, mmio.data.size());
+        return;
+    }
     static RateLimit limit;
     if (spdlog::should_log(spdlog::level::debug))
         warn_limited(limit, "the guest {} {:#x}, where there is nothing", mmio.is_write ? "wrote to" : "read from",

@@ -1,6 +1,7 @@
 /// The thread of one virtual processor: it does nothing but run the guest and answer that VP's exits.
 #pragma once
 
+#include "devices/pc/mmio_bus.hpp"
 #include "devices/pc/port_bus.hpp"
 #include "hv/base/interfaces.hpp"
 #include "hv/vp/virtual_processor.hpp"
@@ -22,7 +23,8 @@ class VcpuThread final : public hv::VpControl {
     /// Called once, from this thread, when the guest can run no further.
     using Died = std::function<void(DeathReport const&)>;
 
-    VcpuThread(Vcpu& vcpu, unsigned index, devices::PortBus const& ports, PauseGate& gate, Died died);
+    VcpuThread(Vcpu& vcpu, unsigned index, devices::PortBus const& ports, devices::MmioBus const& mmio,
+               PauseGate& gate, Died died);
     ~VcpuThread() override;
 
     [[nodiscard]] Vcpu& vcpu() const { return vcpu_; }
@@ -91,6 +93,7 @@ class VcpuThread final : public hv::VpControl {
     Vcpu& vcpu_;
     unsigned const index_;
     devices::PortBus const& ports_;
+    devices::MmioBus const& mmio_;
     PauseGate& gate_;
     Died const died_;
     hv::VirtualProcessor* vp_ = nullptr;
