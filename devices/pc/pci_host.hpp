@@ -1,6 +1,7 @@
 /// PCI configuration space through configuration mechanism #1, with one bus and its host bridge.
 #pragma once
 
+#include "devices/pc/platform.hpp"
 #include "devices/pc/port_io.hpp"
 
 #include <array>
@@ -22,11 +23,7 @@ class PciFunction {
     virtual void config_write(std::uint8_t offset, unsigned size, std::uint32_t value) = 0;
 };
 
-/// Where a function sits on bus 0.
-struct PciSlot {
-    unsigned device;   ///< 0 to 31
-    unsigned function; ///< 0 to 7
-};
+using PciSlot = platform::PciSlot;
 
 /// Source: PCI Local Bus Specification 3.0 §3.2.2.3.2. Comes with a host bridge at 00:00.0.
 class PciHost {

@@ -13,6 +13,12 @@ struct PortRange {
     std::uint16_t count;
 };
 
+/// Where a function sits on bus 0.
+struct PciSlot {
+    unsigned device;   ///< 0 to 31
+    unsigned function; ///< 0 to 7
+};
+
 /// A global system interrupt, which on this machine is also the ISA interrupt of the same number.
 struct Irq {
     unsigned gsi;

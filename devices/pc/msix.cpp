@@ -1,0 +1,144 @@
+#include "devices/pc/msi.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <stdexcept>
+
+namespace devices {
+
+namespace {
+
+constexpr unsigned most_vectors = 2048;
+constexpr std::uint64_t page = 4096;
+
+// Message control, in the upper half of the capability's first dword.
+constexpr std::uint32_t enable = 1U << 31;
+constexpr std::uint32_t function_mask = 1U << 30;
+constexpr unsigned size_shift = 16; // the number of vectors less one
+
+constexpr std::uint32_t masked = 1; // of an entry's control
+constexpr std::uint32_t address_mask = 0xFFFF'FFFC;
+
+enum Dword : unsigned { Control, Table, PendingBits };
+enum EntryDword : unsigned { Address, UpperAddress, Data, VectorControl };
+
+/// Table and pending bits in pages of their own, so that a guest may map them apart.
+std::uint64_t memory_for(unsigned vectors)
+{
+    return 2 * std::max(page, std::bit_ceil(std::uint64_t{vectors} * 16));
+}
+
+} // namespace
+
+Msix::Msix(unsigned bar, unsigned vectors, MsiSink& sink)
+    : bar_{bar},
+      vectors_{vectors},
+      memory_size_{memory_for(vectors)},
+      sink_{sink},
+      table_(vectors, Entry{0, 0, 0, masked}),
+      pending_((vectors + 31) / 32)
+{
+    if (bar >= pci::bars || vectors == 0 || vectors > most_vectors)
+        throw std::logic_error{"MSI-X has 1 to 2048 vectors, in a BAR"};
+}
+
+bool Msix::is_enabled() const
+{
+    return (control_ & enable) != 0;
+}
+
+bool Msix::enabled() const
+{
+    std::lock_guard const guard{lock_};
+    return is_enabled();
+}
+
+bool Msix::is_masked(unsigned vector) const
+{
+    return !bus_master_ || (control_ & function_mask) != 0 || (table_[vector][VectorControl] & masked) != 0;
+}
+
+void Msix::raise(unsigned vector)
+{
+    std::lock_guard const guard{lock_};
+    if (vector >= vectors_ || !is_enabled()) return;
+    pending_[vector / 32] |= 1U << vector % 32;
+    send_if_pending(vector);
+}
+
+void Msix::send_if_pending(unsigned vector)
+{
+    if (!is_enabled() || !is_pending(vector) || is_masked(vector)) return;
+    pending_[vector / 32] &= ~(1U << vector % 32);
+    auto const& entry = table_[vector];
+    sink_.send({std::uint64_t{entry[UpperAddress]} << 32 | entry[Address], entry[Data]});
+}
+
+void Msix::send_pending()
+{
+    for (unsigned vector = 0; vector < vectors_; ++vector)
+        send_if_pending(vector);
+}
+
+std::uint32_t Msix::read(unsigned dword) const
+{
+    std::lock_guard const guard{lock_};
+    switch (dword) {
+    case Control: return control_ | (vectors_ - 1) << size_shift;
+    case Table: return bar_;
+    case PendingBits: return static_cast<std::uint32_t>(memory_size_ / 2) | bar_;
+    default: return 0;
+    }
+}
+
+void Msix::write(unsigned dword, std::uint32_t value, std::uint32_t mask)
+{
+    if (dword != Control) return;
+    std::lock_guard const guard{lock_};
+    control_ = pci::merged(control_, value, mask & (enable | function_mask));
+    if (!is_enabled()) std::ranges::fill(pending_, 0);
+    send_pending();
+}
+
+void Msix::set_bus_master(bool on)
+{
+    std::lock_guard const guard{lock_};
+    if (bus_master_ == on) return;
+    bus_master_ = on;
+    send_pending();
+}
+
+/// With lock_ held.
+std::uint32_t Msix::memory_dword(std::uint64_t dword) const
+{
+    if (dword < std::uint64_t{vectors_} * entry_dwords) return table_[dword / entry_dwords][dword % entry_dwords];
+    auto const pending = dword - memory_size_ / 2 / sizeof(std::uint32_t);
+    return pending < pending_.size() ? pending_[pending] : 0;
+}
+
+std::uint32_t Msix::Memory::read_dword(std::uint64_t offset, unsigned)
+{
+    std::lock_guard const guard{msix_.lock_};
+    return msix_.memory_dword(offset / 4) >> 8 * (offset % 4);
+}
+
+/// Software may write only dwords and qwords; of less, the bytes named are written. Pending bits are read-only.
+void Msix::Memory::write_dword(std::uint64_t offset, unsigned size, std::uint32_t value)
+{
+    std::lock_guard const guard{msix_.lock_};
+    auto const dword = offset / 4;
+    if (dword >= std::uint64_t{msix_.vectors_} * entry_dwords) return;
+    auto const vector = static_cast<unsigned>(dword / entry_dwords);
+    auto const shift = 8 * static_cast<unsigned>(offset % 4);
+    auto mask = (size >= 4 ? ~0U : (1U << 8 * size) - 1) << shift;
+    switch (dword % entry_dwords) {
+    case Address: mask &= address_mask; break;
+    case VectorControl: mask &= masked; break;
+    default: break;
+    }
+    auto& word = msix_.table_[vector][dword % entry_dwords];
+    word = pci::merged(word, value << shift, mask);
+    msix_.send_if_pending(vector);
+}
+
+} // namespace devices

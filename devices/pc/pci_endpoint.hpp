@@ -1,0 +1,70 @@
+/// A PCI function with everything that a driver expects to set up: ranges, a ROM, interrupts by messages.
+#pragma once
+
+#include "devices/pc/msi.hpp"
+#include "devices/pc/pci_bars.hpp"
+#include "devices/pc/pci_host.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace devices {
+
+/// The fixed words of a function's header.
+struct PciIdentity {
+    std::uint16_t vendor;
+    std::uint16_t device;
+    std::uint32_t class_code; ///< base class, subclass and interface, 24 bits
+    std::uint8_t revision = 0;
+    std::uint16_t subsystem_vendor = 0;
+    std::uint16_t subsystem = 0;
+    bool multi_function = false; ///< of function 0: that there are others
+};
+
+/// A header of type 0 (PCI Local Bus Specification 3.0 §6.1). A device has one, or is one; what it adds, it adds
+/// while the machine is built. The buses and all that it is given outlive it.
+class PciEndpoint final : public PciFunction {
+  public:
+    PciEndpoint(PciIdentity const& identity, PciSlot slot, PciBuses buses);
+
+    /// As PciBars::add and add_rom.
+    void add_bar(unsigned number, PciBar const& bar) { bars_.add(number, bar); }
+    void add_rom(std::vector<std::byte> image) { bars_.add_rom(std::move(image)); }
+    /// Throws std::logic_error for what cannot be. Both may be there: a driver uses one of them.
+    Msi& add_msi(unsigned vectors, MsiSink& sink);
+    /// Takes a 32-bit BAR.
+    Msix& add_msix(unsigned bar, unsigned vectors, MsiSink& sink);
+
+    [[nodiscard]] PciSlot slot() const { return slot_; }
+
+    [[nodiscard]] std::uint32_t config_read(std::uint8_t offset, unsigned size) override;
+    void config_write(std::uint8_t offset, unsigned size, std::uint32_t value) override;
+
+  private:
+    struct Placed {
+        unsigned first; ///< its first dword
+        std::unique_ptr<PciCapability> capability;
+    };
+
+    void add(std::unique_ptr<PciCapability> capability);
+    [[nodiscard]] std::uint32_t read_dword(unsigned dword) const;
+    void write_dword(unsigned dword, std::uint32_t value, std::uint32_t mask);
+    void write_command(std::uint32_t value, std::uint32_t mask);
+    [[nodiscard]] Placed const* capability_at(unsigned dword) const;
+    [[nodiscard]] std::uint32_t link_of(Placed const& placed) const;
+
+    PciIdentity const identity_;
+    PciSlot const slot_;
+    std::vector<Placed> capabilities_;
+    std::mutex lock_; ///< the rest
+    PciBars bars_;
+    std::uint32_t command_ = 0;
+    std::uint32_t header_ = 0; ///< cache line size and latency timer, which mean nothing here
+    std::uint8_t interrupt_line_ = 0;
+};
+
+} // namespace devices
