@@ -57,5 +57,6 @@ inline constexpr PortRange debug_exit{0xF4, 4};
 inline constexpr PortRange fw_cfg{0x510, 2};
 inline constexpr PortRange synic_test_device{0x3000, 4};
 inline constexpr PortRange test_peer{0x3010, 4};
+inline constexpr PciSlot pci_test_function{16, 0};
 
 } // namespace devices::platform

@@ -64,6 +64,9 @@ class Vm {
     virtual void signal_msi(std::uint32_t apic_id, std::uint8_t vector) = 0;
     /// Sends any edge-triggered interrupt to the local APICs that it addresses. From any thread.
     virtual void signal_msi(hv::VirtualInterrupt const& interrupt) = 0;
+    /// What a device has written to an address, as the guest has set both: an interrupt, or nothing where no local
+    /// APIC is meant. From any thread.
+    virtual void write_msi(std::uint64_t address, std::uint32_t data) = 0;
     /// Drives a pin of the PIC and the I/O APIC, by its global system interrupt. From any thread.
     virtual void set_irq_line(std::uint32_t gsi, bool asserted) = 0;
     /// `event_fd` has to stay open as long as the doorbell lives. Throws HypervisorError.

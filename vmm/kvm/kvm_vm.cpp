@@ -20,6 +20,7 @@ namespace vmm {
 namespace {
 
 constexpr std::uint32_t msi_address = 0xFEE0'0000; // Intel SDM vol. 3 §11.11.1
+constexpr unsigned msi_window_shift = 20;
 constexpr unsigned msi_destination_shift = 12;
 constexpr std::uint32_t msi_logical_destination = 1U << 2;
 constexpr unsigned msi_delivery_mode_shift = 8; // of the data
@@ -135,6 +136,13 @@ void KvmVm::signal_msi(hv::VirtualInterrupt const& interrupt)
     auto const address = msi_address | std::uint32_t{interrupt.destination} << msi_destination_shift |
                          (interrupt.logical_destination ? msi_logical_destination : 0);
     send_msi(fd(), address, interrupt.vector | static_cast<std::uint32_t>(interrupt.type) << msi_delivery_mode_shift);
+}
+
+/// What goes elsewhere is no interrupt. A PC would write the data to memory there; no device of ours does that.
+void KvmVm::write_msi(std::uint64_t address, std::uint32_t data)
+{
+    if (address >> msi_window_shift != msi_address >> msi_window_shift) return;
+    send_msi(fd(), static_cast<std::uint32_t>(address), data);
 }
 
 void KvmVm::set_irq_line(std::uint32_t gsi, bool asserted)

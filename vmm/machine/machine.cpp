@@ -83,6 +83,7 @@ Machine::Machine(World world, GuestOptions const& options, hv::PartitionId paren
       vm_{world_.hypervisor.create_vm(
           {.accelerated = hybrid_, .apic_msrs = rights_.has(hv::Recommendation::ApicMsrs)})},
       vm_memory_{*vm_, memory_->space()},
+      msi_{*vm_},
       retry_{world_.io}
 {
     check_cpus(world_.hypervisor, options.cpus);
@@ -96,7 +97,8 @@ Machine::Machine(World world, GuestOptions const& options, hv::PartitionId paren
         };
         TestDevices::Config config{.machine = {static_cast<std::uint16_t>(options.cpus), options.memory},
                                    .serial = world_.serial,
-                                   .debug_exit = std::move(debug_exit)};
+                                   .debug_exit = std::move(debug_exit),
+                                   .pci = {pc_->pci(), {mmio_, ports_}, msi_}};
         test_devices_ = std::make_unique<TestDevices>(std::move(config), partition_, ports_);
     }
     load(options);

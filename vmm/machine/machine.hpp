@@ -11,6 +11,7 @@
 #include "vmm/hypervisor/hypervisor.hpp"
 #include "vmm/machine/message_retry.hpp"
 #include "vmm/machine/outcome.hpp"
+#include "vmm/machine/vm_msi_sink.hpp"
 #include "vmm/memory/pc_memory.hpp"
 #include "vmm/memory/vm_memory.hpp"
 #include "vmm/options/run_options.hpp"
@@ -114,6 +115,7 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
     VmMemory const vm_memory_;
     devices::PortBus ports_;
     devices::MmioBus mmio_;
+    VmMsiSink msi_;
     PauseGate gate_;
     MessageRetry retry_;
     std::vector<std::unique_ptr<VcpuThread>> vcpus_;

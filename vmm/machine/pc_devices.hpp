@@ -32,6 +32,7 @@ class PcDevices {
 
     [[nodiscard]] devices::Uart16550& com1() { return com1_; }
     [[nodiscard]] devices::AcpiPm& acpi_pm() { return acpi_pm_; }
+    [[nodiscard]] devices::PciHost& pci() { return pci_; }
 
   private:
     VmIrqLine com1_irq_;

@@ -13,8 +13,10 @@ TestDevices::TestDevices(Config config, std::shared_ptr<hv::Partition> const& pa
       debug_console_{config.serial},
       fw_cfg_{config.machine},
       synic_{partition},
-      peer_{partition}
+      peer_{partition},
+      pci_{platform::pci_test_function, config.pci.buses, config.pci.interrupts}
 {
+    config.pci.host.add(platform::pci_test_function, pci_.function());
     auto const map = [&](platform::PortRange range, devices::PortDevice& device) {
         ports.map(range.first, range.count, device);
     };

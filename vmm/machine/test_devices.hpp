@@ -6,6 +6,7 @@
 #include "devices/pc/serial_sink.hpp"
 #include "devices/test_devices/debug_console.hpp"
 #include "devices/test_devices/debug_exit.hpp"
+#include "devices/test_devices/pci_test_function.hpp"
 #include "devices/test_devices/synic_test_device.hpp"
 #include "devices/test_devices/test_peer.hpp"
 #include "hv/partition/partition.hpp"
@@ -18,12 +19,19 @@ namespace vmm {
 
 class TestDevices {
   public:
+    struct Pci {
+        devices::PciHost& host;
+        devices::PciBuses buses;
+        devices::MsiSink& interrupts;
+    };
     struct Config {
         devices::FwCfg::Machine machine;
         devices::SerialSink& serial;                   ///< the debug console's output goes where COM1's goes
         std::function<void(std::uint32_t)> debug_exit; ///< with the exit status asked for
+        Pci pci;
     };
 
+    /// All of it outlives this object, but for `config` itself.
     TestDevices(Config config, std::shared_ptr<hv::Partition> const& partition, devices::PortBus& ports);
 
   private:
@@ -32,6 +40,7 @@ class TestDevices {
     devices::FwCfg fw_cfg_;
     devices::SynicTestDevice synic_;
     devices::TestPeer peer_;
+    devices::PciTestFunction pci_;
 };
 
 } // namespace vmm

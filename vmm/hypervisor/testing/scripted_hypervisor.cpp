@@ -49,6 +49,12 @@ void ScriptedVm::signal_msi(hv::VirtualInterrupt const& interrupt)
     record_.virtual_interrupts.push_back(interrupt);
 }
 
+void ScriptedVm::write_msi(std::uint64_t address, std::uint32_t data)
+{
+    std::lock_guard const guard{lock_};
+    record_.messages.emplace_back(address, data);
+}
+
 void ScriptedVm::set_irq_line(std::uint32_t gsi, bool asserted)
 {
     std::lock_guard const guard{lock_};

@@ -19,7 +19,8 @@ class ScriptedVm final : public Vm {
     struct Record {
         std::vector<std::pair<std::uint32_t, std::uint8_t>> interrupts; ///< APIC ID and vector
         std::vector<hv::VirtualInterrupt> virtual_interrupts;
-        std::map<std::uint32_t, bool> lines; ///< by global system interrupt
+        std::vector<std::pair<std::uint64_t, std::uint32_t>> messages; ///< address and data
+        std::map<std::uint32_t, bool> lines;                           ///< by global system interrupt
         std::map<std::uint64_t, MemoryMapping> memory;
         bool timers_accelerated = false;
     };
@@ -32,6 +33,7 @@ class ScriptedVm final : public Vm {
     [[nodiscard]] std::vector<std::uint64_t> take_dirty_pages(hv::Gpa base) override;
     void signal_msi(std::uint32_t apic_id, std::uint8_t vector) override;
     void signal_msi(hv::VirtualInterrupt const& interrupt) override;
+    void write_msi(std::uint64_t address, std::uint32_t data) override;
     void set_irq_line(std::uint32_t gsi, bool asserted) override;
     [[nodiscard]] std::unique_ptr<Doorbell> add_doorbell(DoorbellAddress const& address, int event_fd) override;
     void accelerate_timers(hv::ReferenceTime const& time) override;
