@@ -1,4 +1,4 @@
-"""Seeds of fuzz_ports."""
+"""Seeds of fuzz_ports and fuzz_pci."""
 import struct
 
 from encoding import counted, value
@@ -92,4 +92,48 @@ ports = {
                    out("peer", 0, 0x2_0004, 4) + out("peer", 0, 0xFFFF_FFF8, 4) + out("peer", 0, 0x3_FFF8, 4) +
                    into("peer", 0, 4) + b"\x06\x02" + value(0xFF) + b"\x03" + out("peer", 0, 0x2_0000, 4),
     "nobody": into("any", 0x80, 4) + out("any", 0xFFFF, 1, 4) + into("any", 0x3F6, 4) + into("any", 0x607, 4),
+}
+
+
+def config(function, offset, number=None, size=4):
+    reading = number is None
+    return bytes([0x80 if reading else 0, function, offset, size // 2]) + value(number or 0)
+
+
+def inside(function, which, offset, number=None, size=4):
+    """which: 0 to 2 for BARs 0, 2 and 4, 3 for the ROM"""
+    reading = number is None
+    return bytes([0x83 if reading else 3, function, which]) + struct.pack("<H", offset) + bytes([size - 1]) + value(number or 0)
+
+
+def at(address, number=None, size=4):
+    reading = number is None
+    return bytes([0x81 if reading else 1]) + value(address) + bytes([size - 1]) + value(number or 0)
+
+
+def io(number, written=None, size=1):
+    reading = written is None
+    return bytes([0x82 if reading else 2]) + struct.pack("<H", number) + bytes([size // 2]) + (b"" if reading else value(written))
+
+
+COMMAND, MSI, MSIX = 0x04, 0x40, 0x58
+ALL = config(0, COMMAND, 7, 2) + config(1, COMMAND, 7, 2)
+functions = {
+    "sizes": b"".join(config(0, offset, 0xFFFFFFFF) + config(0, offset) for offset in range(0, 0x40, 4)),
+    "place": config(0, 0x10, 0xC0000000) + config(0, 0x18, 0xC0100000) + config(0, 0x1C, 1) + config(0, 0x20, 0xC0200000) +
+             config(0, 0x30, 0xC0300001) + ALL + inside(0, 0, 4, 0x12345678) + inside(0, 0, 4) + inside(0, 1, 3, 1, 8) +
+             inside(0, 1, 3, size=8) + inside(0, 2, 0x1000) + inside(0, 3, 0),
+    "overlap": ALL + config(0, 0x18, 0xFED00000) + config(1, 0x10, 0xFED00000) + config(1, 0x18, 0xFED00000) +
+               b"".join(at(0xFED00000 + n * 0x3FF, 1, 8) + at(0xFED00000 + n * 0x3FF, size=8) for n in range(4)) +
+               config(0, COMMAND, 0, 2) + at(0xFED00400) + at(0xFED00000),
+    "msi": config(0, 0x10, 0xC0000000) + ALL + config(0, MSI + 4, 0xFEE00000) + config(0, MSI + 12, 0x60, 2) +
+           config(0, MSI, 0x210000) + b"".join(inside(0, 0, 0x0C, n) for n in range(5)) + config(0, MSI + 16, 15) +
+           inside(0, 0, 0x0C, 1) + config(0, MSI + 20) + config(0, COMMAND, 2, 2) + config(0, MSI + 16, 0) +
+           config(0, COMMAND, 6, 2),
+    "msix": config(0, 0x10, 0xC0000000) + config(0, 0x20, 0xC0200000) + ALL + inside(0, 2, 0x20, 0xFEE00000, 8) +
+            inside(0, 2, 0x28, 0x61, 8) + config(0, MSIX, 0x80000000) + inside(0, 0, 0x10, 2) + inside(0, 2, 0x2C, 1) +
+            inside(0, 0, 0x10, 2) + inside(0, 2, 0x1000) + inside(0, 2, 0x2C, 0) + config(0, MSIX, 0xC0000000) +
+            inside(0, 0, 0x10, 2) + inside(0, 0, 0x10, 9) + config(0, MSIX, 0x80000000),
+    "ports": config(0, 0x14, 0xC000) + config(1, 0x14, 0xC000) + ALL + io(0xC004, 1) + io(0xC004, size=4) +
+             config(0, 0x14, 0xFFFFFFF0) + io(0xFFFF) + io(0xC00F, 7, 4),
 }
