@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <fcntl.h>
+#include <fstream>
 #include <string>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -44,27 +45,50 @@ devices::UniqueFd make_file(std::uint64_t bytes)
     return file;
 }
 
+void advise(GuestRam::Range const& range)
+{
+    auto const size = range.guest.size;
+    ::madvise(range.host, size, MADV_HUGEPAGE); // advice: fewer faults where the host can follow it
+    ::madvise(range.host, size, MADV_DONTDUMP); // a core dump of Porthole is about Porthole
+    ::madvise(range.host, size, MADV_DONTFORK); // nothing that Porthole starts has to do with it
+}
+
 void map(int file, GuestRam::Range const& range)
 {
     auto const size = range.guest.size;
     if (::mmap(range.host, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file,
                static_cast<off_t>(range.offset)) == MAP_FAILED)
         refuse(size, devices::os_error(errno));
-    ::madvise(range.host, size, MADV_HUGEPAGE); // advice: fewer faults where the host can follow it
-    ::madvise(range.host, size, MADV_DONTDUMP); // a core dump of Porthole is about Porthole
-    ::madvise(range.host, size, MADV_DONTFORK); // nothing that Porthole starts has to do with it
+}
+
+/// A setting's file has all its values, the one in force in brackets.
+std::string value_in_force(std::string const& path)
+{
+    std::ifstream file{path};
+    std::string before;
+    std::string value;
+    std::getline(file, before, '[');
+    std::getline(file, value, ']');
+    return value;
 }
 
 } // namespace
+
+bool files_lack_huge_pages(std::string const& folder)
+{
+    auto const of_private = value_in_force(folder + "/enabled");
+    auto const of_files = value_in_force(folder + "/shmem_enabled");
+    return (of_private == "always" || of_private == "madvise") && (of_files == "never" || of_files == "deny");
+}
 
 void GuestRam::Unmap::operator()(std::byte* start) const
 {
     ::munmap(start, size);
 }
 
-/// Address space that begins at a huge page. It is asked for as private memory first: a host that does not promise
-/// more memory than it has (vm.overcommit_memory=2), or a limit of this process, refuses that at once, while a file
-/// in memory would run out only when its pages are touched.
+/// Private memory that begins at a huge page. Where a file takes its place it was asked for all the same: a host that
+/// does not promise more memory than it has (vm.overcommit_memory=2), or a limit of this process, refuses it at once,
+/// while a file in memory would run out only when its pages are touched.
 GuestRam::Mapping GuestRam::reserve(std::uint64_t bytes)
 {
     auto const size = bytes + huge_page;
@@ -79,13 +103,16 @@ GuestRam::Mapping GuestRam::reserve(std::uint64_t bytes)
     return Mapping{first + padding, {bytes}};
 }
 
-GuestRam::GuestRam(MemoryLayout const& layout) : file_{make_file(layout.bytes())}
+GuestRam::GuestRam(MemoryLayout const& layout, RamSharing sharing)
+    : file_{sharing == RamSharing::Always || !files_lack_huge_pages() ? make_file(layout.bytes())
+                                                                      : devices::UniqueFd{}}
 {
     std::uint64_t offset = 0;
     for (auto const& guest : layout.ram()) {
         mappings_.push_back(reserve(guest.size));
         ranges_.push_back({guest, offset, mappings_.back().get()});
-        map(fd(), ranges_.back());
+        if (file_) map(fd(), ranges_.back());
+        advise(ranges_.back());
         offset += guest.size;
     }
 }

@@ -1,5 +1,4 @@
-/// A guest's RAM: a file in memory that nobody else can name, so that it can be mapped more than once and shared with
-/// another process. Pages that nobody has touched cost nothing.
+/// A guest's RAM. Pages that nobody has touched cost nothing.
 #pragma once
 
 #include "devices/base/unique_fd.hpp"
@@ -9,28 +8,41 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace vmm {
 
+enum class RamSharing {
+    WhenFree, ///< where the guest loses no huge pages by it
+    Always,
+};
+
+/// Whether Linux has huge pages for private memory, as advised, but none for files in memory: few administrators have
+/// set shmem_enabled (Documentation/admin-guide/mm/transhuge.rst), whose default is "never". `folder` is that of the
+/// two settings.
+[[nodiscard]] bool files_lack_huge_pages(std::string const& folder = "/sys/kernel/mm/transparent_hugepage");
+
+/// Shared, it is a file in memory that nobody else can name: it can be mapped more than once, and handed to another
+/// process. Otherwise it is private memory.
 class GuestRam {
   public:
     /// One range of the layout, where the host has it. A huge page of the guest's begins where one of the host's may.
     struct Range {
         MemoryRange guest;
-        std::uint64_t offset; ///< in the file, bytes
+        std::uint64_t offset; ///< in the file, if there is one; bytes
         std::byte* host;      ///< stays mapped for the life of this object
     };
 
     /// Maps all RAM of the layout. Throws UserError when the host will not give that much.
-    explicit GuestRam(MemoryLayout const& layout);
+    explicit GuestRam(MemoryLayout const& layout, RamSharing sharing = RamSharing::WhenFree);
     GuestRam(GuestRam const&) = delete;
     GuestRam& operator=(GuestRam const&) = delete;
 
     [[nodiscard]] std::span<Range const> ranges() const { return ranges_; }
 
-    /// The file, for another mapping (mmap with MAP_SHARED). Its size is sealed: a page that is mapped cannot go
-    /// away.
+    /// The file, for another mapping (mmap with MAP_SHARED), or -1. Its size is sealed: a page that is mapped cannot
+    /// go away.
     [[nodiscard]] int fd() const { return file_.get(); }
 
   private:

@@ -3,8 +3,10 @@
 #include "vmm/memory/guest_ram.hpp"
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <sys/mman.h>
@@ -14,6 +16,7 @@
 
 using vmm::GuestRam;
 using vmm::MemoryLayout;
+using vmm::RamSharing;
 namespace layout = vmm::layout;
 
 namespace {
@@ -31,7 +34,7 @@ std::string maps_line_of(std::byte const* address)
 std::string refusal_of(std::uint64_t bytes)
 {
     try {
-        GuestRam const ram{MemoryLayout{bytes}};
+        GuestRam const ram{MemoryLayout{bytes}, RamSharing::Always};
         return {};
     } catch (vmm::UserError const& error) {
         return error.what();
@@ -73,7 +76,7 @@ TEST_CASE("guest RAM lies on both sides of the MMIO hole, and begins at a huge p
 
 TEST_CASE("what is written to guest RAM shows in another mapping of its file", "[memory]")
 {
-    GuestRam const ram{MemoryLayout{4 * layout::gib}};
+    GuestRam const ram{MemoryLayout{4 * layout::gib}, RamSharing::Always};
     auto const& high = ram.ranges()[1];
     auto* const again = static_cast<char*>(::mmap(nullptr, hv::page_size, PROT_READ | PROT_WRITE, MAP_SHARED,
                                                   ram.fd(), static_cast<off_t>(high.offset)));
@@ -88,13 +91,38 @@ TEST_CASE("what is written to guest RAM shows in another mapping of its file", "
 
 TEST_CASE("the file of guest RAM keeps its size, has a name, and stays in this process", "[memory]")
 {
-    GuestRam const ram{MemoryLayout{8 * layout::mib}};
+    GuestRam const ram{MemoryLayout{8 * layout::mib}, RamSharing::Always};
 
     CHECK(::ftruncate(ram.fd(), 0) != 0);
     CHECK(errno == EPERM);
     CHECK(::ftruncate(ram.fd(), 16 * layout::mib) != 0);
     CHECK((::fcntl(ram.fd(), F_GETFD) & FD_CLOEXEC) != 0);
     CHECK(maps_line_of(ram.ranges()[0].host).ends_with("/memfd:guest-ram (deleted)"));
+}
+
+TEST_CASE("guest RAM is a file where that costs no huge pages", "[memory]")
+{
+    GuestRam const ram{MemoryLayout{8 * layout::mib}};
+    CHECK((ram.fd() < 0) == vmm::files_lack_huge_pages());
+    ram.ranges()[0].host[0] = std::byte{1};
+    ram.ranges()[0].host[ram.ranges()[0].guest.size - 1] = std::byte{1};
+}
+
+TEST_CASE("files in memory lack huge pages where only private memory has them", "[memory]")
+{
+    char folder[] = "/tmp/porthole-test-XXXXXX";
+    REQUIRE(::mkdtemp(folder));
+    auto const lack = [&](std::string const& of_private, std::string const& of_files) {
+        std::ofstream{std::string{folder} + "/enabled"} << of_private << '\n';
+        std::ofstream{std::string{folder} + "/shmem_enabled"} << of_files << '\n';
+        return vmm::files_lack_huge_pages(folder);
+    };
+    CHECK_FALSE(vmm::files_lack_huge_pages(folder)); // a kernel without huge pages
+    CHECK(lack("always [madvise] never", "always within_size advise [never] deny force"));
+    CHECK(lack("[always] madvise never", "always within_size advise never [deny] force"));
+    CHECK_FALSE(lack("always [madvise] never", "always within_size [advise] never deny force"));
+    CHECK_FALSE(lack("always madvise [never]", "always within_size advise [never] deny force"));
+    std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("guest RAM beyond a limit of the process is refused with what to do", "[memory]")
