@@ -2,6 +2,7 @@
 #include "devices/net/testing/failures.hpp"
 #include "hv/testing/catch.hpp"
 
+#include <array>
 #include <sys/socket.h>
 
 namespace devices::net {
@@ -66,6 +67,23 @@ TEST_CASE("A user-mode network has so many connections and no more, and says so 
     s.sockets.closed(s.any.get());
     CHECK(s.sockets.admits(frame_of(udp)));
     CHECK(s.reports.size() == 1);
+}
+
+TEST_CASE("A forwarded port of UDP may be readable in vain, other sockets may not", "[net][user]")
+{
+    Setting s;
+    std::array<int, 2> ends{};
+    REQUIRE(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
+    UniqueFd const port{ends[0]};
+    UniqueFd const peer{ends[1]};
+    CHECK_FALSE(s.sockets.readable_in_vain(port.get())); // none of its own
+    s.sockets.forwarding(port.get());
+    CHECK_FALSE(s.sockets.listens(port.get()));
+    CHECK(s.sockets.readable_in_vain(port.get()));
+    REQUIRE(::send(peer.get(), "", 0, 0) == 0); // an empty datagram is one
+    CHECK_FALSE(s.sockets.readable_in_vain(port.get()));
+    CHECK_FALSE(s.sockets.readable_in_vain(port.get())); // it is still there
+    CHECK_FALSE(s.sockets.readable_in_vain(s.any.get()));
 }
 
 TEST_CASE("Ports are left alone for a while when no connection can be accepted", "[net][user]")
