@@ -127,6 +127,8 @@ bool is_bzimage(std::span<std::byte const> head)
 
 BootState load_bzimage(LoadContext& context)
 {
+    if (!context.modules.empty())
+        refuse(context, "is a bzImage, which takes an initrd and no modules: give it no --module");
     auto const header = checked_header(context);
     auto const kernel = payload(context, header);
     context.claims.claim(kernel.memory, "the kernel");

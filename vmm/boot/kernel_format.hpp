@@ -6,15 +6,27 @@
 #include "vmm/boot/load_kernel.hpp"
 
 #include <cstddef>
+#include <deque>
 #include <span>
+#include <string>
+#include <vector>
 
 namespace vmm {
+
+/// A file to be handed over beside the initrd.
+struct ModuleFile {
+    explicit ModuleFile(BootModule const& module) : request{module}, file{module.path, "module"} {}
+
+    BootModule const& request;
+    InputFile file;
+};
 
 /// Everything that a format needs to load a kernel.
 struct LoadContext {
     BootRequest const& request;
     InputFile const& kernel;
-    InputFile const* initrd; ///< or nullptr
+    InputFile const* initrd;               ///< or nullptr
+    std::deque<ModuleFile> const& modules; ///< with the initrd at most max_modules
     MemoryLayout const& layout;
     hv::GuestMemory const& memory;
     RamClaims claims;
@@ -33,6 +45,20 @@ struct KernelFormat {
 /// Loads the initrd, if there is one, as high as there is room below `preferred_end`, or else below `last_end`.
 /// Throws UserError when it fits nowhere. Called when the kernel's place is claimed.
 [[nodiscard]] std::optional<MemoryRange> load_initrd(LoadContext& context, hv::Gpa preferred_end, hv::Gpa last_end);
+
+/// A file in guest RAM, and what the kernel is told of it.
+struct LoadedModule {
+    MemoryRange memory;
+    std::string name; ///< of the file, without its folder
+    std::string text;
+};
+
+/// Loads the initrd and the modules, in this order, each page-aligned and as high below 4 GiB as there is room.
+/// Throws UserError when one fits nowhere. Called when the kernel's place is claimed.
+[[nodiscard]] std::vector<LoadedModule> load_modules(LoadContext& context);
+
+/// Puts `text` and its terminating zero where there is room, below 4 GiB, and returns where.
+[[nodiscard]] hv::Gpa write_text(LoadContext& context, std::string const& text);
 
 /// Puts `text`, the command line, and its terminating zero where there is room, below 4 GiB, and returns where.
 /// `max_length` is the longest that this kernel takes, in bytes; a longer one is a UserError, as is one of more than

@@ -46,6 +46,22 @@ constexpr std::array lookalikes{
                     "with a PVH note"};
 }
 
+/// As high as there is room below `preferred_end`, or else below `last_end`.
+MemoryRange load_file(LoadContext& context, InputFile const& file, std::string const& what, hv::Gpa preferred_end,
+                      hv::Gpa last_end)
+{
+    auto place = context.claims.claim_highest(file.size(), preferred_end, what);
+    if (!place) place = context.claims.claim_highest(file.size(), last_end, what);
+    if (!place) {
+        throw UserError{
+            fmt::format("the {} of {} KiB does not fit beside the kernel into {} MiB of guest memory: give "
+                        "it more memory",
+                        file.name(), file.size() / layout::kib, context.layout.bytes() / layout::mib)};
+    }
+    file.load(0, *place, context.memory);
+    return *place;
+}
+
 } // namespace
 
 BootState load_kernel(BootRequest const& request, MemoryLayout const& layout, hv::GuestMemory const& memory)
@@ -61,7 +77,11 @@ BootState load_kernel(BootRequest const& request, MemoryLayout const& layout, hv
     auto const format = std::ranges::find_if(formats, [&](auto const& f) { return f.recognises(head); });
     if (format == formats.end()) refuse_unknown(kernel, head);
 
-    LoadContext context{request, kernel, initrd ? &*initrd : nullptr, layout, memory, RamClaims{layout}, head};
+    std::deque<ModuleFile> modules;
+    for (auto const& module : request.modules)
+        modules.emplace_back(module);
+    LoadContext context{request, kernel, initrd ? &*initrd : nullptr, modules,
+                        layout,  memory, RamClaims{layout},           head};
     auto state = format->load(context);
     write_processor_tables(state, context.claims, memory);
     write_bios_data(context.claims, memory);
@@ -72,18 +92,27 @@ BootState load_kernel(BootRequest const& request, MemoryLayout const& layout, hv
 std::optional<MemoryRange> load_initrd(LoadContext& context, hv::Gpa preferred_end, hv::Gpa last_end)
 {
     if (!context.initrd) return std::nullopt;
+    return load_file(context, *context.initrd, "the initrd", preferred_end, last_end);
+}
 
-    auto const& initrd = *context.initrd;
-    auto place = context.claims.claim_highest(initrd.size(), preferred_end, "the initrd");
-    if (!place) place = context.claims.claim_highest(initrd.size(), last_end, "the initrd");
-    if (!place) {
-        throw UserError{
-            fmt::format("the {} of {} KiB does not fit beside the kernel into {} MiB of guest memory: give "
-                        "it more memory",
-                        initrd.name(), initrd.size() / layout::kib, context.layout.bytes() / layout::mib)};
+std::vector<LoadedModule> load_modules(LoadContext& context)
+{
+    auto const below_4g = hv::Gpa{layout::mmio_hole.end()}; // both formats' kernels take 32 bits of an address
+    std::vector<LoadedModule> loaded;
+    if (auto const initrd = load_initrd(context, below_4g, below_4g))
+        loaded.push_back({*initrd, context.request.initrd->filename().string(), {}});
+    for (auto const& module : context.modules) {
+        auto const place = load_file(context, module.file, "a module", below_4g, below_4g);
+        loaded.push_back({place, module.request.path.filename().string(), module.request.text});
     }
-    initrd.load(0, *place, context.memory);
-    return place;
+    return loaded;
+}
+
+hv::Gpa write_text(LoadContext& context, std::string const& text)
+{
+    auto const place = context.claims.claim_boot_data(text.size() + 1);
+    std::memcpy(host_address(context.memory, place), text.c_str(), place.size);
+    return place.base;
 }
 
 hv::Gpa write_command_line(LoadContext& context, std::string const& text, std::uint64_t max_length)
@@ -93,9 +122,7 @@ hv::Gpa write_command_line(LoadContext& context, std::string const& text, std::u
         throw UserError{fmt::format("the kernel command line of {} bytes is too long: this kernel takes at most {}",
                                     text.size(), limit)};
     }
-    auto const place = context.claims.claim_boot_data(text.size() + 1);
-    std::memcpy(host_address(context.memory, place), text.c_str(), place.size);
-    return place.base;
+    return write_text(context, text);
 }
 
 } // namespace vmm

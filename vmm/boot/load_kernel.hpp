@@ -8,15 +8,26 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace vmm {
+
+/// A file that is loaded beside the kernel, and the command line that belongs to it.
+struct BootModule {
+    std::filesystem::path path;
+    std::string text;
+};
 
 struct BootRequest {
     std::filesystem::path kernel;
     std::optional<std::filesystem::path> initrd;
     std::string cmdline;
-    hv::Gpa rsdp; ///< the ACPI root pointer, passed on to the kernel
+    hv::Gpa rsdp;                      ///< the ACPI root pointer, passed on to the kernel
+    std::vector<BootModule> modules{}; ///< behind the initrd, in the order in which the kernel finds them; at most
+                                       ///< max_modules with it
 };
+
+inline constexpr std::size_t max_modules = 32; ///< with the initrd
 
 /// Loads what `request` names into `memory`, which has the given layout and is zero wherever it is not overwritten
 /// (a kernel's .bss is not cleared again). The kernel's format is told by its content: a bzImage, a Multiboot kernel,

@@ -81,6 +81,21 @@ TEST_CASE("an initrd that cannot be read is refused with the reason", "[boot]")
     CHECK_THROWS_WITH(load(kernel.path(), ScratchFile{{}}.path()), Contains("initrd") && Contains("is empty"));
 }
 
+TEST_CASE("a module that cannot be handed over is refused with the reason", "[boot]")
+{
+    auto const with_module = [](Bytes const& kernel, std::filesystem::path const& module) {
+        GuestRam const ram{16 * layout::mib};
+        ScratchFile const file{kernel};
+        return load_kernel({file.path(), {}, "", hv::Gpa{0}, {{module, "x"}}}, ram.layout(), ram.memory());
+    };
+    ScratchFile const large{Bytes(16 * layout::mib)};
+    CHECK_THROWS_WITH(with_module(make_multiboot_flat(), "/nonexistent/m"),
+                      Contains("module '/nonexistent/m'") && Contains("No such file"));
+    CHECK_THROWS_WITH(with_module(make_multiboot_flat(), large.path()),
+                      Contains("module") && Contains("does not fit"));
+    CHECK_THROWS_WITH(with_module(make_bzimage(), large.path()), Contains("no modules"));
+}
+
 TEST_CASE("a kernel with a spoilt header is loaded or refused, whatever it says", "[boot]")
 {
     auto const original =

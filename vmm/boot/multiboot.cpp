@@ -7,7 +7,9 @@
 #include <array>
 #include <cstring>
 #include <optional>
+#include <span>
 #include <string_view>
+#include <vector>
 
 namespace vmm {
 
@@ -89,7 +91,7 @@ constexpr std::string_view loader_name{"Porthole"};
 /// All that is handed over but for the command line.
 struct Handover {
     Info info;
-    Module initrd;
+    std::array<Module, max_modules> modules;
     std::array<MapEntry, 16> map;
     std::array<char, 16> loader; ///< with its terminating zero
 };
@@ -175,9 +177,22 @@ hv::Gpa load_elf(LoadContext& context)
     return entry;
 }
 
+/// The table of modules, whose names and command lines are put where there is room. As with the kernel's own command
+/// line, a module's begins with its name: kernels pass over the first word, and some cannot do without one.
+std::vector<Module> hand_over_modules(LoadContext& context)
+{
+    std::vector<Module> out;
+    for (auto const& [memory, name, text] : load_modules(context)) {
+        auto const line = write_text(context, text.empty() ? name : name + " " + text);
+        out.push_back({static_cast<std::uint32_t>(memory.base.value), static_cast<std::uint32_t>(memory.end()),
+                       static_cast<std::uint32_t>(line.value), 0});
+    }
+    return out;
+}
+
 /// Writes the information structure, and what it points at, to `place`.
 void hand_over(LoadContext const& context, MemoryRange const& place, hv::Gpa command_line,
-               std::optional<MemoryRange> const& initrd)
+               std::span<Module const> modules)
 {
     auto const address = [&](std::size_t offset) { return static_cast<std::uint32_t>(place.base.value + offset); };
     Handover out{};
@@ -187,12 +202,9 @@ void hand_over(LoadContext const& context, MemoryRange const& place, hv::Gpa com
         static_cast<std::uint32_t>((context.layout.low_end().value - layout::extended_ram.value) / layout::kib);
     out.info.command_line = static_cast<std::uint32_t>(command_line.value);
 
-    out.info.modules = address(offsetof(Handover, initrd));
-    if (initrd) {
-        out.info.module_count = 1;
-        out.initrd = {static_cast<std::uint32_t>(initrd->base.value), static_cast<std::uint32_t>(initrd->end()), 0,
-                      0};
-    }
+    out.info.modules = address(offsetof(Handover, modules));
+    out.info.module_count = static_cast<std::uint32_t>(modules.size());
+    std::ranges::copy(modules, out.modules.begin());
 
     out.info.memory_map = address(offsetof(Handover, map));
     std::size_t entries = 0;
@@ -225,8 +237,7 @@ BootState load_multiboot(LoadContext& context)
     auto const name = context.request.kernel.filename().string();
     auto const command_line = write_command_line(context, name + " " + context.request.cmdline, max_command_line);
     auto const handover = context.claims.claim_boot_data(sizeof(Handover));
-    auto const below_4g = hv::Gpa{layout::mmio_hole.end()};
-    hand_over(context, handover, command_line, load_initrd(context, below_4g, below_4g));
+    hand_over(context, handover, command_line, hand_over_modules(context));
 
     return {.mode = BootState::Mode::protected_mode, .entry = entry, .rbx = handover.base.value, .rax = loader_magic};
 }

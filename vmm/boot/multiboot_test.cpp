@@ -135,6 +135,34 @@ TEST_CASE("an initrd becomes a page-aligned module below 4 GiB", "[boot]")
     CHECK(guest.ram.bytes(start, initrd.size()) == initrd);
 }
 
+TEST_CASE("modules follow the initrd, each with its name and its command line", "[boot]")
+{
+    auto const one = pattern(0x1234);
+    auto const two = pattern(0x10);
+    ScratchFile const kernel{make_multiboot_flat()};
+    ScratchFile const initrd{one};
+    ScratchFile const module{two};
+    GuestRam const ram{64 * layout::mib};
+    BootRequest request{kernel.path(), initrd.path(), "", hv::Gpa{0xE'0000}, {{module.path(), "root=x, y"}}};
+    request.modules.push_back({initrd.path(), ""});
+    auto const state = load_kernel(request, ram.layout(), ram.memory());
+
+    auto const info = [&](std::size_t offset) { return ram.get<std::uint32_t>(state.rbx + offset); };
+    REQUIRE(info(20) == 3);
+    auto const entry = [&](unsigned index, std::size_t field) {
+        return ram.get<std::uint32_t>(info(24) + index * 16 + field);
+    };
+    auto const contents = std::array{one, two, one};
+    auto const texts = std::array{initrd.path().filename().string(), module.path().filename().string() + " root=x, y",
+                                  initrd.path().filename().string()};
+    for (unsigned i = 0; i < 3; ++i) {
+        CHECK(entry(i, 0) % 4096 == 0);
+        REQUIRE(entry(i, 4) - entry(i, 0) == contents.at(i).size());
+        CHECK(ram.bytes(entry(i, 0), contents.at(i).size()) == contents.at(i));
+        CHECK(ram.text(entry(i, 8)) == texts.at(i));
+    }
+}
+
 TEST_CASE("a Multiboot header counts in the first 8192 bytes only, aligned and with a sum of zero", "[boot]")
 {
     auto const with_header_at = [](std::size_t offset) {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <span>
+#include <vector>
 
 namespace vmm {
 
@@ -46,7 +48,7 @@ static_assert(sizeof(MapEntry) == 24);
 /// All that is handed over but for the command line.
 struct Handover {
     StartInfo info;
-    Module initrd;
+    std::array<Module, max_modules> modules;
     std::array<MapEntry, 16> map;
 };
 
@@ -74,9 +76,20 @@ hv::Gpa checked_entry(LoadContext const& context, ElfImage const& image)
     return entry;
 }
 
+/// The table of modules, whose command lines are put where there is room.
+std::vector<Module> hand_over_modules(LoadContext& context)
+{
+    std::vector<Module> out;
+    for (auto const& [memory, name, text] : load_modules(context)) {
+        auto const line = text.empty() ? 0 : write_text(context, text).value;
+        out.push_back({memory.base.value, memory.size, line, 0});
+    }
+    return out;
+}
+
 /// Writes hvm_start_info, and what it points at, to `place`.
 void hand_over(LoadContext const& context, MemoryRange const& place, hv::Gpa command_line,
-               std::optional<MemoryRange> const& initrd)
+               std::span<Module const> modules)
 {
     auto const address = [&](std::size_t offset) { return place.base.value + offset; };
     Handover out{};
@@ -85,10 +98,10 @@ void hand_over(LoadContext const& context, MemoryRange const& place, hv::Gpa com
     out.info.command_line = command_line.value;
     out.info.rsdp = context.request.rsdp.value;
 
-    if (initrd) {
-        out.info.module_count = 1;
-        out.info.modules = address(offsetof(Handover, initrd));
-        out.initrd = {initrd->base.value, initrd->size, 0, 0};
+    if (!modules.empty()) {
+        out.info.module_count = static_cast<std::uint32_t>(modules.size());
+        out.info.modules = address(offsetof(Handover, modules));
+        std::ranges::copy(modules, out.modules.begin());
     }
 
     out.info.memory_map = address(offsetof(Handover, map));
@@ -110,8 +123,7 @@ BootState load_pvh(LoadContext& context)
     load_segments(context.kernel, image, context.claims, context.memory);
     auto const command_line = write_command_line(context, context.request.cmdline, linux_command_line);
     auto const handover = context.claims.claim_boot_data(sizeof(Handover));
-    auto const below_4g = hv::Gpa{layout::mmio_hole.end()}; // Linux takes the low 32 bits of a module's address
-    hand_over(context, handover, command_line, load_initrd(context, below_4g, below_4g));
+    hand_over(context, handover, command_line, hand_over_modules(context));
 
     return {.mode = BootState::Mode::protected_mode, .entry = entry, .rbx = handover.base.value};
 }

@@ -93,6 +93,27 @@ TEST_CASE("an initrd becomes the first module, below 4 GiB", "[boot]")
     CHECK(guest.ram.bytes(address, initrd.size()) == initrd);
 }
 
+TEST_CASE("modules follow the initrd, each with its command line", "[boot]")
+{
+    auto const content = pattern(0x1234);
+    ScratchFile const kernel{make_pvh_elf64()};
+    ScratchFile const file{content};
+    GuestRam const ram{64 * layout::mib};
+    BootRequest const request{kernel.path(), file.path(), "", rsdp, {{file.path(), ""}, {file.path(), "root=x, y"}}};
+    auto const state = load_kernel(request, ram.layout(), ram.memory());
+
+    REQUIRE(ram.get<std::uint32_t>(state.rbx + 12) == 3);
+    auto const modules = ram.get<std::uint64_t>(state.rbx + 16);
+    for (unsigned i = 0; i < 3; ++i) {
+        auto const address = ram.get<std::uint64_t>(modules + i * 32);
+        CHECK(ram.get<std::uint64_t>(modules + i * 32 + 8) == content.size());
+        CHECK(ram.bytes(address, content.size()) == content);
+    }
+    CHECK(ram.get<std::uint64_t>(modules + 16) == 0);
+    CHECK(ram.get<std::uint64_t>(modules + 32 + 16) == 0);
+    CHECK(ram.text(ram.get<std::uint64_t>(modules + 64 + 16)) == "root=x, y");
+}
+
 TEST_CASE("other notes before the entry are passed over", "[boot]")
 {
     auto kernel = make_pvh_elf64();

@@ -35,6 +35,10 @@ class RunCommand {
             "the kernel: a bzImage, a Multiboot kernel, or an ELF file with a PVH note (required without --config)",
             [&guest](auto const& text) { guest.kernel = text; });
         add("--initrd", "PATH", "the initial RAM disk", [&guest](auto const& text) { guest.initrd = text; });
+        add_list(
+            "--module", "PATH[,TEXT]",
+            "a file to hand to a Multiboot or PVH kernel, behind the initrd, with this command line. Once for each",
+            [&guest](auto const& text) { add_module("--module", guest.modules, parse_module("--module", text)); });
         add("--cmdline", "TEXT", "the kernel's command line", [&guest](auto const& text) { guest.cmdline = text; });
         add("--memory", "SIZE", "guest memory, e.g. 512M (the default) or 4G",
             [&guest](auto const& text) { guest.memory = parse_memory("--memory", text); });

@@ -246,11 +246,12 @@ TEST_CASE("a configuration file takes the place of all options about a guest", "
     };
     using Arguments = std::vector<char const*>;
     for (auto const& more :
-         {Arguments{"--kernel", "k"}, Arguments{"--initrd", "i"}, Arguments{"--cmdline", "x"},
-          Arguments{"--memory", "1G"}, Arguments{"--cpus", "2"}, Arguments{"--serial", "pty"},
-          Arguments{"--on-reboot", "exit"}, Arguments{"--on-triple-fault", "end"}, Arguments{"--on-crash", "end"},
-          Arguments{"--privileges", "create-port"}, Arguments{"--hv-features", "synic"}, Arguments{"--test-devices"},
-          Arguments{"--pool", "1M"}, Arguments{"--vsock", "s"}, Arguments{"--disk", "d"}})
+         {Arguments{"--kernel", "k"}, Arguments{"--initrd", "i"}, Arguments{"--module", "m"},
+          Arguments{"--cmdline", "x"}, Arguments{"--memory", "1G"}, Arguments{"--cpus", "2"},
+          Arguments{"--serial", "pty"}, Arguments{"--on-reboot", "exit"}, Arguments{"--on-triple-fault", "end"},
+          Arguments{"--on-crash", "end"}, Arguments{"--privileges", "create-port"},
+          Arguments{"--hv-features", "synic"}, Arguments{"--test-devices"}, Arguments{"--pool", "1M"},
+          Arguments{"--vsock", "s"}, Arguments{"--disk", "d"}})
         CHECK_THAT(with(more), StartsWith("--config and " + std::string{more.front()} + " exclude each other"));
     std::filesystem::remove(path);
     CHECK_THAT(with({}), StartsWith("--config: cannot read '" + file + "'"));
@@ -287,6 +288,19 @@ TEST_CASE("disks are listed in their order, with their options", "[cli][storage]
     CHECK_THAT(run_complaint(many), StartsWith("--disk: 'a' is one disk too many"));
 }
 
+TEST_CASE("modules are listed in their order, with their command lines", "[cli]")
+{
+    CHECK(run({"--module", "vmlinuz", "--module", "a,,b,x=1,2 y", "--module", "c,"}).guests.at(0).modules ==
+          std::vector<vmm::ModuleOptions>{{"vmlinuz", ""}, {"a,b", "x=1,2 y"}, {"c", ""}});
+    CHECK_THAT(run_complaint({"--module", ",x"}), StartsWith("--module: ',x' names no file"));
+    std::vector<char const*> many;
+    for (unsigned i = 0; i < 31; ++i)
+        many.insert(many.end(), {"--module", "a"});
+    CHECK(run(many).guests.at(0).modules.size() == 31);
+    many.insert(many.end(), {"--module", "a"});
+    CHECK_THAT(run_complaint(many), StartsWith("--module: 'a' is one module too many"));
+}
+
 TEST_CASE("help, version and doctor", "[cli]")
 {
     auto const text = [](std::vector<char const*> const& arguments) {
@@ -294,11 +308,11 @@ TEST_CASE("help, version and doctor", "[cli]")
     };
     CHECK(text({"--version"}) == "porthole " PORTHOLE_VERSION "\n");
     CHECK_THAT(text({"--help"}), Contains("run") && Contains("doctor"));
-    for (auto const* const option : {"--kernel",     "--initrd",         "--cmdline",      "--memory", "--cpus",
-                                     "--serial",     "--on-reboot",      "--log-level",    "--hyperv", "--log-file",
-                                     "--privileges", "--hv-features",    "--test-devices", "--trace",  "create-port",
-                                     "synic",        "--config",         "--pool",         "--vsock",  "--disk",
-                                     "--on-crash",   "--on-triple-fault"})
+    for (auto const* const option : {"--kernel",     "--initrd",          "--cmdline",      "--memory", "--cpus",
+                                     "--serial",     "--on-reboot",       "--log-level",    "--hyperv", "--log-file",
+                                     "--privileges", "--hv-features",     "--test-devices", "--trace",  "create-port",
+                                     "synic",        "--config",          "--pool",         "--vsock",  "--disk",
+                                     "--on-crash",   "--on-triple-fault", "--module"})
         CHECK_THAT(text({"run", "--help"}), Contains(option));
     CHECK(std::holds_alternative<vmm::DoctorRequest>(parse({"doctor"})));
 }

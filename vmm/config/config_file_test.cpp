@@ -86,6 +86,7 @@ TEST_CASE("every key of a guest arrives in its field", "[config]")
 name = "server-1"
 kernel = "vmlinuz"
 initrd = "/boot/initrd.img"
+module = ["/boot/ext2fs,--readonly ${root}", "/boot/exec"]
 cmdline = "console=ttyS0 quiet"
 memory = "1G"
 cpus = 4
@@ -122,6 +123,8 @@ after = ["server-1", "client"]
     CHECK(server.name == "server-1");
     CHECK(server.kernel == "vmlinuz");
     CHECK(server.initrd == "/boot/initrd.img");
+    CHECK(server.modules ==
+          std::vector<vmm::ModuleOptions>{{"/boot/ext2fs", "--readonly ${root}"}, {"/boot/exec", ""}});
     CHECK(server.cmdline == "console=ttyS0 quiet");
     CHECK(server.memory == std::uint64_t{1} << 30);
     CHECK(server.cpus == 4);
@@ -154,11 +157,12 @@ after = ["server-1", "client"]
 
 TEST_CASE("relative paths start at the file's folder", "[config]")
 {
-    auto const text = "[[guest]]\nname = 'a'\nkernel = 'k'\ninitrd = '../i'\nconsole = 'file:c.txt'\n"
+    auto const text = "[[guest]]\nname = 'a'\nkernel = 'k'\ninitrd = '../i'\nmodule = 'm,x'\nconsole = 'file:c.txt'\n"
                       "disk = ['d.img', 'nbd://h/e']\n";
     auto const beside = parse(text, "labs/one/lab.toml").front();
     CHECK(beside.kernel == "labs/one/k");
     CHECK(beside.initrd == "labs/one/../i");
+    CHECK(beside.modules.at(0).path == "labs/one/m");
     CHECK(beside.serial.path == "labs/one/c.txt");
     CHECK(beside.disks.at(0).image == "labs/one/d.img");
     CHECK(beside.disks.at(1).image == "nbd://h/e");
@@ -194,7 +198,7 @@ TEST_CASE("a file without guests, or with something else, is refused", "[config]
 TEST_CASE("a key that does not exist is answered with those that do", "[config]")
 {
     CHECK_THAT(complaint_about("kernal = 'k'"),
-               StartsWith("lab.toml:4:1: a guest has no key 'kernal': use name, kernel, initrd, ") &&
+               StartsWith("lab.toml:4:1: a guest has no key 'kernal': use name, kernel, initrd, module, ") &&
                    Contains("after, ready"));
     CHECK_THAT(complaint_about("  Memory = '1G'"), StartsWith("lab.toml:4:3: a guest has no key 'Memory'"));
     CHECK_THAT(complaint_about("cpus.min = 3"), StartsWith("lab.toml:4:1: cpus: is a table and must be"));

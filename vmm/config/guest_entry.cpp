@@ -46,6 +46,20 @@ void read_initrd(ConfigNode const& value, GuestEntry& entry, ConfigContext const
     entry.options.initrd = path_of(value, "initrd = \"initrd.img\"", context);
 }
 
+void read_modules(ConfigNode const& value, GuestEntry& entry, ConfigContext const& context)
+{
+    constexpr std::string_view example = "module = \"initrd.img\" or module = [\"program,its arguments\", \"data\"]";
+    auto const modules = value.is_array() ? value.elements(example) : std::vector{value};
+    for (auto const& element : modules) {
+        auto const text = element.text(example);
+        element.placed([&] {
+            auto module = parse_module(value.key(), text);
+            module.path = (context.folder / module.path).string();
+            add_module(value.key(), entry.options.modules, std::move(module));
+        });
+    }
+}
+
 void read_cmdline(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
 {
     entry.options.cmdline = value.text_or_nothing("cmdline = \"console=ttyS0\"");
@@ -192,6 +206,7 @@ constexpr std::array keys{
     Key{"name", read_name},
     Key{"kernel", read_kernel},
     Key{"initrd", read_initrd},
+    Key{"module", read_modules},
     Key{"cmdline", read_cmdline},
     Key{"memory", read_memory},
     Key{"cpus", read_cpus},

@@ -3,7 +3,7 @@
 /// An input that begins with a byte below 0x80 is a configuration file as it stands. Any other is a kernel behind
 /// that byte, which says how it is loaded: bits 1:0 the guest's memory (16 MiB, 64 MiB, 3 GiB, 5 GiB), bits 3:2 the
 /// initrd (none, 1 byte, 64 KiB, as large as 16 MiB of memory), bits 5:4 the length of the command line (0, 7, 4095,
-/// 65536).
+/// 65536), bit 6 whether there are modules.
 #include "hv/fuzz/input.hpp"
 #include "vmm/base/user_error.hpp"
 #include "vmm/boot/load_kernel.hpp"
@@ -39,6 +39,7 @@ void load(std::uint8_t how, std::span<std::uint8_t const> bytes)
     testing::ScratchFile const initrd{std::span{zeros}.first(initrds[how >> 2 & 3U])};
     BootRequest request{kernel.path(), std::nullopt, std::string(cmdlines[how >> 4 & 3U], 'x'), hv::Gpa{0xE'0000}};
     if ((how >> 2 & 3U) != 0) request.initrd = initrd.path();
+    if ((how & 0x40U) != 0) request.modules = {{initrd.path(), request.cmdline}, {kernel.path(), ""}};
     try {
         auto const state = load_kernel(request, ram.layout(), ram.memory());
         require(ram.memory().at(state.entry, 1) != nullptr, "a kernel is entered in RAM");

@@ -154,6 +154,8 @@ void Machine::load(GuestOptions const& options)
 {
     BootRequest request{.kernel = options.kernel, .initrd = {}, .cmdline = options.cmdline, .rsdp = {}};
     if (!options.initrd.empty()) request.initrd = options.initrd;
+    for (auto const& [path, text] : options.modules)
+        request.modules.push_back({path, text});
     request.rsdp = build_acpi(memory_->memory(), {.cpus = options.cpus});
     auto const state = load_kernel(request, layout_, memory_->memory());
 

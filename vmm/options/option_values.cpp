@@ -59,6 +59,28 @@ std::vector<std::string_view> split(std::string_view text)
     }
 }
 
+/// What stands before the first single comma, in which a comma is written twice, and what stands behind it.
+struct NameAndRest {
+    std::string name{};
+    std::optional<std::string_view> rest{};
+};
+
+NameAndRest split_name(std::string_view text)
+{
+    NameAndRest out;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        if (text[at] == ',') {
+            if (at + 1 == text.size() || text[at + 1] != ',') {
+                out.rest = text.substr(at + 1);
+                break;
+            }
+            ++at;
+        }
+        out.name.push_back(text[at]);
+    }
+    return out;
+}
+
 std::string known_list(std::span<std::string_view const> known)
 {
     std::string list{"use "};
@@ -134,19 +156,12 @@ DiskOptions parse_disk(std::string_view option, std::string_view text)
     constexpr std::string_view known = "after the image's name use ro, dvd, bus=vmbus, controller=N or serial=TEXT, "
                                        "and ',,' for a comma in the name";
     constexpr std::size_t longest_serial = 36;
-    DiskOptions disk;
-    std::size_t at = 0;
-    for (; at < text.size(); ++at) {
-        if (text[at] == ',') {
-            if (at + 1 == text.size() || text[at + 1] != ',') break;
-            ++at;
-        }
-        disk.image.push_back(text[at]);
-    }
+    auto const [image, options] = split_name(text);
+    DiskOptions disk{.image = image};
     if (disk.image.empty()) refuse(option, text, "names no image", "write e.g. disk.img or disk.img,ro");
     disk.dvd = disk.image.ends_with(".iso");
 
-    for (auto const item : at < text.size() ? split(text.substr(at + 1)) : std::vector<std::string_view>{}) {
+    for (auto const item : options ? split(*options) : std::vector<std::string_view>{}) {
         constexpr std::string_view controller = "controller=";
         constexpr std::string_view serial = "serial=";
         constexpr std::string_view bus = "bus=";
@@ -181,6 +196,22 @@ void add_disk(std::string_view option, std::vector<DiskOptions>& disks, DiskOpti
                "a controller has 64, so put ',controller=N' behind others, 0 to 3");
     }
     disks.push_back(std::move(disk));
+}
+
+ModuleOptions parse_module(std::string_view option, std::string_view text)
+{
+    auto const [path, command_line] = split_name(text);
+    if (path.empty()) refuse(option, text, "names no file", "write e.g. initrd.img or 'program,its command line'");
+    return {path, std::string{command_line.value_or("")}};
+}
+
+void add_module(std::string_view option, std::vector<ModuleOptions>& modules, ModuleOptions module)
+{
+    if (modules.size() == GuestOptions::max_modules) {
+        refuse(option, module.path, "is one module too many",
+               "a kernel is handed " + std::to_string(GuestOptions::max_modules) + " at most");
+    }
+    modules.push_back(std::move(module));
 }
 
 HypervMode parse_hyperv(std::string_view option, std::string_view text)

@@ -28,6 +28,12 @@ namespace vmm {
 /// Adds a disk, unless its controller has as many as it can.
 void add_disk(std::string_view option, std::vector<DiskOptions>& disks, DiskOptions disk);
 
+/// "PATH[,TEXT]"; a comma in PATH is written twice, TEXT is taken as it is.
+[[nodiscard]] ModuleOptions parse_module(std::string_view option, std::string_view text);
+
+/// Adds a module, unless the guest has as many as it can.
+void add_module(std::string_view option, std::vector<ModuleOptions>& modules, ModuleOptions module);
+
 /// "auto", "user" or "hybrid".
 [[nodiscard]] HypervMode parse_hyperv(std::string_view option, std::string_view text);
 

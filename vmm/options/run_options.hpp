@@ -92,6 +92,14 @@ struct DiskOptions {
     friend bool operator==(DiskOptions const&, DiskOptions const&) = default;
 };
 
+/// A file that a Multiboot or PVH kernel is handed beside the initrd.
+struct ModuleOptions {
+    std::string path{};
+    std::string text{}; ///< its command line
+
+    friend bool operator==(ModuleOptions const&, ModuleOptions const&) = default;
+};
+
 /// A network card, and the network that it is on.
 struct NetOptions {
     std::string tap{}; ///< an interface of the host; empty: a user-mode network of its own
@@ -108,13 +116,15 @@ struct GuestOptions {
 
     static constexpr std::uint64_t min_pool = std::uint64_t{16} << 10; ///< what the root takes up in it fits
     static constexpr std::size_t max_nets = 16;
+    static constexpr std::size_t max_modules = 31; ///< beside the initrd
     static constexpr std::uint64_t max_pool = std::uint64_t{64} << 30;
 
     std::string name{}; ///< of a guest in a configuration file; empty for the one of the command line
     [[nodiscard]] std::string designation() const { return name.empty() ? "the guest" : "guest '" + name + "'"; }
 
-    std::string kernel{}; ///< path
-    std::string initrd{}; ///< path; empty for none
+    std::string kernel{};                 ///< path
+    std::string initrd{};                 ///< path; empty for none
+    std::vector<ModuleOptions> modules{}; ///< in the order in which the kernel finds them, behind the initrd
     std::string cmdline{};
     std::uint64_t memory = std::uint64_t{512} << 20; ///< bytes, a multiple of 4096
     unsigned cpus = 1;
