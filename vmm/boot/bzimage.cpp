@@ -18,14 +18,15 @@ constexpr std::size_t header_offset = 0x1F1;
 constexpr std::size_t signature_offset = 0x202;  ///< the header's length byte, at 0x201, counts from here
 constexpr std::uint32_t signature = 0x5372'6448; // "HdrS"
 constexpr std::uint16_t boot_flag = 0xAA55;
-constexpr std::uint16_t oldest_version = 0x020C; ///< the first with xloadflags: Linux 3.8
+constexpr std::uint16_t oldest_version = 0x020A;     ///< the first with pref_address and init_size: Linux 2.6.31
+constexpr std::uint16_t xloadflags_version = 0x020C; ///< Linux 3.8
 constexpr std::uint64_t entry_64_offset = 0x200;
 constexpr std::uint64_t sector = 512;
 constexpr std::uint64_t paragraph = 16; ///< the unit of `syssize`
 constexpr std::uint8_t loader_without_number = 0xFF;
 
 static_assert(header_offset + offsetof(setup_header, header) == signature_offset);
-constexpr std::size_t header_end_needed = header_offset + offsetof(setup_header, handover_offset);
+constexpr std::size_t header_end_needed = header_offset + offsetof(setup_header, handover_offset); // 2.10's end
 constexpr std::size_t header_end_limit = offsetof(boot_params, edd_mbr_sig_buffer);
 
 template <typename T>
@@ -48,14 +49,15 @@ setup_header checked_header(LoadContext const& context)
     auto const end = signature_offset + field<std::uint8_t>(head, signature_offset - 1);
     if (field<std::uint16_t>(head, header_offset + offsetof(setup_header, version)) < oldest_version)
         refuse(context,
-               "speaks a boot protocol older than 2.12, which relies on a BIOS: use Linux 3.8 or newer, or another "
-               "kernel of that protocol");
+               "speaks a boot protocol older than 2.10, which relies on a BIOS: use Linux 2.6.31 or newer, or "
+               "another kernel of that protocol");
     if (end > head.size()) refuse(context, "is truncated: get a complete copy");
     if (end < header_end_needed || end > header_end_limit)
         refuse(context, "has a setup header of impossible length: get another copy");
 
     setup_header header{};
     std::memcpy(&header, head.data() + header_offset, std::min(end - header_offset, sizeof header));
+    if (header.version < xloadflags_version) header.xloadflags = 0; // not a field yet
     if (!(header.loadflags & LOADED_HIGH)) refuse(context, "is a zImage: use a bzImage");
     if (!std::has_single_bit(+header.kernel_alignment))
         refuse(context, "asks for an alignment that is no power of two: get another copy");
