@@ -1,9 +1,12 @@
-/// A page that shows up in the RAM of several guests: shared anonymous memory, mapped over theirs.
+/// A page that shows up in the RAM of several guests: shared anonymous memory, mapped over theirs. Where RAM is a
+/// file, it is the file's page that comes back, so that it is the same memory again in every mapping.
 #pragma once
 
 #include "hv/monitor/monitor_host.hpp"
 
 #include <memory>
+#include <mutex>
+#include <vector>
 
 namespace vmm {
 
@@ -18,9 +21,20 @@ class MappedCommonPage final : public hv::CommonPage {
     void hide_at(std::byte* guest_page, hv::PageContent const& content) override;
 
   private:
+    /// A guest's page, and another mapping of the shared memory that lies under this one there.
+    struct Covered {
+        std::byte* guest_page;
+        std::byte* below;
+    };
+
     explicit MappedCommonPage(std::byte* host) : host_{host} {}
 
+    void remember_below(std::byte* guest_page);
+    [[nodiscard]] std::byte* take_below(std::byte* guest_page);
+
     std::byte* const host_;
+    std::mutex lock_; // the next
+    std::vector<Covered> covered_;
 };
 
 } // namespace vmm

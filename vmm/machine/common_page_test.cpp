@@ -1,6 +1,8 @@
 #include "hv/testing/catch.hpp"
 #include "vmm/machine/common_page.hpp"
+#include "vmm/memory/guest_ram.hpp"
 
+#include <algorithm>
 #include <sys/mman.h>
 
 using namespace vmm;
@@ -51,4 +53,32 @@ TEST_CASE("a common page is one memory wherever it shows, and goes without a tra
     CHECK(page->host()[101] == std::byte{2});
     page.reset();
     CHECK(last[101] == std::byte{2}); // a place that was not uncovered stays what it was
+}
+
+TEST_CASE("RAM that is a file is the same memory again when a common page goes", "[monitor]")
+{
+    GuestRam const ram{MemoryLayout{layout::min_memory}, RamSharing::Always};
+    auto* const guest_page = ram.ranges()[0].host + hv::page_size;
+    auto* const elsewhere = static_cast<std::byte*>(
+        ::mmap(nullptr, hv::page_size, PROT_READ | PROT_WRITE, MAP_SHARED, ram.fd(), hv::page_size));
+    REQUIRE(elsewhere != MAP_FAILED);
+    auto page = MappedCommonPage::make();
+    REQUIRE(page);
+    hv::PageContent content;
+    content.fill(std::byte{9});
+
+    for (unsigned round = 0; round < 2; ++round) {
+        REQUIRE(page->show_at(guest_page));
+        guest_page[0] = std::byte{1};
+        CHECK(page->host()[0] == std::byte{1});
+        page->hide_at(guest_page, content);
+        CHECK(elsewhere[0] == std::byte{9});
+        guest_page[1] = std::byte{3};
+        CHECK(elsewhere[1] == std::byte{3});
+        CHECK(page->host()[0] == std::byte{1});
+    }
+    REQUIRE(page->show_at(guest_page)); // it ends while it shows
+    page.reset();
+    CHECK(guest_page[0] == std::byte{1});
+    ::munmap(elsewhere, hv::page_size);
 }
