@@ -35,3 +35,27 @@ debian_mirror()
 {
     apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Codename: bookworm' 'Component: main' | head -n 1
 }
+
+# use_suite SUITE FOLDER: lets apt-get and apt-cache know that suite of Debian alone, with package lists of its own in FOLDER, and
+# downloads them. Ends the script when there is no such suite.
+use_suite()
+{
+    local mirror
+    [[ $(debian_mirror) ]] || as_root apt-get update --quiet >&2
+    mirror=$(debian_mirror)
+    [[ $mirror ]] || die "apt-get on this machine knows no mirror of Debian 12"
+    mkdir -p "$2/lists/partial" "$2/archives/partial"
+    touch "$2/status"
+    echo "deb $mirror $1 main" > "$2/sources.list"
+    cat > "$2/options" << END
+Dir::Etc::SourceList "$2/sources.list";
+Dir::Etc::SourceParts "-";
+Dir::State "$2";
+Dir::State::Status "$2/status";
+Dir::Cache "$2";
+Acquire::Languages "none";
+APT::Sandbox::User "root";
+END
+    export APT_CONFIG=$2/options
+    apt-get update --quiet >&2 || die "cannot get the package lists of Debian's $1; see the messages of apt-get above"
+}
