@@ -17,7 +17,7 @@ struct MonitorPort {
     std::unique_ptr<CommonView> view;
 };
 
-/// All but `dozing` is guarded by the lock of the partition's tables.
+/// All but `dozing` and `held` is guarded by the lock of the partition's tables.
 struct PartitionMonitors {
     static constexpr unsigned most_ports = 16;
     static constexpr unsigned most_connections = 8; ///< with a page
@@ -31,6 +31,8 @@ struct PartitionMonitors {
     std::array<Connection, most_connections> connections{};
     /// A page that is looked at on behalf of this partition dozes.
     std::atomic<bool> dozing{false};
+    /// Pages are not looked at on its behalf for now. Guarded by the scanner's lock.
+    bool held = false;
 };
 
 } // namespace hv

@@ -125,6 +125,21 @@ void MonitorScanner::stop_all(Partition const& sender)
     std::erase_if(watches_, [&sender](auto const& watch) { return watch->sender == &sender; });
 }
 
+void MonitorScanner::hold(Partition& sender)
+{
+    std::lock_guard const guard{lock_};
+    sender.monitors().held = true;
+}
+
+void MonitorScanner::release(Partition& sender)
+{
+    {
+        std::lock_guard const guard{lock_};
+        sender.monitors().held = false;
+    }
+    scan_soon();
+}
+
 void MonitorScanner::scan_soon() const
 {
     if (auto* const world = host()) world->scan_soon();
@@ -154,7 +169,7 @@ std::optional<Time> MonitorScanner::scan(Time now)
             std::lock_guard const guard{lock_};
             if (i >= watches_.size()) break;
             auto& watch = *watches_[i];
-            if (watch.due > now) continue;
+            if (watch.due > now || watch.sender->monitors().held) continue;
             look(watch, now, ripe);
             if (ripe.count == 0) continue;
             sender = watch.sender;
@@ -165,8 +180,9 @@ std::optional<Time> MonitorScanner::scan(Time now)
 
     std::lock_guard const guard{lock_};
     std::optional<Time> next;
-    for (auto const& watch : watches_)
-        next = std::min(next.value_or(Time::max()), watch->due);
+    for (auto const& watch : watches_) {
+        if (!watch->sender->monitors().held) next = std::min(next.value_or(Time::max()), watch->due);
+    }
     return next;
 }
 

@@ -57,12 +57,16 @@ class MonitorScanner {
     void stop(MonitoredPage const& page);
     /// The same for all pages of a sender, which is being removed.
     void stop_all(Partition const& sender);
+    /// No page is looked at on behalf of this sender when it returns, nor before `release`: what is pending waits.
+    void hold(Partition& sender);
+    void release(Partition& sender);
     void scan_soon() const;
 
     /// Looks at a partition's dozing pages again, soon: its guest has signalled, or made a connection.
     void rouse(Partition& sender);
 
-    /// Looks at every page whose time has come. Returns when to come again; nothing when no page is watched. One
+    /// Looks at every page whose time has come. Returns when to come again; nothing when no page is
+    /// watched, or all are held. One
     /// thread at a time, no lock held. Handlers of the root's ports run on this thread.
     std::optional<Time> scan(Time now);
 

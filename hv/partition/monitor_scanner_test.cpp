@@ -1,6 +1,7 @@
 /// What becomes of triggers in a monitor page, and what looking for them costs (TLFS 2.0a §14.5, §14.8.9.1–14.8.10).
 #include "hv/partition/monitor_scanner.hpp"
 #include "hv/testing/monitor_fabric.hpp"
+#include "hv/testing/snapshot.hpp"
 
 #include <functional>
 
@@ -348,4 +349,29 @@ TEST_CASE("a page in a guest's own memory, whose events go to a handler of the r
     f.scan();
     CHECK_FALSE(f.next);
     CHECK(handler->flags.size() == 1);
+}
+
+TEST_CASE("a held sender's pages are left alone, and looked at once it is released", "[monitor]")
+{
+    MonitorFabric f;
+    f.set_up(10'000);
+    f.pass(1s); // it dozes, or backs off
+    f.page.trigger(0);
+    f.sender.partition->hold_deliveries();
+    auto const before = snapshot(f.sender.memory);
+    for (unsigned i = 0; i < 100; ++i) {
+        f.now += 10ms;
+        f.scan();
+    }
+    CHECK_FALSE(f.next);
+    CHECK(snapshot(f.sender.memory) == before);
+    CHECK_FALSE(f.take(0));
+
+    auto const asked = f.host.wishes.load();
+    f.sender.partition->release_deliveries();
+    CHECK(f.host.wishes == asked + 1);
+    f.scan();
+    f.pass(3s);
+    CHECK(f.take(0));
+    CHECK(f.page.group(0) == 0);
 }

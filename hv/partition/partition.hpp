@@ -61,6 +61,11 @@ class Partition : public VpEnvironment {
     /// Returns when no visit is under way. With the partition inactive and all ports deleted, none begins any more.
     void wait_for_visits() const;
 
+    /// Nothing is written to its VPs' pages for messages and events, or to the monitor pages that are looked at on
+    /// its behalf, from when this returns to `release`: what comes meanwhile waits. Throws std::bad_alloc.
+    void hold_deliveries();
+    void release_deliveries();
+
     [[nodiscard]] MemoryPool& pool() { return pool_; }
 
     // Ports by ID and connections by ID; values are PortHandle words. `tables_lock` is held while they change.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstddef>
+#include <utility>
 
 namespace hv {
 
@@ -112,12 +113,46 @@ Status Synic::signal(Sint sint, unsigned flag, PendingInterrupts& pending)
     std::lock_guard const guard{lock_};
     if (!enabled() || !event_page_.host() || sints_[sint.value].closed()) return Status::InvalidSynicState;
 
+    if (held_flags_) [[unlikely]]
+        (*held_flags_)[sint.value].set(flag);
+    else
+        set_flag(sint, flag, pending);
+    return Status::Success;
+}
+
+void Synic::set_flag(Sint sint, unsigned flag, PendingInterrupts& pending)
+{
     auto* const flags = event_page_.host() + sint.value * (abi::event_flag_count / 8);
     auto const edge = slot::set_flag(flags, flag);
     if (tracer_) [[unlikely]]
         tracer_->event(vp_, sint, flag, edge);
     if (edge) interrupt(sint, pending);
-    return Status::Success;
+}
+
+void Synic::hold()
+{
+    auto flags = std::make_unique<EventFlags>();
+    std::lock_guard const guard{lock_};
+    if (!held_flags_) held_flags_ = std::move(flags);
+}
+
+void Synic::release()
+{
+    PendingInterrupts pending;
+    {
+        std::lock_guard const guard{lock_};
+        auto const held = std::move(held_flags_);
+        if (!held) return;
+        bool const takes_events = enabled() && event_page_.host();
+        for (std::uint32_t sint = 0; takes_events && sint < sint_count; ++sint) {
+            auto const& flags = (*held)[sint];
+            for (unsigned flag = 0; flags.any() && flag < flags.size(); ++flag) {
+                if (flags[flag]) set_flag(Sint{sint}, flag, pending);
+            }
+        }
+        deliver_all(pending);
+    }
+    raise(pending);
 }
 
 void Synic::withdraw(MessageBuffer& buffer)
@@ -150,6 +185,8 @@ void Synic::update_hints()
 bool Synic::deliver_at_once(Sint sint, abi::Message const& message, PendingInterrupts& pending)
 {
     auto const& queue = queues_[sint.value];
+    if (held_flags_) [[unlikely]]
+        return false;
     if (!queue.empty()) deliver_first(sint, pending);
     if (!queue.empty() || !slot::is_empty(slot(sint))) return false;
     deliver(sint, message, false, pending);
@@ -168,8 +205,8 @@ void Synic::enqueue(Sint sint, abi::Message const& message, MessageBuffer& buffe
     if (tracer_) [[unlikely]]
         tracer_->message(vp_, sint, message.header, Tracer::MessageStep::Queued);
 
-    if (deliverable()) deliver_first(sint, pending);
-    if (!queue.empty() && deliverable()) pending.retry_later();
+    if (may_deliver()) deliver_first(sint, pending);
+    if (!queue.empty() && may_deliver()) pending.retry_later();
 }
 
 void Synic::unlink(MessageBuffer& buffer)
@@ -204,7 +241,7 @@ void Synic::deliver(Sint sint, abi::Message const& message, bool more, PendingIn
 
 void Synic::deliver_all(PendingInterrupts& pending)
 {
-    if (!deliverable()) return;
+    if (!may_deliver()) return;
     auto waiting = queued_sints_.load(std::memory_order_relaxed);
     for (; waiting != 0; waiting &= waiting - 1)
         deliver_first(Sint{static_cast<std::uint32_t>(std::countr_zero(waiting))}, pending);

@@ -16,7 +16,9 @@
 
 #include <array>
 #include <atomic>
+#include <bitset>
 #include <cstdint>
+#include <memory>
 
 namespace hv {
 
@@ -71,6 +73,12 @@ class Synic {
     /// Asserts a SINT with neither message nor event; nothing happens while it is masked or the SynIC is off.
     void assert_sint(Sint sint);
 
+    /// From now on nothing is written to the two pages for messages and events: messages wait in their ports'
+    /// buffers, as behind a busy slot, and event flags here. Throws std::bad_alloc.
+    void hold();
+    /// Delivers what has waited.
+    void release();
+
     /// Raises what a delivery left pending on this VP.
     void raise(PendingInterrupts const& pending) { pending.raise(sink_, vp_); }
 
@@ -80,6 +88,9 @@ class Synic {
     // All of these are called with the lock held.
     [[nodiscard]] bool enabled() const { return abi::bit(scontrol(), 0); }
     [[nodiscard]] bool deliverable() const { return enabled() && message_page_.host(); }
+    [[nodiscard]] bool may_deliver() const { return deliverable() && !held_flags_; }
+    /// Sets a flag in the event page.
+    void set_flag(Sint sint, unsigned flag, PendingInterrupts& pending);
     [[nodiscard]] std::byte* slot(Sint sint) const;
     void update_hints();
     [[nodiscard]] bool deliver_at_once(Sint sint, abi::Message const& message, PendingInterrupts& pending);
@@ -91,6 +102,8 @@ class Synic {
     /// The same for every queue; asks for a retry when something stays behind.
     void deliver_all(PendingInterrupts& pending);
     void interrupt(Sint sint, PendingInterrupts& pending) const;
+
+    using EventFlags = std::array<std::bitset<abi::event_flag_count>, sint_count>;
 
     VpIndex const vp_;
     GuestMemory const& memory_;
@@ -106,6 +119,7 @@ class Synic {
     OverlayPage event_page_;
     std::array<abi::SintRegister, sint_count> sints_{};
     std::array<MessageQueue, sint_count> queues_{};
+    std::unique_ptr<EventFlags> held_flags_;     ///< while deliveries are held: those that are to be set
     std::atomic<std::uint32_t> queued_sints_{0}; // a bit for each queue that is not empty
     std::atomic<std::uint32_t> heard_sints_{0};  // a bit for each that is not closed
     std::atomic<bool> accepts_messages_{false};

@@ -3,6 +3,7 @@
 #include "hv/synic/synic.hpp"
 #include "hv/testing/catch.hpp"
 #include "hv/testing/fabric.hpp"
+#include "hv/testing/snapshot.hpp"
 
 using namespace hv;
 using namespace hv::testing;
@@ -292,4 +293,55 @@ TEST_CASE("a SINT asserted on its own interrupts unless it is masked, polled, or
     g.msr(abi::msr::scontrol, 0);
     g.synic.assert_sint(sint);
     CHECK(g.guest.sink.asserted.size() == 1);
+}
+
+TEST_CASE("while deliveries are held the pages stay as they are, and all comes in order after that", "[synic]")
+{
+    SynicGuest g;
+    REQUIRE(g.post(1) == Status::Success);
+    auto const before = snapshot(g.guest.memory);
+    auto const interrupts = g.guest.sink.asserted.size();
+    g.synic.hold();
+    for (std::uint64_t word = 2; word <= 17; ++word)
+        REQUIRE(g.post(word) == Status::Success);
+    CHECK(g.post(18) == Status::InsufficientBuffers);
+    PendingInterrupts pending;
+    for (unsigned const flag : {0U, 77U, 2047U, 77U})
+        CHECK(g.synic.signal(sint, flag, pending) == Status::Success);
+    g.synic.raise(pending);
+    g.synic.scan_queues(); // a retry that is due
+    CHECK(snapshot(g.guest.memory) == before);
+    CHECK(g.guest.sink.asserted.size() == interrupts);
+    CHECK(g.guest.sink.retries == 0);
+
+    g.synic.release();
+    for (unsigned const flag : {0U, 77U, 2047U}) {
+        CHECK(take_flag(g.guest, sint, flag));
+        CHECK_FALSE(take_flag(g.guest, sint, flag));
+    }
+    CHECK(g.slot.pending());
+    for (std::uint64_t word = 1; word <= 17; ++word) {
+        CHECK(g.slot.word() == word);
+        g.slot.empty();
+        g.msr(abi::msr::eom, 0);
+    }
+    CHECK(g.in_use() == 0);
+    g.synic.release(); // nothing is held any more
+    REQUIRE(g.post(19) == Status::Success);
+    CHECK(g.slot.word() == 19);
+}
+
+TEST_CASE("what is signalled to a VP whose deliveries are held is refused as otherwise", "[synic]")
+{
+    SynicGuest g;
+    g.synic.hold();
+    PendingInterrupts pending;
+    g.msr(abi::msr::scontrol, 0);
+    CHECK(g.synic.signal(sint, 3, pending) == Status::InvalidSynicState);
+    CHECK(g.post(1) == Status::InvalidSynicState);
+    g.msr(abi::msr::scontrol, 1);
+    CHECK(g.synic.signal(sint, 3, pending) == Status::Success);
+    g.msr(abi::msr::scontrol, 0); // by its parent
+    g.synic.release();
+    CHECK_FALSE(take_flag(g.guest, sint, 3));
 }
