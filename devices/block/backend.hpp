@@ -2,6 +2,8 @@
 /// asks wait, and gives the answer either at once or later.
 #pragma once
 
+#include "devices/base/component.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -92,14 +94,10 @@ struct OpenError : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-/// Callable from any thread. Its end waits for nothing: there must be nothing under way any more.
-class Backend {
+/// Callable from any thread. Its end waits for nothing: there must be nothing under way any more. Quiesced, it keeps
+/// `busy` while it may still put data into a request's memory; requests may be answered at any time.
+class Backend : public Component {
   public:
-    Backend() = default;
-    Backend(Backend const&) = delete;
-    Backend& operator=(Backend const&) = delete;
-    virtual ~Backend() = default;
-
     [[nodiscard]] virtual Properties const& properties() const = 0;
 
     /// Begins. The answer, if it is known at once; otherwise `completed` will bring it. The request lies within the

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 namespace devices::block {
 
@@ -31,6 +32,8 @@ class FileBackend final : public Backend, RingClient {
 
     [[nodiscard]] Properties const& properties() const override { return properties_; }
     [[nodiscard]] std::optional<Result> submit(Request& request) override;
+    void quiesce(hv::StillBusy busy) override { ring_->quiesce(std::move(busy)); }
+    void resume() override { ring_->resume(); }
     void inspect(hv::Inspector& inspector) const override;
 
   private:

@@ -77,6 +77,26 @@ void IoRing::begin(RingClient& client, Request& request)
     if (left) state_->wake();
 }
 
+void IoRing::quiesce(hv::StillBusy busy)
+{
+    auto const lock = std::lock_guard{state_->mutex};
+    state_->quiesced = true;
+    if (state_->reads.load() != 0) state_->busy = std::move(busy);
+}
+
+void IoRing::resume()
+{
+    hv::StillBusy forgotten;
+    bool left = false;
+    {
+        auto const lock = std::lock_guard{state_->mutex};
+        if (!state_->quiesced.exchange(false)) return;
+        forgotten = std::move(state_->busy);
+        left = !state_->flush();
+    }
+    if (left) state_->wake();
+}
+
 /// A request may be over, and gone, as soon as the kernel has taken its entry: none is touched after that.
 bool IoRing::State::flush()
 {
@@ -89,12 +109,13 @@ bool IoRing::State::flush()
                 must_watch = false;
             }
         }
-        while (first) {
+        while (first && !quiesced.load(std::memory_order_relaxed)) {
             auto* const entry = io_uring_get_sqe(&ring);
             if (!entry) break;
             auto* const request = first;
             first = request->progress.next;
             if (!first) end = &first;
+            if (request->operation == Operation::Read) reads.fetch_add(1, std::memory_order_relaxed);
             request->progress.client->prepare(*entry, *request);
             io_uring_sqe_set_data(entry, request);
             queued[queued_to++ % entries] = request;
@@ -117,11 +138,13 @@ void IoRing::State::fail_rest()
 {
     for (;;) {
         Request* request = nullptr;
+        bool was_read = false;
         {
             auto const lock = std::lock_guard{mutex};
             if (error == 0) return;
             if (queued_from != queued_to) {
                 request = queued[queued_from++ % entries];
+                was_read = request && request->operation == Operation::Read;
             } else if (first) {
                 request = first;
                 first = request->progress.next;
@@ -130,8 +153,18 @@ void IoRing::State::fail_rest()
                 return;
             }
         }
+        if (was_read) read_ended();
         if (request) request->progress.client->ended(*request, error);
     }
+}
+
+/// Nobody writes into the memory of a read any more.
+void IoRing::State::read_ended()
+{
+    if (reads.fetch_sub(1) != 1 || !quiesced.load()) return;
+    hv::StillBusy at_rest; // let go of without the lock
+    auto const lock = std::lock_guard{mutex};
+    at_rest = std::move(busy);
 }
 
 /// Whether the event was among what has completed.
@@ -144,10 +177,12 @@ bool IoRing::State::take_ready()
         int const result = completion->res;
         io_uring_cqe_seen(&ring, completion);
         (void)handed_over.load(std::memory_order_acquire);
-        if (request)
-            request->progress.client->ended(*request, result);
-        else
+        if (!request) {
             woken = true;
+            continue;
+        }
+        if (request->operation == Operation::Read) read_ended();
+        request->progress.client->ended(*request, result);
     }
     return woken;
 }

@@ -49,6 +49,11 @@ class IoRing {
     /// Begins the request's next system call. `client` will be told of its end.
     void begin(RingClient& client, Request& request);
 
+    /// Gives the kernel nothing new, and keeps `busy` while it has a Read: that may write into its memory. Others may
+    /// end meanwhile. Once is enough for all who use the ring; more than once is fine.
+    void quiesce(hv::StillBusy busy);
+    void resume();
+
   private:
     static constexpr unsigned entries = 128;
 
@@ -64,11 +69,15 @@ class IoRing {
         void fail_rest();
         void take_completions();
         [[nodiscard]] bool take_ready();
+        void read_ended();
         void wake() const;
 
         Submit const submit;
         io_uring ring{}; ///< the submission queue under the lock; the completion queue is the thread's
         UniqueFd event;
+
+        std::atomic<unsigned> reads{0};    ///< that the kernel has, or is to get next
+        std::atomic<bool> quiesced{false}; ///< changes under the lock
 
         std::mutex mutex;
         Request* first = nullptr; ///< that have no entry yet, a list in order
@@ -79,6 +88,7 @@ class IoRing {
         /// C++ too.
         std::atomic<unsigned> handed_over{0};
         unsigned queued_to = 0;
+        hv::StillBusy busy{};   ///< until no read is left
         int error = 0;          ///< the kernel takes nothing any more
         bool must_watch = true; ///< the ring is to say when the event comes
         bool ending = false;

@@ -1,11 +1,15 @@
 #include "devices/block/io_ring.hpp"
 #include "devices/block/testing/answers.hpp"
 #include "hv/testing/catch.hpp"
+#include "hv/testing/rest.hpp"
 
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <condition_variable>
 #include <mutex>
+#include <span>
+#include <unistd.h>
 #include <vector>
 
 namespace devices::block {
@@ -20,6 +24,24 @@ class NopClient final : public RingClient {
     {
         request.completed(result == 0 ? Result::Done : Result::Failed);
     }
+};
+
+/// Reads from a pipe, which takes as long as the test likes.
+class PipeClient final : public RingClient {
+  public:
+    PipeClient(int pipe, std::span<char> memory) : pipe_{pipe}, memory_{memory} {}
+    void prepare(io_uring_sqe& entry, Request&) override
+    {
+        io_uring_prep_read(&entry, pipe_, memory_.data(), static_cast<unsigned>(memory_.size()), 0);
+    }
+    void ended(Request& request, int result) override
+    {
+        request.completed(result >= 0 ? Result::Done : Result::Failed);
+    }
+
+  private:
+    int const pipe_;
+    std::span<char> const memory_;
 };
 
 struct Requests {
@@ -73,6 +95,57 @@ TEST_CASE("What the kernel takes in part is given to it whole", "[storage][threa
     requests.begin(ring, client);
     for (auto const& request : requests.all)
         CHECK(request->wait() == Result::Done);
+}
+
+TEST_CASE("A quiesced ring is busy while the kernel reads, and gives it nothing new", "[storage][quiesce][threads]")
+{
+    int ends[2];
+    REQUIRE(pipe(ends) == 0);
+    UniqueFd const from{ends[0]};
+    UniqueFd const to{ends[1]};
+    std::array<char, 4> memory{};
+    PipeClient client{from.get(), memory};
+    IoRing ring;
+    testing::AwaitedRequest read{Operation::Read, 0};
+    testing::AwaitedRequest later{Operation::Read, 0};
+    ring.begin(client, read);
+
+    hv::testing::Rest rest;
+    ring.quiesce(rest.busy());
+    ring.quiesce(rest.last()); // another file of the same ring
+    CHECK_FALSE(rest.reached());
+    ring.begin(client, later);
+    REQUIRE(write(to.get(), "first", 4) == 4);
+    CHECK(read.wait() == Result::Done);
+    rest.wait();
+    auto const before = memory;
+    REQUIRE(write(to.get(), "next", 4) == 4);
+    CHECK_FALSE(later.answered());
+    CHECK(memory == before);
+
+    ring.resume();
+    CHECK(later.wait() == Result::Done);
+    CHECK(memory == std::array{'n', 'e', 'x', 't'});
+}
+
+TEST_CASE("What a quiesced ring's kernel does not answer is busy until it is resumed", "[storage][quiesce][threads]")
+{
+    int ends[2];
+    REQUIRE(pipe(ends) == 0);
+    UniqueFd const from{ends[0]};
+    UniqueFd to{ends[1]};
+    std::array<char, 4> memory{};
+    PipeClient client{from.get(), memory};
+    IoRing ring;
+    testing::AwaitedRequest read{Operation::Read, 0};
+    ring.begin(client, read);
+    hv::testing::Rest rest;
+    ring.quiesce(rest.last());
+    CHECK_FALSE(rest.reached());
+    ring.resume();
+    CHECK(rest.reached()); // it keeps nothing that is not wanted any more
+    to.reset();
+    CHECK(read.wait() == Result::Done);
 }
 
 TEST_CASE("What the kernel refuses for good ends with its error, also later", "[storage][threads]")

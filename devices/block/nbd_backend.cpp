@@ -81,7 +81,11 @@ class NbdBackend::Worker {
         while (!stopping()) {
             contain([this] { step(); }, [this](char const*) { fail(); });
         }
-        if (connection_) connection_->disconnect();
+        // A goodbye reads what the server still sends.
+        if (connection_ && begin_using_memory()) {
+            connection_->disconnect();
+            end_using_memory();
+        }
         connection_.reset();
         refuse_waiting();
         auto const lock = std::lock_guard{shared_->mutex};
@@ -93,14 +97,35 @@ class NbdBackend::Worker {
     void step()
     {
         if (!connection_) return reconnect();
+        if (!begin_using_memory()) return;
         begin_waiting();
-        if (!connection_->drive(shared_->wake.get())) lose("has lost its server");
+        bool const fine = connection_->drive(shared_->wake.get());
+        end_using_memory();
+        if (!fine) lose("has lost its server");
         drain_wake();
+    }
+
+    /// Rests while the backend is quiesced. False when it is and is to stop.
+    [[nodiscard]] bool begin_using_memory() const
+    {
+        auto lock = std::unique_lock{shared_->mutex};
+        shared_->rest_over.wait(lock, [this] { return !shared_->quiesced || shared_->stopping; });
+        shared_->uses_memory = !shared_->quiesced;
+        return shared_->uses_memory;
+    }
+
+    void end_using_memory() const
+    {
+        hv::StillBusy at_rest; // let go of without the lock
+        auto const lock = std::lock_guard{shared_->mutex};
+        shared_->uses_memory = false;
+        at_rest = std::move(shared_->busy);
     }
 
     /// Something was thrown, for want of memory. What was under way on the connection is answered with it.
     void fail()
     {
+        end_using_memory();
         if (connection_) return lose("had no memory for what its server sent");
         pause();
     }
@@ -271,7 +296,29 @@ void NbdBackend::stop()
         auto const lock = std::lock_guard{shared_->mutex};
         shared_->stopping = true;
     }
+    shared_->rest_over.notify_all();
     wake_up(shared_->wake.get());
+}
+
+void NbdBackend::quiesce(hv::StillBusy busy)
+{
+    {
+        auto const lock = std::lock_guard{shared_->mutex};
+        shared_->quiesced = true;
+        if (shared_->uses_memory) shared_->busy = std::move(busy);
+    }
+    wake_up(shared_->wake.get());
+}
+
+void NbdBackend::resume()
+{
+    hv::StillBusy forgotten;
+    {
+        auto const lock = std::lock_guard{shared_->mutex};
+        shared_->quiesced = false;
+        forgotten = std::move(shared_->busy);
+    }
+    shared_->rest_over.notify_all();
 }
 
 void NbdBackend::inspect(hv::Inspector& inspector) const

@@ -41,6 +41,9 @@ class NbdBackend final : public Backend {
     [[nodiscard]] Properties const& properties() const override { return properties_; }
     [[nodiscard]] std::optional<Result> submit(Request& request) override;
     void stop() override;
+    /// The thread leaves what its server sends in the socket.
+    void quiesce(hv::StillBusy busy) override;
+    void resume() override;
     void inspect(hv::Inspector& inspector) const override;
 
   private:
@@ -51,6 +54,10 @@ class NbdBackend final : public Backend {
         bool connected = false;
         Request* first = nullptr; ///< waiting for the thread, a list in the order of submission
         Request** end = &first;
+        bool quiesced = false;
+        bool uses_memory = false; ///< the thread may move data to or from a request's memory
+        hv::StillBusy busy{};
+        std::condition_variable rest_over;
         std::uint64_t lost_connections = 0;
         NbdBlockSizes sizes{}; ///< of the connection that there is, or was
         bool ended = false;    ///< the thread's work

@@ -140,7 +140,7 @@ class World {
         case 3: listen(input.byte()); break;
         case 4:
             card_.room = input.value();
-            tap_->resume();
+            tap_->room_again();
             break;
         case 5:
             open_channels_ = input.below(10);

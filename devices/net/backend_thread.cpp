@@ -16,9 +16,59 @@ BackendThread::BackendThread() : event_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
 
 void BackendThread::end()
 {
-    ending_.store(true, std::memory_order_release);
+    {
+        std::lock_guard const lock{mutex_};
+        ending_.store(true, std::memory_order_release);
+    }
+    rest_over_.notify_all();
     wake();
     if (thread_.joinable()) thread_.join();
+}
+
+void BackendThread::set_running(bool running)
+{
+    hv::StillBusy rests; // let go of without the lock
+    std::lock_guard const lock{mutex_};
+    running_ = running;
+    rests = std::move(busy_);
+}
+
+void BackendThread::quiesce(hv::StillBusy busy)
+{
+    {
+        std::lock_guard const lock{mutex_};
+        rest_wanted_.store(true, std::memory_order_release);
+        if (running_) busy_ = std::move(busy);
+    }
+    wake();
+}
+
+void BackendThread::resume()
+{
+    hv::StillBusy forgotten;
+    {
+        std::lock_guard const lock{mutex_};
+        rest_wanted_.store(false, std::memory_order_release);
+        forgotten = std::move(busy_);
+    }
+    rest_over_.notify_all();
+}
+
+std::chrono::nanoseconds BackendThread::rest_if_asked()
+{
+    using Clock = std::chrono::steady_clock;
+    if (!rest_wanted_.load(std::memory_order_acquire)) return {};
+    auto const start = Clock::now();
+    std::unique_lock lock{mutex_};
+    auto const may_go = [this] { return !rest_wanted_.load() || ending(); };
+    while (!may_go()) {
+        auto rests = std::move(busy_);
+        lock.unlock();
+        rests.reset();
+        lock.lock();
+        rest_over_.wait(lock, [&] { return may_go() || busy_; });
+    }
+    return Clock::now() - start;
 }
 
 void BackendThread::run(std::function<void()> task)
@@ -51,6 +101,7 @@ void BackendThread::run_tasks()
 void BackendThread::run_tasks_until_end()
 {
     while (!ending()) {
+        rest_if_asked();
         contain([this] { run_tasks(); }, [](char const*) {});
         pollfd wanted{.fd = event(), .events = POLLIN, .revents = 0};
         if (::poll(&wanted, 1, -1) > 0) clear();

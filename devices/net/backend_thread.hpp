@@ -3,9 +3,12 @@
 
 #include "devices/base/guarded_thread.hpp"
 #include "devices/base/unique_fd.hpp"
+#include "hv/base/quiesce.hpp"
 #include "hv/vmbus/executor.hpp"
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <functional>
 #include <mutex>
 #include <thread>
@@ -28,7 +31,17 @@ class BackendThread final : public hv::vmbus::Runner {
     template <typename Body, typename Failed>
     void begin(Body body, Failed failed)
     {
-        thread_ = guarded_thread(std::move(body), std::move(failed));
+        auto whole = [this, body = std::move(body), failed = std::move(failed)]() mutable {
+            contain(body, failed);
+            set_running(false);
+        };
+        set_running(true);
+        try {
+            thread_ = guarded_thread(std::move(whole), [](char const*) {});
+        } catch (...) {
+            set_running(false);
+            throw;
+        }
     }
     /// Waits for the body's end. Not on the thread itself.
     void end();
@@ -39,16 +52,29 @@ class BackendThread final : public hv::vmbus::Runner {
     /// Runs what comes until `ending`. For a body that has nothing else to do any more.
     void run_tasks_until_end();
 
+    /// The body is to rest where it next calls `rest_if_asked`; until then it keeps `busy`. From any other thread.
+    void quiesce(hv::StillBusy busy);
+    void resume();
+    /// For the body, when `event` was readable, where it is in the middle of nothing: waits for `resume`, or
+    /// `ending`, if it is to rest. Returns how long that took.
+    std::chrono::nanoseconds rest_if_asked();
+
     void wake() const;
     void clear() const;
     [[nodiscard]] int event() const { return event_.get(); }
     [[nodiscard]] bool ending() const { return ending_.load(std::memory_order_acquire); }
 
   private:
+    void set_running(bool running);
+
     UniqueFd event_;
     std::atomic<bool> ending_{false};
-    std::mutex mutex_;
-    std::vector<std::function<void()>> tasks_; // guarded by mutex_
+    std::atomic<bool> rest_wanted_{false}; ///< changes under mutex_
+    std::mutex mutex_;          ///< the next four
+    std::condition_variable rest_over_;
+    bool running_ = false; ///< the body
+    hv::StillBusy busy_{};
+    std::vector<std::function<void()>> tasks_;
     std::thread thread_;
 };
 

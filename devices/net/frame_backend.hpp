@@ -1,6 +1,7 @@
 /// The host's side of a network card: what sends a guest's frames into the world, and brings those for the guest.
 #pragma once
 
+#include "devices/base/component.hpp"
 #include "devices/net/offload.hpp"
 #include "hv/base/inspect.hpp"
 #include "hv/vmbus/executor.hpp"
@@ -34,21 +35,17 @@ class FrameReceiver {
     virtual ~FrameReceiver() = default;
 
     /// Takes frames until none is left. False when it has no room for more: it is not called again before
-    /// FrameBackend::resume then, and what comes meanwhile waits or is lost. On the backend's thread.
+    /// FrameBackend::room_again then, and what comes meanwhile waits or is lost. On the backend's thread.
     [[nodiscard]] virtual bool receive(FrameSource& source) = 0;
 
     /// The backend is of no use any more; its thread goes on with tasks alone. On that thread.
     virtual void lost() {}
 };
 
-class FrameBackend {
+/// Quiesced, it calls the receiver no more once it has let go of `busy`, and runs no tasks. Frames for the guest wait
+/// where they come from. Its end stops it as `stop` does.
+class FrameBackend : public Component {
   public:
-    FrameBackend() = default;
-    FrameBackend(FrameBackend const&) = delete;
-    FrameBackend& operator=(FrameBackend const&) = delete;
-    /// Stops as `stop` does.
-    virtual ~FrameBackend() = default;
-
     /// "tap vm0", "user".
     [[nodiscard]] virtual std::string description() const = 0;
     [[nodiscard]] virtual SendOffloads send_offloads() const = 0;
@@ -77,7 +74,7 @@ class FrameBackend {
     /// The receiver wants no frames. It may still be in a call that has begun.
     virtual void ignore() = 0;
     /// The receiver has room again. Does nothing when it was never without.
-    virtual void resume() = 0;
+    virtual void room_again() = 0;
 
     /// Runs tasks on the backend's thread, between two looks at what it receives; nullptr where that would gain
     /// nothing. Valid as long as this. Callable from any thread.

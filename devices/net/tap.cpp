@@ -127,6 +127,7 @@ void Tap::run()
         if (events == 1 && event.data.fd == thread_.event()) {
             if (thread_.ending()) return;
             thread_.clear();
+            thread_.rest_if_asked();
             attach_queues();
             thread_.run_tasks();
         } else if (events == 1 && (event.events & EPOLLERR) != 0) {
@@ -241,7 +242,7 @@ void Tap::discard_waiting()
     }
 }
 
-void Tap::resume()
+void Tap::room_again()
 {
     resumed_.store(true, std::memory_order_release);
     thread_.wake();

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace devices::net {
@@ -26,12 +27,14 @@ class Tap final : public FrameBackend, FrameSource {
 
     void start(FrameReceiver& receiver) override;
     void stop() override { thread_.end(); }
+    void quiesce(hv::StillBusy busy) override { thread_.quiesce(std::move(busy)); }
+    void resume() override { thread_.resume(); }
     bool send(Offload const& offload, std::span<iovec const> frame) override { return send_on(0, offload, frame); }
     bool send_on(std::size_t channel, Offload const& offload, std::span<iovec const> frame) override;
     void use_channels(std::size_t count) override;
     void listen(ReceiveOffloads offloads) override;
     void ignore() override { listening_.store(false, std::memory_order_release); }
-    void resume() override;
+    void room_again() override;
     [[nodiscard]] hv::vmbus::Runner* runner() override { return &thread_; }
     void inspect(hv::Inspector& inspector) const override;
 

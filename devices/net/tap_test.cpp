@@ -68,7 +68,7 @@ TEST_CASE("A tap keeps frames while its guest has no room, and none from before 
         host.send(frame_of(100, 3));
         host.send(frame_of(100, 4));
         guest.give_room(1000);
-        tap.resume();
+        tap.room_again();
         CHECK(guest.wait_for(is(3)));
         CHECK(guest.wait_for(is(4)));
         tap.ignore();

@@ -32,17 +32,6 @@ in6_addr ipv6(char const* text)
     return address;
 }
 
-std::int64_t now_ns()
-{
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-}
-
-std::int64_t now_ms()
-{
-    return now_ns() / 1'000'000;
-}
-
 short to_poll(int events)
 {
     int out = 0;
@@ -135,7 +124,7 @@ struct UserNetwork::Callbacks {
         return static_cast<ssize_t>(size);
     }
     static void guest_error(char const*, void*) {} // whatever a guest sends is no matter for the log
-    static std::int64_t clock_get_ns(void*) { return now_ns(); }
+    static std::int64_t clock_get_ns(void* opaque) { return network(opaque).now_ns(); }
     static void* timer_new(SlirpTimerCb callback, void* argument, void* opaque)
     {
         Timer* timer = nullptr;
@@ -177,7 +166,7 @@ struct UserNetwork::Callbacks {
         auto& sockets = network(opaque).sockets_;
         auto index = not_polled;
         hold_back(opaque, [&] {
-            if (sockets.paused_until(now_ms()) != 0 && sockets.listens(fd)) return;
+            if (sockets.paused_until(network(opaque).now_ms()) != 0 && sockets.listens(fd)) return;
             polled.push_back({fd, to_poll(events), 0});
             index = static_cast<int>(polled.size() - 1);
         });
@@ -190,7 +179,8 @@ struct UserNetwork::Callbacks {
         auto ignored = false;
         hold_back(opaque, [&] {
             if (ready.revents == 0) return;
-            ignored = sockets.listens(ready.fd) ? !sockets.may_accept(now_ms()) : sockets.readable_in_vain(ready.fd);
+            ignored = sockets.listens(ready.fd) ? !sockets.may_accept(network(opaque).now_ms())
+                                                : sockets.readable_in_vain(ready.fd);
         });
         return ignored ? 0 : from_poll(ready.revents);
     }
@@ -267,9 +257,16 @@ void UserNetwork::start(FrameReceiver& receiver)
                   });
 }
 
+std::int64_t UserNetwork::now_ns() const
+{
+    auto const now = std::chrono::steady_clock::now().time_since_epoch() - rested_;
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
+}
+
 void UserNetwork::run()
 {
     while (!thread_.ending()) {
+        rested_ += thread_.rest_if_asked();
         poll();
         input_waiting();
         expire_timers();

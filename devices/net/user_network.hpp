@@ -8,6 +8,7 @@
 #include "devices/net/slirp_sockets.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -16,6 +17,7 @@
 #include <mutex>
 #include <poll.h>
 #include <string>
+#include <utility>
 #include <vector>
 
 struct Slirp;
@@ -39,10 +41,13 @@ class UserNetwork final : public FrameBackend {
 
     void start(FrameReceiver& receiver) override;
     void stop() override { thread_.end(); }
+    /// Its time stands still then, so that no connection of the guest's is given up for that.
+    void quiesce(hv::StillBusy busy) override { thread_.quiesce(std::move(busy)); }
+    void resume() override { thread_.resume(); }
     bool send(Offload const& offload, std::span<iovec const> frame) override;
     void listen(ReceiveOffloads) override { listening_.store(true, std::memory_order_release); }
     void ignore() override { listening_.store(false, std::memory_order_release); }
-    void resume() override {} ///< what finds no room is lost, and TCP sends it again
+    void room_again() override {} ///< what finds no room is lost, and TCP sends it again
     void inspect(hv::Inspector& inspector) const override;
 
   private:
@@ -60,6 +65,8 @@ class UserNetwork final : public FrameBackend {
 
     static constexpr std::size_t most_waiting = std::size_t{512} << 10; ///< bytes, with eight for each frame
 
+    [[nodiscard]] std::int64_t now_ns() const;
+    [[nodiscard]] std::int64_t now_ms() const { return now_ns() / 1'000'000; }
     void forward(std::vector<PortForward> const& forwards);
     void run();
     void poll();
@@ -78,6 +85,7 @@ class UserNetwork final : public FrameBackend {
     std::vector<std::byte> waiting_; ///< frames for slirp, each with its size before it
 
     // The thread's.
+    std::chrono::nanoseconds rested_{0};
     std::exception_ptr failure_; ///< of a callback: no exception may go through libslirp
     SlirpSockets sockets_;
     std::vector<std::byte> taken_;

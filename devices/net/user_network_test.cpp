@@ -2,9 +2,11 @@
 #include "devices/net/testing/user_frames.hpp"
 #include "hv/testing/catch.hpp"
 #include "hv/testing/inspected.hpp"
+#include "hv/testing/rest.hpp"
 
 #include <arpa/inet.h>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -14,6 +16,7 @@
 #include <string>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <thread>
 
 namespace devices::net {
 
@@ -146,6 +149,46 @@ TEST_CASE("Nothing is received before the guest listens", "[net][user]")
     network.stop(); // all that was sent has been dealt with by then, or never will be
     guest.give_room(1);
     CHECK(guest.room == 1);
+}
+
+TEST_CASE("A quiesced user-mode network delivers nothing, and goes on where it was", "[net][user][quiesce]")
+{
+    testing::RecordingReceiver guest;
+    UserNetwork network{{}};
+    network.start(guest);
+    network.listen({});
+    hv::testing::Rest rest;
+    network.quiesce(rest.last());
+    rest.wait();
+    auto const before = guest.frames();
+    REQUIRE(send(network, discover()));
+    std::this_thread::sleep_for(std::chrono::milliseconds{20}); // for what must not happen
+    CHECK(guest.frames() == before);
+    SECTION("it is resumed")
+    {
+        network.resume();
+        CHECK(guest.wait_for(is_offer));
+    }
+    SECTION("it is stopped")
+    {
+        network.stop();
+    }
+}
+
+TEST_CASE("A network whose thread has not begun, or has ended, is at rest", "[net][quiesce]")
+{
+    hv::testing::Rest rest;
+    BackendThread thread;
+    thread.quiesce(rest.last());
+    CHECK(rest.reached());
+    thread.resume();
+
+    std::atomic<bool> failed{false};
+    thread.begin([] { throw std::runtime_error{"no more"}; }, [&](char const*) { failed = true; });
+    hv::testing::Rest again;
+    thread.quiesce(again.last());
+    again.wait();
+    CHECK(failed);
 }
 
 TEST_CASE("A connection to a forwarded port becomes one to the guest", "[net][user]")

@@ -58,6 +58,8 @@ class Device final : public vmbus::ChannelDevice {
         --open_;
         if (!lingers) let_go();
     }
+    void quiesce(StillBusy) override {}
+    void resume() override {}
 
     void serve(GuestMemory const& memory)
     {

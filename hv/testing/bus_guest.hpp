@@ -30,6 +30,8 @@ struct RecordingDevice final : ChannelDevice {
     unsigned opens = 0;
     unsigned closes = 0;
     unsigned signals = 0;
+    unsigned resumes = 0;
+    StillBusy busy{}; ///< while it is quiesced
     bool lingers = false;
 
     void open(std::shared_ptr<Channel> opened) override
@@ -42,6 +44,12 @@ struct RecordingDevice final : ChannelDevice {
     {
         ++closes;
         if (!lingers) channel.reset();
+    }
+    void quiesce(StillBusy busy_until) override { busy = std::move(busy_until); }
+    void resume() override
+    {
+        busy.reset();
+        ++resumes;
     }
     void inspect(Inspector& inspector) const override { inspector.number("signals", signals); }
 };

@@ -5,6 +5,7 @@
 #include "hv/abi/types.hpp"
 #include "hv/base/guest_memory.hpp"
 #include "hv/base/inspect.hpp"
+#include "hv/base/quiesce.hpp"
 #include "hv/vmbus/executor.hpp"
 #include "hv/vmbus/gpadl.hpp"
 #include "hv/vmbus/ring.hpp"
@@ -84,6 +85,14 @@ class ChannelDevice {
     /// The guest has closed the channel, or is gone. The device lets go of the channel when nothing that it has under
     /// way uses its memory any more. Not to wait for anything.
     virtual void close() = 0;
+
+    /// No vCPU of the guest runs. From now on nothing is written to the guest's memory, whatever is asked of the
+    /// device and whatever backends deliver: it waits until `resume`. What is under way keeps `busy`. From the bus's
+    /// executor.
+    virtual void quiesce(StillBusy busy) = 0;
+    /// Goes on with all that has waited. Does nothing when the device was offered after the others were quiesced.
+    /// From the bus's executor.
+    virtual void resume() = 0;
 
     virtual void inspect(Inspector&) const {}
 };

@@ -34,6 +34,8 @@ class BusyDevice final : public ChannelDevice {
         std::lock_guard const guard{lock_};
         channel_.reset();
     }
+    void quiesce(StillBusy) override {}
+    void resume() override {}
 
     /// As an I/O under way would: it keeps the channel while it uses its memory.
     void work(GpadlId id)

@@ -25,6 +25,7 @@ class OfferedChannel {
 
     [[nodiscard]] ChannelId id() const { return id_; }
     [[nodiscard]] OfferSpec const& spec() const { return spec_; }
+    [[nodiscard]] ChannelDevice& device() const { return *device_; }
     [[nodiscard]] bool primary() const { return spec_.sub_channel == 0; }
     [[nodiscard]] abi::OfferChannel message() const;
 

@@ -45,6 +45,16 @@ void Server::refuse_socket(Guid const& endpoint, Guid const& service)
     core_->tasks().run([core = core_.get(), endpoint, service] { core->refuse_socket(endpoint, service); });
 }
 
+void Server::quiesce(StillBusy const& busy)
+{
+    core_->for_each_device([&busy](ChannelDevice& device) { device.quiesce(busy); });
+}
+
+void Server::resume()
+{
+    core_->for_each_device([](ChannelDevice& device) { device.resume(); });
+}
+
 void Server::inspect(Inspector& inspector) const
 {
     core_->inspect(inspector);

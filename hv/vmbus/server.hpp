@@ -2,6 +2,7 @@
 #pragma once
 
 #include "hv/base/inspect.hpp"
+#include "hv/base/quiesce.hpp"
 #include "hv/partition/partition.hpp"
 #include "hv/vmbus/channel.hpp"
 #include "hv/vmbus/executor.hpp"
@@ -47,6 +48,11 @@ class Server final : public Bus {
     /// Before the guest runs.
     void set_socket_listener(std::shared_ptr<SocketListener> listener);
     void refuse_socket(Guid const& endpoint, Guid const& service);
+
+    /// Quiesces the devices of all channels. On the executor, which is to run nothing of this server from then on to
+    /// `resume`, which is called on it too.
+    void quiesce(StillBusy const& busy);
+    void resume();
 
     /// On the executor, or when that has stopped.
     void inspect(Inspector& inspector) const;

@@ -39,6 +39,12 @@ class Server::Core : public std::enable_shared_from_this<Core> {
     void set_socket_listener(std::shared_ptr<SocketListener> listener) { listener_ = std::move(listener); }
     void refuse_socket(Guid const& endpoint, Guid const& service);
     void shut_down();
+    template <typename Call>
+    void for_each_device(Call const& call) const
+    {
+        for (auto const& [id, channel] : channels_)
+            call(channel->device());
+    }
     void inspect(Inspector& inspector) const;
 
   private:

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstring>
 #include <deque>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -46,6 +47,16 @@ class RecordingBackend final : public Backend {
         }
     }
 
+    /// Data move now or after `resume`; answers may come meanwhile, as from a file.
+    void quiesce(hv::StillBusy) override
+    {
+        auto const lock = std::lock_guard{mutex_};
+        for (auto* const request : waiting_)
+            done_.emplace(request, carry_out(*request));
+        quiesced = true;
+    }
+    void resume() override { quiesced = false; }
+
     /// Answers the oldest request that waits; false when there is none.
     bool answer_next(std::optional<Result> result = std::nullopt)
     {
@@ -55,7 +66,8 @@ class RecordingBackend final : public Backend {
             if (waiting_.empty()) return false;
             request = waiting_.front();
             waiting_.pop_front();
-            if (!result) result = carry_out(*request);
+            auto const done = done_.extract(request);
+            if (!result) result = done ? done.mapped() : carry_out(*request);
         }
         request->completed(*result);
         return true;
@@ -70,6 +82,7 @@ class RecordingBackend final : public Backend {
     std::vector<Record> records;
     std::atomic<bool> later{false}; ///< nothing is answered at once
     std::atomic<bool> stopped{false};
+    std::atomic<bool> quiesced{false};
     bool hangs = false;            ///< stopping it answers nothing
     Result outcome = Result::Done; ///< of everything
 
@@ -100,6 +113,7 @@ class RecordingBackend final : public Backend {
     Properties const properties_;
     std::mutex mutex_;
     std::deque<Request*> waiting_;
+    std::map<Request*, Result> done_; ///< and not answered yet
 };
 
 } // namespace devices::block::testing

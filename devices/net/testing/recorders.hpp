@@ -72,6 +72,12 @@ class RecordingReceiver final : public FrameReceiver {
         }
     }
 
+    [[nodiscard]] std::size_t frames()
+    {
+        std::lock_guard const lock{mutex_};
+        return frames_.size();
+    }
+
     void give_room(std::size_t frames)
     {
         std::lock_guard const lock{mutex_};
@@ -109,7 +115,9 @@ class RecordingBackend final : public FrameBackend {
         ++listens;
     }
     void ignore() override { listening = false; }
-    void resume() override { ++resumes; }
+    void room_again() override { ++rooms; }
+    void quiesce(hv::StillBusy) override { quiesced = true; }
+    void resume() override { quiesced = false; }
     [[nodiscard]] hv::vmbus::Runner* runner() override { return has_thread ? &tasks_ : nullptr; }
 
     /// What the backend's thread would do next. False when there was nothing to do.
@@ -117,12 +125,13 @@ class RecordingBackend final : public FrameBackend {
 
     void lose() { receiver_->lost(); }
 
-    /// Frames for the guest; what it does not take stays. False when it said that it has no room.
+    /// Frames for the guest; what it does not take stays, and all while this is quiesced. False when it said that it
+    /// has no room.
     bool deliver(std::vector<RecordedFrame> frames)
     {
         for (auto& frame : frames)
             source_.waiting.push_back(std::move(frame));
-        return !listening || receiver_->receive(source_);
+        return quiesced || !listening || receiver_->receive(source_);
     }
     bool deliver(RecordedFrame frame) { return deliver(std::vector{std::move(frame)}); }
     bool deliver_waiting() { return deliver(std::vector<RecordedFrame>{}); }
@@ -135,7 +144,8 @@ class RecordingBackend final : public FrameBackend {
     std::atomic<bool> has_thread = false;
     bool stopped = false;
     unsigned listens = 0;
-    std::atomic<unsigned> resumes = 0;
+    std::atomic<unsigned> rooms = 0; ///< calls of room_again
+    std::atomic<bool> quiesced = false;
     std::vector<RecordedFrame> sent;
     std::function<void()> on_send;
 

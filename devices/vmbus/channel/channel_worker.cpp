@@ -34,7 +34,7 @@ void ChannelWorker::take_turn(bool on_runner)
         auto const left = holds_.load() == 0 ? served_.serve(turn) : Served::Left::Some;
         auto state = State::Serving;
         if (left == Served::Left::Nothing && state_.compare_exchange_strong(state, State::Idle)) {
-            if (holds_.load() != 0) state_.notify_all();
+            tell_holders();
             return;
         }
         if (holds_.load() != 0) {
@@ -60,7 +60,17 @@ bool ChannelWorker::end_held()
 void ChannelWorker::leave(State state)
 {
     state_.exchange(state);
-    if (holds_.load() != 0) state_.notify_all();
+    tell_holders();
+}
+
+/// A turn has ended.
+void ChannelWorker::tell_holders()
+{
+    if (holds_.load() == 0) return;
+    state_.notify_all();
+    hv::StillBusy ended; // let go of without the lock
+    std::lock_guard const guard{quiescing_};
+    ended = std::move(busy_);
 }
 
 void ChannelWorker::enqueue()
@@ -95,6 +105,32 @@ void ChannelWorker::wait_until_quiet() const
         if (state != State::Serving && state != State::ServingSignalled) return;
         state_.wait(state);
     }
+}
+
+bool ChannelWorker::serving() const
+{
+    auto const state = state_.load();
+    return state == State::Serving || state == State::ServingSignalled;
+}
+
+/// A turn that is seen to be under way here sees the hold when it ends, and then waits for the lock.
+void ChannelWorker::quiesce(hv::StillBusy busy)
+{
+    std::lock_guard const guard{quiescing_};
+    if (std::exchange(quiesced_, true)) return;
+    hold();
+    if (serving()) busy_ = std::move(busy);
+}
+
+void ChannelWorker::resume()
+{
+    hv::StillBusy forgotten;
+    {
+        std::lock_guard const guard{quiescing_};
+        if (!std::exchange(quiesced_, false)) return;
+        forgotten = std::move(busy_);
+    }
+    release();
 }
 
 } // namespace devices::vmbus

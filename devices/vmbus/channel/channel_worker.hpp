@@ -3,11 +3,13 @@
 #pragma once
 
 #include "devices/vmbus/channel/turn.hpp"
+#include "hv/base/quiesce.hpp"
 #include "hv/vmbus/executor.hpp"
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 
 namespace devices::vmbus {
 
@@ -57,6 +59,11 @@ class ChannelWorker {
     /// Waits, after `hold`, until no turn is under way. Not within a turn.
     void wait_until_quiet() const;
 
+    /// `hold` for as long as the device is quiesced: a turn that is under way keeps `busy`. Does not nest.
+    void quiesce(hv::StillBusy busy);
+    /// Undoes it. Does nothing when it was not called.
+    void resume();
+
     /// Holds a worker while it lives: whoever wants the device's lock then waits for one packet at most.
     class Hold {
       public:
@@ -82,6 +89,8 @@ class ChannelWorker {
     void take_turn(bool on_runner);
     [[nodiscard]] bool end_held();
     void leave(State state);
+    void tell_holders();
+    [[nodiscard]] bool serving() const;
     void enqueue();
     void run_posted();
 
@@ -91,6 +100,9 @@ class ChannelWorker {
     TurnLimits const limits_;
     std::atomic<State> state_{State::Idle};
     std::atomic<unsigned> holds_{0};
+    std::mutex quiescing_; ///< the two below; last in every order
+    bool quiesced_ = false;
+    hv::StillBusy busy_{}; ///< until the turn under way ends
 };
 
 } // namespace devices::vmbus

@@ -1,5 +1,6 @@
 #include "devices/vmbus/channel/channel_worker.hpp"
 #include "hv/testing/catch.hpp"
+#include "hv/testing/rest.hpp"
 #include "hv/testing/threads.hpp"
 #include "hv/testing/vmbus_guest.hpp"
 
@@ -181,6 +182,41 @@ TEST_CASE("a turn ends after the packet during which it is held", "[worker]")
     CHECK(counter->served == 3);
 }
 
+TEST_CASE("a quiesced worker is busy until its turn ends, and serves nothing before it is resumed",
+          "[worker][quiesce]")
+{
+    CountingRunner runner;
+    auto const counter = std::make_shared<Counter>(runner);
+    hv::testing::Rest rest;
+    counter->packets = 3;
+    counter->on_turn = [&](Turn& turn) {
+        counter->worker.quiesce(rest.last());
+        CHECK_FALSE(rest.reached());
+        CHECK(turn.over());
+        counter->on_turn = nullptr;
+    };
+    counter->worker.signal();
+    CHECK(rest.reached());
+    counter->worker.signal();
+    counter->worker.post();
+    {
+        ChannelWorker::Hold const close{counter->worker};
+    }
+    runner.executor.crank();
+    CHECK(counter->served == 0);
+
+    counter->worker.resume();
+    counter->worker.resume(); // it is not quiesced any more
+    runner.executor.crank();
+    CHECK(counter->served == 3);
+
+    hv::testing::Rest again;
+    counter->worker.quiesce(again.last());
+    CHECK(again.reached()); // nothing was under way
+    counter->worker.resume();
+    CHECK(runner.executor.crank() == 0);
+}
+
 TEST_CASE("a task that outlives its device does nothing", "[worker]")
 {
     CountingRunner runner;
@@ -247,7 +283,16 @@ TEST_CASE("one thread at a time serves, no signal is lost, and a hold is heard w
                 std::this_thread::yield();
             }
         },
-        [&] { // whoever closes, pauses, looks
+        [&] { // whoever pauses the guest
+            while (running > 0) {
+                hv::testing::Rest rest;
+                shared->worker.quiesce(rest.last());
+                rest.wait();
+                if (shared->inside) ++shared->clashes;
+                shared->worker.resume();
+            }
+        },
+        [&] { // whoever closes, looks
             while (running > 0) {
                 ChannelWorker::Hold const hold{shared->worker};
                 shared->worker.wait_until_quiet();

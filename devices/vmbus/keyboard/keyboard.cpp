@@ -38,7 +38,7 @@ bool Keyboard::strike(ScanCode code, Stroke stroke)
     if (stroke == Stroke::Release) message.flags |= flags::released;
 
     std::scoped_lock const lock{mutex_};
-    if (!accepted_ || !write(*channel_, message)) {
+    if (quiesced_ || !accepted_ || !write(*channel_, message)) {
         ++lost_;
         return false;
     }
@@ -63,6 +63,22 @@ void Keyboard::close()
     std::scoped_lock const lock{mutex_};
     channel_.reset();
     accepted_ = false;
+}
+
+void Keyboard::quiesce(hv::StillBusy busy)
+{
+    worker_.quiesce(std::move(busy));
+    std::scoped_lock const lock{mutex_};
+    quiesced_ = true;
+}
+
+void Keyboard::resume()
+{
+    {
+        std::scoped_lock const lock{mutex_};
+        quiesced_ = false;
+    }
+    worker_.resume();
 }
 
 void Keyboard::signalled()

@@ -25,12 +25,15 @@ class Keyboard final : public hv::vmbus::ChannelDevice, public std::enable_share
 
     [[nodiscard]] static hv::vmbus::OfferSpec offer();
 
-    /// From any thread. False, and the stroke is lost, when no driver in the guest listens or it has left no room.
+    /// From any thread. False, and the stroke is lost, when no driver in the guest listens, it has left no
+    /// room, or the keyboard is quiesced.
     bool strike(ScanCode code, Stroke stroke);
 
     void open(std::shared_ptr<hv::vmbus::Channel> channel) override;
     void signalled() override;
     void close() override;
+    void quiesce(hv::StillBusy busy) override;
+    void resume() override;
     void inspect(hv::Inspector& inspector) const override;
 
   private:
@@ -42,6 +45,7 @@ class Keyboard final : public hv::vmbus::ChannelDevice, public std::enable_share
     ChannelWorker worker_;
     mutable std::mutex mutex_;
     std::shared_ptr<hv::vmbus::Channel> channel_;
+    bool quiesced_ = false;
     bool accepted_ = false; ///< the guest speaks our version
     std::uint16_t indicators_ = 0;
     std::uint64_t strokes_ = 0;

@@ -13,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace devices::network {
@@ -76,6 +77,9 @@ class ChannelQueue final : public hv::vmbus::ChannelDevice, vmbus::Served {
     void open(std::shared_ptr<hv::vmbus::Channel> channel) override;
     void signalled() override;
     void close() override;
+    /// The card sees to it that nobody else sends (Nic::quiesce).
+    void quiesce(hv::StillBusy busy) override { worker_.quiesce(std::move(busy)); }
+    void resume() override { worker_.resume(); }
     void inspect(hv::Inspector& inspector) const override;
 
     /// For all but the thread that serves this channel.
@@ -138,7 +142,7 @@ class ChannelQueue final : public hv::vmbus::ChannelDevice, vmbus::Served {
     bool packet_left_ = false; ///< it is still to be served
     bool broken_ = false;
 
-    std::mutex out_;                              // the outgoing ring
+    std::mutex out_;                   // the outgoing ring
     std::shared_ptr<hv::vmbus::Channel> channel_; // read under either lock, changed under both
     std::size_t message_size_ = 0;                // likewise
 };

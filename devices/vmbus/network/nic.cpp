@@ -42,6 +42,25 @@ void Nic::stop()
     backend_->stop();
 }
 
+void Nic::quiesce(hv::StillBusy busy)
+{
+    {
+        std::lock_guard const lock{state_};
+        quiesced_ = true;
+    }
+    backend_->quiesce(std::move(busy));
+}
+
+void Nic::resume()
+{
+    {
+        std::lock_guard const lock{state_};
+        quiesced_ = false;
+    }
+    indicate_link();
+    backend_->resume();
+}
+
 void Nic::offer(unsigned channel)
 {
     hv::vmbus::OfferSpec spec;
@@ -182,7 +201,7 @@ void Nic::indicate_link()
     std::lock_guard const lock{state_};
     auto const up = link_up();
     auto& buffer = path_.receive_buffer;
-    if (!buffer || !rndis_up_ || link_indicated_.load() == up) return;
+    if (quiesced_ || !buffer || !rndis_up_ || link_indicated_.load() == up) return;
     auto const section = buffer->take_for_control();
     if (!section) return; // `served` comes back to it
     auto const message = link_indication(up);

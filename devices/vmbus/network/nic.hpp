@@ -2,6 +2,7 @@
 /// frames, and sub-channels for frames when the guest asks for them.
 #pragma once
 
+#include "devices/base/component.hpp"
 #include "devices/vmbus/network/channel_queue.hpp"
 #include "devices/vmbus/network/oids.hpp"
 #include "devices/vmbus/network/receiver.hpp"
@@ -22,7 +23,7 @@ inline constexpr auto interface_id = hv::vmbus::guid("f8615163-df3e-46c5-913f-f2
 /// The instance of a guest's n-th card, always the same.
 [[nodiscard]] hv::vmbus::Guid instance_id(unsigned n);
 
-class Nic final : Card, TransferSink, public std::enable_shared_from_this<Nic> {
+class Nic final : Card, TransferSink, public Component, public std::enable_shared_from_this<Nic> {
   public:
     static constexpr unsigned most_channels = 64; ///< that Linux would use
 
@@ -40,6 +41,10 @@ class Nic final : Card, TransferSink, public std::enable_shared_from_this<Nic> {
     void start();
     /// When it returns nothing of this object runs on the backend's thread, and nothing will.
     void stop();
+
+    /// Frames for the guest wait where the backend gets them from. The channels are quiesced by the bus.
+    void quiesce(hv::StillBusy busy) override;
+    void resume() override;
 
     /// Plugs the cable in, or pulls it. Callable from any thread. The link is up when there is a network behind it,
     /// too.
@@ -64,7 +69,7 @@ class Nic final : Card, TransferSink, public std::enable_shared_from_this<Nic> {
     void closing(ChannelQueue& queue) override;
     void message(ChannelQueue& queue, hv::vmbus::Channel& channel, hv::vmbus::Packet const& packet) override;
     nvsp::Status control(ChannelQueue& queue, GuestPieces const& message) override;
-    void room_again() override { backend_->resume(); }
+    void room_again() override { backend_->room_again(); }
     [[nodiscard]] std::weak_ptr<void> owner() override { return weak_from_this(); }
     void served(ChannelQueue& queue) override;
     void misbehaved(char const* how) override;
@@ -111,9 +116,10 @@ class Nic final : Card, TransferSink, public std::enable_shared_from_this<Nic> {
     Settings settings_;
     std::deque<Answer> answers_;
 
-    std::mutex mutable state_; // the two below; after a channel's lock, before a ring's
+    std::mutex mutable state_; // the three below; after a channel's lock, before a ring's
     SendPath path_;
     bool rndis_up_ = false;
+    bool quiesced_ = false;
 
     std::mutex listening_; // the three below, and calls of the backend that follow from them
     bool wanted_ = false;

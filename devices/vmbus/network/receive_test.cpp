@@ -183,7 +183,7 @@ TEST_CASE("A guest that never takes frames back gets no more, and costs nothing"
     CHECK_FALSE(room);
     CHECK(got == buffer_sections - ReceiveBuffer::control_reserve);
     CHECK(guest.backend->waiting() == 0);
-    CHECK(guest.backend->resumes == 0);
+    CHECK(guest.backend->rooms == 0);
     // Control goes on.
     CHECK(guest.query(ndis::Oid::LinkSpeed).status == rndis::Status::Success);
 }
@@ -199,10 +199,10 @@ TEST_CASE("Frames flow again when the guest has taken back enough", "[net][nic]"
             held.push_back(std::move(frame));
     for (auto& frame : guest.take_frames())
         held.push_back(std::move(frame));
-    CHECK(guest.backend->resumes == 0);
+    CHECK(guest.backend->rooms == 0);
     for (auto const& frame : held)
         guest.complete(frame);
-    CHECK(guest.backend->resumes == 1);
+    CHECK(guest.backend->rooms == 1);
     CHECK(guest.backend->deliver({{}, Bytes(101)}));
     CHECK(guest.take_frames().size() == 1);
 }
@@ -215,9 +215,9 @@ TEST_CASE("Frames wait for room in a full ring, and none is lost or comes twice"
     unsigned sent = 0;
     while (guest.backend->deliver({{}, Bytes(60, static_cast<std::byte>(sent + 1))}))
         ++sent;
-    CHECK(guest.backend->resumes == 0);
+    CHECK(guest.backend->rooms == 0);
     std::vector<ReceivedFrame> frames = guest.take_frames();
-    CHECK(guest.backend->resumes == 1);
+    CHECK(guest.backend->rooms == 1);
     CHECK(guest.backend->deliver_waiting());
     for (auto& frame : guest.take_frames())
         frames.push_back(std::move(frame));

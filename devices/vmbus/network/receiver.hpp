@@ -27,7 +27,7 @@ class TransferSink {
 
     enum class Sent {
         Yes,
-        Full,   ///< FrameBackend::resume follows when there is room
+        Full,   ///< FrameBackend::room_again follows when there is room
         Closed, ///< no such channel is open
     };
     static constexpr std::size_t most_ranges = 512; ///< in one packet; Linux takes 562

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 namespace devices::vmbus {
 
@@ -59,6 +60,24 @@ void Service::close()
     state_ = State::Closed;
     asked_.reset();
     closed(deferred);
+}
+
+void Service::quiesce(hv::StillBusy busy)
+{
+    worker_.quiesce(std::move(busy));
+    std::scoped_lock const lock{mutex_};
+    quiesced_ = true;
+}
+
+void Service::resume()
+{
+    {
+        DeferredCalls deferred;
+        std::scoped_lock const lock{mutex_};
+        quiesced_ = false;
+        if (std::exchange(tick_held_, false) && state_ == State::Ready) tick(deferred);
+    }
+    worker_.resume();
 }
 
 void Service::signalled()
@@ -138,7 +157,7 @@ void Service::take_versions(Answer const& answer, DeferredCalls& deferred)
 
 bool Service::ask(std::span<std::byte const> body)
 {
-    if (state_ != State::Ready) return false;
+    if (state_ != State::Ready || quiesced_) return false;
     ic::Header header{};
     header.framework = framework_;
     header.type = kind_.message;
@@ -177,7 +196,10 @@ void Service::on_tick()
     DeferredCalls deferred;
     std::scoped_lock const lock{mutex_};
     tick_to_come_ = false;
-    if (state_ == State::Ready) tick(deferred);
+    if (quiesced_)
+        tick_held_ = true;
+    else if (state_ == State::Ready)
+        tick(deferred);
 }
 
 std::string_view Service::state_name() const

@@ -42,6 +42,8 @@ class Service : public hv::vmbus::ChannelDevice, public std::enable_shared_from_
     void open(std::shared_ptr<hv::vmbus::Channel> channel) final;
     void signalled() final;
     void close() final;
+    void quiesce(hv::StillBusy busy) final;
+    void resume() final;
     void inspect(hv::Inspector& inspector) const final;
 
   protected:
@@ -73,7 +75,8 @@ class Service : public hv::vmbus::ChannelDevice, public std::enable_shared_from_
     [[nodiscard]] bool is_ready() const { return state_ == State::Ready; }
     [[nodiscard]] bool waits_for_answer() const { return asked_.has_value(); }
     [[nodiscard]] ic::Version version() const { return version_; } ///< of messages, when ready
-    /// Asks the guest. False when the guest has left no room for it, or owes an answer.
+    /// Asks the guest. False when the guest has left no room for it, or has to answer first, or the service is
+    /// quiesced.
     [[nodiscard]] bool ask(std::span<std::byte const> body);
     /// At most one is to come, whatever happens to the channel meanwhile.
     void tick_after(std::chrono::milliseconds delay);
@@ -107,6 +110,8 @@ class Service : public hv::vmbus::ChannelDevice, public std::enable_shared_from_
     std::optional<std::uint8_t> asked_; ///< the transaction of what is not answered yet
     std::uint8_t transaction_ = 0;
     bool tick_to_come_ = false;
+    bool quiesced_ = false;
+    bool tick_held_ = false; ///< it came while the service was quiesced
 
     std::uint64_t questions_ = 0;
     std::uint64_t answers_ = 0;

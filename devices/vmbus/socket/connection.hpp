@@ -13,6 +13,7 @@
 #include <mutex>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace devices::vmbus::socket {
@@ -42,6 +43,9 @@ class Connection final : public hv::vmbus::ChannelDevice, public std::enable_sha
     void open(std::shared_ptr<hv::vmbus::Channel> channel) override;
     void signalled() override;
     void close() override;
+    /// All that it writes for the guest it writes in turns of its worker; the bytes wait in the socket.
+    void quiesce(hv::StillBusy busy) override { worker_.quiesce(std::move(busy)); }
+    void resume() override { worker_.resume(); }
     void inspect(hv::Inspector& inspector) const override;
 
   private:

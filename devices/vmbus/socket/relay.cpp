@@ -88,8 +88,18 @@ void Relay::end_all()
 
 void Relay::run()
 {
-    while (!thread_.ending())
+    while (!thread_.ending()) {
+        put_off_deadlines(thread_.rest_if_asked());
         serve(until_next_deadline());
+    }
+}
+
+void Relay::put_off_deadlines(std::chrono::nanoseconds by)
+{
+    if (by == by.zero()) return;
+    std::scoped_lock const lock{mutex_};
+    for (auto& [id, deadline] : deadlines_)
+        deadline += by;
 }
 
 void Relay::serve(std::optional<std::chrono::milliseconds> wait)

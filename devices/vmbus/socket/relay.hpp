@@ -3,6 +3,7 @@
 /// what the guest connects to port 1234 of the host is connected to the socket PATH_1234.
 #pragma once
 
+#include "devices/base/component.hpp"
 #include "devices/net/backend_thread.hpp"
 #include "devices/vmbus/socket/connection.hpp"
 #include "devices/vmbus/socket/protocol.hpp"
@@ -18,10 +19,11 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace devices::vmbus::socket {
 
-class Relay final : public hv::vmbus::SocketListener, public std::enable_shared_from_this<Relay> {
+class Relay final : public hv::vmbus::SocketListener, public Component, public std::enable_shared_from_this<Relay> {
   public:
     static constexpr std::size_t most_connections = 256;
 
@@ -47,6 +49,10 @@ class Relay final : public hv::vmbus::SocketListener, public std::enable_shared_
     void serve(std::optional<std::chrono::milliseconds> wait);
     /// Ends all connections and waits for the thread. More than once is fine.
     void stop();
+
+    /// Clients wait, and nobody's time runs out. The connections are quiesced by the bus.
+    void quiesce(hv::StillBusy busy) override { thread_.quiesce(std::move(busy)); }
+    void resume() override { thread_.resume(); }
 
     void connect_requested(hv::vmbus::Guid const& endpoint, hv::vmbus::Guid const& service) override;
     void inspect(hv::Inspector& inspector) const;
@@ -79,6 +85,7 @@ class Relay final : public hv::vmbus::SocketListener, public std::enable_shared_
     void ended(std::uint64_t id);
     [[nodiscard]] std::optional<std::chrono::milliseconds> until_next_deadline();
     void end_overdue();
+    void put_off_deadlines(std::chrono::nanoseconds by);
 
     // With the lock held.
     [[nodiscard]] bool full() const { return clients_.size() + connections_.size() >= most_connections; }

@@ -1,5 +1,6 @@
 #include "devices/vmbus/socket/testing/relay_setting.hpp"
 #include "hv/testing/inspected.hpp"
+#include "hv/testing/rest.hpp"
 #include "hv/testing/threads.hpp"
 
 using namespace devices::vmbus::socket;
@@ -45,6 +46,35 @@ TEST_CASE("the host connects to a port of the guest", "[vsock]")
     CHECK(ends(client));
     ::shutdown(client.get(), SHUT_WR);
     s.bus.await_withdrawal(offer.spec.instance);
+}
+
+TEST_CASE("clients of a quiesced relay wait, and their time with them", "[vsock][quiesce]")
+{
+    Setting s{1s};
+    auto const early = connect_to(s.path);
+    write_all(early, "CONNECT 1");
+    auto const clients = [&] {
+        hv::testing::Inspected seen;
+        s.relay->inspect(seen);
+        return seen.at("sockets/clients");
+    };
+    while (clients() != "1")
+        std::this_thread::yield();
+    hv::testing::Rest rest;
+    s.relay->quiesce(rest.last());
+    rest.wait();
+    write_all(early, "234\n");
+    auto const late = connect_to(s.path);
+    write_all(late, "CONNECT 1235\n");
+    std::this_thread::sleep_for(1200ms); // longer than its patience
+    CHECK_FALSE(s.bus.has_offer());
+
+    s.relay->resume();
+    auto const first = s.bus.take_offer();
+    auto const second = s.bus.take_offer();
+    CHECK(first.spec.interface != second.spec.interface);
+    for (auto const port : {1234U, 1235U})
+        CHECK((first.spec.interface == service_of(Port{port}) || second.spec.interface == service_of(Port{port})));
 }
 
 TEST_CASE("the guest connects to a port of the host", "[vsock]")

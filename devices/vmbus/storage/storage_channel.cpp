@@ -73,12 +73,46 @@ void StorageChannel::forget_channel()
 {
     channel_.reset();
     answers_.clear();
+    while (auto transaction = take_held())
+        retire(std::move(transaction));
     if (parked_) retire(std::move(parked_));
     while (!free_.empty()) {
         retire(std::move(free_.back()));
         free_.pop_back();
     }
     memory_.leave();
+}
+
+void StorageChannel::quiesce(hv::StillBusy busy)
+{
+    {
+        auto const lock = std::lock_guard{mutex_};
+        quiesced_ = true;
+    }
+    worker_.quiesce(std::move(busy));
+}
+
+void StorageChannel::resume()
+{
+    auto const settle_held = [this] {
+        auto const lock = std::lock_guard{mutex_};
+        quiesced_ = false;
+        while (auto transaction = take_held())
+            settle(std::move(transaction));
+        if (channel_) channel_->publish();
+    };
+    if (!quiesced_) return;
+    contain(settle_held, [this](char const* what) { give_up(what); });
+    worker_.post(); // those that were answered have made room for others
+    worker_.resume();
+}
+
+StorageChannel::OwnedTransaction StorageChannel::take_held()
+{
+    auto first = std::move(held_);
+    if (first) held_ = std::move(first->next);
+    if (!held_) held_end_ = &held_;
+    return first;
 }
 
 void StorageChannel::units_changed()
@@ -228,6 +262,11 @@ void StorageChannel::finished(Transaction& transaction) noexcept
         auto const lock = std::lock_guard{mutex_};
         --with_backend_;
         if (stopped_) idle_.notify_all();
+        if (quiesced_ && !stopped_) {
+            *held_end_ = std::move(owned);
+            held_end_ = &(*held_end_)->next;
+            return;
+        }
         settle(std::move(owned));
         if (channel_) channel_->publish();
         again = std::exchange(stalled_, false);

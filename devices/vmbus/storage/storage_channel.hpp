@@ -8,6 +8,7 @@
 #include "devices/vmbus/storage/transaction.hpp"
 #include "hv/vmbus/channel.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -39,6 +40,10 @@ class StorageChannel final : public hv::vmbus::ChannelDevice,
     void open(std::shared_ptr<hv::vmbus::Channel> channel) override;
     void signalled() override;
     void close() override;
+    /// What backends finish meanwhile is answered after `resume`. That they write nothing into the guest's memory is
+    /// their own matter (block::Backend).
+    void quiesce(hv::StillBusy busy) override;
+    void resume() override;
     void inspect(hv::Inspector& inspector) const override;
 
     void finished(Transaction& transaction) noexcept override;
@@ -72,6 +77,7 @@ class StorageChannel final : public hv::vmbus::ChannelDevice,
     [[nodiscard]] OwnedTransaction take_transaction();
     void give_back(OwnedTransaction transaction);
     void settle(OwnedTransaction transaction);
+    [[nodiscard]] OwnedTransaction take_held();
     [[nodiscard]] bool write_waiting_answers();
     void forget_channel();
     void retire(OwnedTransaction transaction);
@@ -93,7 +99,10 @@ class StorageChannel final : public hv::vmbus::ChannelDevice,
     bool tell_of_units_ = false; ///< the guest is to be told, when there is room
     bool stalled_ = false;       ///< packets may wait in the ring for an end of others
     std::size_t with_backend_ = 0;
-    std::size_t transactions_ = 0; ///< that exist: of these some are free, and others own themselves meanwhile
+    std::size_t transactions_ = 0;      ///< that exist: of these some are free, and others own themselves meanwhile
+    std::atomic<bool> quiesced_{false}; ///< changes with the lock held
+    OwnedTransaction held_;             ///< finished by backends while this was quiesced: a list, in order
+    OwnedTransaction* held_end_ = &held_;
     std::vector<OwnedTransaction> free_;
     OwnedTransaction parked_;                 ///< the next one to run, when there is memory for it
     std::vector<hv::vmbus::GuestSpan> spans_; ///< room for `Transaction::prepare` to work in

@@ -80,6 +80,11 @@ std::optional<std::size_t> StorageController::free_place() const
 
 bool StorageController::add(std::size_t lun, std::shared_ptr<Disk> disk)
 {
+    {
+        auto const lock = std::lock_guard{mutex_};
+        std::erase_if(disks_, [](auto const& other) { return other.expired(); });
+        disks_.push_back(disk);
+    }
     if (lun >= max_units || !state_->units.add(lun, std::move(disk))) return false;
     primary_->units_changed();
     return true;
@@ -92,6 +97,24 @@ bool StorageController::remove(std::size_t lun)
     disk->backend->stop();
     primary_->units_changed();
     return true;
+}
+
+template <typename Call>
+void StorageController::for_each_backend(Call const& call)
+{
+    auto const lock = std::lock_guard{mutex_};
+    for (auto const& weak : disks_)
+        if (auto const disk = weak.lock()) call(*disk->backend);
+}
+
+void StorageController::quiesce(hv::StillBusy const& busy)
+{
+    for_each_backend([&](block::Backend& backend) { backend.quiesce(busy); });
+}
+
+void StorageController::resume()
+{
+    for_each_backend([](block::Backend& backend) { backend.resume(); });
 }
 
 void StorageController::inspect(hv::Inspector& inspector) const

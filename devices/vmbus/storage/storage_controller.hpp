@@ -33,6 +33,11 @@ class StorageController {
     /// Takes a disk away from the guest; what it has under way there is answered soon. False when there is none.
     [[nodiscard]] bool remove(std::size_t lun);
 
+    /// The backends of its disks, also of those that were taken away and have something under way still. The channels
+    /// are quiesced by the bus.
+    void quiesce(hv::StillBusy const& busy);
+    void resume();
+
     void inspect(hv::Inspector& inspector) const;
 
   private:
@@ -42,12 +47,16 @@ class StorageController {
         std::vector<std::weak_ptr<StorageChannel>> made;
     };
 
+    template <typename Call>
+    void for_each_backend(Call const& call);
     static void make_sub_channels(std::shared_ptr<ControllerState> const& state, SubChannels& sub_channels,
                                   std::uint16_t count);
 
     std::shared_ptr<ControllerState> const state_;
     std::shared_ptr<SubChannels> const sub_channels_;
     std::shared_ptr<StorageChannel> const primary_;
+    std::mutex mutex_;
+    std::vector<std::weak_ptr<Disk>> disks_; ///< guarded by mutex_
     bool ended_ = false;
 };
 

@@ -61,6 +61,7 @@ class Transaction final : public block::Request {
     std::size_t charged = 0;                       ///< of `extra_memory`: what the owner's account has given for it
     std::shared_ptr<hv::vmbus::Channel> channel{}; ///< which it came by; keeps the guest's memory
     std::shared_ptr<void> keeps_owner{};           ///< while a backend has it
+    std::unique_ptr<Transaction> next{};           ///< in a list of the owner's
 
   private:
     [[nodiscard]] bool next_piece();
