@@ -83,6 +83,7 @@ std::uint8_t Uart16550::ReceiveFifo::pop()
 
 std::size_t Uart16550::receive(std::span<std::byte const> data)
 {
+    if (quiesced_.load()) return 0;
     auto const lock = lock_for_input();
     if (!lock) return 0;
 
@@ -131,6 +132,16 @@ void Uart16550::write_byte(std::uint16_t offset, std::uint8_t value)
         drained = take_drained();
     }
     if (take_turned_away() || drained) sink_.input_drained();
+}
+
+void Uart16550::quiesce(hv::StillBusy)
+{
+    quiesced_.store(true);
+}
+
+void Uart16550::resume()
+{
+    if (quiesced_.exchange(false)) sink_.input_drained();
 }
 
 /// The lock, unless somebody has it. Then they, or who has it next, see that input was turned away: they look after

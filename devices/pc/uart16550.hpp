@@ -1,6 +1,7 @@
 /// The PC's serial port: a 16550A that sends and receives at once, whatever its baud rate.
 #pragma once
 
+#include "devices/base/component.hpp"
 #include "devices/pc/byte_ports.hpp"
 #include "devices/pc/serial_sink.hpp"
 
@@ -15,7 +16,7 @@ namespace devices {
 
 /// Source: National Semiconductor PC16550D datasheet; the interrupt line is gated by OUT2, as on a PC.
 /// A line without noise: parity and framing errors and breaks do not occur, overruns only in loopback.
-class Uart16550 final : public BytePorts {
+class Uart16550 final : public BytePorts, public Component {
   public:
     Uart16550(SerialSink& sink, IrqLine& irq) : sink_{sink}, irq_{irq} {}
 
@@ -23,6 +24,10 @@ class Uart16550 final : public BytePorts {
     /// rest, if any, and offers it again after SerialSink::input_drained(). Never waits: while another thread uses
     /// the device, perhaps with output that waits for a slow reader, it takes nothing.
     [[nodiscard]] std::size_t receive(std::span<std::byte const> data);
+
+    /// It takes no input.
+    void quiesce(hv::StillBusy busy) override;
+    void resume() override;
 
     /// Whether the guest has enabled the received-data interrupt. A driver that is only starting throws away what
     /// came before that, so input that must not be lost can wait for it. Turning it on is announced by
@@ -78,6 +83,7 @@ class Uart16550 final : public BytePorts {
     SerialSink& sink_;
     IrqLine& irq_;
 
+    std::atomic<bool> quiesced_{false};
     std::atomic<bool> turned_away_{false}; ///< input came while another thread used the device
     std::mutex mutex_;                     // all below
     ReceiveFifo received_;

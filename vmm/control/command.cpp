@@ -22,12 +22,12 @@ constexpr std::array table{
     Command{"disk-remove", "controller lun", "take a disk away", About::RunningGuest, disk_remove, nullptr},
     Command{"pause", "", "stop a guest, and its time, for a while", About::RunningGuest, pause, nullptr},
     Command{"resume", "", "let a paused guest go on", About::RunningGuest, resume, nullptr},
-    Command{"shutdown", "how?", "ask a guest to power off, reboot or hibernate", About::RunningGuest, shutdown,
+    Command{"shutdown", "how?", "ask a guest to power off, reboot or hibernate", About::UnpausedGuest, shutdown,
             nullptr},
     Command{"kvp", "action key? value?",
             "list, set or delete values that are exchanged with a guest, or list a card's addresses",
-            About::RunningGuest, kvp, nullptr},
-    Command{"key", "code", "press a key of a guest's keyboard and release it", About::RunningGuest, key, nullptr},
+            About::UnpausedGuest, kvp, nullptr},
+    Command{"key", "code", "press a key of a guest's keyboard and release it", About::UnpausedGuest, key, nullptr},
     Command{"net-link", "card state", "plug in (up) or pull (down) the cable of a network card", About::RunningGuest,
             net_link, nullptr},
 };
@@ -46,6 +46,12 @@ void check_runs(Guest const* guest)
     if (guest->state() == Guest::State::Running) return;
     throw UserError{guest->options().designation() +
                     (guest->state() == Guest::State::Ended ? " has ended" : " has not started yet")};
+}
+
+void check_unpaused(Guest const& guest)
+{
+    if (guest.pause_state() != Guest::Pause::No)
+        throw UserError{guest.options().designation() + " is paused: resume it first"};
 }
 
 } // namespace
@@ -67,7 +73,8 @@ try {
     if (!command) throw UserError{"there is no command '" + printable(request.command) + "'"};
     Call call{run, guest_of(run, request.guest), request.arguments, reply};
     if (command->about == About::Run && !request.guest) call.guest = nullptr;
-    if (command->about == About::RunningGuest) check_runs(call.guest);
+    if (command->about != About::Run) check_runs(call.guest);
+    if (command->about == About::UnpausedGuest) check_unpaused(*call.guest);
     command->execute(call);
 } catch (std::exception const& error) {
     reply.fail(error.what());

@@ -31,8 +31,9 @@ struct Call {
 
 struct Command {
     enum class About {
-        Run,          ///< all guests, or the one that is named
-        RunningGuest, ///< the one that is named, or the only one there is; it has started and not ended
+        Run,           ///< all guests, or the one that is named
+        RunningGuest,  ///< the one that is named, or the only one there is; it has started and not ended
+        UnpausedGuest, ///< likewise, and it is not paused, nor about to be: what has to reach the guest itself
     };
 
     std::string_view name;

@@ -11,8 +11,9 @@ namespace vmm {
 
 using std::chrono::steady_clock;
 
-/// The timer itself and the callback are touched on the io_context only. However often a guest makes its device
-/// change the deadline, one handler is on its way at most, and it takes the newest.
+/// The timer itself and the callback, and what says whether it may be called, are touched on the io_context only.
+/// However often a guest makes its device change the deadline, one handler is on its way at most, and it takes the
+/// newest.
 struct AsioClock::Timer : std::enable_shared_from_this<Timer> {
     using Deadline = std::optional<steady_clock::time_point>;
 
@@ -40,8 +41,22 @@ struct AsioClock::Timer : std::enable_shared_from_this<Timer> {
         if (!deadline) return;
         timer.expires_at(*deadline);
         timer.async_wait([self = shared_from_this()](boost::system::error_code const& error) {
-            if (!error && self->callback) self->callback();
+            if (!error) self->call();
         });
+    }
+
+    void call()
+    {
+        if (quiesced)
+            due = true;
+        else if (callback)
+            callback();
+    }
+
+    void resume()
+    {
+        quiesced = false;
+        if (std::exchange(due, false)) call();
     }
 
     void detach()
@@ -57,6 +72,8 @@ struct AsioClock::Timer : std::enable_shared_from_this<Timer> {
     boost::asio::io_context& io;
     boost::asio::steady_timer timer;
     std::function<void()> callback;
+    bool quiesced = false;
+    bool due = false; ///< the callback, since then
 
     std::mutex lock; // the three below
     Deadline wanted;
@@ -87,6 +104,16 @@ std::chrono::nanoseconds AsioClock::now() const
 {
     auto const stopped = stopped_.load();
     return stopped != Nanoseconds::min() ? stopped : steady_clock::now().time_since_epoch() - epoch_.load();
+}
+
+void AsioClock::quiesce(hv::StillBusy busy)
+{
+    boost::asio::post(timer_->io, [timer = timer_, busy = std::move(busy)] { timer->quiesced = true; });
+}
+
+void AsioClock::resume()
+{
+    boost::asio::post(timer_->io, [timer = timer_] { timer->resume(); });
 }
 
 void AsioClock::stop()

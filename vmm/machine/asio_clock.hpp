@@ -1,6 +1,7 @@
 /// A device's clock on an io_context.
 #pragma once
 
+#include "devices/base/component.hpp"
 #include "devices/pc/clock.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -14,7 +15,7 @@
 
 namespace vmm {
 
-class AsioClock final : public devices::Clock {
+class AsioClock final : public devices::Clock, public devices::Component {
   public:
     /// Runs steadily from `start`, which is what it reads now.
     AsioClock(boost::asio::io_context& io, std::chrono::nanoseconds start);
@@ -27,6 +28,10 @@ class AsioClock final : public devices::Clock {
     /// Calls nobody any more. On the io_context, or when that has stopped; afterwards this object may end on any
     /// thread.
     void detach();
+
+    /// It goes on, but the deadline's call waits until `resume`. On the io_context, soon.
+    void quiesce(hv::StillBusy busy) override;
+    void resume() override;
 
     /// Stands still from now on; deadlines wait as well.
     void stop();

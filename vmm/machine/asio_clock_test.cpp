@@ -111,3 +111,26 @@ TEST_CASE("a clock that is detached calls nobody, and may end on another thread 
         REQUIRE_FALSE(late);
     }
 }
+
+TEST_CASE("a quiesced clock goes on, and its deadline is told when it is resumed", "[clock][quiesce]")
+{
+    boost::asio::io_context io;
+    vmm::AsioClock clock{io, 0s};
+    unsigned calls = 0;
+    clock.on_deadline([&] { ++calls; });
+    clock.arm(clock.now() + 2ms);
+    clock.quiesce({});
+    auto const before = clock.now();
+    io.run(); // to the deadline
+    CHECK(calls == 0);
+    CHECK(clock.now() > before);
+
+    clock.resume();
+    io.restart();
+    io.run();
+    CHECK(calls == 1);
+    clock.resume();
+    io.restart();
+    io.run();
+    CHECK(calls == 1);
+}

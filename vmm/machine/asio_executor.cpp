@@ -20,7 +20,7 @@ struct AsioExecutor::Shared : std::enable_shared_from_this<Shared> {
         std::lock_guard const guard{lock};
         if (detached) return;
         queue.push_back(std::move(task));
-        if (!std::exchange(posted, true)) post();
+        if (!held && !std::exchange(posted, true)) post();
     }
 
     void post()
@@ -34,7 +34,10 @@ struct AsioExecutor::Shared : std::enable_shared_from_this<Shared> {
         Task task;
         {
             std::lock_guard const guard{lock};
-            if (queue.empty()) return;
+            if (held || queue.empty()) {
+                posted = false;
+                return;
+            }
             task = std::move(queue.front());
             queue.pop_front();
             posted = !queue.empty();
@@ -46,11 +49,31 @@ struct AsioExecutor::Shared : std::enable_shared_from_this<Shared> {
     void start_timer(std::chrono::milliseconds delay, Task task)
     {
         auto const timer = timers.emplace(timers.end(), io, delay);
-        timer->async_wait([self = shared_from_this(), timer, task = std::move(task)](auto const& error) {
+        timer->async_wait([self = shared_from_this(), timer, task = std::move(task)](auto const& error) mutable {
             if (error || self->detached) return;
             self->timers.erase(timer);
-            task();
+            if (self->held)
+                self->add(std::move(task));
+            else
+                task();
         });
+    }
+
+    void hold(Task const& last)
+    {
+        if (detached) return;
+        last();
+        std::lock_guard const guard{lock};
+        held = true;
+    }
+
+    void release(Task const& first)
+    {
+        if (detached || !held) return;
+        first();
+        std::lock_guard const guard{lock};
+        held = false;
+        if (!queue.empty() && !std::exchange(posted, true)) post();
     }
 
     void detach()
@@ -64,9 +87,10 @@ struct AsioExecutor::Shared : std::enable_shared_from_this<Shared> {
 
     boost::asio::io_context& io;
     std::list<boost::asio::steady_timer> timers; // the io_context's thread only
-    std::mutex lock;                             // the rest; `detached` is read without it on the io_context
+    std::mutex lock; // the rest; `detached` and `held` are read without it on the io_context
     std::deque<Task> queue;
     bool posted = false;
+    bool held = false;
     bool detached = false;
 };
 
@@ -77,6 +101,16 @@ AsioExecutor::~AsioExecutor() = default;
 void AsioExecutor::detach()
 {
     shared_->detach();
+}
+
+void AsioExecutor::hold(std::function<void()> last)
+{
+    boost::asio::post(shared_->io, [shared = shared_, last = std::move(last)] { shared->hold(last); });
+}
+
+void AsioExecutor::release(std::function<void()> first)
+{
+    boost::asio::post(shared_->io, [shared = shared_, first = std::move(first)] { shared->release(first); });
 }
 
 void AsioExecutor::run(std::function<void()> task)

@@ -17,6 +17,11 @@ class AsioExecutor final : public hv::vmbus::Executor {
     /// Drops all tasks, also those that are still to come. On the io_context, or when that has stopped.
     void detach();
 
+    /// Runs `last` on the io_context, and then no task until `release`: what comes, and what falls due, waits.
+    void hold(std::function<void()> last);
+    /// Runs `first` there, and then what has waited. Does nothing when tasks are not held.
+    void release(std::function<void()> first);
+
     void run(std::function<void()> task) override;
     [[nodiscard]] bool runs_here() const override;
     void run_after(std::chrono::milliseconds delay, std::function<void()> task) override;

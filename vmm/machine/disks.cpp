@@ -157,6 +157,7 @@ Disks::Disks(hv::vmbus::Bus& bus, unsigned cpus, std::span<DiskOptions const> di
 Disks::~Disks()
 {
     additions_->end();
+    resume(); // what waits in backends ends too
     auto const patience = stop_.stop_requested() ? 2s : 10s;
     for (auto const& [number, controller] : controllers_) {
         if (auto const left = controller->end(patience); left != 0) {
@@ -201,6 +202,20 @@ void Disks::remove(Place place)
     auto const found = controllers_.find(place.controller);
     if (found == controllers_.end() || !found->second->remove(place.lun))
         throw UserError{fmt::format("there is no disk {} on controller {}", place.lun, place.controller)};
+}
+
+void Disks::quiesce(hv::StillBusy busy)
+{
+    auto const lock = std::lock_guard{mutex_};
+    for (auto const& [number, controller] : controllers_)
+        controller->quiesce(busy);
+}
+
+void Disks::resume()
+{
+    auto const lock = std::lock_guard{mutex_};
+    for (auto const& [number, controller] : controllers_)
+        controller->resume();
 }
 
 devices::storage::StorageController& Disks::controller(unsigned number)

@@ -1,6 +1,7 @@
 /// The disks of one guest, and the controllers that they hang on.
 #pragma once
 
+#include "devices/base/component.hpp"
 #include "devices/block/open_backend.hpp"
 #include "devices/vmbus/storage/storage_controller.hpp"
 #include "hv/base/inspect.hpp"
@@ -19,7 +20,7 @@
 namespace vmm {
 
 /// Callable from any thread.
-class Disks {
+class Disks final : public devices::Component {
   public:
     struct Place {
         unsigned controller;
@@ -31,11 +32,9 @@ class Disks {
     /// UserError.
     Disks(hv::vmbus::Bus& bus, unsigned cpus, std::span<DiskOptions const> disks,
           std::shared_ptr<void const> guest_ram, std::stop_token stop);
-    Disks(Disks const&) = delete;
-    Disks& operator=(Disks const&) = delete;
     /// Waits until no disk uses guest memory any more, but not for ever: what a file system does not answer goes on
     /// without the guest, and keeps its RAM. Waits a moment for what is being added.
-    ~Disks();
+    ~Disks() override;
 
     /// Adds a disk, also while the guest runs: at the lowest free LUN of its controller. Its image is opened on a
     /// thread of its own, because a server may take its time. `done` hears there where the disk is, or `failed` why
@@ -43,6 +42,9 @@ class Disks {
     void add_later(DiskOptions options, std::function<void(Place)> done, std::function<void(std::string)> failed);
     /// Takes it away from the guest, ready or not. Throws UserError when there is none.
     void remove(Place place);
+
+    void quiesce(hv::StillBusy busy) override;
+    void resume() override;
 
     void inspect(hv::Inspector& inspector) const;
 

@@ -4,9 +4,17 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <chrono>
 #include <utility>
 
 namespace vmm {
+
+namespace {
+
+/// How long devices may take to come to rest. It is the host's storage that may take long.
+constexpr std::chrono::seconds rest_limit{5};
+
+} // namespace
 
 Guest::Guest(World const& world, std::size_t index, GuestOptions const& options)
     : world_{world},
@@ -25,7 +33,8 @@ Guest::Guest(World const& world, std::size_t index, GuestOptions const& options)
                 .output_lost =
                     [this](std::string const& why) {
                         world_.events.push(GuestEnded{index_, {Outcome::Kind::HostError, 0, why}});
-                    }}}
+                    }}},
+      rest_limit_{world.loop.io()}
 {
     if (world.trace) trace_.emplace(*world.trace, options.name);
     if (options.ready.kind == ReadySignal::Kind::Text) text_.emplace(options.ready.text);
@@ -122,7 +131,7 @@ bool Guest::note_crash()
     return crashes_told_.admit(suppressed);
 }
 
-void Guest::pause(std::function<void(Pause)> done)
+void Guest::pause(std::function<void(Pause, std::string_view)> done)
 {
     pause_ = Pause::Asked;
     pause_done_ = std::move(done);
@@ -132,7 +141,35 @@ void Guest::pause(std::function<void(Pause)> done)
 void Guest::on_parked(std::uint64_t pause)
 {
     if (pause_ != Pause::Asked || pause != pauses_) return;
-    settle_pause(machine_->stop_time() ? Pause::TimeStopped : Pause::TimeGoesOn);
+    auto const state = machine_->stop_time() ? Pause::TimeStopped : Pause::TimeGoesOn;
+    try {
+        rest_limit_.expires_after(rest_limit);
+        rest_limit_.async_wait([this, pause](boost::system::error_code const& error) {
+            if (error) return;
+            world_.events.push(Task{
+                [this, pause] { fail_pause(pause, "the host does not answer what one of its disks is reading"); }});
+        });
+        machine_->quiesce(
+            [this, pause, state] { world_.events.push(Task{[this, pause, state] { come_to_rest(pause, state); }}); });
+    } catch (std::exception const& error) {
+        fail_pause(pause, error.what());
+    }
+}
+
+void Guest::come_to_rest(std::uint64_t pause, Pause state)
+{
+    if (pause_ == Pause::Asked && pause == pauses_) settle_pause(state);
+}
+
+void Guest::fail_pause(std::uint64_t pause, std::string_view why_not)
+{
+    if (pause_ != Pause::Asked || pause != pauses_) return;
+    try {
+        machine_->resume();
+    } catch (std::exception const& error) {
+        world_.events.push(GuestEnded{index_, {Outcome::Kind::HostError, 0, error.what()}});
+    }
+    settle_pause(Pause::No, why_not);
 }
 
 void Guest::resume()
@@ -141,10 +178,11 @@ void Guest::resume()
     settle_pause(Pause::No);
 }
 
-void Guest::settle_pause(Pause state)
+void Guest::settle_pause(Pause state, std::string_view why_not)
 {
     pause_ = state;
-    if (auto const done = std::exchange(pause_done_, nullptr)) done(state);
+    rest_limit_.cancel();
+    if (auto const done = std::exchange(pause_done_, nullptr)) done(state, why_not);
 }
 
 void Guest::give_up_machine()

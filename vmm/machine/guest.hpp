@@ -16,6 +16,8 @@
 #include "vmm/options/run_options.hpp"
 #include "vmm/trace/trace_log.hpp"
 
+#include <boost/asio/steady_timer.hpp>
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -25,6 +27,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 
 namespace vmm {
 
@@ -52,9 +55,9 @@ class Guest final : devices::SerialSink {
 
     enum class Pause {
         No,
-        Asked,       ///< vCPUs are on their way out
-        TimeStopped, ///< all are out, and the guest's time stands still
-        TimeGoesOn,  ///< all are out; this KVM cannot stop its time
+        Asked,       ///< vCPUs are on their way out, or devices come to rest
+        TimeStopped, ///< all are out, devices are at rest, and the guest's time stands still
+        TimeGoesOn,  ///< likewise, but this KVM cannot stop its time
     };
 
     /// Opens the console; throws UserError. `index` goes into events. The loop must have stopped when this object
@@ -88,9 +91,10 @@ class Guest final : devices::SerialSink {
     /// Whether it has, since it started.
     [[nodiscard]] bool has_crashed() const { return crashed_; }
 
-    /// Of a guest that runs and is not paused. `done` is called on this thread: with TimeStopped or TimeGoesOn; with
-    /// No when resume() or the guest's end came before.
-    void pause(std::function<void(Pause)> done);
+    /// Of a guest that runs and is not paused. `done` is called on this thread: with TimeStopped or TimeGoesOn; or
+    /// with No and why: resume() or the guest's end came before, or the host does not finish what a device has under
+    /// way, and the guest goes on.
+    void pause(std::function<void(Pause, std::string_view why_not)> done);
     /// GuestParked came.
     void on_parked(std::uint64_t pause);
     /// Of a guest that is paused, or was asked to. Throws HypervisorError.
@@ -118,7 +122,9 @@ class Guest final : devices::SerialSink {
     [[nodiscard]] bool announces_text(std::span<std::byte const> data);
     void announce();
     void give_up_machine();
-    void settle_pause(Pause state);
+    void settle_pause(Pause state, std::string_view why_not = "it was resumed, or has ended, before");
+    void come_to_rest(std::uint64_t pause, Pause state);
+    void fail_pause(std::uint64_t pause, std::string_view why_not);
 
     World const world_;
     std::size_t const index_;
@@ -134,7 +140,8 @@ class Guest final : devices::SerialSink {
     bool ready_ = false;
     Pause pause_ = Pause::No;
     std::uint64_t pauses_ = 0; ///< how many there were, which is the current one's number
-    std::function<void(Pause)> pause_done_;
+    std::function<void(Pause, std::string_view)> pause_done_;
+    boost::asio::steady_timer rest_limit_; ///< for devices to come to rest
 
     std::atomic<bool> announced_{false};
     std::mutex text_lock_; // the next

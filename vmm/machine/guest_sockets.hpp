@@ -19,6 +19,7 @@ class GuestSockets {
     /// With nothing of the bus running any more.
     ~GuestSockets();
 
+    [[nodiscard]] devices::Component& relay() const { return *relay_; }
     void inspect(hv::Inspector& inspector) const { relay_->inspect(inspector); }
 
   private:

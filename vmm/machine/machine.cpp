@@ -202,8 +202,19 @@ bool Machine::stop_time()
     return true;
 }
 
+void Machine::quiesce(std::function<void()> at_rest)
+{
+    auto const busy = hv::call_when_at_rest(std::move(at_rest));
+    partition_->hold_deliveries();
+    pc_->quiesce(busy);
+    vmbus_->quiesce(busy);
+}
+
 void Machine::resume()
 {
+    partition_->release_deliveries();
+    vmbus_->resume();
+    pc_->resume();
     clock_->go_on(vcpus());
     pc_->resume_time();
     gate_.open();

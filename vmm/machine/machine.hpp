@@ -72,7 +72,10 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
     void pause(std::function<void()> paused);
     /// When all vCPUs are out. Whether the guest's time stands still from now on; see TscClock.
     bool stop_time();
-    /// The vCPUs go on, and time with them.
+    /// When all vCPUs are out. `at_rest` is called, on any thread, when nothing writes to the guest's memory any
+    /// more, and nothing will until resume(). Not when resume() comes before. Throws std::bad_alloc.
+    void quiesce(std::function<void()> at_rest);
+    /// Devices and vCPUs go on, and time with them.
     void resume();
 
     /// The devices, while they work. Not the partition.

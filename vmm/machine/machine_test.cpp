@@ -1,6 +1,8 @@
 // A whole machine on a hypervisor below that is a script.
 #include "hv/abi/msr.hpp"
+#include "hv/partition/communication.hpp"
 #include "hv/testing/catch.hpp"
+#include "hv/testing/snapshot.hpp"
 #include "vmm/base/user_error.hpp"
 #include "vmm/machine/testing/scripted_machine.hpp"
 
@@ -189,6 +191,60 @@ TEST_CASE("a machine stands still while it is paused, and goes on after it", "[m
     CHECK(scripted.vcpu().answers().size() == 1);
     CHECK(*scripted.vcpu().offset - *offset > std::uint64_t{1} << 63); // wound back
     CHECK(scripted.vcpu(1).offset == scripted.vcpu().offset);
+}
+
+TEST_CASE("a paused machine's devices come to rest, its memory with them, and all goes on after it",
+          "[machine][quiesce]")
+{
+    ScratchFile const image{std::vector<std::byte>(4096)};
+    ScratchFile const listener{{}};
+    std::filesystem::remove(listener.path());
+    ScriptedMachine scripted;
+    scripted.options.disks.push_back({.image = image.path().string()});
+    scripted.options.nets.emplace_back();
+    scripted.options.vsock = listener.path().string();
+    auto& machine = scripted.build();
+    constexpr std::uint64_t page = 0x30'0000;
+    constexpr hv::PortId port{9};
+    constexpr hv::Sint sint{5};
+    scripted.vcpu().then_write_msr(msr::scontrol, 1);
+    scripted.vcpu().then_write_msr(msr::simp, page | 1);
+    scripted.vcpu().then_write_msr(msr::sint0 + sint.value, 0x60);
+    machine.start();
+    scripted.vcpu().wait_until_halted();
+    auto& root = scripted.registry.root();
+    hv::PortSpec const spec{.type = hv::abi::PortType::Message,
+                            .sint = sint,
+                            .target_vp = hv::VpIndex{0},
+                            .connection_partition = root.id(),
+                            .handler = nullptr};
+    REQUIRE(hv::communication::create_port(machine.partition(), port, spec) == hv::Status::Success);
+    hv::ConnectionId const connection{77};
+    REQUIRE(hv::communication::connect(root, connection, machine.partition(), port, hv::abi::PortType::Message) ==
+            hv::Status::Success);
+
+    Awaited<bool> paused;
+    machine.pause([&] { paused.set(true); });
+    CHECK(paused.get());
+    Awaited<bool> at_rest;
+    machine.quiesce([&] { at_rest.set(true); });
+    CHECK(at_rest.get());
+    auto const before = hv::testing::snapshot(machine.partition().memory());
+    hv::abi::Message message{};
+    message.header.type = hv::abi::MessageType{1};
+    message.header.payload_size = 8;
+    CHECK(hv::communication::post(root, connection, message) == hv::Status::Success);
+    machine.press_power_button();
+    std::byte const key{0x41};
+    CHECK(machine.receive({&key, 1}) == 0);
+    CHECK(hv::testing::snapshot(machine.partition().memory()) == before);
+
+    bool const goes_on = GENERATE(true, false);
+    if (!goes_on) return scripted.take_down();
+    machine.resume();
+    auto const* const slot = machine.partition().memory().at(hv::Gpa{page + sint.value * sizeof message}, 4);
+    CHECK(*reinterpret_cast<std::uint32_t const*>(slot) == 1);
+    CHECK(machine.receive({&key, 1}) == 1);
 }
 
 TEST_CASE("time goes on in a pause where TSCs cannot be wound back", "[machine]")

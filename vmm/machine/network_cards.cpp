@@ -66,6 +66,18 @@ NetworkCards::NetworkCards(GuestOptions const& options, hv::vmbus::Bus& bus)
         card->start();
 }
 
+void NetworkCards::quiesce(hv::StillBusy busy)
+{
+    for (auto const& card : cards_)
+        card->quiesce(busy);
+}
+
+void NetworkCards::resume()
+{
+    for (auto const& card : cards_)
+        card->resume();
+}
+
 NetworkCards::~NetworkCards()
 {
     for (auto const& card : cards_)

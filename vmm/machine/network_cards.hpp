@@ -1,6 +1,7 @@
 /// A guest's network cards, from its options.
 #pragma once
 
+#include "devices/base/component.hpp"
 #include "devices/vmbus/network/nic.hpp"
 #include "hv/vmbus/channel.hpp"
 #include "vmm/options/run_options.hpp"
@@ -11,14 +12,15 @@
 
 namespace vmm {
 
-class NetworkCards {
+class NetworkCards final : public devices::Component {
   public:
     /// Offers them on the bus. Throws UserError for what the host has not.
     NetworkCards(GuestOptions const& options, hv::vmbus::Bus& bus);
     /// Waits until nothing uses guest memory any more.
-    ~NetworkCards();
-    NetworkCards(NetworkCards const&) = delete;
-    NetworkCards& operator=(NetworkCards const&) = delete;
+    ~NetworkCards() override;
+
+    void quiesce(hv::StillBusy busy) override;
+    void resume() override;
 
     /// In the order of the options.
     [[nodiscard]] std::vector<std::shared_ptr<devices::network::Nic>> const& cards() const { return cards_; }

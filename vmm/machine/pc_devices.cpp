@@ -2,6 +2,8 @@
 
 #include "devices/pc/platform.hpp"
 
+#include <utility>
+
 namespace vmm {
 
 namespace platform = devices::platform;
@@ -34,6 +36,20 @@ PcDevices::PcDevices(boost::asio::io_context& io, Vm& vm, MemoryLayout const& la
     map(platform::reset_control, reset_control_);
     map(platform::keyboard_command, keyboard_reset_);
     map(platform::system_control_a, system_control_);
+}
+
+void PcDevices::quiesce(hv::StillBusy busy)
+{
+    com1_.quiesce(busy);
+    pm_clock_.quiesce(busy);
+    rtc_clock_.quiesce(std::move(busy));
+}
+
+void PcDevices::resume()
+{
+    rtc_clock_.resume();
+    pm_clock_.resume();
+    com1_.resume();
 }
 
 void PcDevices::detach()

@@ -1,6 +1,7 @@
 /// The devices that every guest has, wired to their ports and interrupt lines.
 #pragma once
 
+#include "devices/base/component.hpp"
 #include "devices/pc/acpi_pm.hpp"
 #include "devices/pc/pci_host.hpp"
 #include "devices/pc/port_bus.hpp"
@@ -17,13 +18,17 @@
 
 namespace vmm {
 
-class PcDevices {
+class PcDevices final : public devices::Component {
   public:
     PcDevices(boost::asio::io_context& io, Vm& vm, MemoryLayout const& layout, devices::SerialSink& serial,
               devices::PowerEvents& events, devices::PortBus& ports);
 
     /// No handler on the io_context uses the devices any more. Called on it, or when it has stopped.
     void detach();
+
+    /// No input comes, and no deadline; what reads a clock goes on.
+    void quiesce(hv::StillBusy busy) override;
+    void resume() override;
 
     /// The ACPI timer stands still, and goes on from there. The real-time clock does not: it tells the time of the
     /// world.

@@ -33,6 +33,31 @@ void VmbusDevices::inspect(hv::Inspector& inspector) const
     if (sockets_) sockets_->inspect(inspector);
 }
 
+/// What is not on the bus.
+template <typename Call>
+void VmbusDevices::for_each_component(Call const& call)
+{
+    call(disks_);
+    if (network_) call(*network_);
+    if (sockets_) call(sockets_->relay());
+}
+
+void VmbusDevices::quiesce(hv::StillBusy busy)
+{
+    executor_->hold([this, busy = std::move(busy)] {
+        bus_.quiesce(busy);
+        for_each_component([&](devices::Component& component) { component.quiesce(busy); });
+    });
+}
+
+void VmbusDevices::resume()
+{
+    executor_->release([this] {
+        for_each_component([](devices::Component& component) { component.resume(); });
+        bus_.resume();
+    });
+}
+
 void VmbusDevices::detach()
 {
     executor_->detach();

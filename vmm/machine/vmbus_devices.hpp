@@ -1,6 +1,7 @@
 /// A guest's VMBus and the devices on it.
 #pragma once
 
+#include "devices/base/component.hpp"
 #include "hv/partition/partition.hpp"
 #include "hv/vmbus/server.hpp"
 #include "vmm/machine/asio_executor.hpp"
@@ -18,7 +19,7 @@
 
 namespace vmm {
 
-class VmbusDevices {
+class VmbusDevices final : public devices::Component {
   public:
     /// Offers the devices that the options ask for. Throws UserError for what the host has not, std::runtime_error
     /// when the guest's pool is too small. `guest_ram` keeps the guest's RAM for disks' commands that
@@ -26,12 +27,14 @@ class VmbusDevices {
     VmbusDevices(boost::asio::io_context& io, std::shared_ptr<hv::Partition> partition, GuestOptions const& options,
                  std::shared_ptr<void const> guest_ram, std::stop_token opening);
     /// With the guest's VPs stopped and after detach(). Waits until no device uses guest memory any more.
-    ~VmbusDevices();
-    VmbusDevices(VmbusDevices const&) = delete;
-    VmbusDevices& operator=(VmbusDevices const&) = delete;
+    ~VmbusDevices() override;
 
     /// No handler on the io_context uses the bus any more. Called on it, or when it has stopped.
     void detach();
+
+    /// The devices, their backends, and the bus itself.
+    void quiesce(hv::StillBusy busy) override;
+    void resume() override;
 
     /// On the io_context.
     void inspect(hv::Inspector& inspector) const;
@@ -41,6 +44,9 @@ class VmbusDevices {
     [[nodiscard]] NetworkCards const& network() const { return *network_; }
 
   private:
+    template <typename Call>
+    void for_each_component(Call const& call);
+
     std::shared_ptr<AsioExecutor> const executor_;
     hv::vmbus::Server bus_;
     Disks disks_;

@@ -10,9 +10,9 @@ void pause(Call& call)
     call.arguments.refuse_rest();
     auto const who = call.guest->options().designation();
     if (call.guest->pause_state() != Guest::Pause::No) throw UserError{who + " is paused already"};
-    call.guest->pause([reply = call.reply, who](Guest::Pause state) {
+    call.guest->pause([reply = call.reply, who](Guest::Pause state, std::string_view why_not) {
         if (state == Guest::Pause::No)
-            reply.fail(who + " was not paused: it was resumed, or has ended, before");
+            reply.fail(who + " was not paused: " + std::string{why_not});
         else
             reply.answer({{"time", state == Guest::Pause::TimeStopped ? "stopped" : "goes-on"}});
     });

@@ -49,8 +49,6 @@ void shutdown(Call& call)
         throw UserError{"how: '" + printable(how) +
                         "' is not known: use power-off, reboot, hibernate or power-button"};
 
-    if (call.guest->pause_state() != Guest::Pause::No)
-        throw UserError{call.guest->options().designation() + " is paused: resume it first"};
     auto& service = call.guest->services().shutdown();
     bool const by_button = how == "power-button" || (what == What::PowerOff && !service.listens());
     if (by_button) return press_power_button(call);
