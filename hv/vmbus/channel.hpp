@@ -80,7 +80,8 @@ class ChannelDevice {
     /// The guest has opened the channel. There may be packets already, for which no signal comes.
     virtual void open(std::shared_ptr<Channel> channel) = 0;
     /// The guest has written packets, or made room that a full ring waited for. On any thread, usually a VP's,
-    /// several at once; also when there is nothing, and shortly after `close`. Not to wait for anything.
+    /// several at once; also when there is nothing, and shortly after `close`. Not to wait for anything. Whoever
+    /// calls it keeps the device meanwhile.
     virtual void signalled() = 0;
     /// The guest has closed the channel, or is gone. The device lets go of the channel when nothing that it has under
     /// way uses its memory any more. Not to wait for anything.

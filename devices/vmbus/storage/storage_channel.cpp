@@ -127,7 +127,6 @@ void StorageChannel::units_changed()
 
 void StorageChannel::signalled()
 {
-    auto const self = shared_from_this(); // the bus may let go of it meanwhile
     worker_.signal();
 }
 
@@ -177,9 +176,9 @@ vmbus::Served::Left StorageChannel::take_packets(vmbus::Turn& turn, std::unique_
         }
         switch (channel_->incoming().next(packet)) {
         case hv::vmbus::IncomingRing::Next::Taken: break;
-        case hv::vmbus::IncomingRing::Next::Empty: give_back(std::move(transaction)); return Left::Nothing;
+        case hv::vmbus::IncomingRing::Next::Empty: keep(std::move(transaction)); return Left::Nothing;
         case hv::vmbus::IncomingRing::Next::Broken:
-            give_back(std::move(transaction));
+            keep(std::move(transaction));
             ++broken_;
             forget_channel();
             return Left::Nothing;
@@ -294,13 +293,19 @@ StorageChannel::OwnedTransaction StorageChannel::take_transaction()
     return transaction;
 }
 
-/// A closed channel keeps none, and an open one few, and none while others wait for memory.
 void StorageChannel::give_back(OwnedTransaction transaction)
+{
+    transaction->reset();
+    keep(std::move(transaction));
+}
+
+/// One that has forgotten everything. A closed channel keeps none, and an open one few, and none while others wait
+/// for memory.
+void StorageChannel::keep(OwnedTransaction transaction)
 {
     if (!channel_ || free_.size() == most_free || state_->host.io_memory->crowded())
         return retire(std::move(transaction));
     if (auto const charged = std::exchange(transaction->charged, 0); charged != 0) memory_.give_back(charged);
-    transaction->reset();
     free_.push_back(std::move(transaction));
 }
 

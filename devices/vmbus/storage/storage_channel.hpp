@@ -76,6 +76,7 @@ class StorageChannel final : public hv::vmbus::ChannelDevice,
 
     [[nodiscard]] OwnedTransaction take_transaction();
     void give_back(OwnedTransaction transaction);
+    void keep(OwnedTransaction transaction);
     void settle(OwnedTransaction transaction);
     [[nodiscard]] OwnedTransaction take_held();
     [[nodiscard]] bool write_waiting_answers();

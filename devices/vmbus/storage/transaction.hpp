@@ -30,7 +30,7 @@ class Transaction final : public block::Request {
 
     /// Takes what the packet says; what it lacks is zero. False when it is too short for its version.
     [[nodiscard]] bool take(hv::vmbus::Packet const& packet, Version version);
-    /// Forgets everything, but keeps some memory for the next packet.
+    /// Lets go of everything but some memory for the next packet, whose bytes take the place of this one's.
     void reset();
 
     [[nodiscard]] Operation operation_asked() const { return packet_.header.operation; }
