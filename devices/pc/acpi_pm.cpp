@@ -52,9 +52,9 @@ std::uint16_t in_byte(std::uint8_t value, unsigned index)
 
 } // namespace
 
-AcpiPm::AcpiPm(Clock& clock, IrqLine& sci, PowerEvents& events)
-    : clock_{clock}, sci_{sci}, events_{events}, carry_period_{ticks_at(clock.now()) >> carry_bit}
+AcpiPm::AcpiPm(Clock& clock, IrqLine& sci, PowerEvents& events) : clock_{clock}, sci_{sci}, events_{events}
 {
+    state_.carry_period = ticks_at(clock.now()) >> carry_bit;
     clock_.on_deadline([this] {
         std::scoped_lock const guard{mutex_};
         catch_up();
@@ -75,7 +75,16 @@ void AcpiPm::rtc_alarm()
 void AcpiPm::raise(std::uint16_t bit)
 {
     std::scoped_lock const guard{mutex_};
-    status_ |= bit;
+    state_.status |= bit;
+    update();
+}
+
+void AcpiPm::visit(StateVisitor& visitor)
+{
+    std::scoped_lock const guard{mutex_};
+    devices::visit(visitor, state_);
+    if (!visitor.restores()) return;
+    sci_.set(state_.line);
     update();
 }
 
@@ -87,11 +96,11 @@ std::uint8_t AcpiPm::read_byte(std::uint16_t offset)
     std::scoped_lock const guard{mutex_};
     switch (offset) {
     case event_base:
-    case event_base + 1: catch_up(); return byte_of(status_, offset - event_base);
+    case event_base + 1: catch_up(); return byte_of(state_.status, offset - event_base);
     case event_base + 2:
-    case event_base + 3: return byte_of(enable_, offset - event_base - 2U);
+    case event_base + 3: return byte_of(state_.enable, offset - event_base - 2U);
     case control_base:
-    case control_base + 1: return byte_of(control_ | control_sci_enabled, offset - control_base);
+    case control_base + 1: return byte_of(state_.control | control_sci_enabled, offset - control_base);
     default: return 0xFF;
     }
 }
@@ -104,8 +113,10 @@ void AcpiPm::write_byte(std::uint16_t offset, std::uint8_t value)
         switch (offset) {
         case event_base:
         case event_base + 1: clear_status(in_byte(value, offset - event_base)); break;
-        case event_base + 2: set_enable(static_cast<std::uint16_t>((enable_ & 0xFF00U) | value)); break;
-        case event_base + 3: set_enable(static_cast<std::uint16_t>((enable_ & 0x00FFU) | in_byte(value, 1))); break;
+        case event_base + 2: set_enable(static_cast<std::uint16_t>((state_.enable & 0xFF00U) | value)); break;
+        case event_base + 3:
+            set_enable(static_cast<std::uint16_t>((state_.enable & 0x00FFU) | in_byte(value, 1)));
+            break;
         case control_base:
         case control_base + 1: power_off = set_control(offset - control_base, value); break;
         default: return;
@@ -117,23 +128,24 @@ void AcpiPm::write_byte(std::uint16_t offset, std::uint8_t value)
 void AcpiPm::clear_status(std::uint16_t bits)
 {
     catch_up();
-    status_ = static_cast<std::uint16_t>(status_ & ~bits);
+    state_.status = static_cast<std::uint16_t>(state_.status & ~bits);
     update();
 }
 
 void AcpiPm::set_enable(std::uint16_t value)
 {
     catch_up();
-    enable_ = value & pm1_enable_bits;
+    state_.enable = value & pm1_enable_bits;
     update();
 }
 
 /// True when this asks for S5. SLP_TYP and SLP_EN share the high byte, so a guest that writes bytes works as well.
 bool AcpiPm::set_control(unsigned byte, std::uint8_t value)
 {
-    auto const kept = byte == 0 ? control_ & 0xFF00U : control_ & 0x00FFU;
+    auto const kept = byte == 0 ? state_.control & 0xFF00U : state_.control & 0x00FFU;
     auto const written = kept | in_byte(value, byte);
-    control_ = written & (control_bus_master_reload | control_sleep_type); // SLP_EN and GBL_RLS always read zero
+    state_.control =
+        written & (control_bus_master_reload | control_sleep_type); // SLP_EN and GBL_RLS always read zero
 
     auto const type = (written & control_sleep_type) >> sleep_type_shift;
     return (written & control_sleep_enable) && type == platform::acpi_s5_sleep_type;
@@ -143,21 +155,21 @@ bool AcpiPm::set_control(unsigned byte, std::uint8_t value)
 void AcpiPm::catch_up()
 {
     auto const period = ticks_at(clock_.now()) >> carry_bit;
-    if (period == carry_period_) return;
-    carry_period_ = period;
-    status_ |= pm1_timer;
+    if (period == state_.carry_period) return;
+    state_.carry_period = period;
+    state_.status |= pm1_timer;
 }
 
 void AcpiPm::update()
 {
-    auto const level = (status_ & enable_) != 0;
-    if (level != line_) {
-        line_ = level;
+    auto const level = (state_.status & state_.enable) != 0;
+    if (level != state_.line) {
+        state_.line = level;
         sci_.set(level);
     }
 
-    if ((enable_ & pm1_timer) && !(status_ & pm1_timer)) {
-        clock_.arm(time_of((carry_period_ + 1) << carry_bit));
+    if ((state_.enable & pm1_timer) && !(state_.status & pm1_timer)) {
+        clock_.arm(time_of((state_.carry_period + 1) << carry_bit));
     } else {
         clock_.disarm();
     }

@@ -1,12 +1,14 @@
 /// ACPI fixed hardware: the PM1 event and control registers and the power management timer.
 #pragma once
 
+#include "devices/base/state.hpp"
 #include "devices/pc/byte_ports.hpp"
 #include "devices/pc/clock.hpp"
 #include "devices/pc/power_events.hpp"
 
 #include <cstdint>
 #include <mutex>
+#include <tuple>
 
 namespace devices {
 
@@ -23,6 +25,9 @@ class AcpiPm final : public BytePorts {
     /// An alarm of the RTC has come (RTC_STS, ACPI 6.5 §4.8.3.1.1). From any thread.
     void rtc_alarm();
 
+    /// The timer's value is its clock's.
+    void visit(StateVisitor& visitor);
+
   private:
     [[nodiscard]] std::uint8_t read_byte(std::uint16_t offset) override;
     void write_byte(std::uint16_t offset, std::uint8_t value) override;
@@ -35,16 +40,27 @@ class AcpiPm final : public BytePorts {
     void catch_up();
     void update();
 
+    struct State {
+        std::uint16_t status = 0;
+        std::uint16_t enable = 0;
+        std::uint16_t control = 0;
+        std::uint64_t carry_period = 0; ///< how often the timer's highest bit had changed when we last looked
+        bool line = false;              ///< the SCI
+
+        static constexpr auto fields()
+        {
+            return std::tuple{Field{"status", &State::status}, Field{"enable", &State::enable},
+                              Field{"control", &State::control}, Field{"carry_period", &State::carry_period},
+                              Field{"line", &State::line}};
+        }
+    };
+
     Clock& clock_;
     IrqLine& sci_;
     PowerEvents& events_;
 
     std::mutex mutex_;
-    std::uint16_t status_ = 0;
-    std::uint16_t enable_ = 0;
-    std::uint16_t control_ = 0;
-    std::uint64_t carry_period_ = 0; // how often the timer's highest bit had changed when we last looked
-    bool line_ = false;
+    State state_; ///< guarded by mutex_
 };
 
 } // namespace devices

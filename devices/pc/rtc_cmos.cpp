@@ -88,11 +88,12 @@ constexpr std::uint64_t part_above(std::uint64_t size, std::uint64_t start)
 } // namespace
 
 RtcCmos::RtcCmos(WallClock& clock, IrqLine& irq, Memory memory, std::function<void()> alarm)
-    : clock_{clock}, irq_{irq}, alarm_came_{std::move(alarm)}, seen_{clock.now()}
+    : clock_{clock}, irq_{irq}, alarm_came_{std::move(alarm)}
 {
-    cmos_[divider] = a::initial;
-    cmos_[control] = b::hours_24;
-    cmos_[equipment] = coprocessor;
+    state_.seen = clock.now();
+    state_.cmos[divider] = a::initial;
+    state_.cmos[control] = b::hours_24;
+    state_.cmos[equipment] = coprocessor;
     store_memory(memory);
 
     clock_.on_deadline([this] {
@@ -109,7 +110,7 @@ void RtcCmos::store_memory(Memory memory)
     auto const store = [this](unsigned index, unsigned bytes, std::uint64_t value) {
         auto const stored = std::min(value, (std::uint64_t{1} << (8 * bytes)) - 1);
         for (unsigned i = 0; i < bytes; ++i)
-            cmos_.at(index + i) = static_cast<std::uint8_t>(stored >> (8 * i));
+            state_.cmos.at(index + i) = static_cast<std::uint8_t>(stored >> (8 * i));
     };
     store(base_memory, 2, std::min<std::uint64_t>(memory.below_4g / kib, 640));
     store(extended_memory, 2, part_above(memory.below_4g, mib) / kib);
@@ -118,19 +119,30 @@ void RtcCmos::store_memory(Memory memory)
     store(memory_above_4g, 3, memory.above_4g / (64 * kib));
 }
 
+void RtcCmos::visit(StateVisitor& visitor)
+{
+    std::scoped_lock const guard{mutex_};
+    devices::visit(visitor, state_);
+    if (!visitor.restores()) return;
+    state_.index = static_cast<std::uint8_t>(state_.index % state_.cmos.size());
+    irq_.set(state_.line);
+    armed_.reset();
+    update();
+}
+
 std::uint8_t RtcCmos::read_byte(std::uint16_t offset)
 {
     if (offset != 1) return 0xFF; // the index cannot be read back
     std::scoped_lock const guard{mutex_};
-    return read_register(index_);
+    return read_register(state_.index);
 }
 
 void RtcCmos::write_byte(std::uint16_t offset, std::uint8_t value)
 {
     if (offset > 1) return;
     std::scoped_lock const guard{mutex_};
-    if (offset == 1) return write_register(index_, value);
-    index_ = value & 0x7F; // bit 7 masks NMIs, of which there are none here
+    if (offset == 1) return write_register(state_.index, value);
+    state_.index = value & 0x7F; // bit 7 masks NMIs, of which there are none here
 }
 
 std::uint8_t RtcCmos::read_register(unsigned index)
@@ -139,10 +151,10 @@ std::uint8_t RtcCmos::read_register(unsigned index)
 
     switch (index) {
     case divider:
-        return static_cast<std::uint8_t>(cmos_[divider] | (update_in_progress() ? a::update_in_progress : 0));
+        return static_cast<std::uint8_t>(state_.cmos[divider] | (update_in_progress() ? a::update_in_progress : 0));
     case flags: return take_flags();
     case validity: return d_valid;
-    default: return cmos_[index];
+    default: return state_.cmos[index];
     }
 }
 
@@ -157,10 +169,10 @@ void RtcCmos::write_register(unsigned index, std::uint8_t value)
         write_control(value);
     } else if (is_calendar(index) && !calendar_held()) {
         store_calendar();
-        cmos_[index] = value;
+        state_.cmos[index] = value;
         adopt_calendar();
     } else {
-        cmos_[index] = value;
+        state_.cmos[index] = value;
     }
 
     if (index == divider || index == control || is_calendar(index) || is_alarm(index)) update();
@@ -169,7 +181,7 @@ void RtcCmos::write_register(unsigned index, std::uint8_t value)
 void RtcCmos::write_divider(std::uint8_t value)
 {
     auto const before = hold();
-    cmos_[divider] = static_cast<std::uint8_t>(value & ~a::update_in_progress);
+    state_.cmos[divider] = static_cast<std::uint8_t>(value & ~a::update_in_progress);
     resume(before);
 }
 
@@ -177,7 +189,7 @@ void RtcCmos::write_divider(std::uint8_t value)
 void RtcCmos::write_control(std::uint8_t value)
 {
     auto const before = hold();
-    cmos_[control] = static_cast<std::uint8_t>(value & b::set ? value & ~update_ended : value);
+    state_.cmos[control] = static_cast<std::uint8_t>(value & b::set ? value & ~update_ended : value);
     resume(before);
 }
 
@@ -194,8 +206,8 @@ void RtcCmos::resume(Held before)
 {
     if (before.divider && !divider_held()) {
         auto const now = clock_.now();
-        phase_ = first_update_after_reset - (now - floor<seconds>(now));
-        seen_ = chain();
+        state_.phase = first_update_after_reset - (now - floor<seconds>(now));
+        state_.seen = chain();
     }
     if (before.calendar && !calendar_held()) adopt_calendar();
 }
@@ -203,8 +215,8 @@ void RtcCmos::resume(Held before)
 std::uint8_t RtcCmos::take_flags()
 {
     catch_up();
-    auto const raised = std::exchange(cmos_[flags], std::uint8_t{0});
-    auto const any_enabled = (raised & cmos_[control] & interrupts) != 0;
+    auto const raised = std::exchange(state_.cmos[flags], std::uint8_t{0});
+    auto const any_enabled = (raised & state_.cmos[control] & interrupts) != 0;
     update();
     return static_cast<std::uint8_t>(raised | (any_enabled ? c_any_enabled : 0));
 }
@@ -212,49 +224,50 @@ std::uint8_t RtcCmos::take_flags()
 void RtcCmos::store_calendar()
 {
     auto const now = to_calendar(calendar_at(chain()), format());
-    cmos_[second] = now.second;
-    cmos_[minute] = now.minute;
-    cmos_[hour] = now.hour;
-    cmos_[weekday] = now.weekday;
-    cmos_[day] = now.day;
-    cmos_[month] = now.month;
-    cmos_[year] = now.year;
-    cmos_[century] = now.century;
+    state_.cmos[second] = now.second;
+    state_.cmos[minute] = now.minute;
+    state_.cmos[hour] = now.hour;
+    state_.cmos[weekday] = now.weekday;
+    state_.cmos[day] = now.day;
+    state_.cmos[month] = now.month;
+    state_.cmos[year] = now.year;
+    state_.cmos[century] = now.century;
 }
 
 void RtcCmos::adopt_calendar()
 {
     RtcCalendar const set{
-        .second = cmos_[second],
-        .minute = cmos_[minute],
-        .hour = cmos_[hour],
-        .weekday = cmos_[weekday],
-        .day = cmos_[day],
-        .month = cmos_[month],
-        .year = cmos_[year],
-        .century = cmos_[century],
+        .second = state_.cmos[second],
+        .minute = state_.cmos[minute],
+        .hour = state_.cmos[hour],
+        .weekday = state_.cmos[weekday],
+        .day = state_.cmos[day],
+        .month = state_.cmos[month],
+        .year = state_.cmos[year],
+        .century = state_.cmos[century],
     };
-    shift_ = from_calendar(set, format()).time_since_epoch() - floor<seconds>(chain());
+    state_.shift = from_calendar(set, format()).time_since_epoch() - floor<seconds>(chain());
 }
 
 RtcFormat RtcCmos::format() const
 {
-    return {.binary = (cmos_[control] & b::binary) != 0, .hours_24 = (cmos_[control] & b::hours_24) != 0};
+    return {.binary = (state_.cmos[control] & b::binary) != 0, .hours_24 = (state_.cmos[control] & b::hours_24) != 0};
 }
 
 RtcAlarm RtcCmos::alarm() const
 {
-    return {.second = cmos_[second_alarm], .minute = cmos_[minute_alarm], .hour = cmos_[hour_alarm]};
+    return {
+        .second = state_.cmos[second_alarm], .minute = state_.cmos[minute_alarm], .hour = state_.cmos[hour_alarm]};
 }
 
 bool RtcCmos::divider_held() const
 {
-    return (cmos_[divider] & a::divider_reset) == a::divider_reset;
+    return (state_.cmos[divider] & a::divider_reset) == a::divider_reset;
 }
 
 bool RtcCmos::calendar_held() const
 {
-    return (cmos_[control] & b::set) || divider_held();
+    return (state_.cmos[control] & b::set) || divider_held();
 }
 
 bool RtcCmos::update_in_progress() const
@@ -265,18 +278,18 @@ bool RtcCmos::update_in_progress() const
 
 sys_seconds RtcCmos::calendar_at(nanoseconds chain) const
 {
-    return sys_seconds{floor<seconds>(chain) + shift_};
+    return sys_seconds{floor<seconds>(chain) + state_.shift};
 }
 
 nanoseconds RtcCmos::chain_at(sys_seconds time) const
 {
-    return time.time_since_epoch() - shift_;
+    return time.time_since_epoch() - state_.shift;
 }
 
 /// The divider's tap for the periodic interrupt: 2^n cycles of the crystal. Rates 1 and 2 equal 8 and 9.
 unsigned RtcCmos::periodic_shift() const
 {
-    auto const rate = static_cast<unsigned>(cmos_[divider] & a::rate);
+    auto const rate = static_cast<unsigned>(state_.cmos[divider] & a::rate);
     return (rate < 3 ? rate + 7 : rate) - 1;
 }
 
@@ -290,15 +303,16 @@ std::int64_t RtcCmos::periodic_ticks(nanoseconds chain) const
 /// Raises the flags of everything that has happened since last time.
 void RtcCmos::catch_up()
 {
-    auto const before = std::exchange(seen_, chain());
-    if (seen_ <= before || divider_held()) return;
+    auto const before = std::exchange(state_.seen, chain());
+    if (state_.seen <= before || divider_held()) return;
 
-    if ((cmos_[divider] & a::rate) && periodic_ticks(seen_) != periodic_ticks(before)) cmos_[flags] |= periodic;
-    if (calendar_held() || calendar_at(seen_) == calendar_at(before)) return;
+    if ((state_.cmos[divider] & a::rate) && periodic_ticks(state_.seen) != periodic_ticks(before))
+        state_.cmos[flags] |= periodic;
+    if (calendar_held() || calendar_at(state_.seen) == calendar_at(before)) return;
 
-    cmos_[flags] |= update_ended;
+    state_.cmos[flags] |= update_ended;
     auto const next = next_alarm(alarm(), format(), calendar_at(before));
-    if (next && *next <= calendar_at(seen_)) cmos_[flags] |= alarm_matched;
+    if (next && *next <= calendar_at(state_.seen)) state_.cmos[flags] |= alarm_matched;
 }
 
 /// When the next enabled interrupt is due, on the chain.
@@ -308,13 +322,13 @@ std::optional<nanoseconds> RtcCmos::next_interrupt() const
     auto const consider = [&next](nanoseconds t) { next = next ? std::min(*next, t) : t; };
 
     if (divider_held()) return next;
-    if ((cmos_[control] & periodic) && (cmos_[divider] & a::rate)) {
-        auto const cycles = (periodic_ticks(seen_) + 1) << periodic_shift();
+    if ((state_.cmos[control] & periodic) && (state_.cmos[divider] & a::rate)) {
+        auto const cycles = (periodic_ticks(state_.seen) + 1) << periodic_shift();
         auto const rest = ((cycles % crystal_hz) * ns_per_second + crystal_hz - 1) / crystal_hz;
         consider(seconds{cycles / crystal_hz} + nanoseconds{rest});
     }
     if (calendar_held()) return next;
-    if (cmos_[control] & update_ended) consider(floor<seconds>(seen_) + seconds{1});
+    if (state_.cmos[control] & update_ended) consider(floor<seconds>(state_.seen) + seconds{1});
     if (auto const due = next_alarm_interrupt()) consider(*due);
     return next;
 }
@@ -322,24 +336,25 @@ std::optional<nanoseconds> RtcCmos::next_interrupt() const
 /// When the alarm is due, unless it has come and waits to be collected.
 std::optional<nanoseconds> RtcCmos::next_alarm_interrupt() const
 {
-    if (calendar_held() || alarmed_ || !(cmos_[control] & alarm_matched)) return std::nullopt;
-    auto const match = next_alarm(alarm(), format(), calendar_at(seen_));
+    if (calendar_held() || state_.alarmed || !(state_.cmos[control] & alarm_matched)) return std::nullopt;
+    auto const match = next_alarm(alarm(), format(), calendar_at(state_.seen));
     return match ? std::optional{chain_at(*match)} : std::nullopt;
 }
 
 void RtcCmos::update()
 {
-    bool const alarmed_before = std::exchange(alarmed_, (cmos_[flags] & cmos_[control] & alarm_matched) != 0);
-    if (alarmed_ && !alarmed_before && alarm_came_) alarm_came_();
+    bool const alarmed_before =
+        std::exchange(state_.alarmed, (state_.cmos[flags] & state_.cmos[control] & alarm_matched) != 0);
+    if (state_.alarmed && !alarmed_before && alarm_came_) alarm_came_();
 
-    auto const level = (cmos_[flags] & cmos_[control] & interrupts) != 0;
-    if (level != line_) {
-        line_ = level;
+    auto const level = (state_.cmos[flags] & state_.cmos[control] & interrupts) != 0;
+    if (level != state_.line) {
+        state_.line = level;
         irq_.set(level);
     }
 
     auto const chain_due = level ? next_alarm_interrupt() : next_interrupt();
-    auto const due = chain_due ? std::optional{*chain_due - phase_} : std::nullopt;
+    auto const due = chain_due ? std::optional{*chain_due - state_.phase} : std::nullopt;
     if (due == armed_) return;
     armed_ = due;
     if (due) {

@@ -1,6 +1,7 @@
 /// The PC's battery-backed clock and its CMOS memory.
 #pragma once
 
+#include "devices/base/state.hpp"
 #include "devices/pc/byte_ports.hpp"
 #include "devices/pc/clock.hpp"
 #include "devices/pc/rtc_calendar.hpp"
@@ -11,6 +12,7 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <tuple>
 
 namespace devices {
 
@@ -29,6 +31,9 @@ class RtcCmos final : public BytePorts {
 
     /// `alarm` is called each time that an enabled alarm comes, with a lock of this device held; it may be empty.
     RtcCmos(WallClock& clock, IrqLine& irq, Memory memory, std::function<void()> alarm = {});
+
+    /// Time itself is the clock's.
+    void visit(StateVisitor& visitor);
 
   private:
     using Nanoseconds = std::chrono::nanoseconds;
@@ -60,7 +65,7 @@ class RtcCmos final : public BytePorts {
     [[nodiscard]] bool update_in_progress() const;
 
     // The divider chain counts the clock's time plus a phase; the calendar is whole seconds apart from it.
-    [[nodiscard]] Nanoseconds chain() const { return clock_.now() + phase_; }
+    [[nodiscard]] Nanoseconds chain() const { return clock_.now() + state_.phase; }
     [[nodiscard]] std::chrono::sys_seconds calendar_at(Nanoseconds chain) const;
     [[nodiscard]] Nanoseconds chain_at(std::chrono::sys_seconds time) const;
 
@@ -71,19 +76,31 @@ class RtcCmos final : public BytePorts {
     void catch_up();
     void update();
 
+    struct State {
+        std::array<std::uint8_t, 128> cmos{}; ///< its calendar is right only while that is held
+        std::uint8_t index = 0;
+        Nanoseconds phase{0};
+        std::chrono::seconds shift{0};
+        Nanoseconds seen{0};  ///< up to here on the chain the flags say what has happened
+        bool line = false;    ///< the interrupt's
+        bool alarmed = false; ///< by an enabled alarm that the guest has not collected
+
+        static constexpr auto fields()
+        {
+            return std::tuple{Field{"cmos", &State::cmos},      Field{"index", &State::index},
+                              Field{"phase", &State::phase},    Field{"shift", &State::shift},
+                              Field{"seen", &State::seen},      Field{"line", &State::line},
+                              Field{"alarmed", &State::alarmed}};
+        }
+    };
+
     WallClock& clock_;
     IrqLine& irq_;
     std::function<void()> const alarm_came_;
 
-    std::mutex mutex_;
-    std::array<std::uint8_t, 128> cmos_{}; // its calendar is right only while that is held
-    std::uint8_t index_ = 0;
-    Nanoseconds phase_{0};
-    std::chrono::seconds shift_{0};
-    Nanoseconds seen_; // up to here on the chain the flags say what has happened
-    std::optional<Nanoseconds> armed_;
-    bool line_ = false;
-    bool alarmed_ = false; ///< by an enabled alarm that the guest has not collected
+    std::mutex mutex_; // the rest
+    State state_;
+    std::optional<Nanoseconds> armed_; ///< what the clock calls at; follows from the state
 };
 
 } // namespace devices

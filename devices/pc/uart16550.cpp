@@ -72,13 +72,23 @@ constexpr std::uint8_t lcr_dlab = 0x80;
 
 } // namespace
 
-std::uint8_t Uart16550::ReceiveFifo::pop()
+void Uart16550::push_received(std::uint8_t value)
 {
-    if (count_ == 0) return 0;
-    auto const value = bytes_[head_];
-    head_ = (head_ + 1) % fifo_size;
-    --count_;
+    state_.received[(state_.first_received + state_.received_count++) % fifo_size] = value;
+}
+
+std::uint8_t Uart16550::pop_received()
+{
+    if (state_.received_count == 0) return 0;
+    auto const value = state_.received[state_.first_received];
+    state_.first_received = (state_.first_received + 1) % fifo_size;
+    --state_.received_count;
     return value;
+}
+
+void Uart16550::replace_newest_received(std::uint8_t value)
+{
+    state_.received[(state_.first_received + state_.received_count - 1U) % fifo_size] = value;
 }
 
 std::size_t Uart16550::receive(std::span<std::byte const> data)
@@ -88,12 +98,12 @@ std::size_t Uart16550::receive(std::span<std::byte const> data)
     if (!lock) return 0;
 
     // In loopback the receiver's pin is disconnected; the sender waits rather than talking to nobody.
-    auto const room = looped() ? 0U : capacity() - std::min(capacity(), received_.size());
+    auto const room = looped() ? 0U : capacity() - std::min(capacity(), unsigned{state_.received_count});
     auto const taken = std::min<std::size_t>(room, data.size());
     for (auto const b : data.first(taken))
-        received_.push(static_cast<std::uint8_t>(b));
+        push_received(static_cast<std::uint8_t>(b));
 
-    offered_more_ = taken < data.size();
+    state_.offered_more = taken < data.size();
     update_line();
     return taken;
 }
@@ -101,7 +111,7 @@ std::size_t Uart16550::receive(std::span<std::byte const> data)
 bool Uart16550::receive_interrupt_enabled()
 {
     auto const lock = lock_for_input();
-    return lock && (interrupt_enable_ & ier::received) != 0;
+    return lock && (state_.interrupt_enable & ier::received) != 0;
 }
 
 std::uint8_t Uart16550::read_byte(std::uint16_t offset)
@@ -134,6 +144,16 @@ void Uart16550::write_byte(std::uint16_t offset, std::uint8_t value)
     if (take_turned_away() || drained) sink_.input_drained();
 }
 
+void Uart16550::visit(StateVisitor& visitor)
+{
+    std::scoped_lock const guard{mutex_};
+    devices::visit(visitor, state_);
+    if (!visitor.restores()) return;
+    state_.first_received %= fifo_size;
+    state_.received_count = std::min<std::uint8_t>(state_.received_count, fifo_size);
+    irq_.set(state_.line);
+}
+
 void Uart16550::quiesce(hv::StillBusy)
 {
     quiesced_.store(true);
@@ -164,19 +184,20 @@ bool Uart16550::take_turned_away()
 std::uint8_t Uart16550::read_register(unsigned reg)
 {
     switch (reg) {
-    case data: return divisor_latch_open() ? static_cast<std::uint8_t>(divisor_) : received_.pop();
-    case interrupt_enable: return divisor_latch_open() ? static_cast<std::uint8_t>(divisor_ >> 8) : interrupt_enable_;
+    case data: return divisor_latch_open() ? static_cast<std::uint8_t>(state_.divisor) : pop_received();
+    case interrupt_enable:
+        return divisor_latch_open() ? static_cast<std::uint8_t>(state_.divisor >> 8) : state_.interrupt_enable;
     case interrupt_identification: return read_interrupt_identification();
-    case line_control: return line_control_;
-    case modem_control: return modem_control_;
+    case line_control: return state_.line_control;
+    case modem_control: return state_.modem_control;
     case line_status: {
-        auto const overrun = std::exchange(overrun_, false) ? lsr::overrun : std::uint8_t{0};
-        auto const ready = received_.empty() ? std::uint8_t{0} : lsr::data_ready;
+        auto const overrun = std::exchange(state_.overrun, false) ? lsr::overrun : std::uint8_t{0};
+        auto const ready = state_.received_count == 0 ? std::uint8_t{0} : lsr::data_ready;
         return static_cast<std::uint8_t>(lsr::transmitter_idle | overrun | ready);
     }
     case modem_status:
-        return static_cast<std::uint8_t>(modem_lines() | std::exchange(modem_changes_, std::uint8_t{0}));
-    default: return scratch_;
+        return static_cast<std::uint8_t>(modem_lines() | std::exchange(state_.modem_changes, std::uint8_t{0}));
+    default: return state_.scratch;
     }
 }
 
@@ -185,16 +206,16 @@ void Uart16550::write_register(unsigned reg, std::uint8_t value)
     switch (reg) {
     case data:
         if (!divisor_latch_open()) return transmit(value);
-        divisor_ = static_cast<std::uint16_t>((divisor_ & 0xFF00U) | value);
+        state_.divisor = static_cast<std::uint16_t>((state_.divisor & 0xFF00U) | value);
         break;
     case interrupt_enable:
         if (!divisor_latch_open()) return set_interrupt_enable(value);
-        divisor_ = static_cast<std::uint16_t>((divisor_ & 0x00FFU) | (std::uint32_t{value} << 8U));
+        state_.divisor = static_cast<std::uint16_t>((state_.divisor & 0x00FFU) | (std::uint32_t{value} << 8U));
         break;
     case interrupt_identification: set_fifo_control(value); break;
-    case line_control: line_control_ = value; break;
+    case line_control: state_.line_control = value; break;
     case modem_control: set_modem_control(value); break;
-    case scratch: scratch_ = value; break;
+    case scratch: state_.scratch = value; break;
     default: break; // LSR and MSR are read-only
     }
 }
@@ -207,28 +228,28 @@ void Uart16550::transmit(std::uint8_t value)
         auto const out = std::byte{value};
         sink_.write({&out, 1});
     }
-    transmitter_pending_ = true;
+    state_.transmitter_pending = true;
 }
 
 /// A character that finds no room is lost with FIFOs on, and overwrites its predecessor without them.
 void Uart16550::loop_back(std::uint8_t value)
 {
-    if (received_.size() < capacity()) {
-        received_.push(value);
+    if (state_.received_count < capacity()) {
+        push_received(value);
         return;
     }
-    overrun_ = true;
-    if (!fifos_on()) received_.replace_newest(value);
+    state_.overrun = true;
+    if (!fifos_on()) replace_newest_received(value);
 }
 
 /// Enabling the transmitter's interrupt while it is idle raises it, also when IIR has shown it before: Linux tests
 /// for that, Windows relies on it.
 void Uart16550::set_interrupt_enable(std::uint8_t value)
 {
-    auto const raised = static_cast<std::uint8_t>(value & ~interrupt_enable_);
-    interrupt_enable_ = value & ier::all;
-    if (raised & ier::transmitter) transmitter_pending_ = true;
-    if (raised & ier::received) announce_ = true;
+    auto const raised = static_cast<std::uint8_t>(value & ~state_.interrupt_enable);
+    state_.interrupt_enable = value & ier::all;
+    if (raised & ier::transmitter) state_.transmitter_pending = true;
+    if (raised & ier::received) state_.announce = true;
 }
 
 /// A character received just before FIFOs go on stays, so that none is lost between a driver's enabling the interrupt
@@ -236,19 +257,19 @@ void Uart16550::set_interrupt_enable(std::uint8_t value)
 void Uart16550::set_fifo_control(std::uint8_t value)
 {
     auto const enabled = (value & fcr::enable) != 0;
-    if ((fifos_on() && !enabled) || (enabled && (value & fcr::clear_receiver))) received_.clear();
-    fifo_control_ = enabled ? value : std::uint8_t{0};
+    if ((fifos_on() && !enabled) || (enabled && (value & fcr::clear_receiver))) state_.received_count = 0;
+    state_.fifo_control = enabled ? value : std::uint8_t{0};
 }
 
 void Uart16550::set_modem_control(std::uint8_t value)
 {
     auto const before = modem_lines();
-    modem_control_ = value & mcr::all;
+    state_.modem_control = value & mcr::all;
     auto const after = modem_lines();
 
     auto const changed = (before ^ after) & (msr::cts | msr::dsr | msr::dcd);
     auto const fell = before & ~after & msr::ri;
-    modem_changes_ = static_cast<std::uint8_t>(modem_changes_ | ((changed | fell) >> 4));
+    state_.modem_changes = static_cast<std::uint8_t>(state_.modem_changes | ((changed | fell) >> 4));
 }
 
 /// The line's far end is always there and ready; in loopback the modem's inputs are our own outputs.
@@ -257,44 +278,44 @@ std::uint8_t Uart16550::modem_lines() const
     if (!looped()) return msr::dcd | msr::dsr | msr::cts;
 
     unsigned lines = 0;
-    if (modem_control_ & mcr::rts) lines |= msr::cts;
-    if (modem_control_ & mcr::dtr) lines |= msr::dsr;
-    if (modem_control_ & mcr::out1) lines |= msr::ri;
-    if (modem_control_ & mcr::out2) lines |= msr::dcd;
+    if (state_.modem_control & mcr::rts) lines |= msr::cts;
+    if (state_.modem_control & mcr::dtr) lines |= msr::dsr;
+    if (state_.modem_control & mcr::out1) lines |= msr::ri;
+    if (state_.modem_control & mcr::out2) lines |= msr::dcd;
     return static_cast<std::uint8_t>(lines);
 }
 
 std::uint8_t Uart16550::read_interrupt_identification()
 {
     auto const pending = pending_interrupt();
-    if (pending == iir::transmitter) transmitter_pending_ = false;
+    if (pending == iir::transmitter) state_.transmitter_pending = false;
     return static_cast<std::uint8_t>(pending | (fifos_on() ? iir::fifos_on : 0));
 }
 
 /// The character timeout comes at once: nothing more is on its way that would be worth waiting for.
 std::uint8_t Uart16550::pending_interrupt() const
 {
-    if ((interrupt_enable_ & ier::line) && overrun_) return iir::line;
-    if ((interrupt_enable_ & ier::received) && !received_.empty())
-        return received_.size() >= trigger_level() ? iir::received : iir::timeout;
-    if ((interrupt_enable_ & ier::transmitter) && transmitter_pending_) return iir::transmitter;
-    if ((interrupt_enable_ & ier::modem) && modem_changes_) return iir::modem;
+    if ((state_.interrupt_enable & ier::line) && state_.overrun) return iir::line;
+    if ((state_.interrupt_enable & ier::received) && state_.received_count != 0)
+        return state_.received_count >= trigger_level() ? iir::received : iir::timeout;
+    if ((state_.interrupt_enable & ier::transmitter) && state_.transmitter_pending) return iir::transmitter;
+    if ((state_.interrupt_enable & ier::modem) && state_.modem_changes) return iir::modem;
     return iir::none;
 }
 
 bool Uart16550::divisor_latch_open() const
 {
-    return (line_control_ & lcr_dlab) != 0;
+    return (state_.line_control & lcr_dlab) != 0;
 }
 
 bool Uart16550::looped() const
 {
-    return (modem_control_ & mcr::loop) != 0;
+    return (state_.modem_control & mcr::loop) != 0;
 }
 
 bool Uart16550::fifos_on() const
 {
-    return (fifo_control_ & fcr::enable) != 0;
+    return (state_.fifo_control & fcr::enable) != 0;
 }
 
 unsigned Uart16550::capacity() const
@@ -305,26 +326,26 @@ unsigned Uart16550::capacity() const
 unsigned Uart16550::trigger_level() const
 {
     static constexpr std::array<unsigned, 4> levels{1, 4, 8, 14};
-    return fifos_on() ? levels[fifo_control_ >> fcr::trigger_shift] : 1;
+    return fifos_on() ? levels[state_.fifo_control >> fcr::trigger_shift] : 1;
 }
 
 void Uart16550::update_line()
 {
-    auto const gate_open = (modem_control_ & mcr::out2) && !looped(); // loopback forces the OUT2 pin off
+    auto const gate_open = (state_.modem_control & mcr::out2) && !looped(); // loopback forces the OUT2 pin off
     auto const level = gate_open && pending_interrupt() != iir::none;
-    if (level == line_) return;
-    line_ = level;
+    if (level == state_.line) return;
+    state_.line = level;
     irq_.set(level);
 }
 
 bool Uart16550::take_drained()
 {
-    if (std::exchange(announce_, false)) {
-        offered_more_ = false;
+    if (std::exchange(state_.announce, false)) {
+        state_.offered_more = false;
         return true;
     }
-    if (!offered_more_ || looped() || !received_.empty()) return false;
-    offered_more_ = false;
+    if (!state_.offered_more || looped() || state_.received_count != 0) return false;
+    state_.offered_more = false;
     return true;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "devices/base/component.hpp"
+#include "devices/base/state.hpp"
 #include "devices/pc/byte_ports.hpp"
 #include "devices/pc/serial_sink.hpp"
 
@@ -11,6 +12,7 @@
 #include <cstdint>
 #include <mutex>
 #include <span>
+#include <tuple>
 
 namespace devices {
 
@@ -29,6 +31,8 @@ class Uart16550 final : public BytePorts, public Component {
     void quiesce(hv::StillBusy busy) override;
     void resume() override;
 
+    void visit(StateVisitor& visitor);
+
     /// Whether the guest has enabled the received-data interrupt. A driver that is only starting throws away what
     /// came before that, so input that must not be lost can wait for it. Turning it on is announced by
     /// SerialSink::input_drained() too. Never waits, as receive() does: false while it cannot know.
@@ -37,27 +41,16 @@ class Uart16550 final : public BytePorts, public Component {
   private:
     static constexpr unsigned fifo_size = 16;
 
-    /// Characters between the line and the receiver buffer register; one place deep unless FIFOs are on.
-    class ReceiveFifo {
-      public:
-        [[nodiscard]] bool empty() const { return count_ == 0; }
-        [[nodiscard]] unsigned size() const { return count_; }
-        void clear() { count_ = 0; }
-        void push(std::uint8_t value) { bytes_[(head_ + count_++) % fifo_size] = value; }
-        [[nodiscard]] std::uint8_t pop();
-        void replace_newest(std::uint8_t value) { bytes_[(head_ + count_ - 1) % fifo_size] = value; }
-
-      private:
-        std::array<std::uint8_t, fifo_size> bytes_{};
-        unsigned head_ = 0;
-        unsigned count_ = 0;
-    };
-
     [[nodiscard]] std::uint8_t read_byte(std::uint16_t offset) override;
     void write_byte(std::uint16_t offset, std::uint8_t value) override;
 
     [[nodiscard]] std::uint8_t read_register(unsigned reg);
     void write_register(unsigned reg, std::uint8_t value);
+
+    // Characters between the line and the receiver buffer register; one place deep unless FIFOs are on.
+    void push_received(std::uint8_t value);
+    [[nodiscard]] std::uint8_t pop_received();
+    void replace_newest_received(std::uint8_t value);
 
     void transmit(std::uint8_t value);
     void loop_back(std::uint8_t value);
@@ -80,25 +73,51 @@ class Uart16550 final : public BytePorts, public Component {
     [[nodiscard]] std::unique_lock<std::mutex> lock_for_input();
     [[nodiscard]] bool take_turned_away();
 
+    /// What a guest has made of the port, and what it waits for.
+    struct State {
+        std::array<std::uint8_t, fifo_size> received{}; ///< characters: those from `first_received` on, around
+        std::uint8_t first_received = 0;
+        std::uint8_t received_count = 0;
+        std::uint16_t divisor = 12; ///< 9600 baud
+        std::uint8_t interrupt_enable = 0;
+        std::uint8_t fifo_control = 0;
+        std::uint8_t line_control = 0;
+        std::uint8_t modem_control = 0;
+        std::uint8_t modem_changes = 0;
+        std::uint8_t scratch = 0;
+        bool overrun = false;
+        bool transmitter_pending = false; ///< the THRE interrupt, until IIR has shown it
+        bool offered_more = false;        ///< receive() had to leave something behind
+        bool announce = false;            ///< the guest started to listen
+        bool line = false;                ///< the interrupt's
+
+        static constexpr auto fields()
+        {
+            return std::tuple{Field{"received", &State::received},
+                              Field{"first_received", &State::first_received},
+                              Field{"received_count", &State::received_count},
+                              Field{"divisor", &State::divisor},
+                              Field{"interrupt_enable", &State::interrupt_enable},
+                              Field{"fifo_control", &State::fifo_control},
+                              Field{"line_control", &State::line_control},
+                              Field{"modem_control", &State::modem_control},
+                              Field{"modem_changes", &State::modem_changes},
+                              Field{"scratch", &State::scratch},
+                              Field{"overrun", &State::overrun},
+                              Field{"transmitter_pending", &State::transmitter_pending},
+                              Field{"offered_more", &State::offered_more},
+                              Field{"announce", &State::announce},
+                              Field{"line", &State::line}};
+        }
+    };
+
     SerialSink& sink_;
     IrqLine& irq_;
 
     std::atomic<bool> quiesced_{false};
     std::atomic<bool> turned_away_{false}; ///< input came while another thread used the device
-    std::mutex mutex_;                     // all below
-    ReceiveFifo received_;
-    std::uint16_t divisor_ = 12; // 9600 baud
-    std::uint8_t interrupt_enable_ = 0;
-    std::uint8_t fifo_control_ = 0;
-    std::uint8_t line_control_ = 0;
-    std::uint8_t modem_control_ = 0;
-    std::uint8_t modem_changes_ = 0;
-    std::uint8_t scratch_ = 0;
-    bool overrun_ = false;
-    bool transmitter_pending_ = false; // the THRE interrupt, until IIR has shown it
-    bool offered_more_ = false;        // receive() had to leave something behind
-    bool announce_ = false;            // the guest started to listen
-    bool line_ = false;
+    std::mutex mutex_;
+    State state_; ///< guarded by mutex_
 };
 
 } // namespace devices

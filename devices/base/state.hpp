@@ -1,0 +1,122 @@
+/// A component's state: one plain structure that names its fields once. One `visit` of them serves who shows the
+/// state, saves it, or puts back what was saved.
+#pragma once
+
+#include "hv/base/inspect.hpp"
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+
+namespace devices {
+
+/// Hears of each field of a component's state, in order, and may change it.
+class StateVisitor {
+  public:
+    StateVisitor() = default;
+    StateVisitor(StateVisitor const&) = delete;
+    StateVisitor& operator=(StateVisitor const&) = delete;
+    virtual ~StateVisitor() = default;
+
+    virtual void number(std::string_view name, std::uint64_t& value) = 0;
+    virtual void flag(std::string_view name, bool& value) = 0;
+    virtual void bytes(std::string_view name, std::span<std::uint8_t> value) = 0;
+    /// Whether it puts back what was saved: then the component makes good what follows from its state.
+    [[nodiscard]] virtual bool restores() const { return false; }
+};
+
+/// Whether a field is for people who look at the state.
+enum class Shown { No, Yes };
+
+template <typename State, typename Type>
+struct Field {
+    std::string_view name;
+    Type State::*member;
+    Shown shown = Shown::No;
+};
+
+namespace detail {
+
+/// Stands for whatever a member is initialised with.
+struct Anything {
+    template <typename Type>
+    constexpr operator Type() const; // NOLINT(google-explicit-constructor)
+};
+
+template <typename State, typename... Members>
+consteval std::size_t member_count()
+{
+    if constexpr (requires { State{Members{}..., Anything{}}; })
+        return member_count<State, Members..., Anything>();
+    else
+        return sizeof...(Members);
+}
+
+template <typename State>
+consteval bool has_distinct_names()
+{
+    return std::apply(
+        [](auto const&... field) {
+            std::array const names{field.name...};
+            for (std::size_t i = 0; i < names.size(); ++i)
+                for (std::size_t j = 0; j < i; ++j)
+                    if (names[i] == names[j]) return false;
+            return true;
+        },
+        State::fields());
+}
+
+template <typename Type>
+void visit_value(StateVisitor& visitor, std::string_view name, Type& value)
+{
+    if constexpr (std::is_same_v<Type, bool>) {
+        visitor.flag(name, value);
+    } else if constexpr (std::is_integral_v<Type> || std::is_enum_v<Type>) {
+        auto number = static_cast<std::uint64_t>(value);
+        visitor.number(name, number);
+        value = static_cast<Type>(number);
+    } else if constexpr (requires { typename Type::rep; }) { // a duration
+        auto number = static_cast<std::uint64_t>(value.count());
+        visitor.number(name, number);
+        value = Type{static_cast<typename Type::rep>(number)};
+    } else {
+        visitor.bytes(name, value);
+    }
+}
+
+} // namespace detail
+
+/// `State` is an aggregate, and `State::fields()` a tuple that has a Field for each of its members. A member that is
+/// left out does not compile.
+template <typename State>
+concept VisitedState = std::tuple_size_v<decltype(State::fields())>
+== detail::member_count<State>() && detail::has_distinct_names<State>();
+
+template <VisitedState State>
+void visit(StateVisitor& visitor, State& state)
+{
+    std::apply([&](auto const&... field) { (detail::visit_value(visitor, field.name, state.*field.member), ...); },
+               State::fields());
+}
+
+/// Shows those fields that are for people.
+template <VisitedState State>
+void show(hv::Inspector& inspector, State const& state)
+{
+    auto const one = [&](auto const& field) {
+        if (field.shown != Shown::Yes) return;
+        auto const& value = state.*field.member;
+        if constexpr (std::is_same_v<std::remove_cvref_t<decltype(value)>, bool>)
+            inspector.flag(field.name, value);
+        else if constexpr (std::is_integral_v<std::remove_cvref_t<decltype(value)>>)
+            inspector.number(field.name, value);
+    };
+    std::apply([&](auto const&... field) { (one(field), ...); }, State::fields());
+}
+
+} // namespace devices
