@@ -1,6 +1,7 @@
 #include "vmm/acpi/acpi.hpp"
 
 #include "devices/pc/platform.hpp"
+#include "vmm/acpi/aml.hpp"
 #include "vmm/acpi/dsdt.hpp"
 #include "vmm/acpi/tables.hpp"
 #include "vmm/base/memory_layout.hpp"
@@ -93,6 +94,18 @@ class TableArea {
     hv::GuestMemory const& memory_;
     std::uint64_t next_ = layout::acpi_tables.base.value;
 };
+
+/// What follows from claims comes first, and so is found first.
+Bytes whole_dsdt(std::span<devices::Resources::Claim const> claims)
+{
+    auto const fixed = dsdt();
+    Bytes table{fixed.begin(), fixed.begin() + sizeof(TableHeader)};
+    table[offsetof(TableHeader, checksum)] = std::byte{0};
+    auto const devices = describe_in_aml(claims);
+    table.insert(table.end(), devices.begin(), devices.end());
+    table.insert(table.end(), fixed.begin() + sizeof(TableHeader), fixed.end());
+    return sealed(std::move(table));
+}
 
 FirmwareControl facs()
 {
@@ -231,7 +244,7 @@ hv::Gpa build_acpi(hv::GuestMemory const& memory, AcpiConfig const& config)
 
     auto const facs_table = facs();
     auto const facs_at = area.place(std::as_bytes(std::span{&facs_table, 1}));
-    auto const dsdt_at = area.place(dsdt());
+    auto const dsdt_at = area.place(whole_dsdt(config.claims));
 
     Bytes fadt_table;
     append(fadt_table, fadt(facs_at, dsdt_at));

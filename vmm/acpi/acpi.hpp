@@ -1,12 +1,17 @@
 /// The ACPI tables of a guest (ACPI 6.5): RSDP, XSDT, FADT, FACS, MADT and DSDT.
 #pragma once
 
+#include "devices/pc/resources.hpp"
 #include "hv/base/guest_memory.hpp"
+
+#include <span>
 
 namespace vmm {
 
 struct AcpiConfig {
     unsigned cpus = 1; ///< local APIC IDs are 0 to cpus - 1
+    /// Of the machine's components: devices in the DSDT follow from them.
+    std::span<devices::Resources::Claim const> claims{};
 };
 
 inline constexpr std::uint32_t io_apic_address = 0xFEC0'0000;

@@ -42,7 +42,7 @@ T as(Bytes const& bytes, std::size_t offset = 0)
 
 /// The tables as a guest finds them, by signature; each checked for its length and checksum.
 struct Tables {
-    explicit Tables(unsigned cpus) : root_address{build_acpi(ram.memory(), {cpus})}
+    explicit Tables(unsigned cpus) : root_address{build_acpi(ram.memory(), {cpus, resources.claims()})}
     {
         root = ram.get<RootPointer>(root_address.value);
         auto const xsdt = table(root.xsdt_address);
@@ -86,6 +86,7 @@ struct Tables {
         return entries;
     }
 
+    devices::Resources resources = devices::pc_resources();
     GuestRam ram{64 * layout::mib};
     hv::Gpa root_address;
     RootPointer root{};
@@ -93,22 +94,22 @@ struct Tables {
 };
 
 /// Whether the DSDT has an I/O port descriptor (ACPI 6.5 §6.4.2.5) of exactly these ports.
-bool dsdt_names(platform::PortRange const& ports)
+bool names(Bytes const& dsdt, platform::PortRange const& ports)
 {
     auto const low = static_cast<std::uint8_t>(ports.first);
     auto const high = static_cast<std::uint8_t>(ports.first >> 8);
     std::array<std::uint8_t, 8> const wanted{0x47, 1,    low, high,
                                              low,  high, 1,   static_cast<std::uint8_t>(ports.count)};
-    return !std::ranges::search(dsdt(), std::as_bytes(std::span{wanted})).empty();
+    return !std::ranges::search(dsdt, std::as_bytes(std::span{wanted})).empty();
 }
 
 /// Likewise an interrupt descriptor (§6.4.2.1).
-bool dsdt_names(platform::Irq irq)
+bool names(Bytes const& dsdt, platform::Irq irq)
 {
     auto const mask = 1U << irq.gsi;
     std::array<std::uint8_t, 3> const wanted{0x22, static_cast<std::uint8_t>(mask),
                                              static_cast<std::uint8_t>(mask >> 8)};
-    return !std::ranges::search(dsdt(), std::as_bytes(std::span{wanted})).empty();
+    return !std::ranges::search(dsdt, std::as_bytes(std::span{wanted})).empty();
 }
 
 } // namespace
@@ -221,15 +222,26 @@ TEST_CASE("more processors than the tables' place holds are refused", "[acpi]")
 
 TEST_CASE("the DSDT names the ports and interrupts of the platform", "[acpi]")
 {
-    CHECK(dsdt_names(platform::com1));
-    CHECK(dsdt_names(platform::com1_irq));
-    CHECK(dsdt_names(platform::rtc));
-    CHECK(dsdt_names(platform::rtc_irq));
-    CHECK(dsdt_names(platform::acpi_pm));
-    CHECK(dsdt_names(platform::PortRange{platform::hypercall_port_64, 2}));
+    auto const dsdt = Tables{1}.by_signature.at("DSDT");
+    CHECK(names(dsdt, platform::com1));
+    CHECK(names(dsdt, platform::com1_irq));
+    CHECK(names(dsdt, platform::rtc));
+    CHECK(names(dsdt, platform::rtc_irq));
+    CHECK(names(dsdt, platform::acpi_pm));
+    CHECK(names(dsdt, platform::PortRange{platform::hypercall_port_64, 2}));
     CHECK(platform::hypercall_port_32 == platform::hypercall_port_64 + 1);
-    CHECK(dsdt_names(platform::PortRange{platform::pci_config_address.first, 8}));
-    CHECK_FALSE(dsdt_names(platform::PortRange{platform::com1.first, 4}));
+    CHECK(names(dsdt, platform::PortRange{platform::pci_config_address.first, 8}));
+    CHECK_FALSE(names(dsdt, platform::PortRange{platform::com1.first, 4}));
+    for (auto const& [name, id] :
+         {std::pair{"COM1", 0x0105D041U}, std::pair{"RTC_", 0x000BD041U}, std::pair{"MBRD", 0x020CD041U}}) {
+        // Name (_HID, …), with the plug-and-play ID packed as iasl does it.
+        std::array<std::uint8_t, 14> wanted{};
+        std::memcpy(wanted.data(), name, 4);
+        std::memcpy(wanted.data() + 4, "\x08_HID\x0C", 6);
+        std::memcpy(wanted.data() + 10, &id, 4);
+        CAPTURE(name);
+        CHECK_FALSE(std::ranges::search(dsdt, std::as_bytes(std::span{wanted})).empty());
+    }
 }
 
 TEST_CASE("the DSDT powers off with the sleep type that the platform knows", "[acpi]")

@@ -1,4 +1,4 @@
-/// The DSDT, compiled from dsdt.asl when Porthole is built.
+/// The part of the DSDT that is the same for all guests, compiled from dsdt.asl when Porthole is built.
 #pragma once
 
 #include <cstddef>
@@ -6,7 +6,7 @@
 
 namespace vmm {
 
-/// The whole table with its header and a valid checksum.
+/// A whole table with its header and a valid checksum.
 [[nodiscard]] std::span<std::byte const> dsdt();
 
 } // namespace vmm

@@ -99,7 +99,7 @@ Machine::Machine(World world, GuestOptions const& options, hv::PartitionId paren
                                    .serial = world_.serial,
                                    .debug_exit = std::move(debug_exit),
                                    .pci = {pc_->pci(), {mmio_, ports_}, msi_}};
-        test_devices_ = std::make_unique<TestDevices>(std::move(config), partition_, ports_);
+        test_devices_ = std::make_unique<TestDevices>(std::move(config), partition_, pc_->resources(), ports_);
     }
     load(options);
 }
@@ -156,7 +156,7 @@ void Machine::load(GuestOptions const& options)
     if (!options.initrd.empty()) request.initrd = options.initrd;
     for (auto const& [path, text] : options.modules)
         request.modules.push_back({path, text});
-    request.rsdp = build_acpi(memory_->memory(), {.cpus = options.cpus});
+    request.rsdp = build_acpi(memory_->memory(), {.cpus = options.cpus, .claims = pc_->resources().claims()});
     auto const state = load_kernel(request, layout_, memory_->memory());
 
     auto& vcpu = vcpus_.front()->vcpu();

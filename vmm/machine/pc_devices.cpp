@@ -2,6 +2,7 @@
 
 #include "devices/pc/platform.hpp"
 
+#include <stdexcept>
 #include <utility>
 
 namespace vmm {
@@ -25,7 +26,10 @@ PcDevices::PcDevices(boost::asio::io_context& io, Vm& vm, MemoryLayout const& la
       keyboard_reset_{events},
       system_control_{events}
 {
+    resources_.add({.owner = "VMBus", .memory = {{layout::vmbus_mmio.base.value, layout::vmbus_mmio.size}}});
     auto const map = [&](platform::PortRange range, devices::PortDevice& device) {
+        if (resources_.owner_of_port(range.first).empty())
+            throw std::logic_error{"a device answers a port that nobody has claimed"};
         ports.map(range.first, range.count, device);
     };
     map(platform::com1, com1_);

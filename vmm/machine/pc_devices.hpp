@@ -7,6 +7,7 @@
 #include "devices/pc/port_bus.hpp"
 #include "devices/pc/power_events.hpp"
 #include "devices/pc/reset_control.hpp"
+#include "devices/pc/resources.hpp"
 #include "devices/pc/rtc_cmos.hpp"
 #include "devices/pc/serial_sink.hpp"
 #include "devices/pc/uart16550.hpp"
@@ -35,11 +36,14 @@ class PcDevices final : public devices::Component {
     void stop_time() { pm_clock_.stop(); }
     void resume_time() { pm_clock_.go_on(); }
 
+    /// Of these devices; those of others join them.
+    [[nodiscard]] devices::Resources& resources() { return resources_; }
     [[nodiscard]] devices::Uart16550& com1() { return com1_; }
     [[nodiscard]] devices::AcpiPm& acpi_pm() { return acpi_pm_; }
     [[nodiscard]] devices::PciHost& pci() { return pci_; }
 
   private:
+    devices::Resources resources_ = devices::pc_resources();
     VmIrqLine com1_irq_;
     VmIrqLine sci_;
     VmIrqLine rtc_irq_;

@@ -8,7 +8,8 @@ namespace vmm {
 
 namespace platform = devices::platform;
 
-TestDevices::TestDevices(Config config, std::shared_ptr<hv::Partition> const& partition, devices::PortBus& ports)
+TestDevices::TestDevices(Config config, std::shared_ptr<hv::Partition> const& partition,
+                         devices::Resources& resources, devices::PortBus& ports)
     : debug_exit_{std::move(config.debug_exit)},
       debug_console_{config.serial},
       fw_cfg_{config.machine},
@@ -17,14 +18,15 @@ TestDevices::TestDevices(Config config, std::shared_ptr<hv::Partition> const& pa
       pci_{platform::pci_test_function, config.pci.buses, config.pci.interrupts}
 {
     config.pci.host.add(platform::pci_test_function, pci_.function());
-    auto const map = [&](platform::PortRange range, devices::PortDevice& device) {
-        ports.map(range.first, range.count, device);
+    auto const map = [&](char const* owner, platform::PortRange range, devices::PortDevice& device) {
+        resources.add({.owner = owner, .ports = {range}});
+        ports.map(range, device);
     };
-    map(platform::debug_exit, debug_exit_);
-    map(platform::debug_console, debug_console_);
-    map(platform::fw_cfg, fw_cfg_);
-    map(platform::synic_test_device, synic_);
-    map(platform::test_peer, peer_);
+    map("the debug exit", platform::debug_exit, debug_exit_);
+    map("the debug console", platform::debug_console, debug_console_);
+    map("fw_cfg", platform::fw_cfg, fw_cfg_);
+    map("the SynIC test device", platform::synic_test_device, synic_);
+    map("the test peer", platform::test_peer, peer_);
 }
 
 } // namespace vmm

@@ -3,6 +3,7 @@
 
 #include "devices/pc/fw_cfg.hpp"
 #include "devices/pc/port_bus.hpp"
+#include "devices/pc/resources.hpp"
 #include "devices/pc/serial_sink.hpp"
 #include "devices/test_devices/debug_console.hpp"
 #include "devices/test_devices/debug_exit.hpp"
@@ -31,8 +32,9 @@ class TestDevices {
         Pci pci;
     };
 
-    /// All of it outlives this object, but for `config` itself.
-    TestDevices(Config config, std::shared_ptr<hv::Partition> const& partition, devices::PortBus& ports);
+    /// All of it outlives this object, but for `config` itself. Claims its ports; throws like Resources::add.
+    TestDevices(Config config, std::shared_ptr<hv::Partition> const& partition, devices::Resources& resources,
+                devices::PortBus& ports);
 
   private:
     devices::DebugExit debug_exit_;
