@@ -22,7 +22,7 @@ void IoBudget::add(Account& account, std::uint64_t bytes)
     most_used_ = std::max(most_used_, used_);
 }
 
-void IoBudget::tell(std::unique_lock<std::mutex> lock, bool copies)
+void IoBudget::tell(std::unique_lock<Lock> lock, bool copies)
 {
     auto* const first = commands_.empty() ? nullptr : commands_.front();
     Accounts others;

@@ -1,6 +1,8 @@
 /// The host memory that one guest's I/O may take beside the guest's RAM, on all its disks and channels together.
 #pragma once
 
+#include "devices/base/lock_rank.hpp"
+
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -62,16 +64,17 @@ class IoBudget {
     void inspect(hv::Inspector& inspector) const;
 
   private:
+    using Lock = Mutex<LockRank::Leaf>;
     using Accounts = std::vector<Account*>;
 
     [[nodiscard]] bool refuse(Accounts& waiting, Account& account);
     void add(Account& account, std::uint64_t bytes);
     /// What waits is to look again. With the lock, which it lets go of.
-    void tell(std::unique_lock<std::mutex> lock, bool copies);
+    void tell(std::unique_lock<Lock> lock, bool copies);
 
     std::uint64_t const limit_;
-    mutable std::mutex mutex_;
-    std::condition_variable no_calls_;
+    mutable Lock mutex_;
+    std::condition_variable_any no_calls_;
     std::uint64_t used_ = 0;
     std::uint64_t most_used_ = 0;
     std::uint64_t refusals_ = 0;

@@ -1,6 +1,7 @@
 /// An io_uring and the thread that takes its completions: for what the kernel does not answer at once.
 #pragma once
 
+#include "devices/base/lock_rank.hpp"
 #include "devices/base/unique_fd.hpp"
 #include "devices/block/backend.hpp"
 
@@ -79,7 +80,7 @@ class IoRing {
         std::atomic<unsigned> reads{0};    ///< that the kernel has, or is to get next
         std::atomic<bool> quiesced{false}; ///< changes under the lock
 
-        std::mutex mutex;
+        devices::Mutex<devices::LockRank::Leaf> mutex;
         Request* first = nullptr; ///< that have no entry yet, a list in order
         Request** end = &first;
         std::array<Request*, entries> queued{}; ///< in entries that the kernel has not taken; nullptr: the event's

@@ -1,6 +1,7 @@
 /// A disk that an NBD server holds: what brings qcow2, VHDX and remote images.
 #pragma once
 
+#include "devices/base/lock_rank.hpp"
 #include "devices/base/unique_fd.hpp"
 #include "devices/block/backend.hpp"
 #include "devices/block/io_budget.hpp"
@@ -49,7 +50,7 @@ class NbdBackend final : public Backend {
   private:
     /// What the thread shares with the others. It keeps it alive, should the backend end on that very thread.
     struct Shared {
-        std::mutex mutex;
+        Mutex<LockRank::Leaf> mutex;
         bool stopping = false;
         bool connected = false;
         Request* first = nullptr; ///< waiting for the thread, a list in the order of submission
@@ -57,11 +58,11 @@ class NbdBackend final : public Backend {
         bool quiesced = false;
         bool uses_memory = false; ///< the thread may move data to or from a request's memory
         hv::StillBusy busy{};
-        std::condition_variable rest_over;
+        std::condition_variable_any rest_over;
         std::uint64_t lost_connections = 0;
         NbdBlockSizes sizes{}; ///< of the connection that there is, or was
         bool ended = false;    ///< the thread's work
-        std::condition_variable end_came;
+        std::condition_variable_any end_came;
         UniqueFd wake; ///< eventfd
     };
     class Worker;

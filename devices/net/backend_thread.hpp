@@ -2,6 +2,7 @@
 #pragma once
 
 #include "devices/base/guarded_thread.hpp"
+#include "devices/base/lock_rank.hpp"
 #include "devices/base/unique_fd.hpp"
 #include "hv/base/quiesce.hpp"
 #include "hv/vmbus/executor.hpp"
@@ -70,8 +71,8 @@ class BackendThread final : public hv::vmbus::Runner {
     UniqueFd event_;
     std::atomic<bool> ending_{false};
     std::atomic<bool> rest_wanted_{false}; ///< changes under mutex_
-    std::mutex mutex_;          ///< the next four
-    std::condition_variable rest_over_;
+    Mutex<LockRank::Leaf> mutex_;          ///< the next four
+    std::condition_variable_any rest_over_;
     bool running_ = false; ///< the body
     hv::StillBusy busy_{};
     std::vector<std::function<void()>> tasks_;

@@ -2,6 +2,7 @@
 /// made by Porthole as any program makes them. Needs no privileges.
 #pragma once
 
+#include "devices/base/lock_rank.hpp"
 #include "devices/net/backend_thread.hpp"
 #include "devices/net/frame_backend.hpp"
 #include "devices/net/port_forward.hpp"
@@ -81,7 +82,7 @@ class UserNetwork final : public FrameBackend {
     std::atomic<std::uint64_t> send_dropped_{0};
     std::atomic<std::uint64_t> receive_dropped_{0};
 
-    std::mutex lock_;
+    devices::Mutex<devices::LockRank::Leaf> lock_;
     std::vector<std::byte> waiting_; ///< frames for slirp, each with its size before it
 
     // The thread's.

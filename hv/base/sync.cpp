@@ -17,9 +17,8 @@ thread_local std::array<std::uint64_t, rank_count> taken{};
 
 } // namespace
 
-void note_lock(LockRank rank)
+void note_lock(unsigned index)
 {
-    auto const index = static_cast<unsigned>(rank);
     if ((held_ranks >> index) != 0) {
         std::fprintf(stderr, "lock order violated: rank %u wanted while ranks %#x are held\n", index, held_ranks);
         std::abort();
@@ -28,9 +27,9 @@ void note_lock(LockRank rank)
     ++taken[index];
 }
 
-void note_unlock(LockRank rank)
+void note_unlock(unsigned rank)
 {
-    held_ranks &= ~(1U << static_cast<unsigned>(rank));
+    held_ranks &= ~(1U << rank);
 }
 
 std::uint64_t locks_taken(LockRank rank)

@@ -2,6 +2,7 @@
 /// that.
 #pragma once
 
+#include "devices/base/lock_rank.hpp"
 #include "devices/vmbus/channel/turn.hpp"
 #include "hv/base/quiesce.hpp"
 #include "hv/vmbus/executor.hpp"
@@ -100,7 +101,7 @@ class ChannelWorker {
     TurnLimits const limits_;
     std::atomic<State> state_{State::Idle};
     std::atomic<unsigned> holds_{0};
-    std::mutex quiescing_; ///< the two below; last in every order
+    devices::Mutex<devices::LockRank::Leaf> quiescing_; ///< the two below; last in every order
     bool quiesced_ = false;
     hv::StillBusy busy_{}; ///< until the turn under way ends
 };

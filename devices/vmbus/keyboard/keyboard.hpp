@@ -1,6 +1,7 @@
 /// The synthetic keyboard.
 #pragma once
 
+#include "devices/base/lock_rank.hpp"
 #include "devices/vmbus/channel/channel_worker.hpp"
 #include "devices/vmbus/keyboard/protocol.hpp"
 #include "hv/vmbus/channel.hpp"
@@ -43,7 +44,7 @@ class Keyboard final : public hv::vmbus::ChannelDevice, public std::enable_share
     void answer_request(hv::vmbus::Packet const& packet);
 
     ChannelWorker worker_;
-    mutable std::mutex mutex_;
+    mutable Mutex<LockRank::Channel> mutex_;
     std::shared_ptr<hv::vmbus::Channel> channel_;
     bool quiesced_ = false;
     bool accepted_ = false; ///< the guest speaks our version

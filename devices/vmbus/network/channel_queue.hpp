@@ -1,6 +1,7 @@
 /// One of a network card's channels: the guest's frames and requests come in, completions and received frames go out.
 #pragma once
 
+#include "devices/base/lock_rank.hpp"
 #include "devices/vmbus/channel/answer_queue.hpp"
 #include "devices/vmbus/channel/channel_worker.hpp"
 #include "devices/vmbus/network/receiver.hpp"
@@ -69,6 +70,7 @@ class ChannelQueue final : public hv::vmbus::ChannelDevice, vmbus::Served {
           index_{index},
           runner_{backend, shared},
           worker_{*this, runner_, shared, turn_limits},
+          serving_{index == 0 ? LockRank::PrimaryChannel : LockRank::Channel},
           transmitter_{backend, index, sent}
     {}
 
@@ -132,7 +134,7 @@ class ChannelQueue final : public hv::vmbus::ChannelDevice, vmbus::Served {
     vmbus::ChannelWorker worker_;
     std::atomic<bool> blocked_{false}; ///< received frames wait for room in the ring
 
-    std::mutex mutable serving_; // the incoming ring, and all down to channel_
+    hv::MutexOfRank mutable serving_; // the incoming ring, and all down to channel_
     Transmitter transmitter_;
     Card::SendPath path_;
     std::vector<hv::vmbus::GuestSpan> spans_;
@@ -142,7 +144,7 @@ class ChannelQueue final : public hv::vmbus::ChannelDevice, vmbus::Served {
     bool packet_left_ = false; ///< it is still to be served
     bool broken_ = false;
 
-    std::mutex out_;                   // the outgoing ring
+    Mutex<LockRank::Ring> out_;                   // the outgoing ring
     std::shared_ptr<hv::vmbus::Channel> channel_; // read under either lock, changed under both
     std::size_t message_size_ = 0;                // likewise
 };

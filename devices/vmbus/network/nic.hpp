@@ -3,6 +3,7 @@
 #pragma once
 
 #include "devices/base/component.hpp"
+#include "devices/base/lock_rank.hpp"
 #include "devices/vmbus/network/channel_queue.hpp"
 #include "devices/vmbus/network/oids.hpp"
 #include "devices/vmbus/network/receiver.hpp"
@@ -116,12 +117,12 @@ class Nic final : Card, TransferSink, public Component, public std::enable_share
     Settings settings_;
     std::deque<Answer> answers_;
 
-    std::mutex mutable state_; // the three below; after a channel's lock, before a ring's
+    Mutex<LockRank::Card> mutable state_; // the three below; after a channel's lock, before a ring's
     SendPath path_;
     bool rndis_up_ = false;
     bool quiesced_ = false;
 
-    std::mutex listening_; // the three below, and calls of the backend that follow from them
+    Mutex<LockRank::Listening> listening_; // the three below, and calls of the backend that follow from them
     bool wanted_ = false;
     bool listens_ = false;
     net::ReceiveOffloads offloads_;

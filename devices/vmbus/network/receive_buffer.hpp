@@ -2,6 +2,7 @@
 /// guest's from when it was sent until the guest completes the packet that it came with.
 #pragma once
 
+#include "devices/base/lock_rank.hpp"
 #include "hv/vmbus/gpadl.hpp"
 
 #include <cstddef>
@@ -82,7 +83,7 @@ class ReceiveBuffer {
     std::shared_ptr<hv::vmbus::Gpadl const> const memory_;
     std::uint16_t const id_;
     std::uint32_t const section_size_;
-    std::mutex mutable lock_;
+    mutable devices::Mutex<devices::LockRank::Leaf> lock_;
     std::vector<Entry> entries_;
     Section first_free_ = none;
     std::size_t free_ = 0;

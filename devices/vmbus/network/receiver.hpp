@@ -1,6 +1,7 @@
 /// Frames for the guest: from a backend into sections of the receive buffer, and to the channels as packets.
 #pragma once
 
+#include "devices/base/lock_rank.hpp"
 #include "devices/net/frame_backend.hpp"
 #include "devices/net/frame_headers.hpp"
 #include "devices/vmbus/network/receive_buffer.hpp"
@@ -80,7 +81,7 @@ class Receiver final : public net::FrameReceiver {
 
     TransferSink& sink_;
     Traffic& traffic_;
-    std::mutex lock_; // all below
+    Mutex<LockRank::Receiver> lock_; // all below
     Path path_;
     std::size_t sections_for_frame_ = 1;
     std::vector<Section> hand_; ///< empty sections, for the next frame

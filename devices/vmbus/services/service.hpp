@@ -2,6 +2,7 @@
 /// time, after the two have agreed on versions.
 #pragma once
 
+#include "devices/base/lock_rank.hpp"
 #include "devices/vmbus/channel/channel_worker.hpp"
 #include "devices/vmbus/channel/deferred_calls.hpp"
 #include "devices/vmbus/services/protocol.hpp"
@@ -47,6 +48,8 @@ class Service : public hv::vmbus::ChannelDevice, public std::enable_shared_from_
     void inspect(hv::Inspector& inspector) const final;
 
   protected:
+    using Lock = Mutex<LockRank::Channel>;
+
     /// `kind` and `executor` outlive the service.
     Service(ServiceKind const& kind, hv::vmbus::Executor& executor)
         : kind_{kind}, executor_{executor}, worker_{*this, executor, turn_limits}
@@ -81,7 +84,7 @@ class Service : public hv::vmbus::ChannelDevice, public std::enable_shared_from_
     /// At most one is to come, whatever happens to the channel meanwhile.
     void tick_after(std::chrono::milliseconds delay);
 
-    [[nodiscard]] std::mutex& mutex() const { return mutex_; }
+    [[nodiscard]] Lock& mutex() const { return mutex_; }
     [[nodiscard]] hv::vmbus::Executor& executor() const { return executor_; }
 
   private:
@@ -102,7 +105,7 @@ class Service : public hv::vmbus::ChannelDevice, public std::enable_shared_from_
     hv::vmbus::Executor& executor_;
     ChannelWorker worker_;
 
-    mutable std::mutex mutex_;
+    mutable Lock mutex_;
     std::shared_ptr<hv::vmbus::Channel> channel_;
     State state_ = State::Closed;
     ic::Version framework_{};

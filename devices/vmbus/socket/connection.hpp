@@ -1,6 +1,7 @@
 /// One connection: bytes between a channel and a UNIX socket, both ways, until both ends have said all.
 #pragma once
 
+#include "devices/base/lock_rank.hpp"
 #include "devices/base/unique_fd.hpp"
 #include "devices/vmbus/channel/channel_worker.hpp"
 #include "devices/vmbus/channel/deferred_calls.hpp"
@@ -64,7 +65,7 @@ class Connection final : public hv::vmbus::ChannelDevice, public std::enable_sha
 
     Parts parts_;
     ChannelWorker worker_;
-    mutable std::mutex mutex_;
+    mutable Mutex<LockRank::Channel> mutex_;
     std::shared_ptr<hv::vmbus::Channel> channel_;
     bool opened_ = false;
     bool ended_ = false;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "devices/base/component.hpp"
+#include "devices/base/lock_rank.hpp"
 #include "devices/net/backend_thread.hpp"
 #include "devices/vmbus/socket/connection.hpp"
 #include "devices/vmbus/socket/protocol.hpp"
@@ -97,7 +98,7 @@ class Relay final : public hv::vmbus::SocketListener, public Component, public s
     std::atomic<bool> said_dropped_{false};
     std::atomic<bool> said_no_socket_{false};
 
-    mutable std::mutex mutex_;
+    mutable devices::Mutex<devices::LockRank::Leaf> mutex_;
     std::uint64_t next_id_ = 0;
     std::map<std::uint64_t, Client> clients_;
     std::map<std::uint64_t, Entry> connections_;

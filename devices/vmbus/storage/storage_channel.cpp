@@ -159,7 +159,7 @@ vmbus::Served::Left StorageChannel::serve_ring(vmbus::Turn& turn)
     return left;
 }
 
-vmbus::Served::Left StorageChannel::take_packets(vmbus::Turn& turn, std::unique_lock<std::mutex>& lock)
+vmbus::Served::Left StorageChannel::take_packets(vmbus::Turn& turn, std::unique_lock<Lock>& lock)
 {
     hv::vmbus::Packet packet;
     unsigned taken = 0;
@@ -192,7 +192,7 @@ vmbus::Served::Left StorageChannel::take_packets(vmbus::Turn& turn, std::unique_
 }
 
 void StorageChannel::handle(OwnedTransaction transaction, hv::vmbus::Packet const& packet, vmbus::Turn& turn,
-                            std::unique_lock<std::mutex>& lock)
+                            std::unique_lock<Lock>& lock)
 {
     auto const version = state_->version.load(std::memory_order_relaxed);
     if (!transaction->take(packet, version)) {
@@ -215,7 +215,7 @@ void StorageChannel::handle(OwnedTransaction transaction, hv::vmbus::Packet cons
 }
 
 /// One is run in any case, so that its end lets others run.
-bool StorageChannel::start(OwnedTransaction transaction, vmbus::Turn& turn, std::unique_lock<std::mutex>& lock)
+bool StorageChannel::start(OwnedTransaction transaction, vmbus::Turn& turn, std::unique_lock<Lock>& lock)
 {
     if (auto const extra = transaction->extra_memory(); extra != 0) {
         if (with_backend_ == 0) {
@@ -231,7 +231,7 @@ bool StorageChannel::start(OwnedTransaction transaction, vmbus::Turn& turn, std:
     return true;
 }
 
-void StorageChannel::run(OwnedTransaction transaction, vmbus::Turn& turn, std::unique_lock<std::mutex>& lock)
+void StorageChannel::run(OwnedTransaction transaction, vmbus::Turn& turn, std::unique_lock<Lock>& lock)
 {
     ++with_backend_;
     auto* const running = transaction.release(); // from here on it may be the backend's

@@ -2,6 +2,7 @@
 /// sub-channel, which carries commands only.
 #pragma once
 
+#include "devices/base/lock_rank.hpp"
 #include "devices/vmbus/channel/answer_queue.hpp"
 #include "devices/vmbus/channel/channel_worker.hpp"
 #include "devices/vmbus/storage/controller_state.hpp"
@@ -58,6 +59,7 @@ class StorageChannel final : public hv::vmbus::ChannelDevice,
   private:
     enum class Step { Closed, Begin, Version, Properties, End, Ready };
 
+    using Lock = Mutex<LockRank::Channel>;
     using OwnedTransaction = std::unique_ptr<Transaction>;
 
     [[nodiscard]] Left serve(vmbus::Turn& turn) override;
@@ -65,12 +67,12 @@ class StorageChannel final : public hv::vmbus::ChannelDevice,
 
     // All with the lock held.
     [[nodiscard]] Left serve_ring(vmbus::Turn& turn);
-    [[nodiscard]] Left take_packets(vmbus::Turn& turn, std::unique_lock<std::mutex>& lock);
+    [[nodiscard]] Left take_packets(vmbus::Turn& turn, std::unique_lock<Lock>& lock);
     /// False when the transaction has to wait for memory; then it is `parked_`.
-    [[nodiscard]] bool start(OwnedTransaction transaction, vmbus::Turn& turn, std::unique_lock<std::mutex>& lock);
+    [[nodiscard]] bool start(OwnedTransaction transaction, vmbus::Turn& turn, std::unique_lock<Lock>& lock);
     void handle(OwnedTransaction transaction, hv::vmbus::Packet const& packet, vmbus::Turn& turn,
-                std::unique_lock<std::mutex>& lock);
-    void run(OwnedTransaction transaction, vmbus::Turn& turn, std::unique_lock<std::mutex>& lock);
+                std::unique_lock<Lock>& lock);
+    void run(OwnedTransaction transaction, vmbus::Turn& turn, std::unique_lock<Lock>& lock);
     void set_up(Transaction& transaction);
     [[nodiscard]] PacketStatus create_sub_channels(std::uint16_t count);
 
@@ -91,8 +93,8 @@ class StorageChannel final : public hv::vmbus::ChannelDevice,
     vmbus::ChannelWorker worker_;
     block::IoBudget::Account memory_; ///< for transactions
 
-    mutable std::mutex mutex_;
-    std::condition_variable idle_;
+    mutable Lock mutex_;
+    std::condition_variable_any idle_;
     std::shared_ptr<hv::vmbus::Channel> channel_; ///< while open, and not broken
     Step step_ = Step::Closed;
     bool stopped_ = false;

@@ -43,11 +43,11 @@ StorageController::StorageController(hv::vmbus::Bus& bus, std::uint8_t number, s
 void StorageController::make_sub_channels(std::shared_ptr<ControllerState> const& state, SubChannels& sub_channels,
                                           std::uint16_t count)
 {
-    auto const lock = std::lock_guard{sub_channels.mutex};
-    std::erase_if(sub_channels.made, [](auto const& sub_channel) { return sub_channel.expired(); });
+    auto const made = sub_channels.lock();
+    std::erase_if(*made, [](auto const& sub_channel) { return sub_channel.expired(); });
     for (std::uint16_t n = 1; n <= count; ++n) {
         auto sub_channel = std::make_shared<StorageChannel>(state, nullptr);
-        sub_channels.made.push_back(sub_channel);
+        made->push_back(sub_channel);
         state->bus.offer(offer_of(state->instance, n), std::move(sub_channel));
     }
 }
@@ -65,8 +65,8 @@ std::size_t StorageController::end(std::chrono::milliseconds patience)
     for (auto const lun : state_->units.luns())
         if (auto const disk = state_->units.remove(lun)) disk->backend->stop();
     auto left = primary_->stop(deadline);
-    auto const lock = std::lock_guard{sub_channels_->mutex};
-    for (auto const& weak : sub_channels_->made)
+    auto const sub_channels = *sub_channels_->lock(); // which wait for backends
+    for (auto const& weak : sub_channels)
         if (auto const sub_channel = weak.lock()) left += sub_channel->stop(deadline);
     return left;
 }
@@ -81,9 +81,9 @@ std::optional<std::size_t> StorageController::free_place() const
 bool StorageController::add(std::size_t lun, std::shared_ptr<Disk> disk)
 {
     {
-        auto const lock = std::lock_guard{mutex_};
-        std::erase_if(disks_, [](auto const& other) { return other.expired(); });
-        disks_.push_back(disk);
+        auto const disks = disks_.lock();
+        std::erase_if(*disks, [](auto const& other) { return other.expired(); });
+        disks->push_back(disk);
     }
     if (lun >= max_units || !state_->units.add(lun, std::move(disk))) return false;
     primary_->units_changed();
@@ -102,8 +102,8 @@ bool StorageController::remove(std::size_t lun)
 template <typename Call>
 void StorageController::for_each_backend(Call const& call)
 {
-    auto const lock = std::lock_guard{mutex_};
-    for (auto const& weak : disks_)
+    auto const disks = disks_.lock();
+    for (auto const& weak : *disks)
         if (auto const disk = weak.lock()) call(*disk->backend);
 }
 

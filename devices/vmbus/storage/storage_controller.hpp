@@ -1,12 +1,12 @@
 /// A synthetic SCSI controller and its disks (Linux: hv_storvsc).
 #pragma once
 
+#include "devices/base/guarded.hpp"
 #include "devices/vmbus/storage/storage_channel.hpp"
 
 #include <chrono>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <vector>
 
@@ -42,10 +42,9 @@ class StorageController {
 
   private:
     /// Sub-channels that may be alive; the bus has them.
-    struct SubChannels {
-        std::mutex mutex;
-        std::vector<std::weak_ptr<StorageChannel>> made;
-    };
+    using SubChannels = Guarded<std::vector<std::weak_ptr<StorageChannel>>, LockRank::Leaf>;
+    /// Those that were taken away and have something under way among them.
+    using Disks = Guarded<std::vector<std::weak_ptr<Disk>>, LockRank::Controller>;
 
     template <typename Call>
     void for_each_backend(Call const& call);
@@ -55,8 +54,7 @@ class StorageController {
     std::shared_ptr<ControllerState> const state_;
     std::shared_ptr<SubChannels> const sub_channels_;
     std::shared_ptr<StorageChannel> const primary_;
-    std::mutex mutex_;
-    std::vector<std::weak_ptr<Disk>> disks_; ///< guarded by mutex_
+    Disks disks_;
     bool ended_ = false;
 };
 

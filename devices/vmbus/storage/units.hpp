@@ -1,12 +1,13 @@
 /// The units of a controller, which come and go while its channels use them.
 #pragma once
 
+#include "devices/base/guarded.hpp"
 #include "devices/vmbus/storage/disk.hpp"
 
 #include <array>
 #include <cstdint>
 #include <memory>
-#include <mutex>
+#include <utility>
 #include <vector>
 
 namespace devices::storage {
@@ -18,35 +19,30 @@ class Units {
   public:
     [[nodiscard]] std::shared_ptr<Disk> at(std::size_t lun) const
     {
-        auto const lock = std::lock_guard{mutex_};
-        return lun < max_units ? units_[lun] : nullptr;
+        return lun < max_units ? (*units_.lock())[lun] : nullptr;
     }
     /// False when the place is taken.
     [[nodiscard]] bool add(std::size_t lun, std::shared_ptr<Disk> disk)
     {
-        auto const lock = std::lock_guard{mutex_};
-        if (units_[lun]) return false;
-        units_[lun] = std::move(disk);
+        auto const units = units_.lock();
+        auto& place = (*units)[lun];
+        if (place) return false;
+        place = std::move(disk);
         return true;
     }
     /// What was there.
-    std::shared_ptr<Disk> remove(std::size_t lun)
-    {
-        auto const lock = std::lock_guard{mutex_};
-        return std::exchange(units_[lun], nullptr);
-    }
+    std::shared_ptr<Disk> remove(std::size_t lun) { return std::exchange((*units_.lock())[lun], nullptr); }
     [[nodiscard]] std::vector<std::uint8_t> luns() const
     {
-        auto const lock = std::lock_guard{mutex_};
+        auto const units = units_.lock();
         std::vector<std::uint8_t> out;
         for (std::size_t lun = 0; lun < max_units; ++lun)
-            if (units_[lun]) out.push_back(static_cast<std::uint8_t>(lun));
+            if ((*units)[lun]) out.push_back(static_cast<std::uint8_t>(lun));
         return out;
     }
 
   private:
-    mutable std::mutex mutex_;
-    std::array<std::shared_ptr<Disk>, max_units> units_;
+    Guarded<std::array<std::shared_ptr<Disk>, max_units>, LockRank::Leaf> units_;
 };
 
 } // namespace devices::storage
