@@ -38,11 +38,11 @@ bool Keyboard::strike(ScanCode code, Stroke stroke)
     if (stroke == Stroke::Release) message.flags |= flags::released;
 
     std::scoped_lock const lock{mutex_};
-    if (quiesced_ || !accepted_ || !write(*channel_, message)) {
-        ++lost_;
+    if (quiesced_ || !state_.accepted || !write(*channel_, message)) {
+        ++state_.lost_strokes;
         return false;
     }
-    ++strokes_;
+    ++state_.strokes;
     channel_->publish();
     return true;
 }
@@ -52,7 +52,7 @@ void Keyboard::open(std::shared_ptr<hv::vmbus::Channel> channel)
     {
         std::scoped_lock const lock{mutex_};
         channel_ = std::move(channel);
-        accepted_ = false;
+        state_.accepted = false;
     }
     worker_.signal();
 }
@@ -62,7 +62,7 @@ void Keyboard::close()
     ChannelWorker::Hold const hold{worker_};
     std::scoped_lock const lock{mutex_};
     channel_.reset();
-    accepted_ = false;
+    state_.accepted = false;
 }
 
 void Keyboard::quiesce(hv::StillBusy busy)
@@ -100,11 +100,11 @@ void Keyboard::take(hv::vmbus::Packet const& packet)
         if (type == MessageType::ProtocolRequest) return answer_request(packet);
         keyboard::Indicators message{};
         if (type == MessageType::Indicators && packet.read(message)) {
-            indicators_ = message.lit;
+            state_.indicators = message.lit;
             return;
         }
     }
-    ++ignored_;
+    ++state_.ignored_packets;
 }
 
 /// A driver that got no room for the answer asks again, or gives up.
@@ -113,18 +113,21 @@ void Keyboard::answer_request(hv::vmbus::Packet const& packet)
     keyboard::ProtocolRequest request{};
     auto const known = packet.read(request) && request.version == keyboard::version_1_0;
     keyboard::ProtocolResponse const response{MessageType::ProtocolResponse, known ? 1U : 0U};
-    accepted_ = write(*channel_, response) && known;
+    state_.accepted = write(*channel_, response) && known;
     if (packet.wants_completion()) static_cast<void>(channel_->outgoing().complete(packet.transaction(), {}));
+}
+
+void Keyboard::visit(StateVisitor& visitor)
+{
+    std::scoped_lock const lock{mutex_};
+    devices::visit(visitor, state_);
 }
 
 void Keyboard::inspect(hv::Inspector& inspector) const
 {
     std::scoped_lock const lock{mutex_};
-    inspector.text("state", !channel_ ? "closed" : accepted_ ? "ready" : "no version agreed on");
-    inspector.number("indicators", indicators_);
-    inspector.number("strokes", strokes_);
-    inspector.number("lost_strokes", lost_);
-    inspector.number("ignored_packets", ignored_);
+    inspector.text("state", !channel_ ? "closed" : state_.accepted ? "ready" : "no version agreed on");
+    show(inspector, state_);
 }
 
 } // namespace devices::vmbus

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "devices/base/lock_rank.hpp"
+#include "devices/base/state.hpp"
 #include "devices/vmbus/channel/channel_worker.hpp"
 #include "devices/vmbus/keyboard/protocol.hpp"
 #include "hv/vmbus/channel.hpp"
@@ -10,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <tuple>
 
 namespace devices::vmbus {
 
@@ -36,6 +38,7 @@ class Keyboard final : public hv::vmbus::ChannelDevice, public std::enable_share
     void quiesce(hv::StillBusy busy) override;
     void resume() override;
     void inspect(hv::Inspector& inspector) const override;
+    void visit(StateVisitor& visitor);
 
   private:
     [[nodiscard]] Left serve(Turn& turn) override;
@@ -43,15 +46,28 @@ class Keyboard final : public hv::vmbus::ChannelDevice, public std::enable_share
     void take(hv::vmbus::Packet const& packet);
     void answer_request(hv::vmbus::Packet const& packet);
 
+    struct State {
+        bool accepted = false; ///< the guest speaks our version
+        std::uint16_t indicators = 0;
+        std::uint64_t strokes = 0;
+        std::uint64_t lost_strokes = 0;
+        std::uint64_t ignored_packets = 0; ///< that mean nothing here
+
+        static constexpr auto fields()
+        {
+            return std::tuple{Field{"accepted", &State::accepted},
+                              Field{"indicators", &State::indicators, Shown::Yes},
+                              Field{"strokes", &State::strokes, Shown::Yes},
+                              Field{"lost_strokes", &State::lost_strokes, Shown::Yes},
+                              Field{"ignored_packets", &State::ignored_packets, Shown::Yes}};
+        }
+    };
+
     ChannelWorker worker_;
     mutable Mutex<LockRank::Channel> mutex_;
     std::shared_ptr<hv::vmbus::Channel> channel_;
     bool quiesced_ = false;
-    bool accepted_ = false; ///< the guest speaks our version
-    std::uint16_t indicators_ = 0;
-    std::uint64_t strokes_ = 0;
-    std::uint64_t lost_ = 0;
-    std::uint64_t ignored_ = 0; ///< packets that mean nothing here
+    State state_;
 };
 
 } // namespace devices::vmbus

@@ -40,14 +40,14 @@ void Connection::open(std::shared_ptr<hv::vmbus::Channel> channel)
     {
         DeferredCalls deferred;
         std::scoped_lock const lock{mutex_};
-        if (ended_) return;
-        opened_ = true;
+        if (state_.ended) return;
+        state_.opened = true;
         channel_ = std::move(channel);
         bytes_in_packet_ = suitable_packet(channel_->outgoing());
         auto const greeting = std::as_bytes(std::span{parts_.greeting});
         bool const greeted = greeting.empty() || send_to(parts_.host, greeting) == std::ssize(greeting);
         if (bytes_in_packet_ == 0 || !greeted) return finish(deferred);
-        may_read_host_ = true;
+        state_.may_read_host = true;
     }
     worker_.signal();
 }
@@ -62,7 +62,7 @@ void Connection::host_ready()
     {
         std::scoped_lock const lock{mutex_};
         asked_ = 0;
-        may_read_host_ = true;
+        state_.may_read_host = true;
     }
     worker_.signal();
 }
@@ -83,7 +83,7 @@ void Connection::end()
 bool Connection::was_opened() const
 {
     std::scoped_lock const lock{mutex_};
-    return opened_;
+    return state_.opened;
 }
 
 /// What is left after a turn goes on when the poller says that the socket is ready: its thread comes to all
@@ -95,7 +95,7 @@ Served::Left Connection::serve(Turn& turn)
     if (!channel_) return Left::Nothing;
     bool const goes_on = guest_to_host(turn) && host_to_guest();
     channel_->publish();
-    if (!goes_on || (guest_told_ && (host_told_ || host_deaf_)))
+    if (!goes_on || (state_.guest_told && (state_.host_told || state_.host_deaf)))
         finish(deferred);
     else
         ask_poller();
@@ -106,10 +106,10 @@ bool Connection::guest_to_host(Turn& turn)
 {
     flush_to_host();
     hv::vmbus::Packet packet{};
-    more_from_guest_ = false;
+    state_.more_from_guest = false;
     while (to_host_.empty()) {
         if (turn.over()) {
-            more_from_guest_ = true;
+            state_.more_from_guest = true;
             break;
         }
         auto const next = channel_->incoming().next(packet);
@@ -117,7 +117,7 @@ bool Connection::guest_to_host(Turn& turn)
         if (next == hv::vmbus::IncomingRing::Next::Broken || !take(packet)) return false;
         turn.count_packet();
     }
-    if (guest_finished_ && to_host_.empty() && !std::exchange(host_told_, true))
+    if (state_.guest_finished && to_host_.empty() && !std::exchange(state_.host_told, true))
         ::shutdown(parts_.host.get(), SHUT_WR);
     return true;
 }
@@ -129,24 +129,24 @@ bool Connection::take(hv::vmbus::Packet const& packet)
     auto const bytes = packet.payload.subspan(sizeof header);
     if (header.type != packet_data || header.size > bytes.size()) return false;
     if (header.size == 0) {
-        guest_finished_ = true;
+        state_.guest_finished = true;
         return true;
     }
-    if (guest_finished_) return false;
+    if (state_.guest_finished) return false;
     give_host(bytes.first(header.size));
     return true;
 }
 
 void Connection::give_host(std::span<std::byte const> bytes)
 {
-    if (host_deaf_) return;
+    if (state_.host_deaf) return;
     auto const sent = send_to(parts_.host, bytes);
     if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-        host_deaf_ = true;
+        state_.host_deaf = true;
         return;
     }
     auto const rest = bytes.subspan(static_cast<std::size_t>(std::max<ssize_t>(sent, 0)));
-    bytes_to_host_ += bytes.size() - rest.size();
+    state_.bytes_to_host += bytes.size() - rest.size();
     to_host_.assign(rest.begin(), rest.end());
 }
 
@@ -161,21 +161,21 @@ bool Connection::host_to_guest()
 {
     if (!to_guest_.empty() && give_guest(to_guest_)) to_guest_ = {};
     std::array<std::byte, most_bytes> buffer;
-    for (unsigned i = 0; may_read_host_ && to_guest_.empty() && !host_finished_; ++i) {
+    for (unsigned i = 0; state_.may_read_host && to_guest_.empty() && !state_.host_finished; ++i) {
         if (i == packets_to_guest) break;
         auto const count = ::recv(parts_.host.get(), buffer.data(), bytes_in_packet_, MSG_DONTWAIT);
         if (count < 0 && errno == EINTR) continue;
         if (count < 0 && errno != EAGAIN) return false;
         if (count < 0) {
-            may_read_host_ = false;
+            state_.may_read_host = false;
         } else if (count == 0) {
-            host_finished_ = true;
+            state_.host_finished = true;
         } else {
             auto const bytes = std::span{buffer}.first(static_cast<std::size_t>(count));
             if (!give_guest(bytes)) to_guest_.assign(bytes.begin(), bytes.end());
         }
     }
-    if (host_finished_ && to_guest_.empty() && !guest_told_) guest_told_ = give_guest({});
+    if (state_.host_finished && to_guest_.empty() && !state_.guest_told) state_.guest_told = give_guest({});
     return true;
 }
 
@@ -186,14 +186,14 @@ bool Connection::give_guest(std::span<std::byte const> bytes)
     hv::abi::PacketDescriptor descriptor{};
     descriptor.type = hv::abi::PacketType::DataInband;
     if (!channel_->outgoing().write(descriptor, {}, {std::as_bytes(std::span{&header, 1}), bytes})) return false;
-    bytes_to_guest_ += bytes.size();
+    state_.bytes_to_guest += bytes.size();
     return true;
 }
 
 void Connection::ask_poller()
 {
-    bool const wants_read = to_guest_.empty() && !host_finished_;
-    bool const wants_write = !to_host_.empty() || more_from_guest_;
+    bool const wants_read = to_guest_.empty() && !state_.host_finished;
+    bool const wants_write = !to_host_.empty() || state_.more_from_guest;
     std::uint32_t const events = (wants_read ? EPOLLIN : 0U) | (wants_write ? EPOLLOUT : 0U);
     // A socket whose other end is gone is always ready, whatever it is asked about: so it is not asked for nothing.
     if (events == 0 || events == asked_) return;
@@ -203,7 +203,7 @@ void Connection::ask_poller()
 
 void Connection::finish(DeferredCalls& deferred)
 {
-    if (std::exchange(ended_, true)) return;
+    if (std::exchange(state_.ended, true)) return;
     parts_.host.reset();
     channel_.reset();
     to_host_ = {};
@@ -214,9 +214,8 @@ void Connection::finish(DeferredCalls& deferred)
 void Connection::inspect(hv::Inspector& inspector) const
 {
     std::scoped_lock const lock{mutex_};
-    inspector.text("state", ended_ ? "ended" : opened_ ? "open" : "offered");
-    inspector.number("bytes_to_host", bytes_to_host_);
-    inspector.number("bytes_to_guest", bytes_to_guest_);
+    inspector.text("state", state_.ended ? "ended" : state_.opened ? "open" : "offered");
+    show(inspector, state_);
     inspector.flag("host_is_full", !to_host_.empty());
     inspector.flag("guest_is_full", !to_guest_.empty());
 }

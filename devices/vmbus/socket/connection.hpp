@@ -2,6 +2,7 @@
 #pragma once
 
 #include "devices/base/lock_rank.hpp"
+#include "devices/base/state.hpp"
 #include "devices/base/unique_fd.hpp"
 #include "devices/vmbus/channel/channel_worker.hpp"
 #include "devices/vmbus/channel/deferred_calls.hpp"
@@ -14,6 +15,7 @@
 #include <mutex>
 #include <span>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -63,28 +65,44 @@ class Connection final : public hv::vmbus::ChannelDevice, public std::enable_sha
     void finish(DeferredCalls& deferred);
     void ask_poller();
 
+    struct State {
+        bool opened = false;
+        bool ended = false;
+        bool may_read_host = false;   ///< the poller said so
+        bool more_from_guest = false; ///< packets were left in the ring, for others' sake
+        bool guest_finished = false;  ///< the guest sends no more
+        bool host_told = false;       ///< and the host knows
+        bool host_deaf = false;       ///< the host takes no more
+        bool host_finished = false;   ///< the host sends no more
+        bool guest_told = false;      ///< and the guest knows
+        std::uint64_t bytes_to_host = 0;
+        std::uint64_t bytes_to_guest = 0;
+
+        static constexpr auto fields()
+        {
+            return std::tuple{Field{"opened", &State::opened},
+                              Field{"ended", &State::ended},
+                              Field{"may_read_host", &State::may_read_host},
+                              Field{"more_from_guest", &State::more_from_guest},
+                              Field{"guest_finished", &State::guest_finished},
+                              Field{"host_told", &State::host_told},
+                              Field{"host_deaf", &State::host_deaf},
+                              Field{"host_finished", &State::host_finished},
+                              Field{"guest_told", &State::guest_told},
+                              Field{"bytes_to_host", &State::bytes_to_host, Shown::Yes},
+                              Field{"bytes_to_guest", &State::bytes_to_guest, Shown::Yes}};
+        }
+    };
+
     Parts parts_;
     ChannelWorker worker_;
     mutable Mutex<LockRank::Channel> mutex_;
     std::shared_ptr<hv::vmbus::Channel> channel_;
-    bool opened_ = false;
-    bool ended_ = false;
-    bool may_read_host_ = false;      ///< the poller said so
+    State state_;
     std::uint32_t asked_ = 0;         ///< what the poller is to tell
     std::size_t bytes_in_packet_ = 0; ///< at most, to the guest
-
-    std::vector<std::byte> to_host_; ///< the rest of one packet that the socket had no room for
-    bool more_from_guest_ = false;   ///< packets were left in the ring, for others' sake
-    bool guest_finished_ = false;    ///< the guest sends no more
-    bool host_told_ = false;         ///< and the host knows
-    bool host_deaf_ = false;         ///< the host takes no more
-
+    std::vector<std::byte> to_host_;  ///< the rest of one packet that the socket had no room for
     std::vector<std::byte> to_guest_; ///< what the ring had no room for, a packet's worth
-    bool host_finished_ = false;      ///< the host sends no more
-    bool guest_told_ = false;         ///< and the guest knows
-
-    std::uint64_t bytes_to_host_ = 0;
-    std::uint64_t bytes_to_guest_ = 0;
 };
 
 } // namespace devices::vmbus::socket

@@ -19,8 +19,8 @@ bool known(std::uint16_t version)
 void StorageChannel::set_up(Transaction& transaction)
 {
     auto const step = [&](Step from, Step to) {
-        bool const right = step_ == from;
-        if (right) step_ = to;
+        bool const right = condition_.step == from;
+        if (right) condition_.step = to;
         transaction.answer(right ? PacketStatus::Success : PacketStatus::InvalidDeviceState);
         return right;
     };
@@ -28,7 +28,7 @@ void StorageChannel::set_up(Transaction& transaction)
     case Operation::BeginInitialization: (void)step(Step::Begin, Step::Version); break;
     case Operation::QueryProtocolVersion: {
         auto const version = transaction.word();
-        if (step_ == Step::Version && !known(version)) {
+        if (condition_.step == Step::Version && !known(version)) {
             transaction.answer(PacketStatus::RevisionMismatch); // the guest offers another one
         } else if (step(Step::Version, Step::Properties)) {
             state_->version.store(Version{version}, std::memory_order_relaxed);
@@ -62,11 +62,12 @@ void StorageChannel::set_up(Transaction& transaction)
 
 PacketStatus StorageChannel::create_sub_channels(std::uint16_t count)
 {
-    if (!primary() || (step_ != Step::End && step_ != Step::Ready) || sub_channels_made_)
+    if (!primary() || (condition_.step != Step::End && condition_.step != Step::Ready) ||
+        condition_.sub_channels_made)
         return PacketStatus::InvalidDeviceState;
     if (state_->version.load(std::memory_order_relaxed) < Version::Windows8 || count > state_->max_sub_channels)
         return PacketStatus::InvalidParameter;
-    sub_channels_made_ = true;
+    condition_.sub_channels_made = true;
     make_sub_channels_(count);
     return PacketStatus::Success;
 }

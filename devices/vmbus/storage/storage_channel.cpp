@@ -40,9 +40,9 @@ void StorageChannel::open(std::shared_ptr<hv::vmbus::Channel> channel)
         auto const lock = std::lock_guard{mutex_};
         if (stopped_) return;
         channel_ = std::move(channel);
-        step_ = primary() ? Step::Begin : Step::Ready;
-        sub_channels_made_ = false;
-        tell_of_units_ = false;
+        condition_.step = primary() ? Step::Begin : Step::Ready;
+        condition_.sub_channels_made = false;
+        condition_.tell_of_units = false;
         stalled_ = false;
         if (primary()) state_->version.store(Version::None, std::memory_order_relaxed);
     }
@@ -53,7 +53,7 @@ void StorageChannel::close()
 {
     vmbus::ChannelWorker::Hold const hold{worker_};
     auto const lock = std::lock_guard{mutex_};
-    step_ = Step::Closed;
+    condition_.step = Step::Closed;
     if (primary()) state_->version.store(Version::None, std::memory_order_relaxed);
     forget_channel();
 }
@@ -119,8 +119,8 @@ void StorageChannel::units_changed()
 {
     {
         auto const lock = std::lock_guard{mutex_};
-        if (step_ != Step::Ready) return; // the guest will look anyway
-        tell_of_units_ = true;
+        if (condition_.step != Step::Ready) return; // the guest will look anyway
+        condition_.tell_of_units = true;
     }
     signalled();
 }
@@ -142,7 +142,7 @@ void StorageChannel::give_up(char const* why)
 {
     {
         auto const lock = std::lock_guard{mutex_};
-        ++broken_;
+        ++condition_.broken_rings;
         forget_channel();
         if (stopped_) idle_.notify_all();
     }
@@ -179,7 +179,7 @@ vmbus::Served::Left StorageChannel::take_packets(vmbus::Turn& turn, std::unique_
         case hv::vmbus::IncomingRing::Next::Empty: keep(std::move(transaction)); return Left::Nothing;
         case hv::vmbus::IncomingRing::Next::Broken:
             keep(std::move(transaction));
-            ++broken_;
+            ++condition_.broken_rings;
             forget_channel();
             return Left::Nothing;
         }
@@ -199,10 +199,10 @@ void StorageChannel::handle(OwnedTransaction transaction, hv::vmbus::Packet cons
         transaction->answer(PacketStatus::InvalidParameter);
     } else if (transaction->operation_asked() != Operation::ExecuteSrb) {
         set_up(*transaction);
-    } else if (step_ != Step::Ready || version == Version::None) {
+    } else if (condition_.step != Step::Ready || version == Version::None) {
         transaction->answer(PacketStatus::InvalidDeviceState);
     } else {
-        ++commands_;
+        ++condition_.commands;
         transaction->channel = channel_;
         bool const waits = transaction->prepare(packet, channel_->memory(), state_->units, spans_);
         if (spans_.capacity() > usual_spans) std::vector<hv::vmbus::GuestSpan>{}.swap(spans_);
@@ -242,7 +242,7 @@ void StorageChannel::run(OwnedTransaction transaction, vmbus::Turn& turn, std::u
     bool const ready = running->run();
     lock.lock();
     if (!ready) {
-        ++waited_;
+        ++condition_.waited;
         return;
     }
     transaction.reset(running);
@@ -320,7 +320,7 @@ void StorageChannel::retire(OwnedTransaction transaction)
 /// Answers what a transaction was about, unless its channel is closed by now.
 void StorageChannel::settle(OwnedTransaction transaction)
 {
-    if (transaction->failed()) ++errors_;
+    if (transaction->failed()) ++condition_.errors;
     bool const open = channel_ && (!transaction->channel || transaction->channel == channel_);
     if (open && transaction->wants_answer) {
         auto const version = state_->version.load(std::memory_order_relaxed);
@@ -334,13 +334,13 @@ void StorageChannel::settle(OwnedTransaction transaction)
 bool StorageChannel::write_waiting_answers()
 {
     if (!answers_.flush(channel_->outgoing())) return false;
-    if (!tell_of_units_ || step_ != Step::Ready) return true;
+    if (!condition_.tell_of_units || condition_.step != Step::Ready) return true;
     std::array<std::byte, largest_packet> packet{};
     PacketHeader const header{Operation::EnumerateBus, 0, PacketStatus::Success};
     std::memcpy(packet.data(), &header, sizeof header);
     auto const size = packet_size(state_->version.load(std::memory_order_relaxed));
     answers_.send(channel_->outgoing(), hv::abi::PacketType::DataInband, 0, std::span{packet}.first(size));
-    tell_of_units_ = false;
+    condition_.tell_of_units = false;
     return answers_.empty();
 }
 
@@ -348,15 +348,12 @@ void StorageChannel::inspect(hv::Inspector& inspector) const
 {
     auto const lock = std::lock_guard{mutex_};
     inspector.flag("open", channel_ != nullptr);
-    inspector.flag("ready", step_ == Step::Ready);
+    inspector.flag("ready", condition_.step == Step::Ready);
     inspector.number("version", static_cast<std::uint16_t>(state_->version.load(std::memory_order_relaxed)));
     inspector.number("under_way", with_backend_);
-    inspector.number("commands", commands_);
-    inspector.number("waited", waited_);
-    inspector.number("errors", errors_);
     inspector.flag("waits_for_memory", parked_ != nullptr);
     inspector.number("answers_waiting", answers_.size());
-    inspector.number("broken_rings", broken_);
+    show(inspector, condition_);
 }
 
 } // namespace devices::storage

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "devices/base/lock_rank.hpp"
+#include "devices/base/state.hpp"
 #include "devices/vmbus/channel/answer_queue.hpp"
 #include "devices/vmbus/channel/channel_worker.hpp"
 #include "devices/vmbus/storage/controller_state.hpp"
@@ -16,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <tuple>
 #include <vector>
 
 namespace devices::storage {
@@ -59,6 +61,28 @@ class StorageChannel final : public hv::vmbus::ChannelDevice,
   private:
     enum class Step { Closed, Begin, Version, Properties, End, Ready };
 
+    /// What the guest has made of the channel.
+    struct Condition {
+        Step step = Step::Closed;
+        bool sub_channels_made = false;
+        bool tell_of_units = false; ///< the guest is to be told, when there is room
+        std::uint64_t commands = 0;
+        std::uint64_t waited = 0; ///< commands that a backend did not answer at once
+        std::uint64_t errors = 0;
+        std::uint64_t broken_rings = 0;
+
+        static constexpr auto fields()
+        {
+            return std::tuple{Field{"step", &Condition::step},
+                              Field{"sub_channels_made", &Condition::sub_channels_made},
+                              Field{"tell_of_units", &Condition::tell_of_units},
+                              Field{"commands", &Condition::commands, Shown::Yes},
+                              Field{"waited", &Condition::waited, Shown::Yes},
+                              Field{"errors", &Condition::errors, Shown::Yes},
+                              Field{"broken_rings", &Condition::broken_rings, Shown::Yes}};
+        }
+    };
+
     using Lock = Mutex<LockRank::Channel>;
     using OwnedTransaction = std::unique_ptr<Transaction>;
 
@@ -96,11 +120,9 @@ class StorageChannel final : public hv::vmbus::ChannelDevice,
     mutable Lock mutex_;
     std::condition_variable_any idle_;
     std::shared_ptr<hv::vmbus::Channel> channel_; ///< while open, and not broken
-    Step step_ = Step::Closed;
+    Condition condition_;
     bool stopped_ = false;
-    bool sub_channels_made_ = false;
-    bool tell_of_units_ = false; ///< the guest is to be told, when there is room
-    bool stalled_ = false;       ///< packets may wait in the ring for an end of others
+    bool stalled_ = false; ///< packets may wait in the ring for an end of others
     std::size_t with_backend_ = 0;
     std::size_t transactions_ = 0;      ///< that exist: of these some are free, and others own themselves meanwhile
     std::atomic<bool> quiesced_{false}; ///< changes with the lock held
@@ -110,11 +132,6 @@ class StorageChannel final : public hv::vmbus::ChannelDevice,
     OwnedTransaction parked_;                 ///< the next one to run, when there is memory for it
     std::vector<hv::vmbus::GuestSpan> spans_; ///< room for `Transaction::prepare` to work in
     vmbus::AnswerQueue answers_;
-
-    std::uint64_t commands_ = 0;
-    std::uint64_t waited_ = 0; ///< commands that a backend did not answer at once
-    std::uint64_t errors_ = 0;
-    std::uint64_t broken_ = 0; ///< rings
 };
 
 } // namespace devices::storage
