@@ -3,7 +3,7 @@
 
 #include "hv/abi/register_name.hpp"
 #include "hv/abi/registers.hpp"
-#include "hv/abi/status.hpp"
+#include "hv/abi/result.hpp"
 #include "hv/abi/types.hpp"
 #include "hv/abi/virtual_interrupt.hpp"
 #include "hv/base/inspect.hpp"
@@ -84,7 +84,7 @@ class VpControl {
     /// call counts as done.
     virtual void settle() = 0;
     /// A register that is not synthetic. InvalidParameter when the machine has none of that name.
-    [[nodiscard]] virtual Status get_register(abi::RegisterName name, abi::RegisterValue& value) const = 0;
+    [[nodiscard]] virtual Result<abi::RegisterValue> get_register(abi::RegisterName name) const = 0;
     /// InvalidParameter when there is none or it is read-only, InvalidRegisterValue when it cannot have this value.
     [[nodiscard]] virtual Status set_register(abi::RegisterName name, abi::RegisterValue const& value) = 0;
     /// Has a VP that waits for its start-up begin there. InvalidVpState when it does not wait, InvalidRegisterValue

@@ -405,9 +405,7 @@ class World {
                           port->spec.target_vp == any_vp && (vp < vps_per_guest || vp == any_vp.value);
         // The output page is not mapped for a call without an output address: the call needs one.
         require(set != Status::Success || good, "only a port for any VP prefers one");
-        std::uint64_t value = 0;
-        if (communication::port_property(seat.partition(), PortId{id}, abi::PortProperty::PostCount, value) !=
-            Status::Success)
+        if (!communication::port_property(seat.partition(), PortId{id}, abi::PortProperty::PostCount))
             require(!port, "a port's property is there");
     }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 namespace hv {
 
@@ -24,23 +25,28 @@ struct Thunk<Function> {
     }
 };
 
-template <typename Out, Status (*Function)(Caller const&, Out&)>
-requires(!std::is_const_v<Out>) struct Thunk<Function> {
+/// What the call brings, or its failure.
+template <typename Out>
+Status give(Result<Out> const& result, std::byte* out)
+{
+    if (result) std::memcpy(out, &*result, sizeof(Out));
+    return result.status();
+}
+
+template <typename Out, Result<Out> (*Function)(Caller const&)>
+struct Thunk<Function> {
     static constexpr std::uint16_t input_size = 0;
     static constexpr std::uint16_t output_size = sizeof(Out);
-    static Status call(Caller const& caller, std::byte const*, std::byte* out)
-    {
-        return Function(caller, *reinterpret_cast<Out*>(out));
-    }
+    static Status call(Caller const& caller, std::byte const*, std::byte* out) { return give(Function(caller), out); }
 };
 
-template <typename In, typename Out, Status (*Function)(Caller const&, In const&, Out&)>
+template <typename In, typename Out, Result<Out> (*Function)(Caller const&, In const&)>
 struct Thunk<Function> {
     static constexpr std::uint16_t input_size = sizeof(In);
     static constexpr std::uint16_t output_size = sizeof(Out);
     static Status call(Caller const& caller, std::byte const* in, std::byte* out)
     {
-        return Function(caller, *reinterpret_cast<In const*>(in), *reinterpret_cast<Out*>(out));
+        return give(Function(caller, *reinterpret_cast<In const*>(in)), out);
     }
 };
 

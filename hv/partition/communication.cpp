@@ -140,8 +140,9 @@ Status create_port(Partition& owner, PortId id, PortSpec const& spec)
     };
     if (!ports.reserve(id.value)) return refused(Status::InsufficientMemory);
     if (spec.type == abi::PortType::Monitor) {
-        auto const status = monitor_ports::open(owner, spec.monitor_page, monitor);
-        if (status != Status::Success) return refused(status);
+        auto opened = monitor_ports::open(owner, spec.monitor_page);
+        if (!opened) return refused(opened.status());
+        monitor = std::move(*opened);
     }
     auto const handle = owner.registry().slab().allocate();
     if (!handle) return refused(Status::NoResources);
@@ -176,7 +177,7 @@ Status connect(Partition& sender, ConnectionId id, Partition& receiver, PortId p
 {
     auto const status = make_connection(sender, id, receiver, port_id, info);
     // A monitor page may have something to look at now, the new one or one whose triggers name this connection.
-    if (status == Status::Success && sender.monitors().dozing) sender.registry().monitors().rouse(sender);
+    if (status == Status::Success && sender.monitors().dozing) sender.registry().monitors().wake(sender);
     return status;
 }
 
@@ -190,7 +191,7 @@ Status disconnect(Partition& sender, ConnectionId id)
     return Status::Success;
 }
 
-Status port_property(Partition& owner, PortId id, abi::PortProperty code, std::uint64_t& value)
+Result<std::uint64_t> port_property(Partition& owner, PortId id, abi::PortProperty code)
 {
     PortHandle const handle{owner.ports().find(id.value)};
     if (!handle) return Status::InvalidPortId;
@@ -199,10 +200,9 @@ Status port_property(Partition& owner, PortId id, abi::PortProperty code, std::u
 
     auto const& port = target.port;
     switch (code) {
-    case abi::PortProperty::PostCount: value = port.post_count; return Status::Success;
+    case abi::PortProperty::PostCount: return port.post_count;
     case abi::PortProperty::PreferredTargetVp:
-        value = port.spec.target_vp == any_vp ? port.preferred_vp.value : port.spec.target_vp.value;
-        return Status::Success;
+        return port.spec.target_vp == any_vp ? port.preferred_vp.value : port.spec.target_vp.value;
     }
     return Status::UnknownProperty;
 }

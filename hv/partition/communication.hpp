@@ -3,7 +3,7 @@
 #pragma once
 
 #include "hv/abi/message.hpp"
-#include "hv/abi/status.hpp"
+#include "hv/abi/result.hpp"
 #include "hv/abi/types.hpp"
 #include "hv/port/port.hpp"
 
@@ -58,7 +58,7 @@ struct ConnectionInfo {
 
 /// HvPortPropertyPostCount or HvPortPropertyPreferredTargetVp of a port; InvalidPortId when there is none, or
 /// UnknownProperty.
-[[nodiscard]] Status port_property(Partition& owner, PortId id, abi::PortProperty code, std::uint64_t& value);
+[[nodiscard]] Result<std::uint64_t> port_property(Partition& owner, PortId id, abi::PortProperty code);
 
 /// Sets the preferred VP of a port for HV_ANY_VP: HV_ANY_VP, which is none, or a VP of the owner, else
 /// PropertyValueOutOfRange. OperationDenied: the post count, or a port for one VP.

@@ -59,7 +59,7 @@ Status check(Partition const& partition, std::optional<Gpa> page)
     return partition.memory().page(*page) ? Status::Success : Status::InvalidParameter;
 }
 
-Status open(Partition& owner, std::optional<Gpa> place, std::unique_ptr<MonitorPort>& out)
+Result<std::unique_ptr<MonitorPort>> open(Partition& owner, std::optional<Gpa> place)
 {
     auto* const host = owner.registry().monitors().host();
     if (!host || owner.monitors().ports == PartitionMonitors::most_ports) return Status::NoResources;
@@ -75,8 +75,7 @@ Status open(Partition& owner, std::optional<Gpa> place, std::unique_ptr<MonitorP
         return Status::InsufficientMemory;
     }
     ++owner.monitors().ports;
-    out = std::move(port);
-    return Status::Success;
+    return port;
 }
 
 void close(Partition& owner, std::unique_ptr<MonitorPort> port)

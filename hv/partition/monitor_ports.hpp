@@ -3,7 +3,7 @@
 /// these with the tables of the partition locked, and with the port locked where the port is given.
 #pragma once
 
-#include "hv/abi/status.hpp"
+#include "hv/abi/result.hpp"
 #include "hv/abi/types.hpp"
 #include "hv/monitor/partition_monitors.hpp"
 
@@ -21,7 +21,7 @@ namespace monitor_ports {
 [[nodiscard]] Status check(Partition const& partition, std::optional<Gpa> page);
 
 /// Makes a port's page. InsufficientMemory; NoResources: the partition has as many as it may have, or nobody scans.
-[[nodiscard]] Status open(Partition& owner, std::optional<Gpa> place, std::unique_ptr<MonitorPort>& out);
+[[nodiscard]] Result<std::unique_ptr<MonitorPort>> open(Partition& owner, std::optional<Gpa> place);
 /// Its end, and that of looking at it. A connection's guest keeps seeing the page.
 void close(Partition& owner, std::unique_ptr<MonitorPort> port);
 

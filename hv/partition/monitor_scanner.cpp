@@ -145,7 +145,7 @@ void MonitorScanner::scan_soon() const
     if (auto* const world = host()) world->scan_soon();
 }
 
-void MonitorScanner::rouse(Partition& sender)
+void MonitorScanner::wake(Partition& sender)
 {
     if (!sender.monitors().dozing.exchange(false)) return;
     {

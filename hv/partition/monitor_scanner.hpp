@@ -63,7 +63,7 @@ class MonitorScanner {
     void scan_soon() const;
 
     /// Looks at a partition's dozing pages again, soon: its guest has signalled, or made a connection.
-    void rouse(Partition& sender);
+    void wake(Partition& sender);
 
     /// Looks at every page whose time has come. Returns when to come again; nothing when no page is
     /// watched, or all are held. One

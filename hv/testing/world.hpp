@@ -118,12 +118,11 @@ struct FakeVpControl final : VpControl {
     void yield() override { ++yields; }
     void kick() override { on_kick(); }
     void settle() override { ++settled; }
-    [[nodiscard]] Status get_register(abi::RegisterName name, abi::RegisterValue& value) const override
+    [[nodiscard]] Result<abi::RegisterValue> get_register(abi::RegisterName name) const override
     {
         auto const found = registers.find(name);
         if (found == registers.end()) return Status::InvalidParameter;
-        value = found->second;
-        return Status::Success;
+        return found->second;
     }
     [[nodiscard]] Status set_register(abi::RegisterName name, abi::RegisterValue const& value) override
     {

@@ -58,25 +58,21 @@ bool read_only(std::uint32_t number)
 
 } // namespace
 
-Status VirtualProcessor::get_register(Name name, abi::RegisterValue& value)
+Result<abi::RegisterValue> VirtualProcessor::get_register(Name name)
 {
+    using abi::RegisterValue;
     if (auto const number = msr_of(name)) {
         auto const content = read(*number);
         if (!content) return Status::InvalidParameter;
-        value = {*content, 0};
-        return Status::Success;
+        return RegisterValue{*content, 0};
     }
     if (auto const index = leaf_of(name)) {
         CpuidLimits const limits{environment_.max_vps(), environment_.processor().physical_address_bits};
         auto const leaf = hypervisor_leaves(environment_.rights(), limits)[*index];
-        value = {leaf.eax | std::uint64_t{leaf.ebx} << 32, leaf.ecx | std::uint64_t{leaf.edx} << 32};
-        return Status::Success;
+        return RegisterValue{leaf.eax | std::uint64_t{leaf.ebx} << 32, leaf.ecx | std::uint64_t{leaf.edx} << 32};
     }
-    if (name == Name::InitialApicId) {
-        value = {index_.value, 0};
-        return Status::Success;
-    }
-    return control_.get_register(name, value);
+    if (name == Name::InitialApicId) return RegisterValue{index_.value, 0};
+    return control_.get_register(name);
 }
 
 Status VirtualProcessor::set_register(Name name, abi::RegisterValue const& value)

@@ -37,7 +37,7 @@ class VirtualProcessor {
     [[nodiscard]] bool write_msr(std::uint32_t msr, std::uint64_t value);
 
     /// A register by its name. InvalidParameter when this VP has none of that name.
-    [[nodiscard]] Status get_register(abi::RegisterName name, abi::RegisterValue& value);
+    [[nodiscard]] Result<abi::RegisterValue> get_register(abi::RegisterName name);
     /// InvalidParameter also when it is read-only, InvalidRegisterValue when it cannot have this value.
     [[nodiscard]] Status set_register(abi::RegisterName name, abi::RegisterValue const& value);
 

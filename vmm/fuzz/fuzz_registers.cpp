@@ -206,8 +206,7 @@ class World {
     {
         switch (input.below(8)) {
         case 0: {
-            RegisterValue value{};
-            (void)registers_.get(any_name(input), value);
+            (void)registers_.get(any_name(input));
             break;
         }
         case 1: set(input); break;
@@ -259,13 +258,13 @@ class World {
             require(same(before, kernel_.vcpu), "a register that cannot be set stays as it was");
             return;
         }
-        RegisterValue back{};
         if (refusing) return;
-        require(registers_.get(name, back) == Status::Success, "what could be set can be read");
+        auto const back = registers_.get(name);
+        require(bool{back}, "what could be set can be read");
         auto const group = static_cast<std::uint32_t>(name) >> 16;
         bool const is_word = group == 0x2 || group == 0x4 || group == 0x5;
         if (is_word)
-            require(back.low == wanted.low && back.high == wanted.high, "a register keeps what it was given");
+            require(back->low == wanted.low && back->high == wanted.high, "a register keeps what it was given");
     }
 
     void start(Input& input)

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "hv/abi/register_name.hpp"
-#include "hv/abi/status.hpp"
+#include "hv/abi/result.hpp"
 #include "hv/base/acceleration.hpp"
 #include "vmm/hypervisor/exit.hpp"
 #include "vmm/hypervisor/registers.hpp"
@@ -105,8 +105,7 @@ class Vcpu : public InjectionTarget {
     /// XMM0 to XMM5; false when they cannot be had.
     [[nodiscard]] virtual bool read_xmm(std::span<std::byte, 96> out) const = 0;
     /// As in hv::VpControl.
-    [[nodiscard]] virtual hv::Status get_register(hv::abi::RegisterName name,
-                                                  hv::abi::RegisterValue& value) const = 0;
+    [[nodiscard]] virtual hv::Result<hv::abi::RegisterValue> get_register(hv::abi::RegisterName name) const = 0;
     [[nodiscard]] virtual hv::Status set_register(hv::abi::RegisterName name,
                                                   hv::abi::RegisterValue const& value) = 0;
     [[nodiscard]] virtual hv::Status start(hv::abi::InitialVpContext const& context) = 0;

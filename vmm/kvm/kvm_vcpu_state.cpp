@@ -21,9 +21,9 @@ bool KvmVcpu::read_xmm(std::span<std::byte, 96> out) const
     return true;
 }
 
-hv::Status KvmVcpu::get_register(hv::abi::RegisterName name, hv::abi::RegisterValue& value) const
+hv::Result<hv::abi::RegisterValue> KvmVcpu::get_register(hv::abi::RegisterName name) const
 {
-    return VcpuRegisters{fd(), *run_}.get(name, value);
+    return VcpuRegisters{fd(), *run_}.get(name);
 }
 
 hv::Status KvmVcpu::set_register(hv::abi::RegisterName name, hv::abi::RegisterValue const& value)

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "hv/abi/register_name.hpp"
-#include "hv/abi/status.hpp"
+#include "hv/abi/result.hpp"
 
 #include <linux/kvm.h>
 
@@ -11,30 +11,31 @@ namespace vmm::register_groups {
 
 using Name = hv::abi::RegisterName;
 using Value = hv::abi::RegisterValue;
+using hv::Result;
 using hv::Status;
 
 /// RAX to R15, RIP and RFLAGS, in the run page.
-[[nodiscard]] Status get_general(kvm_run const& run, Name name, Value& value);
+[[nodiscard]] Result<Value> get_general(kvm_run const& run, Name name);
 [[nodiscard]] Status set_general(int vcpu_fd, kvm_run& run, Name name, Value const& value);
 
 /// Control, segment and table registers, EFER and APIC_BASE (KVM_GET_SREGS).
-[[nodiscard]] Status get_system(int vcpu_fd, Name name, Value& value);
+[[nodiscard]] Result<Value> get_system(int vcpu_fd, Name name);
 [[nodiscard]] Status set_system(int vcpu_fd, Name name, Value const& value);
 
 /// Debug registers (KVM_GET_DEBUGREGS).
-[[nodiscard]] Status get_debug(int vcpu_fd, Name name, Value& value);
+[[nodiscard]] Result<Value> get_debug(int vcpu_fd, Name name);
 [[nodiscard]] Status set_debug(int vcpu_fd, Name name, Value const& value);
 
 /// x87 and SSE registers, and XFEM (KVM_GET_XSAVE, KVM_GET_XCRS).
-[[nodiscard]] Status get_floating(int vcpu_fd, Name name, Value& value);
+[[nodiscard]] Result<Value> get_floating(int vcpu_fd, Name name);
 [[nodiscard]] Status set_floating(int vcpu_fd, Name name, Value const& value);
 
 /// PendingInterruption and InterruptState (KVM_GET_VCPU_EVENTS).
-[[nodiscard]] Status get_events(int vcpu_fd, Name name, Value& value);
+[[nodiscard]] Result<Value> get_events(int vcpu_fd, Name name);
 [[nodiscard]] Status set_events(int vcpu_fd, Name name, Value const& value);
 
 /// What is an MSR (KVM_GET_MSRS).
-[[nodiscard]] Status get_model_specific(int vcpu_fd, Name name, Value& value);
+[[nodiscard]] Result<Value> get_model_specific(int vcpu_fd, Name name);
 [[nodiscard]] Status set_model_specific(int vcpu_fd, Name name, Value const& value);
 
 // Shared with starting a VP.

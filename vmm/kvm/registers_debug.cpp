@@ -15,13 +15,12 @@ __u64* member(kvm_debugregs& regs, Name name)
 
 } // namespace
 
-Status get_debug(int vcpu_fd, Name name, Value& value)
+Result<Value> get_debug(int vcpu_fd, Name name)
 {
     kvm_debugregs regs{};
     auto const* const wanted = member(regs, name);
     if (!wanted || ::ioctl(vcpu_fd, KVM_GET_DEBUGREGS, &regs) != 0) return Status::InvalidParameter;
-    value = {*wanted, 0};
-    return Status::Success;
+    return Value{*wanted, 0};
 }
 
 Status set_debug(int vcpu_fd, Name name, Value const& value)

@@ -78,16 +78,13 @@ bool to_events(PendingInterruption const& wanted, kvm_vcpu_events& events)
 
 } // namespace
 
-Status get_events(int vcpu_fd, Name name, Value& value)
+Result<Value> get_events(int vcpu_fd, Name name)
 {
     if (name != Name::PendingInterruption && name != Name::InterruptState) return Status::InvalidParameter;
     kvm_vcpu_events events{};
     if (::ioctl(vcpu_fd, KVM_GET_VCPU_EVENTS, &events) != 0) return Status::InvalidParameter;
-    if (name == Name::PendingInterruption)
-        value = {std::bit_cast<std::uint64_t>(from_events(events)), 0};
-    else
-        value = {(events.interrupt.shadow ? shadow_bit : 0) | (events.nmi.masked ? nmi_masked_bit : 0), 0};
-    return Status::Success;
+    if (name == Name::PendingInterruption) return Value{std::bit_cast<std::uint64_t>(from_events(events)), 0};
+    return Value{(events.interrupt.shadow ? shadow_bit : 0) | (events.nmi.masked ? nmi_masked_bit : 0), 0};
 }
 
 Status set_events(int vcpu_fd, Name name, Value const& value)

@@ -86,12 +86,11 @@ Place find(Name name)
     return {Kind::None, 0, false};
 }
 
-Status get_xfem(int vcpu_fd, Value& value)
+Result<Value> get_xfem(int vcpu_fd)
 {
     kvm_xcrs xcrs{};
     if (::ioctl(vcpu_fd, KVM_GET_XCRS, &xcrs) != 0 || xcrs.nr_xcrs == 0) return Status::InvalidParameter;
-    value = {xcrs.xcrs[0].value, 0};
-    return Status::Success;
+    return Value{xcrs.xcrs[0].value, 0};
 }
 
 Status set_xfem(int vcpu_fd, Value const& value)
@@ -112,19 +111,17 @@ bool well_formed(Place const& place, Value const& value)
 
 } // namespace
 
-Status get_floating(int vcpu_fd, Name name, Value& value)
+Result<Value> get_floating(int vcpu_fd, Name name)
 {
-    if (name == Name::Xfem) return get_xfem(vcpu_fd, value);
+    if (name == Name::Xfem) return get_xfem(vcpu_fd);
     auto const place = find(name);
     XsaveArea area;
     if (place.kind == Kind::None || !area.load(vcpu_fd)) return Status::InvalidParameter;
     if (place.kind == Kind::XmmControl)
-        value = std::bit_cast<Value>(XmmControlStatus{area.get<std::uint64_t>(XsaveArea::data_pointer),
-                                                      area.get<std::uint32_t>(XsaveArea::mxcsr),
-                                                      area.get<std::uint32_t>(XsaveArea::mxcsr_mask)});
-    else
-        value = area.get<Value>(place.offset);
-    return Status::Success;
+        return std::bit_cast<Value>(XmmControlStatus{area.get<std::uint64_t>(XsaveArea::data_pointer),
+                                                     area.get<std::uint32_t>(XsaveArea::mxcsr),
+                                                     area.get<std::uint32_t>(XsaveArea::mxcsr_mask)});
+    return area.get<Value>(place.offset);
 }
 
 Status set_floating(int vcpu_fd, Name name, Value const& value)

@@ -26,12 +26,11 @@ Member const* find(Name name)
 
 } // namespace
 
-Status get_general(kvm_run const& run, Name name, Value& value)
+Result<Value> get_general(kvm_run const& run, Name name)
 {
     auto const* const member = find(name);
     if (!member) return Status::InvalidParameter;
-    value = {general_registers(run).*(*member), 0};
-    return Status::Success;
+    return Value{general_registers(run).*(*member), 0};
 }
 
 /// KVM_SET_REGS rather than a mark in the run page: a VP that waits for its start-up would not look there.

@@ -66,14 +66,13 @@ bool acceptable_pat(std::uint64_t pat)
     return true;
 }
 
-Status get_model_specific(int vcpu_fd, Name name, Value& value)
+Result<Value> get_model_specific(int vcpu_fd, Name name)
 {
     auto const msr = find(name);
     if (!msr) return Status::InvalidParameter;
     auto const content = get_msr(vcpu_fd, msr->number);
     if (!content) return Status::InvalidParameter;
-    value = {*content, 0};
-    return Status::Success;
+    return Value{*content, 0};
 }
 
 Status set_model_specific(int vcpu_fd, Name name, Value const& value)

@@ -137,18 +137,14 @@ bool acceptable(kvm_sregs const& wanted, kvm_sregs const& before)
     return wanted.cr8 <= highest_cr8;
 }
 
-Status get_system(int vcpu_fd, Name name, Value& value)
+Result<Value> get_system(int vcpu_fd, Name name)
 {
     if (!is_system(name)) return Status::InvalidParameter;
     kvm_sregs sregs{};
     if (::ioctl(vcpu_fd, KVM_GET_SREGS, &sregs) != 0) return Status::InvalidParameter;
-    if (auto const* const s = segment(sregs, name))
-        value = std::bit_cast<Value>(from_segment(*s));
-    else if (auto const* const t = table(sregs, name))
-        value = std::bit_cast<Value>(TableRegister{{}, t->limit, t->base});
-    else
-        value = {*word(sregs, name), 0};
-    return Status::Success;
+    if (auto const* const s = segment(sregs, name)) return std::bit_cast<Value>(from_segment(*s));
+    if (auto const* const t = table(sregs, name)) return std::bit_cast<Value>(TableRegister{{}, t->limit, t->base});
+    return Value{*word(sregs, name), 0};
 }
 
 Status set_system(int vcpu_fd, Name name, Value const& value)

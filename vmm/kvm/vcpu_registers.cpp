@@ -42,17 +42,17 @@ unsigned group_of(Name name)
 
 } // namespace
 
-Status VcpuRegisters::get(Name name, Value& value) const
+hv::Result<Value> VcpuRegisters::get(Name name) const
 {
     switch (group_of(name)) {
-    case interrupt_group: return get_events(fd_, name, value);
-    case general_group: return get_general(run_, name, value);
-    case floating_group: return get_floating(fd_, name, value);
-    case debug_group: return get_debug(fd_, name, value);
+    case interrupt_group: return get_events(fd_, name);
+    case general_group: return get_general(run_, name);
+    case floating_group: return get_floating(fd_, name);
+    case debug_group: return get_debug(fd_, name);
     case control_group:
     case segment_group:
-    case table_group: return get_system(fd_, name, value);
-    case msr_group: return get_model_specific(fd_, name, value);
+    case table_group: return get_system(fd_, name);
+    case msr_group: return get_model_specific(fd_, name);
     default: return Status::InvalidParameter;
     }
 }

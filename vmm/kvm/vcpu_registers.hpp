@@ -2,7 +2,7 @@
 #pragma once
 
 #include "hv/abi/register_name.hpp"
-#include "hv/abi/status.hpp"
+#include "hv/abi/result.hpp"
 
 struct kvm_run;
 
@@ -14,7 +14,7 @@ class VcpuRegisters {
     VcpuRegisters(int vcpu_fd, kvm_run& run) : fd_{vcpu_fd}, run_{run} {}
 
     /// InvalidParameter when there is no such register.
-    [[nodiscard]] hv::Status get(hv::abi::RegisterName name, hv::abi::RegisterValue& value) const;
+    [[nodiscard]] hv::Result<hv::abi::RegisterValue> get(hv::abi::RegisterName name) const;
     /// InvalidParameter when there is none or it is read-only, InvalidRegisterValue when it cannot have this value.
     [[nodiscard]] hv::Status set(hv::abi::RegisterName name, hv::abi::RegisterValue const& value) const;
     /// Has a VP that waits for its start-up begin there; InvalidVpState when it does not wait.

@@ -57,9 +57,9 @@ class VcpuThread final : public hv::VpControl {
     void kick() override { vcpu_.kick(); }
     [[nodiscard]] hv::Status start(hv::abi::InitialVpContext const& context) override { return vcpu_.start(context); }
     void settle() override;
-    [[nodiscard]] hv::Status get_register(hv::abi::RegisterName name, hv::abi::RegisterValue& value) const override
+    [[nodiscard]] hv::Result<hv::abi::RegisterValue> get_register(hv::abi::RegisterName name) const override
     {
-        return vcpu_.get_register(name, value);
+        return vcpu_.get_register(name);
     }
     [[nodiscard]] hv::Status set_register(hv::abi::RegisterName name, hv::abi::RegisterValue const& value) override
     {

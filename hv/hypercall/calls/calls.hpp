@@ -1,10 +1,10 @@
-/// The hypercalls, one function each: it has its input as a copy that nobody can change any more, and says how it
-/// went. docs/architecture.md has the order of their checks; AccessDenied comes before what tells a stranger what
-/// exists.
+/// The hypercalls, one function each: it has its input as a copy that nobody can change any more, and returns its
+/// output or how it went. docs/architecture.md has the order of their checks; AccessDenied comes before what tells a
+/// stranger what exists.
 #pragma once
 
 #include "hv/abi/port.hpp"
-#include "hv/abi/status.hpp"
+#include "hv/abi/result.hpp"
 #include "hv/abi/virtual_interrupt.hpp"
 #include "hv/abi/vp_calls.hpp"
 #include "hv/hypercall/caller.hpp"
@@ -19,16 +19,16 @@ namespace hv::calls {
 [[nodiscard]] Status connect_port(Caller const& caller, abi::ConnectPortInput const& in);
 [[nodiscard]] Status connect_port_vtl(Caller const& caller, abi::ConnectPortVtlInput const& in);
 [[nodiscard]] Status disconnect_port(Caller const& caller, abi::DisconnectPortInput const& in);
-[[nodiscard]] Status get_port_property(Caller const& caller, abi::GetPortPropertyInput const& in,
-                                       abi::PortPropertyOutput& out);
-[[nodiscard]] Status set_port_property(Caller const& caller, abi::SetPortPropertyInput const& in,
-                                       abi::PortPropertyOutput& out);
+[[nodiscard]] Result<abi::PortPropertyOutput> get_port_property(Caller const& caller,
+                                                                abi::GetPortPropertyInput const& in);
+[[nodiscard]] Result<abi::PortPropertyOutput> set_port_property(Caller const& caller,
+                                                                abi::SetPortPropertyInput const& in);
 [[nodiscard]] Status post_message(Caller const& caller, abi::PostMessageInput const& in);
 [[nodiscard]] Status signal_event(Caller const& caller, abi::SignalEventInput const& in);
-[[nodiscard]] Status get_partition_id(Caller const& caller, abi::GetPartitionIdOutput& out);
-[[nodiscard]] Status get_partition_property(Caller const& caller, abi::GetPartitionPropertyInput const& in,
-                                            abi::GetPartitionPropertyOutput& out);
-[[nodiscard]] Status ext_query_capabilities(Caller const& caller, abi::ExtQueryCapabilitiesOutput& out);
+[[nodiscard]] Result<abi::GetPartitionIdOutput> get_partition_id(Caller const& caller);
+[[nodiscard]] Result<abi::GetPartitionPropertyOutput>
+get_partition_property(Caller const& caller, abi::GetPartitionPropertyInput const& in);
+[[nodiscard]] Result<abi::ExtQueryCapabilitiesOutput> ext_query_capabilities(Caller const& caller);
 [[nodiscard]] Status notify_long_spin_wait(Caller const& caller, abi::NotifyLongSpinWaitInput const& in);
 [[nodiscard]] Status send_cluster_ipi(Caller const& caller, abi::SendClusterIpiInput const& in);
 [[nodiscard]] Status send_cluster_ipi_ex(Caller const& caller, abi::SendClusterIpiExInput const& in,

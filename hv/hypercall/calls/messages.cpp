@@ -36,7 +36,7 @@ Status signal_event(Caller const& caller, abi::SignalEventInput const& in)
 
     auto& partition = caller.partition;
     if (partition.monitors().dozing.load(std::memory_order_relaxed)) [[unlikely]]
-        partition.registry().monitors().rouse(partition); // a guest that sees MonitorDisabled signals (§14.8.10)
+        partition.registry().monitors().wake(partition); // a guest that sees MonitorDisabled signals (§14.8.10)
     return communication::signal(partition, ConnectionId{in.connection_id}, in.flag_number);
 }
 

@@ -43,33 +43,30 @@ std::optional<std::uint64_t> property_of(Partition const& partition, abi::Partit
 } // namespace
 
 /// HvGetPartitionId (§5.6.7; call code 0x0046).
-Status get_partition_id(Caller const& caller, abi::GetPartitionIdOutput& out)
+Result<abi::GetPartitionIdOutput> get_partition_id(Caller const& caller)
 {
     if (!caller.permitted()) return Status::AccessDenied;
-    out.partition_id = caller.partition.id().value;
-    return Status::Success;
+    return abi::GetPartitionIdOutput{caller.partition.id().value};
 }
 
 /// HvGetPartitionProperty (§5.6.5; call code 0x0044). The text allows a partition to ask about itself to the root
 /// only; here each may, because none of its own properties is a secret to it.
-Status get_partition_property(Caller const& caller, abi::GetPartitionPropertyInput const& in,
-                              abi::GetPartitionPropertyOutput& out)
+Result<abi::GetPartitionPropertyOutput> get_partition_property(Caller const& caller,
+                                                               abi::GetPartitionPropertyInput const& in)
 {
     auto const target = caller.target(in.partition);
     if (!target) return target.status();
     if (!target->active()) return Status::InvalidPartitionState;
     auto const value = property_of(*target, in.code);
     if (!value) return Status::UnknownProperty;
-    out.value = *value;
-    return Status::Success;
+    return abi::GetPartitionPropertyOutput{*value};
 }
 
 /// HvExtCallQueryCapabilities (newest; call code 0x8001): no other extended call is there.
-Status ext_query_capabilities(Caller const& caller, abi::ExtQueryCapabilitiesOutput& out)
+Result<abi::ExtQueryCapabilitiesOutput> ext_query_capabilities(Caller const& caller)
 {
     if (!caller.permitted()) return Status::AccessDenied;
-    out.capabilities = 0;
-    return Status::Success;
+    return abi::ExtQueryCapabilitiesOutput{};
 }
 
 /// HvNotifyLongSpinWait (§18.5.1; call code 0x0008; may be fast). Advice: it cannot fail, whatever is in its input.

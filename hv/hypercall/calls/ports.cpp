@@ -77,26 +77,29 @@ Status delete_port(Caller const& caller, abi::DeletePortInput const& in)
 
 /// HvGetPortProperty (§14.9.4; call code 0x005A). A partition that is not active is refused as the restrictions have
 /// it, though the status is not in the table.
-Status get_port_property(Caller const& caller, abi::GetPortPropertyInput const& in, abi::PortPropertyOutput& out)
+Result<abi::PortPropertyOutput> get_port_property(Caller const& caller, abi::GetPortPropertyInput const& in)
 {
     auto const owner = caller.target(in.partition);
     if (!owner) return owner.status();
     if (!owner->active()) return Status::InvalidPartitionState;
     if ((in.port_id & abi::reserved_id_bits) != 0) return Status::InvalidPortId;
 
-    return communication::port_property(*owner, PortId{in.port_id}, in.code, out.value);
+    auto const value = communication::port_property(*owner, PortId{in.port_id}, in.code);
+    if (!value) return value.status();
+    return abi::PortPropertyOutput{*value};
 }
 
 /// HvSetPortProperty (§14.9.5; call code 0x0070). Returns the value that it has set.
-Status set_port_property(Caller const& caller, abi::SetPortPropertyInput const& in, abi::PortPropertyOutput& out)
+Result<abi::PortPropertyOutput> set_port_property(Caller const& caller, abi::SetPortPropertyInput const& in)
 {
     auto const owner = caller.target(in.partition);
     if (!owner) return owner.status();
     if (!owner->active()) return Status::InvalidPartitionState;
     if ((in.port_id & abi::reserved_id_bits) != 0) return Status::InvalidPortId;
 
-    out.value = in.value;
-    return communication::set_port_property(*owner, PortId{in.port_id}, in.code, in.value);
+    auto const status = communication::set_port_property(*owner, PortId{in.port_id}, in.code, in.value);
+    if (status != Status::Success) return status;
+    return abi::PortPropertyOutput{in.value};
 }
 
 namespace {

@@ -29,9 +29,10 @@ Progress get_vp_registers(Caller const& caller, abi::VpRegistersInput const& in,
     Progress progress{Status::Success, 0};
     auto const reached = on_vp(caller, *target, in.vp_index, [&](VirtualProcessor& vp) {
         for (auto const name : names) {
-            progress.status = vp.get_register(name, values[progress.done]);
-            if (progress.status != Status::Success) return;
-            ++progress.done;
+            auto const value = vp.get_register(name);
+            progress.status = value.status();
+            if (!value) return;
+            values[progress.done++] = *value;
         }
     });
     return reached == Status::Success ? progress : Progress{reached, 0};

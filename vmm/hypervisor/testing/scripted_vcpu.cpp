@@ -256,11 +256,10 @@ bool ScriptedVcpu::read_xmm(std::span<std::byte, 96> out) const
 }
 
 /// RIP is all that there is.
-hv::Status ScriptedVcpu::get_register(hv::abi::RegisterName name, hv::abi::RegisterValue& value) const
+hv::Result<hv::abi::RegisterValue> ScriptedVcpu::get_register(hv::abi::RegisterName name) const
 {
     if (name != hv::abi::RegisterName::Rip) return hv::Status::InvalidParameter;
-    value = {state.rip, 0};
-    return hv::Status::Success;
+    return hv::abi::RegisterValue{state.rip, 0};
 }
 
 hv::Status ScriptedVcpu::set_register(hv::abi::RegisterName name, hv::abi::RegisterValue const& value)

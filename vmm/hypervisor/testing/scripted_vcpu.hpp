@@ -114,7 +114,7 @@ class ScriptedVcpu final : public Vcpu {
     [[nodiscard]] Registers const& registers() const override { return state; }
     [[nodiscard]] Registers& change_registers() override { return state; }
     [[nodiscard]] bool read_xmm(std::span<std::byte, 96> out) const override;
-    [[nodiscard]] hv::Status get_register(hv::abi::RegisterName name, hv::abi::RegisterValue& value) const override;
+    [[nodiscard]] hv::Result<hv::abi::RegisterValue> get_register(hv::abi::RegisterName name) const override;
     [[nodiscard]] hv::Status set_register(hv::abi::RegisterName name, hv::abi::RegisterValue const& value) override;
     [[nodiscard]] hv::Status start(hv::abi::InitialVpContext const& context) override;
     void set_cpuid(std::span<CpuidEntry const> entries) override;
