@@ -6,6 +6,11 @@
 #include "vmm/base/user_error.hpp"
 #include "vmm/machine/testing/scripted_machine.hpp"
 
+#include <array>
+#include <filesystem>
+#include <string>
+#include <unistd.h>
+
 using namespace vmm;
 using namespace vmm::testing;
 namespace msr = hv::abi::msr;
@@ -197,12 +202,11 @@ TEST_CASE("a paused machine's devices come to rest, its memory with them, and al
           "[machine][quiesce]")
 {
     ScratchFile const image{std::vector<std::byte>(4096)};
-    ScratchFile const listener{{}};
-    std::filesystem::remove(listener.path());
+    auto const listener = std::filesystem::temp_directory_path() / ("porthole-machine-" + std::to_string(::getpid()));
     ScriptedMachine scripted;
     scripted.options.disks.push_back({.image = image.path().string()});
     scripted.options.nets.emplace_back();
-    scripted.options.vsock = listener.path().string();
+    scripted.options.vsock = listener.string();
     auto& machine = scripted.build();
     constexpr std::uint64_t page = 0x30'0000;
     constexpr hv::PortId port{9};

@@ -20,7 +20,7 @@ TestDevices::TestDevices(Config config, std::shared_ptr<hv::Partition> const& pa
     config.pci.host.add(platform::pci_test_function, pci_.function());
     auto const map = [&](char const* owner, platform::PortRange range, devices::PortDevice& device) {
         resources.add({.owner = owner, .ports = {range}});
-        ports.map(range, device);
+        ports.map(range, device, owner);
     };
     map("the debug exit", platform::debug_exit, debug_exit_);
     map("the debug console", platform::debug_console, debug_console_);
