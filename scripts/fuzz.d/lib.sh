@@ -12,8 +12,8 @@ fuzz_targets=(fuzz_hypercalls fuzz_msrs fuzz_partitions fuzz_vmbus
 corpus_of()
 {
     local folder
-    for folder in "$project"/*/fuzz/corpus/"$1"; do
-        echo "$folder"
+    for folder in "$project"/{*,*/*}/fuzz/corpus/"$1"; do
+        [[ ! -d $folder ]] || echo "$folder"
     done
 }
 
