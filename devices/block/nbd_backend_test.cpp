@@ -87,6 +87,14 @@ TEST_CASE("A flush is answered after the server's flush has finished", "[storage
     REQUIRE(marker.size() != 0);
 }
 
+TEST_CASE("A flush that a write with FUA has become is answered, though it still has the write's length",
+          "[storage][nbd]")
+{
+    Server const server{socket_path(), {"memory", "1M"}};
+    NbdBackend backend{uri(), {}};
+    REQUIRE(AwaitedRequest{Operation::Flush, 0, 4096}.run(backend) == Result::Done);
+}
+
 TEST_CASE("While its server is gone a disk gives errors, and works again when it is back", "[storage][nbd]")
 {
     Notices notices;

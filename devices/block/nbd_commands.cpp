@@ -124,6 +124,7 @@ void NbdConnection::pump()
 
 void NbdConnection::begin_flush(Request& request, Job& job)
 {
+    job.begun = request.length;                  // one that a write has become still has its length
     if (nbd_library().can_flush(handle_) <= 0) { // the server says it has no cache
         flushed_ = written_;
         return answer(jobs_.find(&request));
