@@ -98,7 +98,7 @@ class Vcpu : public InjectionTarget {
 
     // Registers, as they are when the vCPU is not in the guest.
 
-    /// The general ones as of the last exit. They cost nothing.
+    /// The general ones as of the last exit, always at one place. They cost nothing.
     [[nodiscard]] virtual Registers const& registers() const = 0;
     /// The same, to be changed in answer to an exit.
     [[nodiscard]] virtual Registers& change_registers() = 0;

@@ -48,23 +48,28 @@ void KvmVcpu::release_thread()
     kick_signal::adopt_thread(nullptr);
 }
 
+/// A hypercall comes by a port, and this is the way that is measured in single instructions: all else is left to
+/// functions of their own.
 VmExit KvmVcpu::run()
 {
-    if (::ioctl(fd(), KVM_RUN, 0) == 0) [[likely]]
-        return exit();
-    if (errno != EINTR && errno != EAGAIN) return failed(std::string{"KVM_RUN failed: "} + devices::os_error(errno));
+    if (::ioctl(fd(), KVM_RUN, 0) != 0) [[unlikely]]
+        return interrupted(errno);
+    if (run_->exit_reason != KVM_EXIT_IO) return other_exit();
+    auto const& io = run_->io;
+    auto* const data = reinterpret_cast<std::byte*>(run_) + io.data_offset;
+    return exits::PortAccess{data, io.count, io.port, io.size, io.direction == KVM_EXIT_IO_OUT};
+}
+
+VmExit KvmVcpu::interrupted(int error)
+{
+    if (error != EINTR && error != EAGAIN) return failed(std::string{"KVM_RUN failed: "} + devices::os_error(error));
     __atomic_store_n(&run_->immediate_exit, 0, __ATOMIC_RELAXED);
     return exits::Interrupted{};
 }
 
-VmExit KvmVcpu::exit()
+VmExit KvmVcpu::other_exit()
 {
     switch (run_->exit_reason) {
-    case KVM_EXIT_IO: {
-        auto const& io = run_->io;
-        auto* const data = reinterpret_cast<std::byte*>(run_) + io.data_offset;
-        return exits::PortAccess{data, io.count, io.port, io.size, io.direction == KVM_EXIT_IO_OUT};
-    }
     case KVM_EXIT_X86_WRMSR: return exits::MsrWrite{run_->msr.index, run_->msr.data};
     case KVM_EXIT_X86_RDMSR: return exits::MsrRead{run_->msr.index};
     case KVM_EXIT_MMIO: {

@@ -64,7 +64,8 @@ class KvmVcpu final : public Vcpu {
 
   private:
     [[nodiscard]] int fd() const { return fd_.get(); }
-    [[nodiscard]] VmExit exit();
+    [[nodiscard, gnu::noinline]] VmExit interrupted(int error);
+    [[nodiscard, gnu::noinline]] VmExit other_exit();
     [[nodiscard]] VmExit failed(std::string why);
 
     KvmHost const& host_;

@@ -23,7 +23,7 @@ void VcpuThread::inspect(hv::Inspector& inspector) const
 {
     inspector.text("state", name_of(vcpu_.activity()));
     if (gate_.closed()) inspector.flag("paused", true);
-    auto const& regs = vcpu_.registers();
+    auto const& regs = registers_;
     inspector.hex("rip", regs.rip);
     inspector.hex("rsp", regs.rsp);
     inspector.hex("rflags", regs.rflags);

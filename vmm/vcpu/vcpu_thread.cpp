@@ -35,7 +35,13 @@ std::uint64_t joined(std::uint64_t high, std::uint64_t low)
 
 VcpuThread::VcpuThread(Vcpu& vcpu, unsigned index, devices::PortBus const& ports, devices::MmioBus const& mmio,
                        PauseGate& gate, Died died)
-    : vcpu_{vcpu}, index_{index}, ports_{ports}, mmio_{mmio}, gate_{gate}, died_{std::move(died)}
+    : vcpu_{vcpu},
+      registers_{vcpu.registers()},
+      index_{index},
+      ports_{ports},
+      mmio_{mmio},
+      gate_{gate},
+      died_{std::move(died)}
 {}
 
 VcpuThread::~VcpuThread()
@@ -169,7 +175,11 @@ void VcpuThread::answer(exits::PortAccess const& io)
     if (io.port == hv::hypercall_port_64bit || io.port == hv::hypercall_port_32bit) {
         if (vp_->partition().hypercalls_enabled() && hypercall(io)) return;
     }
+    reach_devices(io);
+}
 
+void VcpuThread::reach_devices(exits::PortAccess const& io)
+{
     auto* data = io.data;
     for (std::uint32_t i = 0; i < io.count; ++i, data += io.size) {
         std::uint32_t value = 0;
@@ -199,9 +209,8 @@ bool VcpuThread::hypercall(exits::PortAccess const& io)
 /// The result goes to what the IN brings, if there is one and it is not over already.
 void VcpuThread::hypercall_64bit(std::byte* in)
 {
-    auto const& regs = vcpu_.registers();
     settled_ = false;
-    auto const result = hv::dispatch(*vp_, {hv::abi::Control{regs.rcx}, regs.rdx, regs.r8});
+    auto const result = hv::dispatch(*vp_, {hv::abi::Control{registers_.rcx}, registers_.rdx, registers_.r8});
     if (in && !settled_) [[likely]] {
         std::memcpy(in, &result, sizeof(std::uint32_t)); // little-endian
     } else {
@@ -211,7 +220,7 @@ void VcpuThread::hypercall_64bit(std::byte* in)
 
 void VcpuThread::hypercall_32bit()
 {
-    auto const& before = vcpu_.registers();
+    auto const& before = registers_;
     hv::HypercallRegisters const registers{hv::abi::Control{joined(before.rdx, before.rax)},
                                            joined(before.rbx, before.rcx), joined(before.rdi, before.rsi)};
     auto const result = hv::dispatch(*vp_, registers);
@@ -265,7 +274,7 @@ void VcpuThread::answer(exits::MmioAccess const& mmio)
 
 void VcpuThread::die(std::string reason, bool triple_fault)
 {
-    DeathReport report{index_, std::move(reason), triple_fault, vcpu_.registers(), std::nullopt};
+    DeathReport report{index_, std::move(reason), triple_fault, registers_, std::nullopt};
     try {
         report.sregs = vcpu_.system_registers();
     } catch (HypervisorError const&) {
@@ -301,7 +310,7 @@ void VcpuThread::disarm_deadline()
 /// only pauses: returning early is allowed, sleeping through an interrupt is not.
 void VcpuThread::idle()
 {
-    if ((vcpu_.registers().rflags & rflags::interrupts_enabled) != 0) return vcpu_.halt();
+    if ((registers_.rflags & rflags::interrupts_enabled) != 0) return vcpu_.halt();
     constexpr timespec pause{0, 1'000'000};
     ::nanosleep(&pause, nullptr); // a kick ends it
 }

@@ -86,11 +86,13 @@ class VcpuThread final : public hv::VpControl {
     void answer(exits::Failed);
 
     [[nodiscard]] bool hypercall(exits::PortAccess const& io);
+    [[gnu::noinline]] void reach_devices(exits::PortAccess const& io); ///< apart, for the sake of hypercalls
     void hypercall_64bit(std::byte* in);
     void hypercall_32bit();
     void die(std::string reason, bool triple_fault = false);
 
     Vcpu& vcpu_;
+    Registers const& registers_;
     unsigned const index_;
     devices::PortBus const& ports_;
     devices::MmioBus const& mmio_;
