@@ -23,7 +23,8 @@ class CommonPage {
     [[nodiscard]] virtual std::byte* host() const = 0;
     /// Puts this page in the place of a page of guest RAM, whose content is lost. False when the host refuses.
     [[nodiscard]] virtual bool show_at(std::byte* guest_page) = 0;
-    /// Puts the guest's own memory back in its place, with that content. When the host refuses, the guest keeps the page.
+    /// Puts the guest's own memory back in its place, with that content. When the host refuses, the guest keeps the
+    /// page.
     virtual void hide_at(std::byte* guest_page, PageContent const& content) = 0;
 };
 

@@ -31,7 +31,7 @@ struct PartitionMonitors {
     std::array<Connection, most_connections> connections{};
     /// A page that is looked at on behalf of this partition dozes.
     std::atomic<bool> dozing{false};
-    /// Pages are not looked at on its behalf for now. Guarded by the scanner's lock.
+    /// Set while the partition is paused: no page is looked at on its behalf. Guarded by the scanner's lock.
     bool held = false;
 };
 
