@@ -1,9 +1,6 @@
 #include "devices/block/file_backend.hpp"
 #include "devices/block/testing/image.hpp"
-#include "devices/block/testing/recording_backend.hpp"
-#include "devices/vmbus/storage/storage_controller.hpp"
-#include "devices/vmbus/storage/testing/storage_guest.hpp"
-#include "hv/testing/catch.hpp"
+#include "devices/vmbus/storage/testing/storage_setup.hpp"
 
 #include <thread>
 
@@ -17,44 +14,6 @@ using scsi::OpCode;
 using scsi::testing::cdb;
 using scsi::testing::cdb10;
 using scsi::testing::cdb16;
-
-constexpr std::uint64_t mib = 1 << 20;
-
-/// A controller with one disk at LUN 0, which the test looks into.
-struct Setup {
-    explicit Setup(bool read_only = false)
-    {
-        auto blocks = std::make_unique<RecordingBackend>(
-            block::Properties{.size = 4 * mib, .read_only = read_only, .discard = true, .discard_zeroes = true});
-        backend = blocks.get();
-        REQUIRE(controller.add(0, std::make_shared<Disk>(scsi::DeviceType::Disk, std::move(blocks), "serial")));
-    }
-
-    OfferedDevices bus;
-    StorageController controller{bus, 0, 3};
-    RecordingBackend* backend;
-};
-
-void require_sense(Answer const& answer, int key, int asc, int ascq)
-{
-    REQUIRE(answer.header.operation == Operation::CompleteIo);
-    REQUIRE(static_cast<int>(answer.request.scsi_status) == 0x02);
-    REQUIRE(static_cast<int>(answer.request.srb_status) == 0x84); // ERROR, AUTOSENSE_VALID
-    REQUIRE(static_cast<int>(answer.request.sense_length) == 18);
-    REQUIRE((answer.request.cdb_or_sense[2] & 0x0F) == key);
-    REQUIRE(static_cast<int>(answer.request.cdb_or_sense[12]) == asc);
-    REQUIRE(static_cast<int>(answer.request.cdb_or_sense[13]) == ascq);
-    REQUIRE(answer.request.data_transfer_length == 0);
-}
-
-void require_good(Answer const& answer, std::uint32_t transferred)
-{
-    REQUIRE(answer.header.operation == Operation::CompleteIo);
-    REQUIRE(answer.header.status == PacketStatus::Success);
-    REQUIRE(answer.request.scsi_status == 0);
-    REQUIRE(answer.request.srb_status == 1);
-    REQUIRE(answer.request.data_transfer_length == transferred);
-}
 
 } // namespace
 
@@ -332,57 +291,6 @@ TEST_CASE("Answers wait for room in the guest's ring, and the ring for answers",
     REQUIRE(answers == sent);
 }
 
-TEST_CASE("A channel that is closed under I/O keeps the guest's memory until that ends", "[storage]")
-{
-    Setup setup;
-    std::weak_ptr<hv::testing::TestChannel> memory;
-    {
-        StorageGuest guest{setup.bus.devices[0]};
-        memory = guest.channel;
-        guest.initialise();
-        setup.backend->later = true;
-        guest.send_command(StorageGuest::command(cdb10(OpCode::Read10, 0, 8), 4096, true), 1);
-        setup.bus.devices[0]->close();
-        REQUIRE(guest.channel->to_guest().used() == 0);
-    }
-    REQUIRE_FALSE(memory.expired());
-    StorageGuest next{setup.bus.devices[0]};
-    REQUIRE(setup.backend->answer_next());
-    REQUIRE(memory.expired());
-    REQUIRE_FALSE(next.answer()); // the answer was the other channel's
-    setup.backend->later = false;
-    next.initialise();
-    require_good(next.execute(cdb({0x00}), 0, false), 0);
-}
-
-TEST_CASE("A controller ends when nothing of it is under way", "[storage]")
-{
-    auto setup = std::make_unique<Setup>();
-    auto guest = std::make_unique<StorageGuest>(setup->bus.devices[0]);
-    guest->initialise();
-    setup->backend->later = true;
-    guest->send_command(StorageGuest::command(cdb10(OpCode::Read10, 0, 8), 4096, true), 1);
-    setup.reset(); // waits, for a backend that was told to stop
-    require_sense(guest->require_answer(), 4, 0x44, 0);
-}
-
-TEST_CASE("A controller ends with answers in it that the guest has made no room for", "[storage]")
-{
-    auto setup = std::make_unique<Setup>();
-    auto guest = std::make_unique<StorageGuest>(setup->bus.devices[0]);
-    std::weak_ptr const channel{setup->bus.devices[0]};
-    std::weak_ptr const memory{guest->channel};
-    guest->initialise();
-    constexpr std::uint64_t more_than_fit = 220;
-    for (std::uint64_t id = 1; id <= more_than_fit; ++id)
-        guest->send_command(StorageGuest::command(cdb10(OpCode::Read10, 0, 8), 4096, true), id);
-    REQUIRE(guest->channel->to_guest().free() < 128);
-    setup.reset();
-    guest.reset();
-    REQUIRE(channel.expired());
-    REQUIRE(memory.expired());
-}
-
 TEST_CASE("Storage packets with lies in them are refused", "[storage]")
 {
     Setup setup;
@@ -445,31 +353,6 @@ TEST_CASE("Several threads signal a storage channel at once", "[storage][threads
     done = true;
     other.join();
     REQUIRE(answers == commands);
-}
-
-TEST_CASE("A controller ends although a command does not, which keeps the guest's memory", "[storage]")
-{
-    OfferedDevices bus;
-    auto ram = std::make_shared<int>(0);
-    std::weak_ptr<int> const alive = ram;
-    auto blocks = std::make_unique<RecordingBackend>(block::Properties{.size = 4 * mib});
-    auto* const backend = blocks.get();
-    backend->hangs = true;
-    backend->later = true;
-    auto disk = std::make_shared<Disk>(scsi::DeviceType::Disk, std::move(blocks), "serial");
-    {
-        StorageController controller{bus, 0, 0, {.guest_ram = std::move(ram)}};
-        REQUIRE(controller.add(0, disk));
-        StorageGuest guest{bus.devices[0]};
-        guest.initialise();
-        guest.send_command(StorageGuest::command(cdb10(OpCode::Read10, 0, 8), 4096, true), 7);
-        REQUIRE(backend->waiting() == 1);
-        CHECK(controller.end(std::chrono::milliseconds{1}) == 1);
-        bus.devices.clear();
-    }
-    CHECK_FALSE(alive.expired());
-    REQUIRE(backend->answer_next());
-    CHECK(alive.expired());
 }
 
 } // namespace devices::storage
