@@ -83,6 +83,8 @@ class BusMap {
         return {*this, number};
     }
 
+    /// Whether no range is anywhere, so that a look-up can be spared.
+    [[nodiscard]] bool empty() const { return table_.empty(); }
     /// The range that the address lies in, or one that does not contain it.
     [[nodiscard]] typename Table::Range find(std::uint64_t address) const { return table_.find(address); }
 

@@ -57,6 +57,7 @@ bool PortBus::reach(std::uint16_t port, auto const& access) const
         access(*range->device, static_cast<std::uint16_t>(port - range->first));
         return true;
     }
+    if (windows_.empty()) return false;
     auto const window = windows_.find(port);
     if (!window.contains(port)) return false;
     access(*window.target.device, static_cast<std::uint16_t>(port - window.target.base));

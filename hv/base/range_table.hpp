@@ -53,6 +53,9 @@ class RangeTable {
         }
     }
 
+    /// Whether nothing is there. From any thread.
+    [[nodiscard]] bool empty() const { return current_.load(std::memory_order_acquire)->empty(); }
+
     /// All that is there, ascending. For whoever keeps others from replacing it meanwhile.
     [[nodiscard]] std::vector<Range> all() const { return current_.load(std::memory_order_acquire)->all(); }
 
@@ -85,6 +88,7 @@ class RangeTable {
         {}
 
         [[nodiscard]] std::size_t capacity() const { return capacity_; }
+        [[nodiscard]] bool empty() const { return count_.load(std::memory_order_relaxed) == 0; }
 
         /// By halves, without a branch that depends on the address. In an empty copy the first entry is of size 0.
         [[nodiscard]] Range find(std::uint64_t address) const
