@@ -50,6 +50,12 @@ inline Bytes discover()
     return frame;
 }
 
+/// DHCPOFFER.
+inline bool is_offer(RecordedFrame const& frame)
+{
+    return frame.bytes.size() > 285 && at(frame, 12) == 8 && at(frame, 23) == 17 && at(frame, 37) == 68;
+}
+
 inline bool send(UserNetwork& network, Bytes frame, Offload const& offload = {})
 {
     // In three pieces, as a guest may have it.
