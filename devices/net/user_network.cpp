@@ -4,6 +4,7 @@
 #include "devices/net/checksum.hpp"
 #include "devices/net/frame_headers.hpp"
 #include "devices/net/slirp_library.hpp"
+#include "devices/net/urgent_data.hpp"
 
 #include <algorithm>
 #include <arpa/inet.h>
@@ -312,6 +313,7 @@ void UserNetwork::input_waiting()
         at += sizeof size;
         std::span const frame{taken_.data() + at, size};
         at += size;
+        clear_urgent(frame);
         if (!is_fragment(frame) && sockets_.admits(frame))
             slirp_library().input_(slirp_.get(), reinterpret_cast<std::uint8_t const*>(frame.data()),
                                    static_cast<int>(frame.size()));

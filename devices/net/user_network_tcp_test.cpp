@@ -92,30 +92,71 @@ Bytes receive(int fd, std::size_t size)
     return data;
 }
 
+/// A guest at 10.0.2.15 that has connected to a program of the host's.
+class Connected {
+  public:
+    Connected()
+    {
+        network.start(guest_);
+        network.listen({});
+        Bytes here; // a gratuitous ARP request: 10.0.2.15 is at 52:54:00:01:02:03
+        put(here, {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x52, 0x54, 0, 1, 2, 3, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1});
+        put(here, {0x52, 0x54, 0, 1, 2, 3, 10, 0, 2, 15, 0, 0, 0, 0, 0, 0, 10, 0, 2, 15});
+        REQUIRE(send(network, here));
+
+        REQUIRE(send(network, tcp_frame(listener_.port, tcp_syn, sent_, 0), tcp_checksum));
+        auto const answer =
+            guest_.wait_for([](auto const& f) { return at(f, 12) == 8 && at(f, 13) == 0 && at(f, 23) == 6; });
+        REQUIRE(answer);
+        REQUIRE(at(*answer, 47) == (tcp_syn | tcp_ack));
+        ++sent_;
+        next_ = read32(*answer, 38) + 1;
+        say({});
+        program_ = ::accept(listener_.fd, nullptr, nullptr);
+        REQUIRE(program_ >= 0);
+        timeval const patience{10, 0};
+        ::setsockopt(program_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    }
+    Connected(Connected const&) = delete;
+    Connected& operator=(Connected const&) = delete;
+    ~Connected()
+    {
+        network.stop();
+        ::close(program_);
+    }
+
+    /// The guest sends the next data.
+    void say(Bytes const& data, Offload const& offload = tcp_checksum)
+    {
+        say_frame(frame(data), data.size(), offload);
+    }
+    [[nodiscard]] Bytes frame(Bytes const& data) const
+    {
+        return tcp_frame(listener_.port, tcp_ack, sent_, next_, data);
+    }
+    void say_frame(Bytes const& frame, std::size_t size, Offload const& offload)
+    {
+        REQUIRE(send(network, frame, offload));
+        sent_ += static_cast<std::uint32_t>(size);
+    }
+    [[nodiscard]] Bytes heard(std::size_t size) const { return receive(program_, size); }
+
+    UserNetwork network{{}};
+
+  private:
+    Listener const listener_;
+    testing::RecordingReceiver guest_;
+    std::uint32_t sent_ = 1000;
+    std::uint32_t next_ = 0;
+    int program_ = -1;
+};
+
 } // namespace
 
 TEST_CASE("A guest's TCP segment of many times the MTU reaches its socket, the checksum filled in", "[net][user]")
 {
-    Listener const listener;
-    testing::RecordingReceiver guest;
-    UserNetwork network{{}};
-    network.start(guest);
-    network.listen({});
-    CHECK(network.send_offloads() == SendOffloads{.checksum = true, .large4 = true, .large6 = false});
-
-    Bytes here; // a gratuitous ARP request: 10.0.2.15 is at 52:54:00:01:02:03
-    put(here, {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x52, 0x54, 0, 1, 2, 3, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1});
-    put(here, {0x52, 0x54, 0, 1, 2, 3, 10, 0, 2, 15, 0, 0, 0, 0, 0, 0, 10, 0, 2, 15});
-    REQUIRE(send(network, here));
-
-    constexpr std::uint32_t first = 1000;
-    REQUIRE(send(network, tcp_frame(listener.port, tcp_syn, first, 0), tcp_checksum));
-    auto const answer =
-        guest.wait_for([](auto const& f) { return at(f, 12) == 8 && at(f, 13) == 0 && at(f, 23) == 6; });
-    REQUIRE(answer);
-    REQUIRE(at(*answer, 47) == (tcp_syn | tcp_ack));
-    auto const next = read32(*answer, 38) + 1;
-    REQUIRE(send(network, tcp_frame(listener.port, tcp_ack, first + 1, next), tcp_checksum));
+    Connected guest;
+    CHECK(guest.network.send_offloads() == SendOffloads{.checksum = true, .large4 = true, .large6 = false});
 
     Bytes data(20'001);
     for (std::size_t i = 0; i < data.size(); ++i)
@@ -124,14 +165,34 @@ TEST_CASE("A guest's TCP segment of many times the MTU reaches its socket, the c
     large.segmentation = static_cast<std::uint8_t>(Segmentation::Tcp4);
     large.header_size = 54;
     large.segment_size = 1460;
-    REQUIRE(send(network, tcp_frame(listener.port, tcp_ack, first + 1, next, data), large));
+    guest.say(data, large);
+    CHECK(guest.heard(data.size()) == data);
+}
 
-    auto const connection = ::accept(listener.fd, nullptr, nullptr);
-    REQUIRE(connection >= 0);
-    timeval const patience{10, 0};
-    ::setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    CHECK(receive(connection, data.size()) == data);
-    ::close(connection);
+TEST_CASE("Urgent data that a guest says there is, and is not, is taken from nowhere else", "[net][user][hostile]")
+{
+    constexpr unsigned tcp_urgent = 32;
+    Connected guest;
+    Bytes urgent;
+    put(urgent, {'a', 'b', 'c'});
+    auto frame = guest.frame(urgent);
+    frame[47] |= std::byte{tcp_urgent};
+    frame[52] = std::byte{2048 >> 8}; // 2,048 bytes of urgent data, where there are three
+    auto checksum = tcp_checksum;
+    SECTION("with a checksum that the network fills in") {}
+    SECTION("with a checksum of the guest's own")
+    {
+        iovec const whole{frame.data(), frame.size()};
+        fill_in_checksum(checksum, {&whole, 1}, frame.size());
+    }
+    guest.say_frame(frame, urgent.size(), checksum);
+
+    Bytes more;
+    put(more, {'d', 'e', 'f', 'g'});
+    guest.say(more);
+    Bytes both = urgent;
+    both.insert(both.end(), more.begin(), more.end());
+    CHECK(guest.heard(both.size()) == both);
 }
 
 TEST_CASE("Connections that are refused, to a guest whose address is not known yet, do no harm",
