@@ -8,6 +8,7 @@
 #include <cstring>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sanitizer/asan_interface.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -16,6 +17,8 @@
 namespace devices::fuzz {
 
 namespace {
+
+using hv::fuzz::require;
 
 Outside* the_one = nullptr;
 
@@ -182,6 +185,7 @@ ssize_t Outside::send_to(int fd, void const* data, std::size_t size, int flags, 
     if (is_stream ? fails({EAGAIN, ECONNREFUSED, EPIPE, ECONNRESET, ETIMEDOUT, EINTR})
                   : fails({EAGAIN, ENETUNREACH, EHOSTUNREACH, EACCES, EPERM, EMSGSIZE, ENOBUFS}))
         return -1;
+    require(!__asan_region_is_poisoned(const_cast<void*>(data), size), "what is sent lies in an object of the heap");
     if (address)
         std::memcpy(&sockets_[fd].last, address,
                     address->sa_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in));
@@ -200,6 +204,16 @@ ssize_t Outside::receive_from(int fd, void* data, std::size_t size, int flags, s
     auto const received = ::syscall(SYS_recvfrom, fd, data, size, flags | MSG_DONTWAIT, nullptr, nullptr);
     if (received >= 0 && address) give_address(fd, address, address_size);
     return received;
+}
+
+int Outside::peer_name(int fd, sockaddr* address, socklen_t* size) const
+{
+    pollfd look{fd, 0, 0};
+    if (::syscall(SYS_poll, &look, 1, 0) > 0 && (look.revents & POLLHUP) != 0) {
+        errno = ENOTCONN;
+        return -1;
+    }
+    return name(fd, address, size);
 }
 
 int Outside::name(int fd, sockaddr* address, socklen_t* size) const
@@ -290,7 +304,7 @@ int getsockname(int fd, sockaddr* address, socklen_t* size) noexcept
 }
 int getpeername(int fd, sockaddr* address, socklen_t* size) noexcept
 {
-    return Outside::current()->name(fd, address, size);
+    return Outside::current()->peer_name(fd, address, size);
 }
 int setsockopt(int, int, int, void const*, socklen_t) noexcept
 {

@@ -54,6 +54,8 @@ class Outside {
     ssize_t send_to(int fd, void const* data, std::size_t size, int flags, sockaddr const* address);
     ssize_t receive_from(int fd, void* data, std::size_t size, int flags, sockaddr* address, socklen_t* address_size);
     int name(int fd, sockaddr* address, socklen_t* size) const;
+    /// Who has gone has no name any more, as for a TCP socket: a UNIX socket would go on telling it.
+    int peer_name(int fd, sockaddr* address, socklen_t* size) const;
 
   private:
     struct Socket {
