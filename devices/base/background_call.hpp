@@ -50,7 +50,7 @@ template <typename Body, typename Result = std::invoke_result_t<Body&>>
         call->thrown = std::move(thrown); // nothing is kept of it on this thread
         call->came.notify_all();
     };
-    guarded_thread(run, [](char const*) {}).detach();
+    guarded_thread(ThreadRole::Opener, run, [](char const*) {}).detach();
 
     auto lock = std::unique_lock{call->mutex};
     auto const done = [&] { return call->result || call->thrown; };

@@ -2,6 +2,8 @@
 /// body by `contain`.
 #pragma once
 
+#include "devices/base/thread_role.hpp"
+
 #include <csignal>
 #include <exception>
 #include <thread>
@@ -32,13 +34,15 @@ bool contain(Body&& body, Failed&& failed) noexcept
     return false;
 }
 
-/// Blocks all signals for the calling thread, and so for threads that it starts, until the end of its scope.
+/// Blocks all signals but SIGSYS for the calling thread, and so for threads that it starts, until the end of its
+/// scope.
 class SignalsBlocked {
   public:
     SignalsBlocked()
     {
         sigset_t all;
         sigfillset(&all);
+        sigdelset(&all, SIGSYS); // comes of a system call of the thread's own
         pthread_sigmask(SIG_SETMASK, &all, &before_);
     }
     SignalsBlocked(SignalsBlocked const&) = delete;
@@ -49,13 +53,16 @@ class SignalsBlocked {
     sigset_t before_{};
 };
 
-/// Starts a thread that runs `body` by `contain`. No signal of the process lands on it: those are for threads that
-/// expect them. Throws std::system_error when the host has no thread left.
+/// Starts a thread of this role that runs `body` by `contain`. No signal of the process lands on it: those are for
+/// threads that expect them. Throws std::system_error when the host has no thread left.
 template <typename Body, typename Failed>
-[[nodiscard]] std::thread guarded_thread(Body body, Failed failed)
+[[nodiscard]] std::thread guarded_thread(ThreadRole role, Body body, Failed failed)
 {
     SignalsBlocked const blocked;
-    return std::thread{[body = std::move(body), failed = std::move(failed)]() mutable { contain(body, failed); }};
+    return std::thread{[role, body = std::move(body), failed = std::move(failed)]() mutable {
+        begin_thread(role);
+        contain(body, failed);
+    }};
 }
 
 } // namespace devices

@@ -1,6 +1,8 @@
 #include "devices/base/guarded_thread.hpp"
 #include "hv/testing/catch.hpp"
 
+#include <array>
+#include <cstring>
 #include <new>
 #include <stdexcept>
 #include <string>
@@ -33,7 +35,8 @@ TEST_CASE("an owner that throws as well ends nothing", "[threads]")
 TEST_CASE("a guarded thread ends by itself when its body throws", "[threads]")
 {
     std::string heard;
-    auto thread = guarded_thread([] { throw std::bad_alloc{}; }, [&](char const* what) { heard = what; });
+    auto thread = guarded_thread(
+        ThreadRole::Opener, [] { throw std::bad_alloc{}; }, [&](char const* what) { heard = what; });
     thread.join();
     CHECK(heard == std::bad_alloc{}.what());
 }
@@ -44,12 +47,35 @@ TEST_CASE("a guarded thread takes no signals, and its starter goes on taking the
     pthread_sigmask(SIG_SETMASK, nullptr, &before);
 
     sigset_t inside{};
-    auto thread = guarded_thread([&] { pthread_sigmask(SIG_SETMASK, nullptr, &inside); }, [](char const*) {});
+    auto thread = guarded_thread(
+        ThreadRole::Opener, [&] { pthread_sigmask(SIG_SETMASK, nullptr, &inside); }, [](char const*) {});
     thread.join();
 
     sigset_t after{};
     pthread_sigmask(SIG_SETMASK, nullptr, &after);
     CHECK(sigismember(&inside, SIGTERM) == 1);
     CHECK(sigismember(&inside, SIGRTMIN) == 1);
+    CHECK(sigismember(&inside, SIGSYS) == 0); // a system call that is not allowed is told of by it
     CHECK(sigismember(&after, SIGTERM) == sigismember(&before, SIGTERM));
+}
+
+TEST_CASE("A thread is named by its role, and what was set is called on it before its body", "[threads]")
+{
+    constexpr std::size_t name_bytes = 16;
+    static std::array<char, name_bytes> name{};
+    static ThreadRole role{};
+    set_on_thread_begin([](ThreadRole begun) {
+        pthread_getname_np(pthread_self(), name.data(), name.size());
+        role = begun;
+    });
+    std::string seen;
+    guarded_thread(
+        ThreadRole::NbdClient, [&] { seen = name.data(); }, [](char const*) {})
+        .join();
+    set_on_thread_begin(nullptr);
+    CHECK(role == ThreadRole::NbdClient);
+    CHECK(seen == "nbd");
+
+    for (unsigned i = 0; i < thread_roles; ++i)
+        CHECK(std::strlen(name_of(static_cast<ThreadRole>(i))) < name_bytes);
 }

@@ -46,7 +46,7 @@ IoRing::IoRing(Notice notice, Submit submit) : state_{std::make_shared<State>(st
         while (!contain([&] { state->take_completions(); }, failed)) {
         }
     };
-    thread_ = guarded_thread(body, failed);
+    thread_ = guarded_thread(ThreadRole::DiskRing, body, failed);
 }
 
 IoRing::~IoRing()

@@ -259,7 +259,8 @@ NbdBackend::NbdBackend(std::string uri, How how) : uri_{std::move(uri)}, shared_
     properties_ = worker->connect();
     properties_.read_only = read_only;
     if (read_only) properties_.discard = false;
-    thread_ = guarded_thread([worker] { worker->run(); }, [](char const*) {});
+    thread_ = guarded_thread(
+        ThreadRole::NbdClient, [worker] { worker->run(); }, [](char const*) {});
 }
 
 NbdBackend::~NbdBackend()

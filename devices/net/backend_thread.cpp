@@ -9,7 +9,7 @@
 
 namespace devices::net {
 
-BackendThread::BackendThread() : event_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)}
+BackendThread::BackendThread(ThreadRole role) : role_{role}, event_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)}
 {
     if (!event_) throw std::system_error{errno, std::generic_category(), "eventfd"};
 }

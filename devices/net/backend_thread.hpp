@@ -21,8 +21,8 @@ namespace devices::net {
 /// Runs its body until it is asked to end. The thread takes no signals: those are for threads that expect them.
 class BackendThread final : public hv::vmbus::Runner {
   public:
-    /// Throws std::system_error when the machine has no descriptor or thread left.
-    BackendThread();
+    /// `role` is the thread's. Throws std::system_error when the machine has no descriptor or thread left.
+    explicit BackendThread(ThreadRole role);
     BackendThread(BackendThread const&) = delete;
     BackendThread& operator=(BackendThread const&) = delete;
     ~BackendThread() override { end(); }
@@ -38,7 +38,7 @@ class BackendThread final : public hv::vmbus::Runner {
         };
         set_running(true);
         try {
-            thread_ = guarded_thread(std::move(whole), [](char const*) {});
+            thread_ = guarded_thread(role_, std::move(whole), [](char const*) {});
         } catch (...) {
             set_running(false);
             throw;
@@ -68,6 +68,7 @@ class BackendThread final : public hv::vmbus::Runner {
   private:
     void set_running(bool running);
 
+    ThreadRole const role_;
     UniqueFd event_;
     std::atomic<bool> ending_{false};
     std::atomic<bool> rest_wanted_{false}; ///< changes under mutex_

@@ -62,7 +62,7 @@ class Tap final : public FrameBackend, FrameSource {
     std::atomic<std::size_t> channels_{1}; ///< that are open
     std::atomic<bool> gone_{false};
     std::atomic<std::uint64_t> refused_{0}; ///< frames that the kernel did not take
-    BackendThread thread_;
+    BackendThread thread_{ThreadRole::Tap};
 };
 
 } // namespace devices::net

@@ -93,7 +93,7 @@ class UserNetwork final : public FrameBackend {
     std::vector<pollfd> polled_;
     std::vector<std::unique_ptr<Timer>> timers_;
     std::unique_ptr<Slirp, Free> slirp_;
-    BackendThread thread_;
+    BackendThread thread_{ThreadRole::UserNetwork};
 };
 
 } // namespace devices::net

@@ -102,7 +102,7 @@ TEST_CASE("A quiesced user-mode network delivers nothing, and goes on where it w
 TEST_CASE("A network whose thread has not begun, or has ended, is at rest", "[net][quiesce]")
 {
     hv::testing::Rest rest;
-    BackendThread thread;
+    BackendThread thread{ThreadRole::UserNetwork};
     thread.quiesce(rest.last());
     CHECK(rest.reached());
     thread.resume();

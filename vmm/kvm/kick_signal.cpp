@@ -37,7 +37,7 @@ void adopt_thread(kvm_run* run)
     own_run = run;
     sigset_t mask;
     sigfillset(&mask);
-    for (auto const crash : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT})
+    for (auto const crash : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS})
         sigdelset(&mask, crash);
     if (run) sigdelset(&mask, number());
     pthread_sigmask(SIG_SETMASK, &mask, nullptr);

@@ -203,10 +203,7 @@ LineWriter::LineWriter(ConsoleDescriptor descriptor, std::string_view prefix, Fa
 {
     try {
         auto thread = devices::guarded_thread(
-            [shared = shared_] {
-                pthread_setname_np(pthread_self(), "lines");
-                shared->work();
-            },
+            devices::ThreadRole::LineWriter, [shared = shared_] { shared->work(); },
             [shared = shared_](char const*) { shared->break_off(); });
         Shared::Lock const lock{shared_->mutex};
         shared_->thread = std::move(thread);

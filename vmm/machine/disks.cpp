@@ -190,7 +190,7 @@ void Disks::add_later(DiskOptions options, std::function<void(Place)> done, std:
             additions->opened(number, options, std::move(disk), {});
     };
     try {
-        devices::guarded_thread(work, [](char const*) {}).detach();
+        devices::guarded_thread(devices::ThreadRole::Opener, work, [](char const*) {}).detach();
     } catch (std::system_error const& error) {
         additions_->opened(number, {}, nullptr, error.what());
     }

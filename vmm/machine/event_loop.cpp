@@ -5,7 +5,6 @@
 #include <boost/asio/post.hpp>
 
 #include <future>
-#include <pthread.h>
 #include <utility>
 
 namespace vmm {
@@ -13,7 +12,7 @@ namespace vmm {
 void EventLoop::start(std::function<void(std::string const&)> failed)
 {
     thread_ = std::thread{[this, failed = std::move(failed)] {
-        pthread_setname_np(pthread_self(), "events");
+        devices::begin_thread(devices::ThreadRole::Events);
         while (!io_.stopped())
             devices::contain([this] { io_.run(); }, failed);
     }};

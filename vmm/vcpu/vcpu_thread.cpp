@@ -12,7 +12,6 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
-#include <pthread.h>
 #include <sched.h>
 #include <time.h>
 #include <utility>
@@ -76,8 +75,8 @@ void VcpuThread::join()
 
 void VcpuThread::thread_main()
 {
-    pthread_setname_np(pthread_self(), fmt::format("vcpu{}", index_).c_str());
     vcpu_.adopt_thread();
+    devices::begin_thread(devices::ThreadRole::Vcpu, fmt::format("vcpu{}", index_).c_str());
     auto const run = [this] {
         timer_ = vcpu_.make_kick_timer();
         vcpu_.leave_at_once(); // a request may have come before there was a thread to kick

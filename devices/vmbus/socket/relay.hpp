@@ -94,7 +94,7 @@ class Relay final : public hv::vmbus::SocketListener, public Component, public s
 
     World const world_;
     std::shared_ptr<Poller const> const poller_;
-    net::BackendThread thread_;
+    net::BackendThread thread_{ThreadRole::Relay};
     std::atomic<bool> said_dropped_{false};
     std::atomic<bool> said_no_socket_{false};
 
