@@ -1,0 +1,142 @@
+#include "vmm/jail/seccomp_filter.hpp"
+
+#include "vmm/host/unique_fd.hpp"
+
+#include <linux/seccomp.h>
+
+#include <array>
+#include <cerrno>
+#include <new>
+#include <seccomp.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <system_error>
+#include <unistd.h>
+
+namespace vmm::jail {
+
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool sanitized = true;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+constexpr bool sanitized = true;
+#else
+constexpr bool sanitized = false;
+#endif
+#else
+constexpr bool sanitized = false;
+#endif
+
+/// libseccomp's functions return a negative errno.
+void require(int result, char const* what)
+{
+    if (result < 0) throw std::system_error{-result, std::generic_category(), what};
+}
+
+scmp_arg_cmp to_comparison(Argument const& argument)
+{
+    auto const compare = [&](scmp_compare how) { return scmp_arg_cmp{argument.index, how, argument.value, 0}; };
+    switch (argument.is) {
+    case Argument::Is::Equal: return compare(SCMP_CMP_EQ);
+    case Argument::Is::Different: return compare(SCMP_CMP_NE);
+    case Argument::Is::AtMost: return compare(SCMP_CMP_LE);
+    case Argument::Is::AtLeast: return compare(SCMP_CMP_GE);
+    case Argument::Is::Masked: break;
+    }
+    return {argument.index, SCMP_CMP_MASKED_EQ, argument.mask, argument.value};
+}
+
+} // namespace
+
+void SeccompFilter::Free::operator()(void* context) const
+{
+    ::seccomp_release(context);
+}
+
+SeccompFilter::SeccompFilter(Otherwise otherwise)
+    : context_{::seccomp_init(otherwise == Otherwise::Trap ? SCMP_ACT_TRAP : SCMP_ACT_KILL_PROCESS)}
+{
+    if (!context_) throw std::bad_alloc{};
+    require(::seccomp_attr_set(context_.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS), "seccomp_attr_set");
+    require(::seccomp_attr_set(context_.get(), SCMP_FLTATR_API_SYSRAWRC, 1), "seccomp_attr_set");
+    constexpr std::uint32_t binary_tree = 2;
+    require(::seccomp_attr_set(context_.get(), SCMP_FLTATR_CTL_OPTIMIZE, binary_tree), "seccomp_attr_set");
+}
+
+SeccompFilter::SeccompFilter(SeccompFilter&&) noexcept = default;
+SeccompFilter& SeccompFilter::operator=(SeccompFilter&&) noexcept = default;
+SeccompFilter::~SeccompFilter() = default;
+
+void SeccompFilter::add(std::uint32_t action, int call, std::initializer_list<Argument> conditions)
+{
+    std::array<scmp_arg_cmp, 6> comparisons{};
+    if (conditions.size() > comparisons.size())
+        throw std::system_error{EINVAL, std::generic_category(), "seccomp_rule_add"};
+    unsigned count = 0;
+    for (auto const& condition : conditions)
+        comparisons[count++] = to_comparison(condition);
+    require(::seccomp_rule_add_exact_array(context_.get(), action, call, count, comparisons.data()),
+            "seccomp_rule_add");
+}
+
+SeccompFilter& SeccompFilter::allow(std::initializer_list<int> calls)
+{
+    for (auto const call : calls)
+        add(SCMP_ACT_ALLOW, call, {});
+    return *this;
+}
+
+SeccompFilter& SeccompFilter::allow(int call, std::initializer_list<Argument> conditions)
+{
+    add(SCMP_ACT_ALLOW, call, conditions);
+    return *this;
+}
+
+SeccompFilter& SeccompFilter::refuse(int call, int error, std::initializer_list<Argument> conditions)
+{
+    add(SCMP_ACT_ERRNO(static_cast<std::uint16_t>(error)), call, conditions);
+    return *this;
+}
+
+SeccompFilter& SeccompFilter::trap(int call)
+{
+    add(SCMP_ACT_TRAP, call, {});
+    return *this;
+}
+
+SeccompFilter& SeccompFilter::allow_for_sanitizers()
+{
+    if constexpr (sanitized)
+        allow(
+            {SYS_sigaltstack, SYS_mmap, SYS_munmap, SYS_madvise, SYS_futex, SYS_sched_yield, SYS_gettid, SYS_getpid});
+    return *this;
+}
+
+std::vector<std::byte> SeccompFilter::program() const
+{
+    UniqueFd const file{::memfd_create("seccomp", MFD_CLOEXEC)};
+    if (!file) throw std::system_error{errno, std::generic_category(), "memfd_create"};
+    require(::seccomp_export_bpf(context_.get(), file.get()), "seccomp_export_bpf");
+    struct ::stat about {};
+    if (::fstat(file.get(), &about) != 0) throw std::system_error{errno, std::generic_category(), "fstat"};
+    std::vector<std::byte> bytes(static_cast<std::size_t>(about.st_size));
+    if (::pread(file.get(), bytes.data(), bytes.size(), 0) != about.st_size)
+        throw std::system_error{EIO, std::generic_category(), "pread"};
+    return bytes;
+}
+
+void SeccompFilter::load() const
+{
+    require(::seccomp_load(context_.get()), "seccomp_load");
+}
+
+bool SeccompFilter::supported()
+{
+    std::uint32_t const action = SECCOMP_RET_KILL_PROCESS; // the youngest of what is used: Linux 4.14
+    return ::syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0U, &action) == 0;
+}
+
+} // namespace vmm::jail
