@@ -79,10 +79,10 @@ void AcpiPm::raise(std::uint16_t bit)
     update();
 }
 
-void AcpiPm::visit(StateVisitor& visitor)
+void AcpiPm::visit(hv::StateVisitor& visitor)
 {
     std::scoped_lock const guard{mutex_};
-    devices::visit(visitor, state_);
+    hv::visit(visitor, state_);
     if (!visitor.restores()) return;
     sci_.set(state_.line);
     update();

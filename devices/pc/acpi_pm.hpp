@@ -1,10 +1,10 @@
 /// ACPI fixed hardware: the PM1 event and control registers and the power management timer.
 #pragma once
 
-#include "devices/base/state.hpp"
 #include "devices/pc/byte_ports.hpp"
 #include "devices/pc/clock.hpp"
 #include "devices/pc/power_events.hpp"
+#include "hv/base/state.hpp"
 
 #include <cstdint>
 #include <mutex>
@@ -26,7 +26,7 @@ class AcpiPm final : public BytePorts {
     void rtc_alarm();
 
     /// The timer's value is its clock's.
-    void visit(StateVisitor& visitor);
+    void visit(hv::StateVisitor& visitor);
 
   private:
     [[nodiscard]] std::uint8_t read_byte(std::uint16_t offset) override;
@@ -49,9 +49,9 @@ class AcpiPm final : public BytePorts {
 
         static constexpr auto fields()
         {
-            return std::tuple{Field{"status", &State::status}, Field{"enable", &State::enable},
-                              Field{"control", &State::control}, Field{"carry_period", &State::carry_period},
-                              Field{"line", &State::line}};
+            return std::tuple{hv::Field{"status", &State::status}, hv::Field{"enable", &State::enable},
+                              hv::Field{"control", &State::control}, hv::Field{"carry_period", &State::carry_period},
+                              hv::Field{"line", &State::line}};
         }
     };
 

@@ -119,10 +119,10 @@ void RtcCmos::store_memory(Memory memory)
     store(memory_above_4g, 3, memory.above_4g / (64 * kib));
 }
 
-void RtcCmos::visit(StateVisitor& visitor)
+void RtcCmos::visit(hv::StateVisitor& visitor)
 {
     std::scoped_lock const guard{mutex_};
-    devices::visit(visitor, state_);
+    hv::visit(visitor, state_);
     if (!visitor.restores()) return;
     state_.index = static_cast<std::uint8_t>(state_.index % state_.cmos.size());
     irq_.set(state_.line);

@@ -1,10 +1,10 @@
 /// The PC's battery-backed clock and its CMOS memory.
 #pragma once
 
-#include "devices/base/state.hpp"
 #include "devices/pc/byte_ports.hpp"
 #include "devices/pc/clock.hpp"
 #include "devices/pc/rtc_calendar.hpp"
+#include "hv/base/state.hpp"
 
 #include <array>
 #include <chrono>
@@ -33,7 +33,7 @@ class RtcCmos final : public BytePorts {
     RtcCmos(WallClock& clock, IrqLine& irq, Memory memory, std::function<void()> alarm = {});
 
     /// Time itself is the clock's.
-    void visit(StateVisitor& visitor);
+    void visit(hv::StateVisitor& visitor);
 
   private:
     using Nanoseconds = std::chrono::nanoseconds;
@@ -87,10 +87,10 @@ class RtcCmos final : public BytePorts {
 
         static constexpr auto fields()
         {
-            return std::tuple{Field{"cmos", &State::cmos},      Field{"index", &State::index},
-                              Field{"phase", &State::phase},    Field{"shift", &State::shift},
-                              Field{"seen", &State::seen},      Field{"line", &State::line},
-                              Field{"alarmed", &State::alarmed}};
+            return std::tuple{hv::Field{"cmos", &State::cmos},      hv::Field{"index", &State::index},
+                              hv::Field{"phase", &State::phase},    hv::Field{"shift", &State::shift},
+                              hv::Field{"seen", &State::seen},      hv::Field{"line", &State::line},
+                              hv::Field{"alarmed", &State::alarmed}};
         }
     };
 

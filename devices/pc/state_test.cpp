@@ -4,8 +4,8 @@
 #include "devices/pc/rtc_cmos.hpp"
 #include "devices/pc/uart16550.hpp"
 #include "devices/testing/fakes.hpp"
-#include "devices/testing/saved_state.hpp"
 #include "hv/testing/catch.hpp"
+#include "hv/testing/saved_state.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -16,7 +16,7 @@ namespace devices {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::SavedState;
+using hv::testing::SavedState;
 
 /// The same random accesses and steps of time to both, which have to answer alike.
 template <typename Setting>
@@ -143,7 +143,7 @@ TEST_CASE("the real-time clock goes on elsewhere where it was", "[rtc][state]")
 TEST_CASE("what was saved by a liar does no harm", "[uart][rtc][state][hostile]")
 {
     /// Every number and byte is as large as can be.
-    class Liar final : public StateVisitor {
+    class Liar final : public hv::StateVisitor {
       public:
         void number(std::string_view, std::uint64_t& value) override { value = ~std::uint64_t{0}; }
         void flag(std::string_view, bool& value) override { value = true; }

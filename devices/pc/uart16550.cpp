@@ -144,10 +144,10 @@ void Uart16550::write_byte(std::uint16_t offset, std::uint8_t value)
     if (take_turned_away() || drained) sink_.input_drained();
 }
 
-void Uart16550::visit(StateVisitor& visitor)
+void Uart16550::visit(hv::StateVisitor& visitor)
 {
     std::scoped_lock const guard{mutex_};
-    devices::visit(visitor, state_);
+    hv::visit(visitor, state_);
     if (!visitor.restores()) return;
     state_.first_received %= fifo_size;
     state_.received_count = std::min<std::uint8_t>(state_.received_count, fifo_size);

@@ -2,9 +2,9 @@
 #pragma once
 
 #include "devices/base/component.hpp"
-#include "devices/base/state.hpp"
 #include "devices/pc/byte_ports.hpp"
 #include "devices/pc/serial_sink.hpp"
+#include "hv/base/state.hpp"
 
 #include <array>
 #include <atomic>
@@ -31,7 +31,7 @@ class Uart16550 final : public BytePorts, public Component {
     void quiesce(hv::StillBusy busy) override;
     void resume() override;
 
-    void visit(StateVisitor& visitor);
+    void visit(hv::StateVisitor& visitor);
 
     /// Whether the guest has enabled the received-data interrupt. A driver that is only starting throws away what
     /// came before that, so input that must not be lost can wait for it. Turning it on is announced by
@@ -93,21 +93,21 @@ class Uart16550 final : public BytePorts, public Component {
 
         static constexpr auto fields()
         {
-            return std::tuple{Field{"received", &State::received},
-                              Field{"first_received", &State::first_received},
-                              Field{"received_count", &State::received_count},
-                              Field{"divisor", &State::divisor},
-                              Field{"interrupt_enable", &State::interrupt_enable},
-                              Field{"fifo_control", &State::fifo_control},
-                              Field{"line_control", &State::line_control},
-                              Field{"modem_control", &State::modem_control},
-                              Field{"modem_changes", &State::modem_changes},
-                              Field{"scratch", &State::scratch},
-                              Field{"overrun", &State::overrun},
-                              Field{"transmitter_pending", &State::transmitter_pending},
-                              Field{"offered_more", &State::offered_more},
-                              Field{"announce", &State::announce},
-                              Field{"line", &State::line}};
+            return std::tuple{hv::Field{"received", &State::received},
+                              hv::Field{"first_received", &State::first_received},
+                              hv::Field{"received_count", &State::received_count},
+                              hv::Field{"divisor", &State::divisor},
+                              hv::Field{"interrupt_enable", &State::interrupt_enable},
+                              hv::Field{"fifo_control", &State::fifo_control},
+                              hv::Field{"line_control", &State::line_control},
+                              hv::Field{"modem_control", &State::modem_control},
+                              hv::Field{"modem_changes", &State::modem_changes},
+                              hv::Field{"scratch", &State::scratch},
+                              hv::Field{"overrun", &State::overrun},
+                              hv::Field{"transmitter_pending", &State::transmitter_pending},
+                              hv::Field{"offered_more", &State::offered_more},
+                              hv::Field{"announce", &State::announce},
+                              hv::Field{"line", &State::line}};
         }
     };
 

@@ -117,10 +117,10 @@ void Keyboard::answer_request(hv::vmbus::Packet const& packet)
     if (packet.wants_completion()) static_cast<void>(channel_->outgoing().complete(packet.transaction(), {}));
 }
 
-void Keyboard::visit(StateVisitor& visitor)
+void Keyboard::visit(hv::StateVisitor& visitor)
 {
     std::scoped_lock const lock{mutex_};
-    devices::visit(visitor, state_);
+    hv::visit(visitor, state_);
 }
 
 void Keyboard::inspect(hv::Inspector& inspector) const

@@ -2,9 +2,9 @@
 #pragma once
 
 #include "devices/base/lock_rank.hpp"
-#include "devices/base/state.hpp"
 #include "devices/vmbus/channel/channel_worker.hpp"
 #include "devices/vmbus/keyboard/protocol.hpp"
+#include "hv/base/state.hpp"
 #include "hv/vmbus/channel.hpp"
 #include "hv/vmbus/executor.hpp"
 
@@ -38,7 +38,7 @@ class Keyboard final : public hv::vmbus::ChannelDevice, public std::enable_share
     void quiesce(hv::StillBusy busy) override;
     void resume() override;
     void inspect(hv::Inspector& inspector) const override;
-    void visit(StateVisitor& visitor);
+    void visit(hv::StateVisitor& visitor);
 
   private:
     [[nodiscard]] Left serve(Turn& turn) override;
@@ -55,11 +55,11 @@ class Keyboard final : public hv::vmbus::ChannelDevice, public std::enable_share
 
         static constexpr auto fields()
         {
-            return std::tuple{Field{"accepted", &State::accepted},
-                              Field{"indicators", &State::indicators, Shown::Yes},
-                              Field{"strokes", &State::strokes, Shown::Yes},
-                              Field{"lost_strokes", &State::lost_strokes, Shown::Yes},
-                              Field{"ignored_packets", &State::ignored_packets, Shown::Yes}};
+            return std::tuple{hv::Field{"accepted", &State::accepted},
+                              hv::Field{"indicators", &State::indicators, hv::Shown::Yes},
+                              hv::Field{"strokes", &State::strokes, hv::Shown::Yes},
+                              hv::Field{"lost_strokes", &State::lost_strokes, hv::Shown::Yes},
+                              hv::Field{"ignored_packets", &State::ignored_packets, hv::Shown::Yes}};
         }
     };
 

@@ -2,11 +2,11 @@
 #pragma once
 
 #include "devices/base/lock_rank.hpp"
-#include "devices/base/state.hpp"
 #include "devices/base/unique_fd.hpp"
 #include "devices/vmbus/channel/channel_worker.hpp"
 #include "devices/vmbus/channel/deferred_calls.hpp"
 #include "devices/vmbus/socket/poller.hpp"
+#include "hv/base/state.hpp"
 #include "hv/vmbus/channel.hpp"
 
 #include <cstdint>
@@ -80,17 +80,17 @@ class Connection final : public hv::vmbus::ChannelDevice, public std::enable_sha
 
         static constexpr auto fields()
         {
-            return std::tuple{Field{"opened", &State::opened},
-                              Field{"ended", &State::ended},
-                              Field{"may_read_host", &State::may_read_host},
-                              Field{"more_from_guest", &State::more_from_guest},
-                              Field{"guest_finished", &State::guest_finished},
-                              Field{"host_told", &State::host_told},
-                              Field{"host_deaf", &State::host_deaf},
-                              Field{"host_finished", &State::host_finished},
-                              Field{"guest_told", &State::guest_told},
-                              Field{"bytes_to_host", &State::bytes_to_host, Shown::Yes},
-                              Field{"bytes_to_guest", &State::bytes_to_guest, Shown::Yes}};
+            return std::tuple{hv::Field{"opened", &State::opened},
+                              hv::Field{"ended", &State::ended},
+                              hv::Field{"may_read_host", &State::may_read_host},
+                              hv::Field{"more_from_guest", &State::more_from_guest},
+                              hv::Field{"guest_finished", &State::guest_finished},
+                              hv::Field{"host_told", &State::host_told},
+                              hv::Field{"host_deaf", &State::host_deaf},
+                              hv::Field{"host_finished", &State::host_finished},
+                              hv::Field{"guest_told", &State::guest_told},
+                              hv::Field{"bytes_to_host", &State::bytes_to_host, hv::Shown::Yes},
+                              hv::Field{"bytes_to_guest", &State::bytes_to_guest, hv::Shown::Yes}};
         }
     };
 

@@ -3,11 +3,11 @@
 #pragma once
 
 #include "devices/base/lock_rank.hpp"
-#include "devices/base/state.hpp"
 #include "devices/vmbus/channel/answer_queue.hpp"
 #include "devices/vmbus/channel/channel_worker.hpp"
 #include "devices/vmbus/storage/controller_state.hpp"
 #include "devices/vmbus/storage/transaction.hpp"
+#include "hv/base/state.hpp"
 #include "hv/vmbus/channel.hpp"
 
 #include <atomic>
@@ -73,13 +73,13 @@ class StorageChannel final : public hv::vmbus::ChannelDevice,
 
         static constexpr auto fields()
         {
-            return std::tuple{Field{"step", &Condition::step},
-                              Field{"sub_channels_made", &Condition::sub_channels_made},
-                              Field{"tell_of_units", &Condition::tell_of_units},
-                              Field{"commands", &Condition::commands, Shown::Yes},
-                              Field{"waited", &Condition::waited, Shown::Yes},
-                              Field{"errors", &Condition::errors, Shown::Yes},
-                              Field{"broken_rings", &Condition::broken_rings, Shown::Yes}};
+            return std::tuple{hv::Field{"step", &Condition::step},
+                              hv::Field{"sub_channels_made", &Condition::sub_channels_made},
+                              hv::Field{"tell_of_units", &Condition::tell_of_units},
+                              hv::Field{"commands", &Condition::commands, hv::Shown::Yes},
+                              hv::Field{"waited", &Condition::waited, hv::Shown::Yes},
+                              hv::Field{"errors", &Condition::errors, hv::Shown::Yes},
+                              hv::Field{"broken_rings", &Condition::broken_rings, hv::Shown::Yes}};
         }
     };
 

@@ -1,7 +1,7 @@
 /// A component's state on its way from one machine to another.
 #pragma once
 
-#include "devices/base/state.hpp"
+#include "hv/base/state.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace devices::testing {
+namespace hv::testing {
 
 class SavedState {
   public:
@@ -79,4 +79,4 @@ class SavedState {
     Fields fields_;
 };
 
-} // namespace devices::testing
+} // namespace hv::testing

@@ -13,7 +13,7 @@
 #include <tuple>
 #include <type_traits>
 
-namespace devices {
+namespace hv {
 
 /// Hears of each field of a component's state, in order, and may change it.
 class StateVisitor {
@@ -106,7 +106,7 @@ void visit(StateVisitor& visitor, State& state)
 
 /// Shows those fields that are for people.
 template <VisitedState State>
-void show(hv::Inspector& inspector, State const& state)
+void show(Inspector& inspector, State const& state)
 {
     auto const one = [&](auto const& field) {
         if (field.shown != Shown::Yes) return;
@@ -119,4 +119,4 @@ void show(hv::Inspector& inspector, State const& state)
     std::apply([&](auto const&... field) { (one(field), ...); }, State::fields());
 }
 
-} // namespace devices
+} // namespace hv
