@@ -142,18 +142,7 @@ TEST_CASE("the real-time clock goes on elsewhere where it was", "[rtc][state]")
 
 TEST_CASE("what was saved by a liar does no harm", "[uart][rtc][state][hostile]")
 {
-    /// Every number and byte is as large as can be.
-    class Liar final : public hv::StateVisitor {
-      public:
-        void number(std::string_view, std::uint64_t& value) override { value = ~std::uint64_t{0}; }
-        void flag(std::string_view, bool& value) override { value = true; }
-        void bytes(std::string_view, std::span<std::uint8_t> value) override
-        {
-            std::ranges::fill(value, std::uint8_t{0xFF});
-        }
-        [[nodiscard]] bool restores() const override { return true; }
-    };
-    Liar liar;
+    hv::testing::LyingState liar;
     UartSetting uart;
     uart.device.visit(liar);
     testing::hammer(

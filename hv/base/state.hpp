@@ -4,14 +4,18 @@
 
 #include "hv/base/inspect.hpp"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <span>
+#include <string>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
+#include <vector>
 
 namespace hv {
 
@@ -26,8 +30,25 @@ class StateVisitor {
     virtual void number(std::string_view name, std::uint64_t& value) = 0;
     virtual void flag(std::string_view name, bool& value) = 0;
     virtual void bytes(std::string_view name, std::span<std::uint8_t> value) = 0;
+    /// Bytes of any number up to `most`.
+    virtual void blob(std::string_view name, std::vector<std::byte>& value, std::size_t most) = 0;
+    /// What comes between the two has names of its own.
+    virtual void enter(std::string_view name) = 0;
+    virtual void leave() = 0;
     /// Whether it puts back what was saved: then the component makes good what follows from its state.
     [[nodiscard]] virtual bool restores() const { return false; }
+};
+
+/// Is one node while it lives.
+class VisitedNode {
+  public:
+    VisitedNode(StateVisitor& visitor, std::string_view name) : visitor_{visitor} { visitor_.enter(name); }
+    VisitedNode(VisitedNode const&) = delete;
+    VisitedNode& operator=(VisitedNode const&) = delete;
+    ~VisitedNode() { visitor_.leave(); }
+
+  private:
+    StateVisitor& visitor_;
 };
 
 /// Whether a field is for people who look at the state.
@@ -38,7 +59,11 @@ struct Field {
     std::string_view name;
     Type State::*member;
     Shown shown = Shown::No;
+    std::size_t most = 0; ///< of a list: it has no more elements, whatever was saved
 };
+
+template <typename State>
+void visit(StateVisitor& visitor, State& state);
 
 namespace detail {
 
@@ -72,7 +97,32 @@ consteval bool has_distinct_names()
 }
 
 template <typename Type>
-void visit_value(StateVisitor& visitor, std::string_view name, Type& value)
+inline constexpr bool is_list = false;
+template <typename Type>
+inline constexpr bool is_list<std::vector<Type>> = true;
+template <typename Type>
+inline constexpr bool is_list<std::deque<Type>> = true;
+
+template <typename Type>
+inline constexpr bool is_bytes = false;
+template <std::size_t Size>
+inline constexpr bool is_bytes<std::array<std::uint8_t, Size>> = true;
+template <std::size_t Size>
+inline constexpr bool is_bytes<std::array<std::byte, Size>> = true;
+
+template <typename Type>
+void visit_value(StateVisitor& visitor, std::string_view name, Type& value, std::size_t most);
+
+template <typename Elements>
+void visit_elements(StateVisitor& visitor, Elements& elements)
+{
+    std::size_t number = 0;
+    for (auto& element : elements)
+        visit_value(visitor, std::to_string(number++), element, 0);
+}
+
+template <typename Type>
+void visit_value(StateVisitor& visitor, std::string_view name, Type& value, std::size_t most)
 {
     if constexpr (std::is_same_v<Type, bool>) {
         visitor.flag(name, value);
@@ -84,8 +134,22 @@ void visit_value(StateVisitor& visitor, std::string_view name, Type& value)
         auto number = static_cast<std::uint64_t>(value.count());
         visitor.number(name, number);
         value = Type{static_cast<typename Type::rep>(number)};
+    } else if constexpr (is_bytes<Type>) {
+        visitor.bytes(name, {reinterpret_cast<std::uint8_t*>(value.data()), value.size()});
+    } else if constexpr (std::is_same_v<Type, std::vector<std::byte>>) {
+        visitor.blob(name, value, most);
+    } else if constexpr (is_list<Type>) {
+        VisitedNode const node{visitor, name};
+        std::uint64_t count = value.size();
+        visitor.number("count", count);
+        value.resize(std::min<std::uint64_t>(count, std::max(most, value.size())));
+        visit_elements(visitor, value);
+    } else if constexpr (requires { std::tuple_size<Type>::value; }) { // an array
+        VisitedNode const node{visitor, name};
+        visit_elements(visitor, value);
     } else {
-        visitor.bytes(name, value);
+        VisitedNode const node{visitor, name};
+        hv::visit(visitor, value);
     }
 }
 
@@ -97,11 +161,23 @@ template <typename State>
 concept VisitedState = std::tuple_size_v<decltype(State::fields())>
 == detail::member_count<State>() && detail::has_distinct_names<State>();
 
-template <VisitedState State>
+template <typename State>
 void visit(StateVisitor& visitor, State& state)
 {
-    std::apply([&](auto const&... field) { (detail::visit_value(visitor, field.name, state.*field.member), ...); },
-               State::fields());
+    static_assert(VisitedState<State>, "a member has no Field, or two have one name");
+    std::apply(
+        [&](auto const&... field) {
+            (detail::visit_value(visitor, field.name, state.*field.member, field.most), ...);
+        },
+        State::fields());
+}
+
+/// The same, as a node of its own.
+template <typename State>
+void visit(StateVisitor& visitor, std::string_view name, State& state)
+{
+    VisitedNode const node{visitor, name};
+    visit(visitor, state);
 }
 
 /// Shows those fields that are for people.

@@ -6,6 +6,7 @@
 #include "hv/base/guest_memory.hpp"
 #include "hv/base/inspect.hpp"
 #include "hv/base/quiesce.hpp"
+#include "hv/base/state.hpp"
 #include "hv/vmbus/executor.hpp"
 #include "hv/vmbus/gpadl.hpp"
 #include "hv/vmbus/ring.hpp"
@@ -77,7 +78,8 @@ class ChannelDevice {
     ChannelDevice& operator=(ChannelDevice const&) = delete;
     virtual ~ChannelDevice() = default;
 
-    /// The guest has opened the channel. There may be packets already, for which no signal comes.
+    /// The guest has opened the channel. There may be packets already, for which no signal comes. When this is
+    /// quiesced, the channel was open elsewhere: nothing is written, and `visit` puts back what there was.
     virtual void open(std::shared_ptr<Channel> channel) = 0;
     /// The guest has written packets, or made room that a full ring waited for. On any thread, usually a VP's,
     /// several at once; also when there is nothing, and shortly after `close`. Not to wait for anything. Whoever
@@ -96,6 +98,10 @@ class ChannelDevice {
     virtual void resume() = 0;
 
     virtual void inspect(Inspector&) const {}
+    /// What the guest has made of the device, while it is at rest. To restore it, one of the same configuration that
+    /// was not used yet is quiesced, gets the channel, if that was open, is visited, and then resumed. What was saved
+    /// is not trusted.
+    virtual void visit(StateVisitor&) {}
 };
 
 /// Where devices offer channels. Callable from any thread, with a device's lock held as well.

@@ -38,7 +38,7 @@ class Keyboard final : public hv::vmbus::ChannelDevice, public std::enable_share
     void quiesce(hv::StillBusy busy) override;
     void resume() override;
     void inspect(hv::Inspector& inspector) const override;
-    void visit(hv::StateVisitor& visitor);
+    void visit(hv::StateVisitor& visitor) override;
 
   private:
     [[nodiscard]] Left serve(Turn& turn) override;

@@ -20,9 +20,9 @@ HeartbeatService::HeartbeatService(hv::vmbus::Executor& executor) : Service{kind
 
 void HeartbeatService::ready(DeferredCalls&)
 {
-    beats_ = 0;
-    missed_ = 0;
-    applications_ = Applications::Unknown;
+    pulse_.beats = 0;
+    pulse_.missed = 0;
+    pulse_.applications = Applications::Unknown;
     beat();
     tick_after(period);
 }
@@ -30,7 +30,7 @@ void HeartbeatService::ready(DeferredCalls&)
 void HeartbeatService::tick(DeferredCalls&)
 {
     if (waits_for_answer())
-        missed_ = std::min(missed_ + 1, lost_after);
+        pulse_.missed = std::min(pulse_.missed + 1, lost_after);
     else
         beat();
     tick_after(period);
@@ -39,20 +39,20 @@ void HeartbeatService::tick(DeferredCalls&)
 void HeartbeatService::beat()
 {
     ic::Heartbeat message{};
-    message.number = ++number_;
-    if (!ask(std::as_bytes(std::span{&message, 1}))) missed_ = std::min(missed_ + 1, lost_after);
+    message.number = ++pulse_.number;
+    if (!ask(std::as_bytes(std::span{&message, 1}))) pulse_.missed = std::min(pulse_.missed + 1, lost_after);
 }
 
 void HeartbeatService::answered(Answer const& answer, DeferredCalls&)
 {
     std::uint64_t number = 0;
-    if (!answer.read(number) || number != number_ + 1) return;
-    number_ = number;
-    ++beats_;
-    missed_ = 0;
+    if (!answer.read(number) || number != pulse_.number + 1) return;
+    pulse_.number = number;
+    ++pulse_.beats;
+    pulse_.missed = 0;
     std::uint32_t state = 0;
     if (version() >= applications_since && answer.read(state, offsetof(ic::Heartbeat, application_state)))
-        applications_ = state <= 3 ? Applications{state} : Applications::Unknown;
+        pulse_.applications = state <= 3 ? Applications{state} : Applications::Unknown;
 }
 
 HeartbeatService::Status HeartbeatService::status() const
@@ -63,8 +63,8 @@ HeartbeatService::Status HeartbeatService::status() const
 
 HeartbeatService::Status HeartbeatService::current() const
 {
-    auto const state = !is_ready() ? State::NoContact : missed_ >= lost_after ? State::Lost : State::Ok;
-    return {state, applications_, beats_};
+    auto const state = !is_ready() ? State::NoContact : pulse_.missed >= lost_after ? State::Lost : State::Ok;
+    return {state, pulse_.applications, pulse_.beats};
 }
 
 void HeartbeatService::inspect_more(hv::Inspector& inspector) const

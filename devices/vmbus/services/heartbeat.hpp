@@ -32,16 +32,26 @@ class HeartbeatService final : public Service {
   private:
     void ready(DeferredCalls&) override;
     void answered(Answer const& answer, DeferredCalls&) override;
-    void closed(DeferredCalls&) override { missed_ = 0; }
+    void closed(DeferredCalls&) override { pulse_.missed = 0; }
     void tick(DeferredCalls&) override;
     void inspect_more(hv::Inspector& inspector) const override;
+    void visit_more(hv::StateVisitor& visitor) override { hv::visit(visitor, "pulse", pulse_); }
     [[nodiscard]] Status current() const;
     void beat();
 
-    std::uint64_t number_ = 0; ///< of the last question
-    std::uint64_t beats_ = 0;
-    unsigned missed_ = 0;
-    Applications applications_ = Applications::Unknown;
+    struct Pulse {
+        std::uint64_t number = 0; ///< of the last question
+        std::uint64_t beats = 0;
+        unsigned missed = 0;
+        Applications applications = Applications::Unknown;
+
+        static constexpr auto fields()
+        {
+            return std::tuple{hv::Field{"number", &Pulse::number}, hv::Field{"beats", &Pulse::beats},
+                              hv::Field{"missed", &Pulse::missed}, hv::Field{"applications", &Pulse::applications}};
+        }
+    };
+    Pulse pulse_;
 };
 
 [[nodiscard]] std::string_view to_string(HeartbeatService::State state);

@@ -114,8 +114,8 @@ void KeyValueService::submit(Message const& message, Operation operation, std::c
     if (requests_.size() == most_requests) return fail(Error::Busy);
 
     auto const bytes = std::as_bytes(std::span{&message, 1});
-    requests_.push_back({++number_, {bytes.begin(), bytes.end()}, operation, std::move(done)});
-    executor().run_after(patience, [weak = weak_from_this(), number = number_] {
+    requests_.push_back({++state_.number, {bytes.begin(), bytes.end()}, operation, std::move(done)});
+    executor().run_after(patience, [weak = weak_from_this(), number = state_.number] {
         if (auto const self = std::static_pointer_cast<KeyValueService>(weak.lock())) self->time_is_up(number);
     });
     send_next(deferred);
@@ -183,7 +183,7 @@ void KeyValueService::time_is_up(std::uint64_t number)
     auto const found = std::ranges::find(requests_, number, &Request::number);
     if (found == requests_.end()) return;
     deferred.add([done = std::move(found->done)] { done({Error::TimedOut}); });
-    ++finished_;
+    ++state_.requests_finished;
     requests_.erase(found);
 }
 
@@ -197,7 +197,7 @@ void KeyValueService::finish_first(Error error, DeferredCalls& deferred)
 {
     auto request = std::move(requests_.front());
     requests_.pop_front();
-    ++finished_;
+    ++state_.requests_finished;
     request.result.error = error;
     deferred.add([done = std::move(request.done), result = std::move(request.result)] { done(result); });
 }
@@ -205,7 +205,7 @@ void KeyValueService::finish_first(Error error, DeferredCalls& deferred)
 void KeyValueService::inspect_more(hv::Inspector& inspector) const
 {
     inspector.number("requests_waiting", requests_.size());
-    inspector.number("requests_finished", finished_);
+    show(inspector, state_);
 }
 
 std::string_view to_string(KeyValueService::Error error)

@@ -72,10 +72,23 @@ class KeyValueService final : public Service {
         bool sent = false;
     };
 
+    /// Whoever waited for answers elsewhere gets none here: an answer that is to come is taken, and that is all.
+    struct State {
+        std::uint64_t number = 0; ///< of the last request
+        std::uint64_t requests_finished = 0;
+
+        static constexpr auto fields()
+        {
+            return std::tuple{hv::Field{"number", &State::number},
+                              hv::Field{"requests_finished", &State::requests_finished, hv::Shown::Yes}};
+        }
+    };
+
     void ready(DeferredCalls&) override {}
     void answered(Answer const& answer, DeferredCalls& deferred) override;
     void closed(DeferredCalls& deferred) override;
     void inspect_more(hv::Inspector& inspector) const override;
+    void visit_more(hv::StateVisitor& visitor) override { hv::visit(visitor, "key_value", state_); }
 
     template <typename Message>
     void submit(Message const& message, key_value::Operation operation, std::chrono::milliseconds patience,
@@ -87,8 +100,7 @@ class KeyValueService final : public Service {
     [[nodiscard]] static Error take_addresses(Request& request, Answer const& answer);
 
     std::deque<Request> requests_; ///< the first one may be on its way
-    std::uint64_t number_ = 0;
-    std::uint64_t finished_ = 0;
+    State state_;
 };
 
 /// For a user.

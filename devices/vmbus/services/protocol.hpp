@@ -2,9 +2,12 @@
 /// Linux include/linux/hyperv.h (vmbuspipe_hdr, icmsg_hdr, icmsg_negotiate) and of OpenVMM's hyperv_ic_protocol.
 #pragma once
 
+#include "hv/base/state.hpp"
+
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <tuple>
 
 namespace devices::vmbus::ic {
 
@@ -13,6 +16,10 @@ struct Version {
     std::uint16_t minor;
 
     friend constexpr auto operator<=>(Version const&, Version const&) = default;
+    static constexpr auto fields()
+    {
+        return std::tuple{hv::Field{"major", &Version::major}, hv::Field{"minor", &Version::minor}};
+    }
 };
 
 /// In front of each message: the channel is a pipe of messages.

@@ -44,9 +44,9 @@ void Service::open(std::shared_ptr<hv::vmbus::Channel> channel)
     {
         std::scoped_lock const lock{mutex_};
         channel_ = std::move(channel);
-        state_ = State::Negotiating;
-        asked_.reset();
-        negotiate();
+        talk_.step = Step::Negotiating;
+        talk_.waits_for_answer = false;
+        if (!quiesced_) negotiate();
     }
     worker_.signal();
 }
@@ -57,8 +57,8 @@ void Service::close()
     ChannelWorker::Hold const hold{worker_};
     std::scoped_lock const lock{mutex_};
     channel_.reset();
-    state_ = State::Closed;
-    asked_.reset();
+    talk_.step = Step::Closed;
+    talk_.waits_for_answer = false;
     closed(deferred);
 }
 
@@ -75,7 +75,7 @@ void Service::resume()
         DeferredCalls deferred;
         std::scoped_lock const lock{mutex_};
         quiesced_ = false;
-        if (std::exchange(tick_held_, false) && state_ == State::Ready) tick(deferred);
+        if (std::exchange(talk_.tick_held, false) && talk_.step == Step::Ready) tick(deferred);
     }
     worker_.resume();
 }
@@ -97,14 +97,14 @@ void Service::take(hv::vmbus::Packet const& packet, DeferredCalls& deferred)
 {
     auto const answer = answer_in(packet);
     if (!answer) {
-        ++ignored_;
+        ++talk_.ignored_packets;
         return;
     }
-    ++answers_;
-    asked_.reset();
-    if (state_ == State::Negotiating)
+    ++talk_.answers;
+    talk_.waits_for_answer = false;
+    if (talk_.step == Step::Negotiating)
         take_versions(*answer, deferred);
-    else if (state_ == State::Ready)
+    else if (talk_.step == Step::Ready)
         answered(*answer, deferred);
 }
 
@@ -116,8 +116,10 @@ std::optional<Service::Answer> Service::answer_in(hv::vmbus::Packet const& packe
     if (!packet.read(header, sizeof(ic::PipeHeader)) || (header.flags & ic::flags::response) == 0)
         return std::nullopt;
     auto const body = packet.payload.subspan(sizeof(ic::PipeHeader) + sizeof header);
-    auto const expected = state_ == State::Negotiating ? ic::MessageType::Negotiate : kind_.message;
-    if (header.size > body.size() || header.transaction != asked_ || header.type != expected) return std::nullopt;
+    auto const expected = talk_.step == Step::Negotiating ? ic::MessageType::Negotiate : kind_.message;
+    if (header.size > body.size() || !talk_.waits_for_answer || header.transaction != talk_.transaction ||
+        header.type != expected)
+        return std::nullopt;
     return Answer{header.status, body.first(header.size)};
 }
 
@@ -136,7 +138,7 @@ void Service::negotiate()
 
     ic::Header header{};
     header.type = ic::MessageType::Negotiate;
-    if (!send(header, body)) state_ = State::NoCommonVersion; // a ring without room for the first packet
+    if (!send(header, body)) talk_.step = Step::NoCommonVersion; // a ring without room for the first packet
 }
 
 /// The guest answers with the versions it has chosen among those offered, each of which must be one of them.
@@ -144,32 +146,32 @@ void Service::take_versions(Answer const& answer, DeferredCalls& deferred)
 {
     ic::Negotiate counts{};
     std::array<ic::Version, 2> chosen{};
-    state_ = State::NoCommonVersion;
+    talk_.step = Step::NoCommonVersion;
     if (!answer.read(counts) || !answer.read(chosen, sizeof counts)) return;
     if (counts.framework_count != 1 || counts.message_count != 1) return;
     if (!contains(std::span<ic::Version const>{framework_versions}, chosen[0])) return;
     if (!contains(kind_.versions, chosen[1])) return;
-    framework_ = chosen[0];
-    version_ = chosen[1];
-    state_ = State::Ready;
+    talk_.framework = chosen[0];
+    talk_.version = chosen[1];
+    talk_.step = Step::Ready;
     ready(deferred);
 }
 
 bool Service::ask(std::span<std::byte const> body)
 {
-    if (state_ != State::Ready || quiesced_) return false;
+    if (talk_.step != Step::Ready || quiesced_) return false;
     ic::Header header{};
-    header.framework = framework_;
+    header.framework = talk_.framework;
     header.type = kind_.message;
-    header.message = version_;
+    header.message = talk_.version;
     return send(header, body);
 }
 
 bool Service::send(ic::Header header, std::span<std::byte const> body)
 {
-    if (asked_) return false;
+    if (talk_.waits_for_answer) return false;
     header.size = static_cast<std::uint16_t>(body.size());
-    header.transaction = ++transaction_;
+    header.transaction = ++talk_.transaction;
     header.flags = ic::flags::transaction | ic::flags::request;
     ic::PipeHeader const pipe{ic::pipe_data, static_cast<std::uint32_t>(sizeof header + body.size())};
     hv::abi::PacketDescriptor descriptor{};
@@ -177,15 +179,16 @@ bool Service::send(ic::Header header, std::span<std::byte const> body)
     if (!channel_->outgoing().write(descriptor, {},
                                     {std::as_bytes(std::span{&pipe, 1}), std::as_bytes(std::span{&header, 1}), body}))
         return false;
-    ++questions_;
-    asked_ = header.transaction;
+    ++talk_.questions;
+    talk_.waits_for_answer = true;
     channel_->publish();
     return true;
 }
 
 void Service::tick_after(std::chrono::milliseconds delay)
 {
-    if (std::exchange(tick_to_come_, true)) return;
+    if (std::exchange(talk_.tick_to_come, true)) return;
+    talk_.tick_delay = delay;
     executor_.run_after(delay, [weak = weak_from_this()] {
         if (auto const self = weak.lock()) self->on_tick();
     });
@@ -195,20 +198,20 @@ void Service::on_tick()
 {
     DeferredCalls deferred;
     std::scoped_lock const lock{mutex_};
-    tick_to_come_ = false;
+    talk_.tick_to_come = false;
     if (quiesced_)
-        tick_held_ = true;
-    else if (state_ == State::Ready)
+        talk_.tick_held = true;
+    else if (talk_.step == Step::Ready)
         tick(deferred);
 }
 
-std::string_view Service::state_name() const
+std::string_view Service::step_name() const
 {
-    switch (state_) {
-    case State::Closed: return "closed";
-    case State::Negotiating: return "negotiating";
-    case State::Ready: return "ready";
-    case State::NoCommonVersion: return "no common version";
+    switch (talk_.step) {
+    case Step::Closed: return "closed";
+    case Step::Negotiating: return "negotiating";
+    case Step::Ready: return "ready";
+    case Step::NoCommonVersion: return "no common version";
     }
     return "";
 }
@@ -217,14 +220,34 @@ void Service::inspect(hv::Inspector& inspector) const
 {
     std::scoped_lock const lock{mutex_};
     inspector.text("service", kind_.name);
-    inspector.text("state", state_name());
-    if (state_ == State::Ready)
-        inspector.text("version", std::to_string(version_.major) + '.' + std::to_string(version_.minor));
-    inspector.flag("waits_for_answer", asked_.has_value());
-    inspector.number("questions", questions_);
-    inspector.number("answers", answers_);
-    inspector.number("ignored_packets", ignored_);
+    inspector.text("state", step_name());
+    if (talk_.step == Step::Ready)
+        inspector.text("version", std::to_string(talk_.version.major) + '.' + std::to_string(talk_.version.minor));
+    show(inspector, talk_);
     inspect_more(inspector);
+}
+
+void Service::visit(hv::StateVisitor& visitor)
+{
+    std::scoped_lock const lock{mutex_};
+    hv::visit(visitor, talk_);
+    visit_more(visitor);
+    if (visitor.restores()) make_sense_of_restored();
+}
+
+/// A tick that was to come does so after its whole delay.
+void Service::make_sense_of_restored()
+{
+    constexpr std::chrono::milliseconds longest = std::chrono::minutes{1};
+    bool const known = talk_.step == Step::Negotiating || talk_.step == Step::Ready;
+    if (!channel_) {
+        talk_.step = Step::Closed;
+        talk_.waits_for_answer = false;
+    } else if (!known) {
+        talk_.step = Step::NoCommonVersion;
+    }
+    if (std::exchange(talk_.tick_to_come, false))
+        tick_after(std::clamp(talk_.tick_delay, std::chrono::milliseconds{0}, longest));
 }
 
 } // namespace devices::vmbus

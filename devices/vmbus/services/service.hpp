@@ -6,6 +6,7 @@
 #include "devices/vmbus/channel/channel_worker.hpp"
 #include "devices/vmbus/channel/deferred_calls.hpp"
 #include "devices/vmbus/services/protocol.hpp"
+#include "hv/base/state.hpp"
 #include "hv/vmbus/channel.hpp"
 #include "hv/vmbus/executor.hpp"
 
@@ -17,6 +18,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -46,6 +48,7 @@ class Service : public hv::vmbus::ChannelDevice, public std::enable_shared_from_
     void quiesce(hv::StillBusy busy) final;
     void resume() final;
     void inspect(hv::Inspector& inspector) const final;
+    void visit(hv::StateVisitor& visitor) final;
 
   protected:
     using Lock = Mutex<LockRank::Channel>;
@@ -74,10 +77,11 @@ class Service : public hv::vmbus::ChannelDevice, public std::enable_shared_from_
     virtual void closed(DeferredCalls&) {} ///< nothing that was asked is answered any more
     virtual void tick(DeferredCalls&) {}   ///< only while ready
     virtual void inspect_more(hv::Inspector&) const {}
+    virtual void visit_more(hv::StateVisitor& visitor) = 0; ///< what a kind of service has besides
 
-    [[nodiscard]] bool is_ready() const { return state_ == State::Ready; }
-    [[nodiscard]] bool waits_for_answer() const { return asked_.has_value(); }
-    [[nodiscard]] ic::Version version() const { return version_; } ///< of messages, when ready
+    [[nodiscard]] bool is_ready() const { return talk_.step == Step::Ready; }
+    [[nodiscard]] bool waits_for_answer() const { return talk_.waits_for_answer; }
+    [[nodiscard]] ic::Version version() const { return talk_.version; } ///< of messages, when ready
     /// Asks the guest. False when the guest has left no room for it, or has to answer first, or the service is
     /// quiesced.
     [[nodiscard]] bool ask(std::span<std::byte const> body);
@@ -88,12 +92,43 @@ class Service : public hv::vmbus::ChannelDevice, public std::enable_shared_from_
     [[nodiscard]] hv::vmbus::Executor& executor() const { return executor_; }
 
   private:
-    enum class State { Closed, Negotiating, Ready, NoCommonVersion };
+    enum class Step { Closed, Negotiating, Ready, NoCommonVersion };
+
+    /// How far the two have come.
+    struct Conversation {
+        Step step = Step::Closed;
+        ic::Version framework{};
+        ic::Version version{};
+        bool waits_for_answer = false;
+        std::uint8_t transaction = 0; ///< of the last question
+        bool tick_to_come = false;
+        std::chrono::milliseconds tick_delay{}; ///< with which it was asked for
+        bool tick_held = false;                 ///< it came while the service was quiesced
+        std::uint64_t questions = 0;
+        std::uint64_t answers = 0;
+        std::uint64_t ignored_packets = 0; ///< that were no answer
+
+        static constexpr auto fields()
+        {
+            return std::tuple{hv::Field{"step", &Conversation::step},
+                              hv::Field{"framework", &Conversation::framework},
+                              hv::Field{"version", &Conversation::version},
+                              hv::Field{"waits_for_answer", &Conversation::waits_for_answer, hv::Shown::Yes},
+                              hv::Field{"transaction", &Conversation::transaction},
+                              hv::Field{"tick_to_come", &Conversation::tick_to_come},
+                              hv::Field{"tick_delay", &Conversation::tick_delay},
+                              hv::Field{"tick_held", &Conversation::tick_held},
+                              hv::Field{"questions", &Conversation::questions, hv::Shown::Yes},
+                              hv::Field{"answers", &Conversation::answers, hv::Shown::Yes},
+                              hv::Field{"ignored_packets", &Conversation::ignored_packets, hv::Shown::Yes}};
+        }
+    };
 
     [[nodiscard]] Left serve(Turn& turn) final;
     [[nodiscard]] std::weak_ptr<void> owner() final { return weak_from_this(); }
 
-    [[nodiscard]] std::string_view state_name() const;
+    [[nodiscard]] std::string_view step_name() const;
+    void make_sense_of_restored();
     [[nodiscard]] bool send(ic::Header header, std::span<std::byte const> body);
     void negotiate();
     void take(hv::vmbus::Packet const& packet, DeferredCalls& deferred);
@@ -107,18 +142,8 @@ class Service : public hv::vmbus::ChannelDevice, public std::enable_shared_from_
 
     mutable Lock mutex_;
     std::shared_ptr<hv::vmbus::Channel> channel_;
-    State state_ = State::Closed;
-    ic::Version framework_{};
-    ic::Version version_{};
-    std::optional<std::uint8_t> asked_; ///< the transaction of what is not answered yet
-    std::uint8_t transaction_ = 0;
-    bool tick_to_come_ = false;
+    Conversation talk_;
     bool quiesced_ = false;
-    bool tick_held_ = false; ///< it came while the service was quiesced
-
-    std::uint64_t questions_ = 0;
-    std::uint64_t answers_ = 0;
-    std::uint64_t ignored_ = 0; ///< packets that were no answer
 };
 
 } // namespace devices::vmbus

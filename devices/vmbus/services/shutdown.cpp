@@ -57,12 +57,12 @@ void ShutdownService::request(What what, Callback done)
     message.flags = flags_for(what) | ic::shutdown_flags::force;
     if (!ask(std::as_bytes(std::span{&message, 1}))) return fail(Result::NotReady);
     done_ = std::move(done);
-    executor().run_after(answer_time, [weak = weak_from_this(), number = ++request_] {
+    executor().run_after(answer_time, [weak = weak_from_this(), number = ++state_.request] {
         auto const self = std::static_pointer_cast<ShutdownService>(weak.lock());
         if (!self) return;
         DeferredCalls late;
         std::scoped_lock const guard{self->mutex()};
-        if (number == self->request_) self->finish(Result::TimedOut, late);
+        if (number == self->state_.request) self->finish(Result::TimedOut, late);
     });
 }
 

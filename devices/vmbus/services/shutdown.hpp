@@ -31,10 +31,18 @@ class ShutdownService final : public Service {
     void ready(DeferredCalls&) override {}
     void answered(Answer const& answer, DeferredCalls& deferred) override;
     void closed(DeferredCalls& deferred) override;
+    void visit_more(hv::StateVisitor& visitor) override { hv::visit(visitor, "shutdown", state_); }
     void finish(Result result, DeferredCalls& deferred);
 
-    Callback done_;             ///< of the request that the guest has not answered
-    std::uint64_t request_ = 0; ///< its number
+    /// Whoever asked elsewhere is not told how that ends: the guest's answer is taken, and that is all.
+    struct State {
+        std::uint64_t request = 0; ///< the number of the last one
+
+        static constexpr auto fields() { return std::tuple{hv::Field{"request", &State::request}}; }
+    };
+
+    Callback done_; ///< of the request that the guest has not answered
+    State state_;
 };
 
 } // namespace devices::vmbus

@@ -54,7 +54,7 @@ TimeSyncService::TimeSyncService(hv::vmbus::Executor& executor, std::function<Ti
 
 void TimeSyncService::ready(DeferredCalls&)
 {
-    sync_due_ = true;
+    state_.sync_due = true;
     tell(clock_());
     tick_after(period);
 }
@@ -62,7 +62,7 @@ void TimeSyncService::ready(DeferredCalls&)
 void TimeSyncService::tick(DeferredCalls&)
 {
     auto const now = clock_();
-    if (jumped(now)) sync_due_ = true;
+    if (jumped(now)) state_.sync_due = true;
     tell(now);
     tick_after(period);
 }
@@ -71,15 +71,15 @@ void TimeSyncService::tick(DeferredCalls&)
 /// the reference time of a guest that was paused has stood still.
 bool TimeSyncService::jumped(TimeReading const& now) const
 {
-    auto const slept = (now.boot - now.monotonic) - (last_.boot - last_.monotonic);
-    auto const set = (now.wall - now.boot) - (last_.wall - last_.boot);
-    auto const paused = (now.monotonic - reference(now)) - (last_.monotonic - reference(last_));
+    auto const slept = (now.boot - now.monotonic) - (state_.last.boot - state_.last.monotonic);
+    auto const set = (now.wall - now.boot) - (state_.last.wall - state_.last.boot);
+    auto const paused = (now.monotonic - reference(now)) - (state_.last.monotonic - reference(state_.last));
     return std::chrono::abs(slept) >= jump || std::chrono::abs(set) >= jump || std::chrono::abs(paused) >= jump;
 }
 
 void TimeSyncService::tell(TimeReading const& now)
 {
-    auto const set = sync_due_;
+    auto const set = state_.sync_due;
     auto const flags = set ? ic::time_flags::sync : ic::time_flags::sample;
     bool asked = false;
     if (version() >= reference_time_since) {
@@ -94,16 +94,22 @@ void TimeSyncService::tell(TimeReading const& now)
         message.flags = flags;
         asked = ask(std::as_bytes(std::span{&message, 1}));
     }
-    last_ = now;
+    state_.last = now;
     if (!asked) return;
-    sync_due_ = false; // else with the next tick
-    ++(set ? syncs_ : samples_);
+    state_.sync_due = false; // else with the next tick
+    ++(set ? state_.syncs : state_.samples);
 }
 
 void TimeSyncService::inspect_more(hv::Inspector& inspector) const
 {
-    inspector.number("syncs", syncs_);
-    inspector.number("samples", samples_);
+    show(inspector, state_);
+}
+
+/// A guest that was restored has stood still, and may be with another host: it sets its clock.
+void TimeSyncService::visit_more(hv::StateVisitor& visitor)
+{
+    hv::visit(visitor, "time", state_);
+    if (visitor.restores()) state_.sync_due = true;
 }
 
 } // namespace devices::vmbus

@@ -14,6 +14,13 @@ struct TimeReading {
     std::chrono::nanoseconds boot{};      ///< goes on while the host sleeps
     std::chrono::nanoseconds monotonic{}; ///< does not
     std::uint64_t reference = 0;          ///< 100 ns
+
+    static constexpr auto fields()
+    {
+        return std::tuple{hv::Field{"wall", &TimeReading::wall}, hv::Field{"boot", &TimeReading::boot},
+                          hv::Field{"monotonic", &TimeReading::monotonic},
+                          hv::Field{"reference", &TimeReading::reference}};
+    }
 };
 
 /// Reads the host's clocks around `reference`.
@@ -34,14 +41,25 @@ class TimeSyncService final : public Service {
     void answered(Answer const&, DeferredCalls&) override {}
     void tick(DeferredCalls&) override;
     void inspect_more(hv::Inspector& inspector) const override;
+    void visit_more(hv::StateVisitor& visitor) override;
     void tell(TimeReading const& now);
     [[nodiscard]] bool jumped(TimeReading const& now) const;
 
     std::function<TimeReading()> const clock_;
-    TimeReading last_{}; ///< what jumps are seen by
-    bool sync_due_ = false;
-    std::uint64_t syncs_ = 0;
-    std::uint64_t samples_ = 0;
+    struct State {
+        TimeReading last{}; ///< what jumps are seen by
+        bool sync_due = false;
+        std::uint64_t syncs = 0;
+        std::uint64_t samples = 0;
+
+        static constexpr auto fields()
+        {
+            return std::tuple{hv::Field{"last", &State::last}, hv::Field{"sync_due", &State::sync_due},
+                              hv::Field{"syncs", &State::syncs, hv::Shown::Yes},
+                              hv::Field{"samples", &State::samples, hv::Shown::Yes}};
+        }
+    };
+    State state_;
 };
 
 } // namespace devices::vmbus

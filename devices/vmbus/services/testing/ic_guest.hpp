@@ -4,6 +4,7 @@
 #include "devices/testing/vmbus_channel.hpp"
 #include "devices/vmbus/services/service.hpp"
 #include "hv/testing/catch.hpp"
+#include "hv/testing/saved_state.hpp"
 
 #include <map>
 #include <string>
@@ -63,6 +64,21 @@ class IcGuest {
             ic::Version versions[2];
         } const body{{1, 1, 0}, {framework, message}};
         answer(*question, ic::status::success, bytes_of(body));
+    }
+
+    /// From now on the guest finds this service, with the state of the other, at the other end of its channel.
+    void go_on_with(std::shared_ptr<Service> const& other)
+    {
+        hv::testing::SavedState saved;
+        service_->quiesce({});
+        saved.save(*service_);
+        other->quiesce({});
+        other->open(channel);
+        saved.restore(*other);
+        channel->connect(other.get());
+        service_ = other;
+        service_->resume();
+        executor.crank();
     }
 
     std::optional<Question> next() const
