@@ -95,7 +95,7 @@ FileBackend::FileBackend(std::string path, How const& how, std::shared_ptr<IoRin
     auto opened = open_image(path_, how.read_only, how.block_size);
     fd_ = std::move(opened.fd);
     kind_ = opened.in_memory ? Kind::MemoryFile : opened.device ? Kind::Device : Kind::File;
-    size_may_wait_ = opened.remote;
+    may_wait_ = opened.remote;
     granularity_ = std::max<std::uint64_t>(how.granularity, opened.device ? opened.logical_block : 1);
     properties_ = {.size = opened.size,
                    .read_only = how.read_only,
@@ -107,7 +107,7 @@ FileBackend::FileBackend(std::string path, How const& how, std::shared_ptr<IoRin
 FileBackend::~FileBackend()
 {
     constexpr Patience patience{.limit = std::chrono::seconds{2}, .after_stop = {}};
-    if (kind_ != Kind::Device && !size_may_wait_) return;
+    if (kind_ != Kind::Device && !may_wait_) return;
     auto const close = [fd = std::make_shared<UniqueFd>(std::move(fd_))] {
         *fd = UniqueFd{};
         return true;
@@ -122,7 +122,7 @@ std::optional<Result> FileBackend::submit(Request& request)
 {
     request.progress.begin();
     std::optional<Result> result;
-    if (request.operation != Operation::Read && size_may_wait_) {
+    if (request.operation != Operation::Read && may_wait_) {
         request.progress.checks_size = true;
         request.progress.bounce.resize(sizeof(struct statx));
     } else if (request.operation != Operation::Read && shrunk()) {
@@ -218,6 +218,13 @@ FileBackend::Part FileBackend::next_part(Request const& request) const
 }
 
 void FileBackend::prepare(io_uring_sqe& entry, Request& request)
+{
+    fill_in(entry, request);
+    // An io_uring tries a file that can be polled, as those of FUSE can, on the thread that submits.
+    if (may_wait_) io_uring_sqe_set_flags(&entry, IOSQE_ASYNC);
+}
+
+void FileBackend::fill_in(io_uring_sqe& entry, Request& request) const
 {
     if (request.progress.checks_size) {
         auto* const answer = reinterpret_cast<struct statx*>(request.progress.bounce.data());

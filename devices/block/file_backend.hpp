@@ -47,6 +47,7 @@ class FileBackend final : public Backend, RingClient {
     };
 
     void prepare(io_uring_sqe& entry, Request& request) override;
+    void fill_in(io_uring_sqe& entry, Request& request) const;
     void ended(Request& request, int result) override;
 
     [[nodiscard]] std::optional<Result> begin(Request& request);
@@ -67,7 +68,7 @@ class FileBackend final : public Backend, RingClient {
     std::function<void(std::string const&)> const notice_;
     UniqueFd fd_;
     Kind kind_ = Kind::File;
-    bool size_may_wait_ = false;    ///< to be asked by the ring: a server may have to be
+    bool may_wait_ = false; ///< for a server, even to tell the size: only the kernel's workers call the file system
     std::uint64_t granularity_ = 1; ///< bytes: fallocate takes multiples of it
     Properties properties_{};
     std::shared_ptr<IoRing> const ring_;

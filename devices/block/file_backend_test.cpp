@@ -4,6 +4,7 @@
 #include "hv/testing/catch.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <fstream>
 #include <string>
@@ -229,6 +230,24 @@ TEST_CASE("An image that must not be used says how it may be", "[storage]")
     REQUIRE(contains(complaint("/sys/kernel/uevent_seqnum"),
                      "must not be written by you: check its permissions, or add"));
     REQUIRE(contains(complaint("/sys/bus/platform/uevent", {.read_only = true}), "must not be read by you"));
+}
+
+TEST_CASE("What may have to ask a server is left to the kernel's workers", "[storage]")
+{
+    // sysfs stands for FUSE: its files can be polled too, and an io_uring would read them on the thread that submits.
+    std::atomic<bool> read_here{false};
+    auto const watching = std::make_shared<IoRing>(nullptr, [&](io_uring* inside) {
+        auto const& last = inside->sq.sqes[(inside->sq.sqe_tail - 1) & *inside->sq.kring_mask];
+        if (last.opcode == IORING_OP_READV && (last.flags & IOSQE_ASYNC) == 0) read_here = true;
+        return io_uring_submit(inside);
+    });
+    FileBackend backend{"/sys/kernel/uevent_seqnum", {.read_only = true}, watching};
+    std::vector<std::byte> bytes(512);
+    AwaitedRequest request{Operation::Read, 0};
+    request.add(bytes);
+    REQUIRE(request.run(backend) == Result::Shrunk); // it has a few digits
+    REQUIRE(bytes[0] != std::byte{0});
+    REQUIRE_FALSE(read_here);
 }
 
 TEST_CASE("What can be no disk is refused in one line", "[storage]")

@@ -72,7 +72,8 @@ void ask_for_place(int fd, OpenedImage& image)
                                                  XFS_SUPER_MAGIC,  OVERLAYFS_SUPER_MAGIC, TMPFS_MAGIC,
                                                  RAMFS_MAGIC};
     struct statfs where {};
-    if (fstatfs(fd, &where) != 0) return;
+    image.remote = true;
+    if (fstatfs(fd, &where) != 0) return; // a FUSE server need not answer this
     auto const type = static_cast<std::uint32_t>(where.f_type);
     image.in_memory = type == TMPFS_MAGIC || type == RAMFS_MAGIC;
     image.remote = std::ranges::find(local, type) == local.end();
