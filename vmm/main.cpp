@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <malloc.h>
 #include <span>
 #include <string_view>
 #include <system_error>
@@ -38,9 +39,19 @@ struct Dispatch {
     }
 };
 
+/// The C library would give threads heaps of their own, each of which keeps the most that it has ever had: what disks
+/// may take for their I/O would be taken several times over.
+void share_one_heap()
+{
+#ifdef M_ARENA_MAX
+    ::mallopt(M_ARENA_MAX, 1);
+#endif
+}
+
 int carry_out(int argc, char** argv)
 {
     try {
+        share_one_heap();
         vmm::reserve_standard_streams();
         vmm::settle_signals();
         auto const privileges = names_of(hv::privilege_names());
