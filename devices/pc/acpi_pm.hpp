@@ -49,9 +49,10 @@ class AcpiPm final : public BytePorts {
 
         static constexpr auto fields()
         {
-            return std::tuple{hv::Field{"status", &State::status}, hv::Field{"enable", &State::enable},
-                              hv::Field{"control", &State::control}, hv::Field{"carry_period", &State::carry_period},
-                              hv::Field{"line", &State::line}};
+            return std::tuple{hv::StateField{"status", &State::status}, hv::StateField{"enable", &State::enable},
+                              hv::StateField{"control", &State::control},
+                              hv::StateField{"carry_period", &State::carry_period},
+                              hv::StateField{"line", &State::line}};
         }
     };
 

@@ -87,10 +87,10 @@ class RtcCmos final : public BytePorts {
 
         static constexpr auto fields()
         {
-            return std::tuple{hv::Field{"cmos", &State::cmos},      hv::Field{"index", &State::index},
-                              hv::Field{"phase", &State::phase},    hv::Field{"shift", &State::shift},
-                              hv::Field{"seen", &State::seen},      hv::Field{"line", &State::line},
-                              hv::Field{"alarmed", &State::alarmed}};
+            return std::tuple{hv::StateField{"cmos", &State::cmos},      hv::StateField{"index", &State::index},
+                              hv::StateField{"phase", &State::phase},    hv::StateField{"shift", &State::shift},
+                              hv::StateField{"seen", &State::seen},      hv::StateField{"line", &State::line},
+                              hv::StateField{"alarmed", &State::alarmed}};
         }
     };
 

@@ -93,21 +93,21 @@ class Uart16550 final : public BytePorts, public Component {
 
         static constexpr auto fields()
         {
-            return std::tuple{hv::Field{"received", &State::received},
-                              hv::Field{"first_received", &State::first_received},
-                              hv::Field{"received_count", &State::received_count},
-                              hv::Field{"divisor", &State::divisor},
-                              hv::Field{"interrupt_enable", &State::interrupt_enable},
-                              hv::Field{"fifo_control", &State::fifo_control},
-                              hv::Field{"line_control", &State::line_control},
-                              hv::Field{"modem_control", &State::modem_control},
-                              hv::Field{"modem_changes", &State::modem_changes},
-                              hv::Field{"scratch", &State::scratch},
-                              hv::Field{"overrun", &State::overrun},
-                              hv::Field{"transmitter_pending", &State::transmitter_pending},
-                              hv::Field{"offered_more", &State::offered_more},
-                              hv::Field{"announce", &State::announce},
-                              hv::Field{"line", &State::line}};
+            return std::tuple{hv::StateField{"received", &State::received},
+                              hv::StateField{"first_received", &State::first_received},
+                              hv::StateField{"received_count", &State::received_count},
+                              hv::StateField{"divisor", &State::divisor},
+                              hv::StateField{"interrupt_enable", &State::interrupt_enable},
+                              hv::StateField{"fifo_control", &State::fifo_control},
+                              hv::StateField{"line_control", &State::line_control},
+                              hv::StateField{"modem_control", &State::modem_control},
+                              hv::StateField{"modem_changes", &State::modem_changes},
+                              hv::StateField{"scratch", &State::scratch},
+                              hv::StateField{"overrun", &State::overrun},
+                              hv::StateField{"transmitter_pending", &State::transmitter_pending},
+                              hv::StateField{"offered_more", &State::offered_more},
+                              hv::StateField{"announce", &State::announce},
+                              hv::StateField{"line", &State::line}};
         }
     };
 

@@ -55,7 +55,7 @@ class VisitedNode {
 enum class Shown { No, Yes };
 
 template <typename State, typename Type>
-struct Field {
+struct StateField {
     std::string_view name;
     Type State::*member;
     Shown shown = Shown::No;
@@ -155,8 +155,8 @@ void visit_value(StateVisitor& visitor, std::string_view name, Type& value, std:
 
 } // namespace detail
 
-/// `State` is an aggregate, and `State::fields()` a tuple that has a Field for each of its members. A member that is
-/// left out does not compile.
+/// `State` is an aggregate, and `State::fields()` a tuple that has a StateField for each of its members. A member
+/// that is left out does not compile.
 template <typename State>
 concept VisitedState = std::tuple_size_v<decltype(State::fields())>
 == detail::member_count<State>() && detail::has_distinct_names<State>();
@@ -164,7 +164,7 @@ concept VisitedState = std::tuple_size_v<decltype(State::fields())>
 template <typename State>
 void visit(StateVisitor& visitor, State& state)
 {
-    static_assert(VisitedState<State>, "a member has no Field, or two have one name");
+    static_assert(VisitedState<State>, "a member has no StateField, or two have one name");
     std::apply(
         [&](auto const&... field) {
             (detail::visit_value(visitor, field.name, state.*field.member, field.most), ...);

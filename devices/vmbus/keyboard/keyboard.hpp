@@ -55,11 +55,11 @@ class Keyboard final : public hv::vmbus::ChannelDevice, public std::enable_share
 
         static constexpr auto fields()
         {
-            return std::tuple{hv::Field{"accepted", &State::accepted},
-                              hv::Field{"indicators", &State::indicators, hv::Shown::Yes},
-                              hv::Field{"strokes", &State::strokes, hv::Shown::Yes},
-                              hv::Field{"lost_strokes", &State::lost_strokes, hv::Shown::Yes},
-                              hv::Field{"ignored_packets", &State::ignored_packets, hv::Shown::Yes}};
+            return std::tuple{hv::StateField{"accepted", &State::accepted},
+                              hv::StateField{"indicators", &State::indicators, hv::Shown::Yes},
+                              hv::StateField{"strokes", &State::strokes, hv::Shown::Yes},
+                              hv::StateField{"lost_strokes", &State::lost_strokes, hv::Shown::Yes},
+                              hv::StateField{"ignored_packets", &State::ignored_packets, hv::Shown::Yes}};
         }
     };
 

@@ -47,8 +47,9 @@ class HeartbeatService final : public Service {
 
         static constexpr auto fields()
         {
-            return std::tuple{hv::Field{"number", &Pulse::number}, hv::Field{"beats", &Pulse::beats},
-                              hv::Field{"missed", &Pulse::missed}, hv::Field{"applications", &Pulse::applications}};
+            return std::tuple{hv::StateField{"number", &Pulse::number}, hv::StateField{"beats", &Pulse::beats},
+                              hv::StateField{"missed", &Pulse::missed},
+                              hv::StateField{"applications", &Pulse::applications}};
         }
     };
     Pulse pulse_;

@@ -79,8 +79,8 @@ class KeyValueService final : public Service {
 
         static constexpr auto fields()
         {
-            return std::tuple{hv::Field{"number", &State::number},
-                              hv::Field{"requests_finished", &State::requests_finished, hv::Shown::Yes}};
+            return std::tuple{hv::StateField{"number", &State::number},
+                              hv::StateField{"requests_finished", &State::requests_finished, hv::Shown::Yes}};
         }
     };
 

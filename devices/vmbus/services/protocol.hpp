@@ -18,7 +18,7 @@ struct Version {
     friend constexpr auto operator<=>(Version const&, Version const&) = default;
     static constexpr auto fields()
     {
-        return std::tuple{hv::Field{"major", &Version::major}, hv::Field{"minor", &Version::minor}};
+        return std::tuple{hv::StateField{"major", &Version::major}, hv::StateField{"minor", &Version::minor}};
     }
 };
 

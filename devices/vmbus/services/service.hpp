@@ -110,17 +110,17 @@ class Service : public hv::vmbus::ChannelDevice, public std::enable_shared_from_
 
         static constexpr auto fields()
         {
-            return std::tuple{hv::Field{"step", &Conversation::step},
-                              hv::Field{"framework", &Conversation::framework},
-                              hv::Field{"version", &Conversation::version},
-                              hv::Field{"waits_for_answer", &Conversation::waits_for_answer, hv::Shown::Yes},
-                              hv::Field{"transaction", &Conversation::transaction},
-                              hv::Field{"tick_to_come", &Conversation::tick_to_come},
-                              hv::Field{"tick_delay", &Conversation::tick_delay},
-                              hv::Field{"tick_held", &Conversation::tick_held},
-                              hv::Field{"questions", &Conversation::questions, hv::Shown::Yes},
-                              hv::Field{"answers", &Conversation::answers, hv::Shown::Yes},
-                              hv::Field{"ignored_packets", &Conversation::ignored_packets, hv::Shown::Yes}};
+            return std::tuple{hv::StateField{"step", &Conversation::step},
+                              hv::StateField{"framework", &Conversation::framework},
+                              hv::StateField{"version", &Conversation::version},
+                              hv::StateField{"waits_for_answer", &Conversation::waits_for_answer, hv::Shown::Yes},
+                              hv::StateField{"transaction", &Conversation::transaction},
+                              hv::StateField{"tick_to_come", &Conversation::tick_to_come},
+                              hv::StateField{"tick_delay", &Conversation::tick_delay},
+                              hv::StateField{"tick_held", &Conversation::tick_held},
+                              hv::StateField{"questions", &Conversation::questions, hv::Shown::Yes},
+                              hv::StateField{"answers", &Conversation::answers, hv::Shown::Yes},
+                              hv::StateField{"ignored_packets", &Conversation::ignored_packets, hv::Shown::Yes}};
         }
     };
 

@@ -38,7 +38,7 @@ class ShutdownService final : public Service {
     struct State {
         std::uint64_t request = 0; ///< the number of the last one
 
-        static constexpr auto fields() { return std::tuple{hv::Field{"request", &State::request}}; }
+        static constexpr auto fields() { return std::tuple{hv::StateField{"request", &State::request}}; }
     };
 
     Callback done_; ///< of the request that the guest has not answered

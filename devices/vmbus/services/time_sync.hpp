@@ -17,9 +17,9 @@ struct TimeReading {
 
     static constexpr auto fields()
     {
-        return std::tuple{hv::Field{"wall", &TimeReading::wall}, hv::Field{"boot", &TimeReading::boot},
-                          hv::Field{"monotonic", &TimeReading::monotonic},
-                          hv::Field{"reference", &TimeReading::reference}};
+        return std::tuple{hv::StateField{"wall", &TimeReading::wall}, hv::StateField{"boot", &TimeReading::boot},
+                          hv::StateField{"monotonic", &TimeReading::monotonic},
+                          hv::StateField{"reference", &TimeReading::reference}};
     }
 };
 
@@ -54,9 +54,9 @@ class TimeSyncService final : public Service {
 
         static constexpr auto fields()
         {
-            return std::tuple{hv::Field{"last", &State::last}, hv::Field{"sync_due", &State::sync_due},
-                              hv::Field{"syncs", &State::syncs, hv::Shown::Yes},
-                              hv::Field{"samples", &State::samples, hv::Shown::Yes}};
+            return std::tuple{hv::StateField{"last", &State::last}, hv::StateField{"sync_due", &State::sync_due},
+                              hv::StateField{"syncs", &State::syncs, hv::Shown::Yes},
+                              hv::StateField{"samples", &State::samples, hv::Shown::Yes}};
         }
     };
     State state_;

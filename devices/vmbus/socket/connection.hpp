@@ -80,17 +80,17 @@ class Connection final : public hv::vmbus::ChannelDevice, public std::enable_sha
 
         static constexpr auto fields()
         {
-            return std::tuple{hv::Field{"opened", &State::opened},
-                              hv::Field{"ended", &State::ended},
-                              hv::Field{"may_read_host", &State::may_read_host},
-                              hv::Field{"more_from_guest", &State::more_from_guest},
-                              hv::Field{"guest_finished", &State::guest_finished},
-                              hv::Field{"host_told", &State::host_told},
-                              hv::Field{"host_deaf", &State::host_deaf},
-                              hv::Field{"host_finished", &State::host_finished},
-                              hv::Field{"guest_told", &State::guest_told},
-                              hv::Field{"bytes_to_host", &State::bytes_to_host, hv::Shown::Yes},
-                              hv::Field{"bytes_to_guest", &State::bytes_to_guest, hv::Shown::Yes}};
+            return std::tuple{hv::StateField{"opened", &State::opened},
+                              hv::StateField{"ended", &State::ended},
+                              hv::StateField{"may_read_host", &State::may_read_host},
+                              hv::StateField{"more_from_guest", &State::more_from_guest},
+                              hv::StateField{"guest_finished", &State::guest_finished},
+                              hv::StateField{"host_told", &State::host_told},
+                              hv::StateField{"host_deaf", &State::host_deaf},
+                              hv::StateField{"host_finished", &State::host_finished},
+                              hv::StateField{"guest_told", &State::guest_told},
+                              hv::StateField{"bytes_to_host", &State::bytes_to_host, hv::Shown::Yes},
+                              hv::StateField{"bytes_to_guest", &State::bytes_to_guest, hv::Shown::Yes}};
         }
     };
 

@@ -73,13 +73,13 @@ class StorageChannel final : public hv::vmbus::ChannelDevice,
 
         static constexpr auto fields()
         {
-            return std::tuple{hv::Field{"step", &Condition::step},
-                              hv::Field{"sub_channels_made", &Condition::sub_channels_made},
-                              hv::Field{"tell_of_units", &Condition::tell_of_units},
-                              hv::Field{"commands", &Condition::commands, hv::Shown::Yes},
-                              hv::Field{"waited", &Condition::waited, hv::Shown::Yes},
-                              hv::Field{"errors", &Condition::errors, hv::Shown::Yes},
-                              hv::Field{"broken_rings", &Condition::broken_rings, hv::Shown::Yes}};
+            return std::tuple{hv::StateField{"step", &Condition::step},
+                              hv::StateField{"sub_channels_made", &Condition::sub_channels_made},
+                              hv::StateField{"tell_of_units", &Condition::tell_of_units},
+                              hv::StateField{"commands", &Condition::commands, hv::Shown::Yes},
+                              hv::StateField{"waited", &Condition::waited, hv::Shown::Yes},
+                              hv::StateField{"errors", &Condition::errors, hv::Shown::Yes},
+                              hv::StateField{"broken_rings", &Condition::broken_rings, hv::Shown::Yes}};
         }
     };
 
