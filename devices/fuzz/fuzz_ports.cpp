@@ -93,6 +93,7 @@ struct Function final : PciFunction {
         check(offset, size);
         std::memcpy(bytes.data() + offset, &value, size);
     }
+    void visit(hv::StateVisitor&) override {}
 };
 
 /// What --test-devices adds; they go before their partition does.

@@ -1,13 +1,14 @@
 #include "devices/pc/fw_cfg.hpp"
 
 #include <algorithm>
+#include <span>
 #include <string_view>
 
 namespace devices {
 
 namespace {
 
-constexpr std::uint16_t signature_key = 0x0000;
+constexpr std::uint16_t signature_key = 0x0000; // selected at first
 constexpr std::uint16_t interface_key = 0x0001;
 constexpr std::uint16_t memory_key = 0x0003;
 constexpr std::uint16_t cpus_key = 0x0005;
@@ -42,8 +43,7 @@ FwCfg::FwCfg(Machine machine)
           {memory_key, little_endian(machine.memory)},
           {cpus_key, little_endian(machine.cpus)},
           {max_cpus_key, little_endian(machine.cpus)},
-      },
-      rest_{items_.front().bytes}
+      }
 {}
 
 std::uint32_t FwCfg::read(std::uint16_t offset, unsigned size)
@@ -51,20 +51,23 @@ std::uint32_t FwCfg::read(std::uint16_t offset, unsigned size)
     if (offset != data_port || size != 1) return 0;
 
     std::scoped_lock const guard{mutex_};
-    if (rest_.empty()) return 0;
-    auto const value = rest_.front();
-    rest_ = rest_.subspan(1);
-    return static_cast<std::uint8_t>(value);
+    auto const item = std::ranges::find(items_, state_.selected, &Item::key);
+    if (item == items_.end() || state_.offset >= item->bytes.size()) return 0;
+    return std::to_integer<std::uint32_t>(item->bytes[state_.offset++]);
 }
 
 void FwCfg::write(std::uint16_t offset, unsigned size, std::uint32_t value)
 {
     if (offset != selector_port || size != 2) return;
 
-    auto const item =
-        std::find_if(items_.begin(), items_.end(), [&](Item const& i) { return i.key == (value & 0xFFFFU); });
     std::scoped_lock const guard{mutex_};
-    rest_ = item == items_.end() ? std::span<std::byte const>{} : std::span<std::byte const>{item->bytes};
+    state_ = {static_cast<std::uint16_t>(value), 0};
+}
+
+void FwCfg::visit(hv::StateVisitor& visitor)
+{
+    std::scoped_lock const guard{mutex_};
+    hv::visit(visitor, state_);
 }
 
 } // namespace devices

@@ -2,11 +2,12 @@
 #pragma once
 
 #include "devices/pc/port_io.hpp"
+#include "hv/base/state.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
-#include <span>
+#include <tuple>
 #include <vector>
 
 namespace devices {
@@ -24,6 +25,7 @@ class FwCfg final : public PortDevice {
 
     [[nodiscard]] std::uint32_t read(std::uint16_t offset, unsigned size) override;
     void write(std::uint16_t offset, unsigned size, std::uint32_t value) override;
+    void visit(hv::StateVisitor& visitor);
 
   private:
     struct Item {
@@ -33,8 +35,18 @@ class FwCfg final : public PortDevice {
 
     std::vector<Item> items_;
 
+    struct State {
+        std::uint16_t selected = 0; ///< key
+        std::uint32_t offset = 0;   ///< of the next byte in it
+
+        static constexpr auto fields()
+        {
+            return std::tuple{hv::StateField{"selected", &State::selected}, hv::StateField{"offset", &State::offset}};
+        }
+    };
+
     std::mutex mutex_;
-    std::span<std::byte const> rest_; // of the selected item
+    State state_;
 };
 
 } // namespace devices

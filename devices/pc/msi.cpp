@@ -34,7 +34,7 @@ Msi::Msi(unsigned vectors, MsiSink& sink) : vectors_{vectors}, sink_{sink}
 
 bool Msi::is_enabled() const
 {
-    return (control_ & enable) != 0;
+    return (state_.control & enable) != 0;
 }
 
 bool Msi::enabled() const
@@ -46,7 +46,7 @@ bool Msi::enabled() const
 /// A guest that gives more than there are gets what there is.
 unsigned Msi::allowed() const
 {
-    auto const given = 1U << ((control_ & allowed_mask) >> allowed_shift);
+    auto const given = 1U << ((state_.control & allowed_mask) >> allowed_shift);
     return given < vectors_ ? given : vectors_;
 }
 
@@ -54,18 +54,18 @@ void Msi::raise(unsigned vector)
 {
     std::lock_guard const guard{lock_};
     if (!is_enabled()) return;
-    pending_ |= 1U << vector % allowed();
+    state_.pending |= 1U << vector % allowed();
     send_pending();
 }
 
 void Msi::send_pending()
 {
     if (!is_enabled() || !bus_master_) return;
-    for (auto due = pending_ & ~mask_; due != 0; due &= due - 1) {
+    for (auto due = state_.pending & ~state_.mask; due != 0; due &= due - 1) {
         auto const vector = static_cast<unsigned>(std::countr_zero(due));
-        sink_.send({address_, (data_ & ~(allowed() - 1)) | vector});
+        sink_.send({state_.address, (state_.data & ~(allowed() - 1)) | vector});
     }
-    pending_ &= mask_;
+    state_.pending &= state_.mask;
 }
 
 std::uint32_t Msi::read(unsigned dword) const
@@ -73,13 +73,13 @@ std::uint32_t Msi::read(unsigned dword) const
     std::lock_guard const guard{lock_};
     switch (dword) {
     case Control:
-        return control_ | static_cast<std::uint32_t>(std::countr_zero(vectors_)) << capable_shift | is_64bit |
+        return state_.control | static_cast<std::uint32_t>(std::countr_zero(vectors_)) << capable_shift | is_64bit |
                has_masks;
-    case Address: return static_cast<std::uint32_t>(address_);
-    case UpperAddress: return static_cast<std::uint32_t>(address_ >> 32);
-    case Data: return data_;
-    case Mask: return mask_;
-    case Pending: return pending_;
+    case Address: return static_cast<std::uint32_t>(state_.address);
+    case UpperAddress: return static_cast<std::uint32_t>(state_.address >> 32);
+    case Data: return state_.data;
+    case Mask: return state_.mask;
+    case Pending: return state_.pending;
     default: return 0;
     }
 }
@@ -89,22 +89,34 @@ void Msi::write(unsigned dword, std::uint32_t value, std::uint32_t mask)
     std::lock_guard const guard{lock_};
     switch (dword) {
     case Control:
-        control_ = pci::merged(control_, value, mask & (enable | allowed_mask));
-        if (!is_enabled()) pending_ = 0;
+        state_.control = pci::merged(state_.control, value, mask & (enable | allowed_mask));
+        if (!is_enabled()) state_.pending = 0;
         break;
     case Address:
-        address_ =
-            (address_ >> 32 << 32) | pci::merged(static_cast<std::uint32_t>(address_), value, mask & address_mask);
+        state_.address = (state_.address >> 32 << 32) |
+                         pci::merged(static_cast<std::uint32_t>(state_.address), value, mask & address_mask);
         break;
     case UpperAddress:
-        address_ = (address_ & 0xFFFF'FFFF) |
-                   std::uint64_t{pci::merged(static_cast<std::uint32_t>(address_ >> 32), value, mask)} << 32;
+        state_.address = (state_.address & 0xFFFF'FFFF) |
+                         std::uint64_t{pci::merged(static_cast<std::uint32_t>(state_.address >> 32), value, mask)}
+                             << 32;
         break;
-    case Data: data_ = pci::merged(data_, value, mask & data_mask); break;
-    case Mask: mask_ = pci::merged(mask_, value, mask & bits(vectors_)); break;
+    case Data: state_.data = pci::merged(state_.data, value, mask & data_mask); break;
+    case Mask: state_.mask = pci::merged(state_.mask, value, mask & bits(vectors_)); break;
     default: break;
     }
     send_pending();
+}
+
+void Msi::visit(hv::StateVisitor& visitor)
+{
+    std::lock_guard const guard{lock_};
+    hv::visit(visitor, state_);
+    state_.control &= enable | allowed_mask;
+    state_.address &= ~std::uint64_t{0xFFFF'FFFF} | address_mask;
+    state_.data &= data_mask;
+    state_.mask &= bits(vectors_);
+    state_.pending &= bits(vectors_);
 }
 
 void Msi::set_bus_master(bool on)

@@ -4,10 +4,12 @@
 
 #include "devices/pc/mmio_bus.hpp"
 #include "devices/pc/pci_registers.hpp"
+#include "hv/base/state.hpp"
 
 #include <array>
 #include <cstdint>
 #include <mutex>
+#include <tuple>
 #include <vector>
 
 namespace devices {
@@ -46,6 +48,8 @@ class PciCapability {
     virtual void write(unsigned dword, std::uint32_t value, std::uint32_t mask) = 0;
     /// Whether the function may write to memory: interrupts wait until it may.
     virtual void set_bus_master(bool on) = 0;
+    /// All but that, which follows from the function's command register.
+    virtual void visit(hv::StateVisitor& visitor) = 0;
 };
 
 /// MSI with 64-bit addresses and a mask bit for each of up to 32 vectors.
@@ -64,8 +68,24 @@ class Msi final : public PciCapability {
     [[nodiscard]] std::uint32_t read(unsigned dword) const override;
     void write(unsigned dword, std::uint32_t value, std::uint32_t mask) override;
     void set_bus_master(bool on) override;
+    void visit(hv::StateVisitor& visitor) override;
 
   private:
+    struct State {
+        std::uint32_t control = 0;
+        std::uint64_t address = 0;
+        std::uint32_t data = 0;
+        std::uint32_t mask = 0;
+        std::uint32_t pending = 0;
+
+        static constexpr auto fields()
+        {
+            return std::tuple{hv::StateField{"control", &State::control}, hv::StateField{"address", &State::address},
+                              hv::StateField{"data", &State::data}, hv::StateField{"mask", &State::mask},
+                              hv::StateField{"pending", &State::pending}};
+        }
+    };
+
     [[nodiscard]] bool is_enabled() const;
     [[nodiscard]] unsigned allowed() const;
     void send_pending();
@@ -73,11 +93,7 @@ class Msi final : public PciCapability {
     unsigned const vectors_;
     MsiSink& sink_;
     mutable std::mutex lock_; ///< the rest; messages leave under it, so that none comes after its vector was masked
-    std::uint32_t control_ = 0;
-    std::uint64_t address_ = 0;
-    std::uint32_t data_ = 0;
-    std::uint32_t mask_ = 0;
-    std::uint32_t pending_ = 0;
+    State state_;
     bool bus_master_ = false;
 };
 
@@ -101,10 +117,23 @@ class Msix final : public PciCapability {
     [[nodiscard]] std::uint32_t read(unsigned dword) const override;
     void write(unsigned dword, std::uint32_t value, std::uint32_t mask) override;
     void set_bus_master(bool on) override;
+    void visit(hv::StateVisitor& visitor) override;
 
   private:
     static constexpr unsigned entry_dwords = 4;
     using Entry = std::array<std::uint32_t, entry_dwords>; ///< address, its upper half, data, control
+
+    struct State {
+        std::uint32_t control = 0;
+        std::vector<Entry> table;
+        std::vector<std::uint32_t> pending; ///< a bit for each vector
+
+        static constexpr auto fields()
+        {
+            return std::tuple{hv::StateField{"control", &State::control}, hv::StateField{"table", &State::table},
+                              hv::StateField{"pending", &State::pending}};
+        }
+    };
 
     class Memory final : public DwordMmio {
       public:
@@ -120,7 +149,10 @@ class Msix final : public PciCapability {
     [[nodiscard]] std::uint32_t memory_dword(std::uint64_t dword) const;
     [[nodiscard]] bool is_enabled() const;
     [[nodiscard]] bool is_masked(unsigned vector) const;
-    [[nodiscard]] bool is_pending(unsigned vector) const { return (pending_[vector / 32] >> vector % 32 & 1) != 0; }
+    [[nodiscard]] bool is_pending(unsigned vector) const
+    {
+        return (state_.pending[vector / 32] >> vector % 32 & 1) != 0;
+    }
     void send(unsigned vector);
     void send_if_pending(unsigned vector);
     void send_pending();
@@ -131,9 +163,7 @@ class Msix final : public PciCapability {
     MsiSink& sink_;
     Memory memory_{*this};
     mutable std::mutex lock_; ///< the rest, as in Msi
-    std::uint32_t control_ = 0;
-    std::vector<Entry> table_;
-    std::vector<std::uint32_t> pending_;
+    State state_;
     bool bus_master_ = false;
 };
 

@@ -35,8 +35,7 @@ Msix::Msix(unsigned bar, unsigned vectors, MsiSink& sink)
       vectors_{vectors},
       memory_size_{memory_for(vectors)},
       sink_{sink},
-      table_(vectors, Entry{0, 0, 0, masked}),
-      pending_((vectors + 31) / 32)
+      state_{0, std::vector(vectors, Entry{0, 0, 0, masked}), std::vector<std::uint32_t>((vectors + 31) / 32)}
 {
     if (bar >= pci::bars || vectors == 0 || vectors > most_vectors)
         throw std::logic_error{"MSI-X has 1 to 2048 vectors, in a BAR"};
@@ -44,7 +43,7 @@ Msix::Msix(unsigned bar, unsigned vectors, MsiSink& sink)
 
 bool Msix::is_enabled() const
 {
-    return (control_ & enable) != 0;
+    return (state_.control & enable) != 0;
 }
 
 bool Msix::enabled() const
@@ -55,22 +54,23 @@ bool Msix::enabled() const
 
 bool Msix::is_masked(unsigned vector) const
 {
-    return !bus_master_ || (control_ & function_mask) != 0 || (table_[vector][VectorControl] & masked) != 0;
+    return !bus_master_ || (state_.control & function_mask) != 0 ||
+           (state_.table[vector][VectorControl] & masked) != 0;
 }
 
 void Msix::raise(unsigned vector)
 {
     std::lock_guard const guard{lock_};
     if (vector >= vectors_ || !is_enabled()) return;
-    pending_[vector / 32] |= 1U << vector % 32;
+    state_.pending[vector / 32] |= 1U << vector % 32;
     send_if_pending(vector);
 }
 
 void Msix::send_if_pending(unsigned vector)
 {
     if (!is_enabled() || !is_pending(vector) || is_masked(vector)) return;
-    pending_[vector / 32] &= ~(1U << vector % 32);
-    auto const& entry = table_[vector];
+    state_.pending[vector / 32] &= ~(1U << vector % 32);
+    auto const& entry = state_.table[vector];
     sink_.send({std::uint64_t{entry[UpperAddress]} << 32 | entry[Address], entry[Data]});
 }
 
@@ -84,7 +84,7 @@ std::uint32_t Msix::read(unsigned dword) const
 {
     std::lock_guard const guard{lock_};
     switch (dword) {
-    case Control: return control_ | (vectors_ - 1) << size_shift;
+    case Control: return state_.control | (vectors_ - 1) << size_shift;
     case Table: return bar_;
     case PendingBits: return static_cast<std::uint32_t>(memory_size_ / 2) | bar_;
     default: return 0;
@@ -95,9 +95,24 @@ void Msix::write(unsigned dword, std::uint32_t value, std::uint32_t mask)
 {
     if (dword != Control) return;
     std::lock_guard const guard{lock_};
-    control_ = pci::merged(control_, value, mask & (enable | function_mask));
-    if (!is_enabled()) std::ranges::fill(pending_, 0);
+    state_.control = pci::merged(state_.control, value, mask & (enable | function_mask));
+    if (!is_enabled()) std::ranges::fill(state_.pending, 0);
     send_pending();
+}
+
+void Msix::visit(hv::StateVisitor& visitor)
+{
+    std::lock_guard const guard{lock_};
+    hv::visit(visitor, state_);
+    if (!visitor.restores()) return;
+    state_.control &= enable | function_mask;
+    state_.table.resize(vectors_, Entry{0, 0, 0, masked}); // fewer were saved: of another device
+    for (auto& entry : state_.table) {
+        entry[Address] &= address_mask;
+        entry[VectorControl] &= masked;
+    }
+    state_.pending.resize((vectors_ + 31) / 32);
+    if (vectors_ % 32 != 0) state_.pending.back() &= (1U << vectors_ % 32) - 1;
 }
 
 void Msix::set_bus_master(bool on)
@@ -111,9 +126,10 @@ void Msix::set_bus_master(bool on)
 /// With lock_ held.
 std::uint32_t Msix::memory_dword(std::uint64_t dword) const
 {
-    if (dword < std::uint64_t{vectors_} * entry_dwords) return table_[dword / entry_dwords][dword % entry_dwords];
+    if (dword < std::uint64_t{vectors_} * entry_dwords)
+        return state_.table[dword / entry_dwords][dword % entry_dwords];
     auto const pending = dword - memory_size_ / 2 / sizeof(std::uint32_t);
-    return pending < pending_.size() ? pending_[pending] : 0;
+    return pending < state_.pending.size() ? state_.pending[pending] : 0;
 }
 
 std::uint32_t Msix::Memory::read_dword(std::uint64_t offset, unsigned)
@@ -136,7 +152,7 @@ void Msix::Memory::write_dword(std::uint64_t offset, unsigned size, std::uint32_
     case VectorControl: mask &= masked; break;
     default: break;
     }
-    auto& word = msix_.table_[vector][dword % entry_dwords];
+    auto& word = msix_.state_.table[vector][dword % entry_dwords];
     word = pci::merged(word, value << shift, mask);
     msix_.send_if_pending(vector);
 }

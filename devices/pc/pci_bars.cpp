@@ -80,11 +80,11 @@ void PciBars::add_rom(std::vector<std::byte> image)
 std::uint32_t PciBars::read(unsigned dword) const
 {
     if (dword == pci::expansion_rom)
-        return static_cast<std::uint32_t>(registers_[rom_number].address) | (rom_enabled_ ? pci::rom_enable : 0);
+        return static_cast<std::uint32_t>(state_.addresses[rom_number]) | (state_.rom_enabled ? pci::rom_enable : 0);
     auto const number = dword - pci::first_bar;
-    if (is_upper_half(number)) return static_cast<std::uint32_t>(registers_[number - 1].address >> 32);
+    if (is_upper_half(number)) return static_cast<std::uint32_t>(state_.addresses[number - 1] >> 32);
     auto const& bar = registers_[number];
-    return bar.exists() ? static_cast<std::uint32_t>(bar.address) | bar.flags() : 0;
+    return bar.exists() ? static_cast<std::uint32_t>(state_.addresses[number]) | bar.flags() : 0;
 }
 
 /// A guest finds out the size by writing all ones: the bits below it stay zero.
@@ -93,15 +93,15 @@ void PciBars::write(unsigned dword, std::uint32_t value, std::uint32_t mask)
     auto number = dword == pci::expansion_rom ? rom_number : dword - pci::first_bar;
     bool const upper = is_upper_half(number);
     if (upper) --number;
-    auto& bar = registers_[number];
-    if (!bar.exists()) return;
-    if (number == rom_number && (mask & pci::rom_enable) != 0) rom_enabled_ = (value & pci::rom_enable) != 0;
+    if (!registers_[number].exists()) return;
+    if (number == rom_number && (mask & pci::rom_enable) != 0) state_.rom_enabled = (value & pci::rom_enable) != 0;
 
+    auto& address = state_.addresses[number];
     auto const shift = upper ? 32 : 0;
-    auto const half = pci::merged(static_cast<std::uint32_t>(bar.address >> shift), value, mask);
-    auto const other = bar.address & ~(std::uint64_t{0xFFFF'FFFF} << shift);
-    bar.address = (other | std::uint64_t{half} << shift) & ~(bar.bar.size - 1);
-    place(bar);
+    auto const half = pci::merged(static_cast<std::uint32_t>(address >> shift), value, mask);
+    auto const other = address & ~(std::uint64_t{0xFFFF'FFFF} << shift);
+    address = (other | std::uint64_t{half} << shift) & ~(registers_[number].bar.size - 1);
+    place(number);
 }
 
 void PciBars::decode(bool memory, bool ports)
@@ -109,20 +109,34 @@ void PciBars::decode(bool memory, bool ports)
     if (memory == decodes_memory_ && ports == decodes_ports_) return;
     decodes_memory_ = memory;
     decodes_ports_ = ports;
-    for (auto& bar : registers_) {
-        if (bar.exists()) place(bar);
-    }
+    for (unsigned number = 0; number < registers_.size(); ++number)
+        place(number);
 }
 
 /// A range of ports beyond the last one is nowhere.
-void PciBars::place(Register& bar)
+void PciBars::place(unsigned number)
 {
+    auto& bar = registers_[number];
+    auto const address = state_.addresses[number];
+    if (!bar.exists()) return;
     if (bar.bar.kind == PciBar::Kind::Io) {
-        bool const shows = decodes_ports_ && bar.address + bar.bar.size <= all_ports;
-        bar.ports.place(bar.address, shows ? bar.bar.size : 0);
+        bool const shows = decodes_ports_ && address + bar.bar.size <= all_ports;
+        bar.ports.place(address, shows ? bar.bar.size : 0);
     } else {
-        bool const shows = decodes_memory_ && (&bar != &registers_[rom_number] || rom_enabled_);
-        bar.memory.place(bar.address, shows ? bar.bar.size : 0);
+        bool const shows = decodes_memory_ && (number != rom_number || state_.rom_enabled);
+        bar.memory.place(address, shows ? bar.bar.size : 0);
+    }
+}
+
+void PciBars::visit(hv::StateVisitor& visitor)
+{
+    hv::visit(visitor, state_);
+    if (!visitor.restores()) return;
+    for (unsigned number = 0; number < registers_.size(); ++number) {
+        auto const& bar = registers_[number].bar;
+        auto const possible = bar.kind == PciBar::Kind::Memory64 ? ~std::uint64_t{0} : 0xFFFF'FFFF;
+        state_.addresses[number] &= registers_[number].exists() ? possible & ~(bar.size - 1) : 0;
+        place(number);
     }
 }
 

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <tuple>
 #include <vector>
 
 namespace devices {
@@ -57,6 +58,8 @@ class PciBars {
     /// What the command register says.
     void decode(bool memory, bool ports);
 
+    void visit(hv::StateVisitor& visitor);
+
     [[nodiscard]] bool has_memory() const { return has_memory_; }
     [[nodiscard]] bool has_ports() const { return has_ports_; }
 
@@ -74,7 +77,6 @@ class PciBars {
 
     struct Register {
         PciBar bar{PciBar::Kind::Memory32, 0};
-        std::uint64_t address = 0; ///< as written, without the bits that the size leaves out
         MmioBus::Window memory;
         PortBus::Window ports;
 
@@ -82,14 +84,26 @@ class PciBars {
         [[nodiscard]] std::uint32_t flags() const;
     };
 
-    void place(Register& bar);
+    /// What the guest has written.
+    struct State {
+        std::array<std::uint64_t, pci::bars + 1> addresses{}; ///< without the bits that the size leaves out
+        bool rom_enabled = false;
+
+        static constexpr auto fields()
+        {
+            return std::tuple{hv::StateField{"addresses", &State::addresses},
+                              hv::StateField{"rom_enabled", &State::rom_enabled}};
+        }
+    };
+
+    void place(unsigned number);
     [[nodiscard]] bool is_upper_half(unsigned number) const;
 
     PciBuses const buses_;
     unsigned const first_window_;
     std::unique_ptr<Rom> rom_;
     std::array<Register, pci::bars + 1> registers_{}; ///< the ROM's last
-    bool rom_enabled_ = false;
+    State state_;
     bool has_memory_ = false;
     bool has_ports_ = false;
     bool decodes_memory_ = false;

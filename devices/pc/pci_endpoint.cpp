@@ -1,6 +1,7 @@
 #include "devices/pc/pci_endpoint.hpp"
 
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 namespace devices {
@@ -87,12 +88,12 @@ std::uint32_t PciEndpoint::read_dword(unsigned dword) const
 
     switch (dword) {
     case pci::identity: return std::uint32_t{identity_.device} << 16 | identity_.vendor;
-    case pci::command_status: return command_ | (capabilities_.empty() ? 0 : pci::has_capabilities);
+    case pci::command_status: return state_.command | (capabilities_.empty() ? 0 : pci::has_capabilities);
     case pci::class_revision: return identity_.class_code << 8 | identity_.revision;
-    case pci::header: return header_ | (identity_.multi_function ? pci::multi_function : 0);
+    case pci::header: return state_.header | (identity_.multi_function ? pci::multi_function : 0);
     case pci::subsystem: return std::uint32_t{identity_.subsystem} << 16 | identity_.subsystem_vendor;
     case pci::capabilities: return capabilities_.empty() ? 0 : capabilities_.front().first * 4;
-    case pci::interrupt: return interrupt_line_; // no pin: interrupts are messages
+    case pci::interrupt: return state_.interrupt_line; // no pin: interrupts are messages
     default: return 0;
     }
 }
@@ -105,9 +106,9 @@ void PciEndpoint::write_dword(unsigned dword, std::uint32_t value, std::uint32_t
 
     switch (dword) {
     case pci::command_status: return write_command(value, mask);
-    case pci::header: header_ = pci::merged(header_, value, mask & header_mask); break;
+    case pci::header: state_.header = pci::merged(state_.header, value, mask & header_mask); break;
     case pci::interrupt:
-        interrupt_line_ = static_cast<std::uint8_t>(pci::merged(interrupt_line_, value, mask & 0xFF));
+        state_.interrupt_line = static_cast<std::uint8_t>(pci::merged(state_.interrupt_line, value, mask & 0xFF));
         break;
     default: break;
     }
@@ -118,10 +119,27 @@ void PciEndpoint::write_command(std::uint32_t value, std::uint32_t mask)
 {
     auto const writable = pci::bus_master | pci::parity_response | pci::serr_enable | pci::interrupt_disable |
                           (bars_.has_memory() ? pci::decode_memory : 0) | (bars_.has_ports() ? pci::decode_io : 0);
-    command_ = pci::merged(command_, value, mask & writable);
-    bars_.decode((command_ & pci::decode_memory) != 0, (command_ & pci::decode_io) != 0);
+    state_.command = pci::merged(state_.command, value, mask & writable);
+    bars_.decode((state_.command & pci::decode_memory) != 0, (state_.command & pci::decode_io) != 0);
     for (auto const& placed : capabilities_)
-        placed.capability->set_bus_master((command_ & pci::bus_master) != 0);
+        placed.capability->set_bus_master((state_.command & pci::bus_master) != 0);
+}
+
+void PciEndpoint::visit(hv::StateVisitor& visitor)
+{
+    std::lock_guard const guard{lock_};
+    hv::visit(visitor, state_);
+    {
+        hv::VisitedNode const node{visitor, "bars"};
+        bars_.visit(visitor);
+    }
+    for (auto const& placed : capabilities_) {
+        hv::VisitedNode const node{visitor, "capability " + std::to_string(placed.first)};
+        placed.capability->visit(visitor);
+    }
+    if (!visitor.restores()) return;
+    state_.header &= header_mask;
+    write_command(std::exchange(state_.command, 0), ~0U);
 }
 
 } // namespace devices

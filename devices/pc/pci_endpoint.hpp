@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <tuple>
 #include <vector>
 
 namespace devices {
@@ -43,8 +44,22 @@ class PciEndpoint final : public PciFunction {
 
     [[nodiscard]] std::uint32_t config_read(std::uint8_t offset, unsigned size) override;
     void config_write(std::uint8_t offset, unsigned size, std::uint32_t value) override;
+    /// Interrupts that wait for a mask bit go on waiting; none is sent again.
+    void visit(hv::StateVisitor& visitor) override;
 
   private:
+    struct State {
+        std::uint32_t command = 0;
+        std::uint32_t header = 0; ///< cache line size and latency timer, which mean nothing here
+        std::uint8_t interrupt_line = 0;
+
+        static constexpr auto fields()
+        {
+            return std::tuple{hv::StateField{"command", &State::command}, hv::StateField{"header", &State::header},
+                              hv::StateField{"interrupt_line", &State::interrupt_line}};
+        }
+    };
+
     struct Placed {
         unsigned first; ///< its first dword
         std::unique_ptr<PciCapability> capability;
@@ -62,9 +77,7 @@ class PciEndpoint final : public PciFunction {
     std::vector<Placed> capabilities_;
     std::mutex lock_; ///< the rest
     PciBars bars_;
-    std::uint32_t command_ = 0;
-    std::uint32_t header_ = 0; ///< cache line size and latency timer, which mean nothing here
-    std::uint8_t interrupt_line_ = 0;
+    State state_;
 };
 
 } // namespace devices

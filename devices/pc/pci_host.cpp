@@ -1,6 +1,7 @@
 #include "devices/pc/pci_host.hpp"
 
 #include <stdexcept>
+#include <string>
 
 namespace devices {
 
@@ -79,6 +80,18 @@ void PciHost::DataPort::write(std::uint16_t offset, unsigned size, std::uint32_t
     auto* const function = host_.selected(address);
     if (function && fits_dword(offset, size))
         function->config_write(config_offset(address, offset), size, value & size_mask(size));
+}
+
+void PciHost::visit(hv::StateVisitor& visitor)
+{
+    std::uint64_t address = address_;
+    visitor.number("address", address);
+    address_ = static_cast<std::uint32_t>(address) & writable;
+    for (std::size_t n = 0; n < functions_.size(); ++n) {
+        if (!functions_[n]) continue;
+        hv::VisitedNode const node{visitor, std::to_string(n / 8) + '.' + std::to_string(n % 8)};
+        functions_[n]->visit(visitor);
+    }
 }
 
 std::uint32_t PciHost::HostBridge::config_read(std::uint8_t offset, unsigned)

@@ -3,6 +3,7 @@
 
 #include "devices/pc/platform.hpp"
 #include "devices/pc/port_io.hpp"
+#include "hv/base/state.hpp"
 
 #include <array>
 #include <atomic>
@@ -21,6 +22,8 @@ class PciFunction {
     /// `offset` is 0 to 255, `size` 1, 2 or 4 bytes; an access never leaves its aligned dword.
     [[nodiscard]] virtual std::uint32_t config_read(std::uint8_t offset, unsigned size) = 0;
     virtual void config_write(std::uint8_t offset, unsigned size, std::uint32_t value) = 0;
+    /// What the guest has made of it. What was saved is not trusted.
+    virtual void visit(hv::StateVisitor& visitor) = 0;
 };
 
 using PciSlot = platform::PciSlot;
@@ -40,6 +43,9 @@ class PciHost {
 
     /// CONFIG_DATA, to be mapped at platform::pci_config_data.
     [[nodiscard]] PortDevice& data_port() { return data_port_; }
+
+    /// Of all functions too.
+    void visit(hv::StateVisitor& visitor);
 
   private:
     class AddressPort final : public PortDevice {
@@ -67,6 +73,7 @@ class PciHost {
       public:
         [[nodiscard]] std::uint32_t config_read(std::uint8_t offset, unsigned size) override;
         void config_write(std::uint8_t, unsigned, std::uint32_t) override {}
+        void visit(hv::StateVisitor&) override {}
     };
 
     [[nodiscard]] PciFunction* selected(std::uint32_t address) const;

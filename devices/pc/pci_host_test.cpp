@@ -24,6 +24,7 @@ struct Registers : devices::PciFunction {
         for (unsigned i = 0; i < size; ++i)
             bytes.at(offset + i) = static_cast<std::uint8_t>(value >> (8 * i));
     }
+    void visit(hv::StateVisitor&) override {}
 };
 
 struct Machine {

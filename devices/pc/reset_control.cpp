@@ -29,6 +29,13 @@ void ResetControlRegister::write_byte(std::uint16_t offset, std::uint8_t value)
     if (value & reset_cpu) events_.reset();
 }
 
+void ResetControlRegister::visit(hv::StateVisitor& visitor)
+{
+    std::uint64_t value = value_;
+    visitor.number("reset_control", value);
+    value_ = value & (system_reset | full_reset);
+}
+
 std::uint8_t KeyboardReset::read_byte(std::uint16_t offset)
 {
     return offset == 0 ? output_buffer_full : 0xFF;
@@ -49,6 +56,13 @@ void SystemControlPortA::write_byte(std::uint16_t offset, std::uint8_t value)
     if (offset != 0) return;
     value_ = value & a20;
     if (value & fast_reset) events_.reset();
+}
+
+void SystemControlPortA::visit(hv::StateVisitor& visitor)
+{
+    std::uint64_t value = value_;
+    visitor.number("system_control_a", value);
+    value_ = value & a20;
 }
 
 } // namespace devices

@@ -3,6 +3,7 @@
 
 #include "devices/pc/byte_ports.hpp"
 #include "devices/pc/power_events.hpp"
+#include "hv/base/state.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -14,6 +15,8 @@ namespace devices {
 class ResetControlRegister final : public BytePorts {
   public:
     explicit ResetControlRegister(PowerEvents& events) : events_{events} {}
+
+    void visit(hv::StateVisitor& visitor);
 
   private:
     [[nodiscard]] std::uint8_t read_byte(std::uint16_t offset) override;
@@ -41,6 +44,8 @@ class KeyboardReset final : public BytePorts {
 class SystemControlPortA final : public BytePorts {
   public:
     explicit SystemControlPortA(PowerEvents& events) : events_{events} {}
+
+    void visit(hv::StateVisitor& visitor);
 
   private:
     [[nodiscard]] std::uint8_t read_byte(std::uint16_t offset) override;

@@ -1,6 +1,8 @@
 /// A device whose state was saved and put back into another one goes on as the first: whatever is kept outside the
 /// structure that is visited shows here.
 #include "devices/pc/acpi_pm.hpp"
+#include "devices/pc/fw_cfg.hpp"
+#include "devices/pc/reset_control.hpp"
 #include "devices/pc/rtc_cmos.hpp"
 #include "devices/pc/uart16550.hpp"
 #include "devices/testing/fakes.hpp"
@@ -155,6 +157,45 @@ TEST_CASE("what was saved by a liar does no harm", "[uart][rtc][state][hostile]"
     rtc.device.visit(liar);
     testing::hammer(
         rtc.device, 2, [] {}, 1000);
+}
+
+TEST_CASE("an item that was read in part is read on elsewhere", "[fwcfg][state]")
+{
+    FwCfg::Machine const machine{3, 64 << 20};
+    FwCfg first{machine};
+    first.write(0, 2, 0x0003); // the size of memory
+    for (unsigned i = 0; i < 3; ++i)
+        CHECK(first.read(1, 1) == 0);
+    SavedState saved;
+    saved.save(first);
+    FwCfg second{machine};
+    saved.restore(second);
+    CHECK(second.read(1, 1) == 4);
+
+    hv::testing::LyingState liar;
+    second.visit(liar);
+    CHECK(second.read(1, 1) == 0);
+    second.write(0, 2, 0x0005);
+    CHECK(second.read(1, 1) == 3);
+}
+
+TEST_CASE("the registers that reset a PC keep what can be written elsewhere", "[reset][state]")
+{
+    testing::RecordedPower power;
+    ResetControlRegister reset{power};
+    SystemControlPortA control{power};
+    reset.write(0, 1, 0x0A);
+    control.write(0, 1, 0x00);
+    SavedState saved;
+    saved.save(reset);
+    saved.save(control);
+    ResetControlRegister other_reset{power};
+    SystemControlPortA other_control{power};
+    saved.restore(other_reset);
+    saved.restore(other_control);
+    CHECK(other_reset.read(0, 1) == 0x0A);
+    CHECK(other_control.read(0, 1) == 0x00);
+    CHECK(power.resets == 0);
 }
 
 } // namespace devices

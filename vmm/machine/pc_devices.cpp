@@ -3,6 +3,7 @@
 #include "devices/pc/platform.hpp"
 
 #include <stdexcept>
+#include <string_view>
 #include <utility>
 
 namespace vmm {
@@ -54,6 +55,20 @@ void PcDevices::resume()
     rtc_clock_.resume();
     pm_clock_.resume();
     com1_.resume();
+}
+
+void PcDevices::visit(hv::StateVisitor& visitor)
+{
+    auto const visit = [&](std::string_view name, auto& device) {
+        hv::VisitedNode const node{visitor, name};
+        device.visit(visitor);
+    };
+    visit("com1", com1_);
+    visit("acpi_pm", acpi_pm_);
+    visit("rtc", rtc_);
+    visit("pci", pci_);
+    visit("reset_control", reset_control_);
+    visit("system_control", system_control_);
 }
 
 void PcDevices::detach()

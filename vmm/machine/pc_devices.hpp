@@ -31,6 +31,9 @@ class PcDevices final : public devices::Component {
     void quiesce(hv::StillBusy busy) override;
     void resume() override;
 
+    /// Of all of them. While they are at rest.
+    void visit(hv::StateVisitor& visitor);
+
     /// The ACPI timer stands still, and goes on from there. The real-time clock does not: it tells the time of the
     /// world.
     void stop_time() { pm_clock_.stop(); }
