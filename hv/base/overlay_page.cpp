@@ -44,4 +44,19 @@ void OverlayPage::fill(Content const& content)
     s->overlay = content;
 }
 
+void OverlayPage::visit(StateVisitor& visitor, GuestMemory const& memory, Gpa gpa)
+{
+    bool covers = host_ != nullptr;
+    bool kept = store_ != nullptr;
+    visitor.flag("covers", covers);
+    visitor.flag("kept", kept);
+    if (kept) {
+        auto* const s = store();
+        if (!s) throw std::bad_alloc{};
+        auto& hidden = covers ? s->covered : s->overlay;
+        visitor.bytes("hidden", {reinterpret_cast<std::uint8_t*>(hidden.data()), hidden.size()});
+    }
+    if (visitor.restores()) host_ = covers && kept ? memory.page(gpa) : nullptr;
+}
+
 } // namespace hv

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "hv/base/guest_memory.hpp"
+#include "hv/base/state.hpp"
 
 #include <array>
 #include <cstddef>
@@ -26,6 +27,12 @@ class OverlayPage {
 
     /// Sets the content, whether mapped or not. Called while the partition is built; throws std::bad_alloc.
     void fill(Content const& content);
+    /// What `fill` has set, while it covers nothing.
+    [[nodiscard]] Content own() const { return store_ ? store_->overlay : Content{}; }
+
+    /// `memory` has been restored before: the page at `gpa` is this one, if it covered that, and not what lies under
+    /// it. Throws std::bad_alloc.
+    void visit(StateVisitor& visitor, GuestMemory const& memory, Gpa gpa);
 
   private:
     struct Store {

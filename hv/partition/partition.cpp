@@ -1,8 +1,12 @@
 #include "hv/partition/partition.hpp"
 
+#include "hv/partition/locked_port.hpp"
 #include "hv/partition/registry.hpp"
 #include "hv/vp/virtual_processor.hpp"
 
+#include <algorithm>
+#include <memory>
+#include <string>
 #include <thread>
 
 namespace hv {
@@ -32,6 +36,31 @@ void Partition::release_deliveries()
     for (auto const& vp : vps_)
         vp->synic().release();
     registry_.monitors().release(*this);
+}
+
+void Partition::visit(StateVisitor& visitor)
+{
+    visit_environment(visitor);
+    auto const port_buffer = [this](abi::Message const& message) {
+        return free_buffer(PortId{static_cast<std::uint32_t>(message.header.origin)});
+    };
+    for (std::size_t n = 0; n < vps_.size(); ++n) {
+        VisitedNode const node{visitor, "vp " + std::to_string(n)};
+        vps_[n]->visit(visitor, port_buffer);
+    }
+}
+
+/// Of one of its ports; nullptr when there is no such port, or it has none left.
+MessageBuffer* Partition::free_buffer(PortId id)
+{
+    PortHandle const handle{ports_.find(id.value)};
+    if (!handle) return nullptr;
+    LockedPort const port{registry_.slab(), handle};
+    if (!port.takes(abi::PortType::Message)) return nullptr;
+    auto& buffers = port.port.buffers;
+    if (!buffers) buffers = std::make_unique<PortBuffers>();
+    auto const free = std::ranges::find_if(*buffers, [](auto const& b) { return !b.in_use.load(); });
+    return free == buffers->end() ? nullptr : &*free;
 }
 
 void Partition::wait_for_visits() const

@@ -17,6 +17,7 @@
 namespace hv {
 
 class PartitionRegistry;
+struct MessageBuffer;
 class VirtualProcessor;
 
 class Partition : public VpEnvironment {
@@ -66,6 +67,11 @@ class Partition : public VpEnvironment {
     void hold_deliveries();
     void release_deliveries();
 
+    /// What the guest has set in its VPs and in what they share, and messages that wait for room. While no VP runs
+    /// and deliveries are held; the guest's memory has been restored before. Ports are made anew by whoever made
+    /// them, and before this, or what waits in them is lost. Throws std::bad_alloc.
+    void visit(StateVisitor& visitor);
+
     [[nodiscard]] MemoryPool& pool() { return pool_; }
 
     // Ports by ID and connections by ID; values are PortHandle words. `tables_lock` is held while they change.
@@ -75,6 +81,8 @@ class Partition : public VpEnvironment {
     [[nodiscard]] PartitionMonitors& monitors() { return monitors_; }
 
   private:
+    [[nodiscard]] MessageBuffer* free_buffer(PortId id);
+
     friend class PartitionRegistry; // which alone knows who may be a parent
 
     PartitionRegistry& registry_;

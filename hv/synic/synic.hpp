@@ -8,6 +8,7 @@
 #include "hv/base/inspect.hpp"
 #include "hv/base/interfaces.hpp"
 #include "hv/base/overlay_page.hpp"
+#include "hv/base/state.hpp"
 #include "hv/base/sync.hpp"
 #include "hv/base/trace.hpp"
 #include "hv/synic/interrupt.hpp"
@@ -18,7 +19,10 @@
 #include <atomic>
 #include <bitset>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <tuple>
+#include <vector>
 
 namespace hv {
 
@@ -79,6 +83,12 @@ class Synic {
     /// Delivers what has waited.
     void release();
 
+    /// Finds the buffer of a message that waited elsewhere, in its port or its timer; nullptr: it is lost.
+    using BufferFor = std::function<MessageBuffer*(abi::Message const& message)>;
+    /// Registers, pages, messages in queues, and what is held. The guest's memory has been restored before. Throws
+    /// std::bad_alloc.
+    void visit(StateVisitor& visitor, BufferFor const& buffer_for);
+
     /// Raises what a delivery left pending on this VP.
     void raise(PendingInterrupts const& pending) { pending.raise(sink_, vp_); }
 
@@ -102,6 +112,48 @@ class Synic {
     /// The same for every queue; asks for a retry when something stays behind.
     void deliver_all(PendingInterrupts& pending);
     void interrupt(Sint sint, PendingInterrupts& pending) const;
+
+    struct Registers {
+        std::uint64_t scontrol = 0;
+        std::uint64_t simp = 0;
+        std::uint64_t siefp = 0;
+        std::array<std::uint64_t, sint_count> sints{};
+
+        static constexpr auto fields()
+        {
+            return std::tuple{StateField{"scontrol", &Registers::scontrol}, StateField{"simp", &Registers::simp},
+                              StateField{"siefp", &Registers::siefp}, StateField{"sints", &Registers::sints}};
+        }
+    };
+    struct WaitingMessage {
+        std::uint32_t sint = 0;
+        std::array<std::uint8_t, sizeof(abi::Message)> message{};
+
+        static constexpr auto fields()
+        {
+            return std::tuple{StateField{"sint", &WaitingMessage::sint},
+                              StateField{"message", &WaitingMessage::message}};
+        }
+    };
+    /// What waits for room, or for `release`.
+    struct Waiting {
+        static constexpr std::size_t most = 1 << 16;
+        std::vector<WaitingMessage> messages; ///< those of a SINT in their order
+        bool held = false;
+        std::array<std::array<std::uint8_t, abi::event_flag_count / 8>, sint_count> held_flags{};
+
+        static constexpr auto fields()
+        {
+            return std::tuple{StateField{"messages", &Waiting::messages, Shown::No, most},
+                              StateField{"held", &Waiting::held}, StateField{"held_flags", &Waiting::held_flags}};
+        }
+    };
+
+    [[nodiscard]] Registers registers() const;
+    void visit_pages(StateVisitor& visitor);
+    void set_registers(Registers const& registers);
+    [[nodiscard]] Waiting waiting() const;
+    void restore(Waiting const& waiting, BufferFor const& buffer_for);
 
     using EventFlags = std::array<std::bitset<abi::event_flag_count>, sint_count>;
 

@@ -4,6 +4,7 @@
 
 #include "hv/abi/registers.hpp"
 #include "hv/base/interfaces.hpp"
+#include "hv/base/state.hpp"
 
 namespace hv {
 
@@ -20,6 +21,9 @@ class ReferenceTime {
     /// What the reference TSC page shows.
     [[nodiscard]] abi::ReferenceTscPage const& page() const { return page_; }
     [[nodiscard]] Clock const& clock() const { return clock_; }
+
+    /// Goes on from what it was. The page has another sequence then: a guest that was reading it reads it again.
+    void visit(StateVisitor& visitor);
 
   private:
     [[nodiscard]] std::uint64_t scaled(std::uint64_t tsc) const

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "hv/abi/status.hpp"
+#include "hv/base/state.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -26,6 +27,13 @@ class ExternalInterrupt {
     [[nodiscard]] std::optional<std::uint8_t> take();
     /// The VP could not take it after all. Nothing but clear() may have come in between.
     void give_back(std::uint8_t vector) { state_.store(asserted | vector); }
+
+    void visit(StateVisitor& visitor)
+    {
+        std::uint64_t state = state_.load();
+        visitor.number("external_interrupt", state);
+        state_.store(static_cast<std::uint32_t>(state) & (acknowledged | asserted | 0xFF));
+    }
 
   private:
     static constexpr std::uint32_t idle = 0;

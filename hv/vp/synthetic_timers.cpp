@@ -1,6 +1,7 @@
 #include "hv/vp/synthetic_timers.hpp"
 
 #include <algorithm>
+#include <string>
 
 namespace hv {
 
@@ -146,6 +147,35 @@ void SyntheticTimers::rearm()
         control_.arm_deadline(*earliest);
     else
         control_.disarm_deadline();
+}
+
+SyntheticTimers::Setting SyntheticTimers::setting(unsigned index) const
+{
+    auto const& timer = timers_[index];
+    return {config(index), timer.count, timer.next.has_value(), timer.next.value_or(RefTime{}).value};
+}
+
+void SyntheticTimers::visit(StateVisitor& visitor)
+{
+    for (unsigned i = 0; i < count; ++i) {
+        auto one = setting(i);
+        hv::visit(visitor, std::to_string(i), one);
+        if (visitor.restores()) restore(i, one);
+    }
+    if (visitor.restores()) rearm();
+}
+
+/// A one-shot timer that something accelerated there may run here, and the other way round.
+void SyntheticTimers::restore(unsigned index, Setting const& setting)
+{
+    auto& timer = timers_[index];
+    timer.config.word = setting.config & abi::StimerConfig::writable;
+    timer.count = setting.count;
+    if (!has_target(timer.config)) timer.config.word &= ~abi::StimerConfig::enable_bit;
+    timer.next.reset();
+    if (!timer.config.enabled() || timer.count == 0) return;
+    timer.is_accelerated = accelerate(index);
+    if (!timer.is_accelerated) timer.next = RefTime{setting.runs_here ? setting.next : timer.count};
 }
 
 } // namespace hv

@@ -6,12 +6,14 @@
 #include "hv/base/acceleration.hpp"
 #include "hv/base/inspect.hpp"
 #include "hv/base/interfaces.hpp"
+#include "hv/base/state.hpp"
 #include "hv/synic/synic.hpp"
 #include "hv/time/reference_time.hpp"
 
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <tuple>
 
 namespace hv {
 
@@ -30,6 +32,11 @@ class SyntheticTimers {
 
     void inspect(Inspector& inspector) const;
 
+    /// Messages that wait are the SynIC's to save; each has its buffer here. On the VP's own thread, or before that
+    /// runs.
+    void visit(StateVisitor& visitor);
+    [[nodiscard]] MessageBuffer* buffer(unsigned timer) { return timer < count ? &timers_[timer].message : nullptr; }
+
     /// Sends what is due and arms the next deadline. Spurious calls are harmless.
     void expire();
 
@@ -42,6 +49,22 @@ class SyntheticTimers {
         MessageBuffer message;
     };
 
+    /// A timer as the guest has set it.
+    struct Setting {
+        std::uint64_t config = 0;
+        std::uint64_t count = 0;
+        bool runs_here = false;
+        std::uint64_t next = 0; ///< when it expires, while it runs here
+
+        static constexpr auto fields()
+        {
+            return std::tuple{StateField{"config", &Setting::config}, StateField{"count", &Setting::count},
+                              StateField{"runs_here", &Setting::runs_here}, StateField{"next", &Setting::next}};
+        }
+    };
+
+    [[nodiscard]] Setting setting(unsigned index) const;
+    void restore(unsigned index, Setting const& setting);
     void start(unsigned index);
     [[nodiscard]] bool accelerate(unsigned index);
     void fire(unsigned index, RefTime now, PendingInterrupts& pending);

@@ -32,12 +32,45 @@ bool VirtualProcessor::write_msr(std::uint32_t msr, std::uint64_t value)
 
 void VirtualProcessor::set_assist_page(std::uint64_t value)
 {
-    auto const is_shared = acceleration_ && environment_.rights().has(Recommendation::ApicMsrs);
+    auto const is_shared = shares_assist_page();
     if (is_shared) acceleration_->assist_page_at({});
     assist_.word = value;
     if (!assist_.enabled()) return assist_page_.unmap();
     assist_page_.map(environment_.memory(), assist_.page());
     if (is_shared) acceleration_->assist_page_at(assist_.page());
+}
+
+/// With what accelerates the VP.
+bool VirtualProcessor::shares_assist_page() const
+{
+    return acceleration_ && environment_.rights().has(Recommendation::ApicMsrs);
+}
+
+void VirtualProcessor::visit(StateVisitor& visitor, Synic::BufferFor const& port_buffer)
+{
+    {
+        VisitedNode const node{visitor, "timers"};
+        timers_.visit(visitor);
+    }
+    {
+        VisitedNode const node{visitor, "synic"};
+        synic_.visit(visitor, [&](abi::Message const& message) -> MessageBuffer* {
+            if (message.header.type != abi::MessageType::TimerExpired) return port_buffer(message);
+            auto* const buffer = timers_.buffer(static_cast<unsigned>(message.payload[0]));
+            return buffer && !buffer->in_use.load() ? buffer : nullptr;
+        });
+    }
+    visit_assist_page(visitor);
+    external_interrupt_.visit(visitor);
+}
+
+void VirtualProcessor::visit_assist_page(StateVisitor& visitor)
+{
+    VisitedNode const node{visitor, "assist_page"};
+    visitor.number("register", assist_.word);
+    assist_page_.visit(visitor, environment_.memory(), assist_.page());
+    if (visitor.restores() && shares_assist_page() && assist_page_.host())
+        acceleration_->assist_page_at(assist_.page());
 }
 
 } // namespace hv

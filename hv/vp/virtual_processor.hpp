@@ -44,6 +44,10 @@ class VirtualProcessor {
     /// On the VP's own thread, with its registers settled.
     void inspect(Inspector& inspector);
 
+    /// All but what the hypervisor below has of it. On the VP's own thread, or before that runs. The guest's memory
+    /// has been restored before, and so have the ports whose messages wait. Throws std::bad_alloc.
+    void visit(StateVisitor& visitor, Synic::BufferFor const& port_buffer);
+
     /// The deadline asked for through VpControl has come.
     void expire_timers() { timers_.expire(); }
 
@@ -51,6 +55,8 @@ class VirtualProcessor {
     [[nodiscard]] std::optional<std::uint64_t> read(std::uint32_t msr);
     [[nodiscard]] bool write(std::uint32_t msr, std::uint64_t value);
     void set_assist_page(std::uint64_t value);
+    void visit_assist_page(StateVisitor& visitor);
+    [[nodiscard]] bool shares_assist_page() const;
 
     Partition& partition_;
     VpEnvironment& environment_;

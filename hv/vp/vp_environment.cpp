@@ -16,9 +16,14 @@ VpEnvironment::VpEnvironment(PartitionConfig const& config)
       max_vps_{config.max_vps}
 {
     hypercall_page_.fill(config.hypercall_page);
+    reference_tsc_page_.fill(time_page());
+}
+
+OverlayPage::Content VpEnvironment::time_page() const
+{
     OverlayPage::Content page{};
     std::memcpy(page.data(), &time_.page(), sizeof time_.page());
-    reference_tsc_page_.fill(page);
+    return page;
 }
 
 void VpEnvironment::set_guest_os_id(std::uint64_t value)
@@ -78,6 +83,38 @@ void VpEnvironment::crash(std::uint64_t control) const
     for (std::size_t i = 0; i < report.parameters.size(); ++i)
         report.parameters[i] = crash_parameter(i);
     machine_.report_crash(report);
+}
+
+/// The two pages have the content of this process: its way into the hypervisor, and its clock's scale.
+void VpEnvironment::visit_environment(StateVisitor& visitor)
+{
+    std::lock_guard const guard{lock_};
+    Registers registers{guest_os_id(), hypercall_msr(), reference_tsc(), tsc_invariant_control(), {}};
+    for (std::size_t n = 0; n < registers.crash.size(); ++n)
+        registers.crash[n] = crash_parameter(n);
+    auto const calls = visitor.restores() ? hypercall_page_.own() : OverlayPage::Content{};
+    hv::visit(visitor, registers);
+    time_.visit(visitor);
+    {
+        VisitedNode const node{visitor, "hypercall_page"};
+        hypercall_page_.visit(visitor, memory_, abi::PageRegister{registers.hypercall}.page());
+    }
+    VisitedNode const node{visitor, "reference_tsc_page"};
+    reference_tsc_page_.visit(visitor, memory_, abi::PageRegister{registers.reference_tsc}.page());
+    if (!visitor.restores()) return;
+    hypercall_page_.fill(calls);
+    reference_tsc_page_.fill(time_page());
+    set_registers(registers);
+}
+
+void VpEnvironment::set_registers(Registers const& registers)
+{
+    guest_os_id_ = registers.guest_os_id;
+    hypercall_ = hypercall_page_.host() ? registers.hypercall : registers.hypercall & ~std::uint64_t{1};
+    reference_tsc_ = registers.reference_tsc;
+    tsc_invariant_ = registers.tsc_invariant & 1;
+    for (std::size_t n = 0; n < registers.crash.size(); ++n)
+        set_crash_parameter(n, registers.crash[n]);
 }
 
 } // namespace hv

@@ -19,6 +19,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <tuple>
 
 namespace hv {
 
@@ -79,12 +80,33 @@ class VpEnvironment {
   protected:
     ~VpEnvironment() = default;
 
+    /// The guest's memory has been restored before. Throws std::bad_alloc.
+    void visit_environment(StateVisitor& visitor);
+
   private:
+    struct Registers {
+        std::uint64_t guest_os_id = 0;
+        std::uint64_t hypercall = 0;
+        std::uint64_t reference_tsc = 0;
+        std::uint64_t tsc_invariant = 0;
+        std::array<std::uint64_t, abi::crash_parameter_count> crash{};
+
+        static constexpr auto fields()
+        {
+            return std::tuple{
+                StateField{"guest_os_id", &Registers::guest_os_id}, StateField{"hypercall", &Registers::hypercall},
+                StateField{"reference_tsc", &Registers::reference_tsc},
+                StateField{"tsc_invariant", &Registers::tsc_invariant}, StateField{"crash", &Registers::crash}};
+        }
+    };
+
+    [[nodiscard]] OverlayPage::Content time_page() const;
     void disable_hypercall_page();
+    void set_registers(Registers const& registers);
 
     Rights const rights_;
     GuestMemory const& memory_;
-    ReferenceTime const time_;
+    ReferenceTime time_;
     InterruptSink& interrupts_;
     MachineControl& machine_;
     Tracer* const tracer_;
