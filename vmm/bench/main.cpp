@@ -103,7 +103,8 @@ std::uint32_t median_cycles(KvmHost const& host, Program const& program)
 {
     PcMemory ram{MemoryLayout{layout::min_memory}};
     KvmVm vm{host, {}};
-    VmMemory const vm_memory{vm, ram.space()};
+    EntryGate gate;
+    VmMemory const vm_memory{vm, ram.space(), gate};
     UniqueFd const vcpu{kvm_ioctl(vm.fd(), KVM_CREATE_VCPU, "a vCPU")};
     RunPage const page{host, vcpu.get()};
 

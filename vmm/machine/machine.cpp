@@ -82,7 +82,7 @@ Machine::Machine(World world, GuestOptions const& options, hv::PartitionId paren
       rights_{rights_of(options, hybrid_, world_.hypervisor.acceleration().eoi_exits)},
       vm_{world_.hypervisor.create_vm(
           {.accelerated = hybrid_, .apic_msrs = rights_.has(hv::Recommendation::ApicMsrs)})},
-      vm_memory_{*vm_, memory_->space()},
+      vm_memory_{*vm_, memory_->space(), entry_gate_},
       msi_{*vm_},
       retry_{world_.io}
 {
@@ -117,8 +117,8 @@ void Machine::create_vcpus(GuestOptions const& options, hv::PartitionId parent)
     GuestCpuid const cpuid{world_.hypervisor, rights_, options.cpus};
     for (unsigned i = 0; i < options.cpus; ++i) {
         auto& vcpu = vm_->add_vcpu();
-        vcpus_.push_back(
-            std::make_unique<VcpuThread>(vcpu, i, ports_, mmio_, gate_, [this](DeathReport const& report) {
+        vcpus_.push_back(std::make_unique<VcpuThread>(
+            vcpu, i, ports_, mmio_, VcpuThread::Gates{entry_gate_, gate_}, [this](DeathReport const& report) {
                 auto const kind = report.triple_fault ? Outcome::Kind::TripleFault : Outcome::Kind::Died;
                 end({kind, 0, describe(designation_, report)});
             }));

@@ -78,6 +78,8 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
     /// Devices and vCPUs go on, and time with them.
     void resume();
 
+    /// What lies where in its memory. May change while it runs.
+    [[nodiscard]] AddressSpace& address_space() { return memory_->space(); }
     /// The devices, while they work. Not the partition.
     void inspect_devices(hv::Inspector& inspector) const;
 
@@ -115,6 +117,7 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
     bool const hybrid_; ///< the hypervisor below answers what it can
     hv::Rights const rights_;
     std::unique_ptr<Vm> const vm_;
+    EntryGate entry_gate_;
     VmMemory const vm_memory_;
     devices::PortBus ports_;
     devices::MmioBus mmio_;

@@ -3,6 +3,7 @@
 #include "vmm/machine/testing/scripted_machine.hpp"
 
 #include <array>
+#include <atomic>
 
 using namespace vmm;
 using namespace vmm::testing;
@@ -53,4 +54,29 @@ TEST_CASE("a guest reaches a PCI function where it has put it", "[machine]")
     CHECK(cpu.answers() == Answers{0x10F0'1AF4, 0xFFFF'FFFF, 0x5048'5446});
     using Messages = std::vector<std::pair<std::uint64_t, std::uint32_t>>;
     CHECK(scripted.hypervisor.vm().record().messages == Messages{{0xFEE0'1000, 0x51}});
+}
+
+TEST_CASE("RAM is split and joined while no vCPU is in the guest, and all go on", "[machine][memory]")
+{
+    ScriptedMachine scripted;
+    auto& machine = scripted.build();
+    machine.start();
+    auto& vm = scripted.hypervisor.vm();
+    vm.vcpu(0).wait_until_halted();
+    vm.vcpu(1).wait_until_halted();
+    std::atomic<unsigned> changes = 0;
+    std::atomic<bool> seen = false;
+    vm.on_mapping = [&] {
+        ++changes;
+        if (vm.vcpu(0).is_in_guest() || vm.vcpu(1).is_in_guest()) seen = true;
+    };
+    for (unsigned round = 0; round < 20; ++round) {
+        auto const hole =
+            machine.address_space().overlay({hv::Gpa{0xA'0000}, 0x2'0000}, {MemoryType::Hole}, "a hole");
+        vm.vcpu(round % 2).then_interrupt(1);
+    }
+    CHECK(changes == 20 * 6); // the whole goes, its two parts come, and back again
+    CHECK_FALSE(seen);
+    vm.vcpu(0).wait_until_halted();
+    vm.vcpu(1).wait_until_halted();
 }

@@ -1,5 +1,7 @@
 #include "vmm/memory/vm_memory.hpp"
 
+#include <algorithm>
+
 namespace vmm {
 
 namespace {
@@ -24,7 +26,7 @@ void unmap(Vm& vm, MemorySection const& section)
 
 } // namespace
 
-VmMemory::VmMemory(Vm& vm, AddressSpace& space) : vm_{vm}, space_{space}
+VmMemory::VmMemory(Vm& vm, AddressSpace& space, EntryGate& gate) : vm_{vm}, space_{space}, gate_{gate}
 {
     space_.listen(*this);
 }
@@ -34,8 +36,17 @@ VmMemory::~VmMemory()
     space_.stop_listening(*this);
 }
 
-/// What has been done before something fails is done backwards.
+/// Memory that goes for good, or comes anew, leaves nothing half done.
 void VmMemory::map_changed(std::span<MemorySection const> removed, std::span<MemorySection const> added)
+{
+    if (std::ranges::none_of(removed, is_memory) || std::ranges::none_of(added, is_memory))
+        return change(removed, added);
+    EntryGate::Closed const closed{gate_};
+    change(removed, added);
+}
+
+/// What has been done before something fails is done backwards.
+void VmMemory::change(std::span<MemorySection const> removed, std::span<MemorySection const> added)
 {
     for (auto const& section : removed)
         unmap(vm_, section);

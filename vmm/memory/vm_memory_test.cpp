@@ -30,6 +30,7 @@ std::vector<Piece> mapped(ScriptedVm const& vm)
 struct World {
     ScriptedHypervisor hypervisor;
     std::unique_ptr<Vm> vm{hypervisor.create_vm({})};
+    EntryGate gate;
     PcMemory memory{MemoryLayout{8 * layout::mib}};
 };
 
@@ -40,7 +41,7 @@ constexpr Piece ram{0, 8 * layout::mib, false};
 TEST_CASE("RAM and ROM are mapped, and nothing else", "[memory]")
 {
     World world;
-    VmMemory const vm_memory{*world.vm, world.memory.space()};
+    VmMemory const vm_memory{*world.vm, world.memory.space(), world.gate};
     CHECK(mapped(world.hypervisor.vm()) == std::vector{ram});
 
     auto* const host = world.memory.memory().at(hv::Gpa{0}, hv::page_size);
@@ -56,7 +57,7 @@ TEST_CASE("RAM and ROM are mapped, and nothing else", "[memory]")
 TEST_CASE("a hole in RAM splits its mapping, and that is whole again after it", "[memory]")
 {
     World world;
-    VmMemory const vm_memory{*world.vm, world.memory.space()};
+    VmMemory const vm_memory{*world.vm, world.memory.space(), world.gate};
     {
         auto const hole =
             world.memory.space().overlay({hv::Gpa{0xA'0000}, 0x2'0000}, {MemoryType::Hole}, "a frame buffer");
@@ -69,7 +70,7 @@ TEST_CASE("a hole in RAM splits its mapping, and that is whole again after it", 
 TEST_CASE("a mapping that the hypervisor refuses leaves the guest as it was", "[memory]")
 {
     World world;
-    VmMemory const vm_memory{*world.vm, world.memory.space()};
+    VmMemory const vm_memory{*world.vm, world.memory.space(), world.gate};
     auto const before = world.memory.space().sections();
     auto* const host = world.memory.memory().page(hv::Gpa{0});
 

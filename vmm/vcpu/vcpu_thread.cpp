@@ -33,13 +33,14 @@ std::uint64_t joined(std::uint64_t high, std::uint64_t low)
 } // namespace
 
 VcpuThread::VcpuThread(Vcpu& vcpu, unsigned index, devices::PortBus const& ports, devices::MmioBus const& mmio,
-                       PauseGate& gate, Died died)
+                       Gates gates, Died died)
     : vcpu_{vcpu},
+      door_{gates.entry, vcpu},
       registers_{vcpu.registers()},
       index_{index},
       ports_{ports},
       mmio_{mmio},
-      gate_{gate},
+      gate_{gates.pause},
       died_{std::move(died)}
 {}
 
@@ -101,7 +102,9 @@ void VcpuThread::run_guest()
             if (vp_->requests().waiting() || gate_.closed()) vcpu_.leave_at_once();
             if (stopping_.load()) break;
         }
+        door_.enter();
         auto const exit = vcpu_.run();
+        door_.leave();
         if (auto const* const io = std::get_if<exits::PortAccess>(&exit)) [[likely]]
             answer(*io);
         else

@@ -5,6 +5,7 @@
 #include "devices/pc/port_bus.hpp"
 #include "hv/base/interfaces.hpp"
 #include "hv/vp/virtual_processor.hpp"
+#include "vmm/hypervisor/entry_gate.hpp"
 #include "vmm/hypervisor/vcpu.hpp"
 #include "vmm/vcpu/death_report.hpp"
 #include "vmm/vcpu/injected_interrupts.hpp"
@@ -23,8 +24,14 @@ class VcpuThread final : public hv::VpControl {
     /// Called once, from this thread, when the guest can run no further.
     using Died = std::function<void(DeathReport const&)>;
 
-    VcpuThread(Vcpu& vcpu, unsigned index, devices::PortBus const& ports, devices::MmioBus const& mmio,
-               PauseGate& gate, Died died);
+    /// Of the machine: where its vCPUs wait before they enter the guest, and when it is paused.
+    struct Gates {
+        EntryGate& entry;
+        PauseGate& pause;
+    };
+
+    VcpuThread(Vcpu& vcpu, unsigned index, devices::PortBus const& ports, devices::MmioBus const& mmio, Gates gates,
+               Died died);
     ~VcpuThread() override;
 
     [[nodiscard]] Vcpu& vcpu() const { return vcpu_; }
@@ -92,6 +99,7 @@ class VcpuThread final : public hv::VpControl {
     void die(std::string reason, bool triple_fault = false);
 
     Vcpu& vcpu_;
+    EntryGate::Door door_;
     Registers const& registers_;
     unsigned const index_;
     devices::PortBus const& ports_;

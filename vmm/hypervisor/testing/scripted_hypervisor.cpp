@@ -18,6 +18,7 @@ void ScriptedVm::map(MemoryMapping const& mapping)
 {
     faults_.check(Call::Map);
     std::lock_guard const guard{lock_};
+    on_mapping();
     for (auto const& [base, other] : record_.memory) {
         if (mapping.base.value < base + other.host.size() && base < mapping.base.value + mapping.host.size())
             throw HypervisorError{"the hypervisor refused guest memory: File exists"};
@@ -28,6 +29,7 @@ void ScriptedVm::map(MemoryMapping const& mapping)
 void ScriptedVm::unmap(hv::Gpa base)
 {
     std::lock_guard const guard{lock_};
+    on_mapping();
     record_.memory.erase(base.value);
 }
 

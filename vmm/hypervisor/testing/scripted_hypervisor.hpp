@@ -40,6 +40,8 @@ class ScriptedVm final : public Vm {
 
     [[nodiscard]] VmConfig const& config() const { return config_; }
     [[nodiscard]] ScriptedVcpu& vcpu(unsigned index = 0) const { return *vcpus_.at(index); }
+    /// What is called with each mapping that comes or goes. Before the machine runs.
+    std::function<void()> on_mapping = [] {};
     /// A copy, as it is now. From any thread.
     [[nodiscard]] Record record() const;
 

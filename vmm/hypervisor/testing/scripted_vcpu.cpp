@@ -227,6 +227,13 @@ void ScriptedVcpu::finish()
 
 VmExit ScriptedVcpu::run()
 {
+    struct Inside {
+        explicit Inside(std::atomic<bool>& flag) : is{flag} { is = true; }
+        Inside(Inside const&) = delete;
+        Inside& operator=(Inside const&) = delete;
+        ~Inside() { is = false; }
+        std::atomic<bool>& is;
+    } const inside{in_guest_};
     finish();
     if (auto const then = std::exchange(on_entry_, nullptr)) then();
     std::unique_lock lock{lock_};

@@ -3,6 +3,7 @@
 #include "vmm/hypervisor/hypervisor.hpp"
 
 #include <array>
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -81,6 +82,8 @@ class ScriptedVcpu final : public Vcpu {
     [[nodiscard]] std::vector<std::uint64_t> answers() const;
     /// Waits until the guest has done all steps and halts, with no kick under way.
     void wait_until_halted();
+    /// From any thread.
+    [[nodiscard]] bool is_in_guest() const { return in_guest_; }
     /// How often it was entered.
     [[nodiscard]] std::uint64_t entries() const;
     /// Fires the kick timer that was armed last. False when none is armed.
@@ -147,6 +150,7 @@ class ScriptedVcpu final : public Vcpu {
     std::uint64_t written_ = 0;
     std::string failure_;
     Activity activity_;
+    std::atomic<bool> in_guest_{false};
 
     mutable std::mutex lock_; // the rest
     std::condition_variable changed_;
