@@ -51,8 +51,8 @@ class Vm {
     /// HypervisorError. Before any of them runs.
     [[nodiscard]] virtual Vcpu& add_vcpu() = 0;
 
-    /// From any thread, also while vCPUs run. Mappings do not overlap. Throws HypervisorError; the guest's memory is
-    /// as it was then.
+    /// From any thread, also while vCPUs run. Mappings do not overlap; the same again, with or without `logs_writes`,
+    /// changes that alone. Throws HypervisorError; the guest's memory is as it was then.
     virtual void map(MemoryMapping const& mapping) = 0;
     /// Of the mapping that begins there, which may be gone.
     virtual void unmap(hv::Gpa base) = 0;

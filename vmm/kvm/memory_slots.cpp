@@ -12,13 +12,13 @@ void MemorySlots::map(MemoryMapping const& mapping)
 {
     std::lock_guard const guard{lock_};
     kvm_userspace_memory_region region{};
-    region.slot = free_number();
+    region.slot = number_for(mapping);
     region.flags = (mapping.read_only ? KVM_MEM_READONLY : 0U) | (mapping.logs_writes ? KVM_MEM_LOG_DIRTY_PAGES : 0U);
     region.guest_phys_addr = mapping.base.value;
     region.memory_size = mapping.host.size();
     region.userspace_addr = reinterpret_cast<std::uintptr_t>(mapping.host.data());
     kvm_ioctl(vm_fd_, KVM_SET_USER_MEMORY_REGION, &region, "guest memory");
-    slots_.emplace(mapping.base.value, Slot{region.slot, region.memory_size});
+    slots_.insert_or_assign(mapping.base.value, Slot{region.slot, region.memory_size, mapping.host.data()});
 }
 
 void MemorySlots::unmap(hv::Gpa base)
@@ -46,6 +46,15 @@ std::vector<std::uint64_t> MemorySlots::take_dirty_pages(hv::Gpa base)
     log.dirty_bitmap = bitmap.data();
     kvm_ioctl(vm_fd_, KVM_GET_DIRTY_LOG, &log, "a list of dirty pages");
     return bitmap;
+}
+
+/// KVM changes the flags of a slot that is there already, and leaves it where it is.
+std::uint32_t MemorySlots::number_for(MemoryMapping const& mapping) const
+{
+    auto const found = slots_.find(mapping.base.value);
+    bool const same = found != slots_.end() && found->second.size == mapping.host.size() &&
+                      found->second.host == mapping.host.data();
+    return same ? found->second.number : free_number();
 }
 
 /// KVM keeps slots in an array: low numbers come first.

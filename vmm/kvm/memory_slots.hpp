@@ -3,6 +3,7 @@
 
 #include "vmm/hypervisor/vm.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -24,8 +25,10 @@ class MemorySlots {
     struct Slot {
         std::uint32_t number;
         std::uint64_t size;
+        std::byte const* host;
     };
 
+    [[nodiscard]] std::uint32_t number_for(MemoryMapping const& mapping) const;
     [[nodiscard]] std::uint32_t free_number() const;
 
     int const vm_fd_;

@@ -62,6 +62,7 @@ class CountingGuest {
     CountingGuest& operator=(CountingGuest const&) = delete;
 
     [[nodiscard]] AddressSpace& space() { return space_; }
+    [[nodiscard]] VmMemory& memory() { return memory_; }
     [[nodiscard]] bool lost() const { return lost_; }
 
     /// Waits until it has counted on. False when it cannot any more.
@@ -98,7 +99,7 @@ class CountingGuest {
     AddressSpace space_;
     AddressSpace::Claim const claim_ =
         space_.claim({hv::Gpa{0}, pages* hv::page_size}, {MemoryType::Ram, ram_->bytes.data()}, "RAM");
-    VmMemory const memory_{*vm_, space_, gate_};
+    VmMemory memory_{*vm_, space_, gate_};
     Vcpu& vcpu_{vm_->add_vcpu()};
     EntryGate::Door door_{gate_, vcpu_};
     std::atomic<bool> ending_{false};
@@ -121,4 +122,25 @@ TEST_CASE("a guest that works in RAM does not notice that it is split and joined
         }
         REQUIRE(guest.goes_on());
     }
+}
+
+TEST_CASE("what a guest writes while it runs is told, whatever becomes of its memory's slots", "[kvm][memory][dirty]")
+{
+    if (!has_kvm()) return;
+    CountingGuest guest;
+    REQUIRE(guest.goes_on());
+    using Runs = std::vector<MemoryRange>;
+    Runs const written{{counter, hv::page_size}};
+    guest.memory().begin_log();
+    REQUIRE(guest.goes_on());
+    CHECK(guest.memory().take_log() == written);
+    REQUIRE(guest.goes_on());
+    {
+        auto const hole = guest.space().overlay({hv::Gpa{0x5000}, hv::page_size}, {MemoryType::Hole}, "a hole");
+        CHECK(guest.memory().take_log() == written);
+        REQUIRE(guest.goes_on());
+    }
+    CHECK(guest.memory().take_log() == Runs{{counter, hv::page_size}, {hv::Gpa{0x5000}, hv::page_size}});
+    guest.memory().end_log();
+    CHECK(guest.goes_on());
 }

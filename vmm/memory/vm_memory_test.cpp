@@ -83,3 +83,53 @@ TEST_CASE("a mapping that the hypervisor refuses leaves the guest as it was", "[
     CHECK(mapped(world.hypervisor.vm()) == std::vector{ram});
     CHECK(world.memory.space().find(hv::Gpa{layout::gib}) == std::nullopt);
 }
+
+TEST_CASE("what a guest writes to RAM is told once, also when its mapping is split meanwhile", "[memory][dirty]")
+{
+    World world;
+    VmMemory vm_memory{*world.vm, world.memory.space(), world.gate};
+    auto& vm = world.hypervisor.vm();
+    auto const page = [](std::uint64_t n) { return hv::Gpa{n * hv::page_size}; };
+    using Runs = std::vector<MemoryRange>;
+    vm.dirty(page(1));
+    CHECK(vm_memory.take_log().empty());
+
+    vm_memory.begin_log();
+    CHECK(vm.record().memory.at(0).logs_writes);
+    CHECK(vm_memory.take_log().empty());
+    for (auto const n : {2, 3, 4, 63, 64, 2047})
+        vm.dirty(page(static_cast<std::uint64_t>(n)));
+    CHECK(vm_memory.take_log() ==
+          Runs{{page(2), 3 * hv::page_size}, {page(63), 2 * hv::page_size}, {page(2047), hv::page_size}});
+    CHECK(vm_memory.take_log().empty());
+
+    vm.dirty(page(7));
+    {
+        auto const hole = world.memory.space().overlay({page(100), 2 * hv::page_size}, {MemoryType::Hole}, "a hole");
+        vm.dirty(page(200));
+        CHECK(vm_memory.take_log() == Runs{{page(7), hv::page_size}, {page(200), hv::page_size}});
+        vm.dirty(page(8));
+    }
+    CHECK(vm_memory.take_log() == Runs{{page(8), hv::page_size}, {page(100), 2 * hv::page_size}}); // came back
+    vm_memory.end_log();
+    CHECK_FALSE(vm.record().memory.at(0).logs_writes);
+    vm.dirty(page(9));
+    CHECK(vm_memory.take_log().empty());
+    vm_memory.begin_log();
+    CHECK(vm_memory.take_log().empty());
+}
+
+TEST_CASE("a log that the hypervisor refuses leaves the guest's memory as it was", "[memory][dirty]")
+{
+    World world;
+    auto const hole =
+        world.memory.space().overlay({hv::Gpa{0xA'0000}, 0x2'0000}, {MemoryType::Hole}, "a frame buffer");
+    VmMemory vm_memory{*world.vm, world.memory.space(), world.gate};
+    auto const before = mapped(world.hypervisor.vm());
+    world.hypervisor.faults.fail(Call::Map, 1);
+    CHECK_THROWS_AS(vm_memory.begin_log(), HypervisorError);
+    world.hypervisor.faults.repair();
+    CHECK(mapped(world.hypervisor.vm()) == before);
+    CHECK_NOTHROW(vm_memory.begin_log());
+    CHECK(vm_memory.take_log().empty());
+}

@@ -20,10 +20,13 @@ void ScriptedVm::map(MemoryMapping const& mapping)
     std::lock_guard const guard{lock_};
     on_mapping();
     for (auto const& [base, other] : record_.memory) {
+        if (base == mapping.base.value && other.host.data() == mapping.host.data() &&
+            other.host.size() == mapping.host.size())
+            continue;
         if (mapping.base.value < base + other.host.size() && base < mapping.base.value + mapping.host.size())
             throw HypervisorError{"the hypervisor refused guest memory: File exists"};
     }
-    record_.memory.emplace(mapping.base.value, mapping);
+    record_.memory.insert_or_assign(mapping.base.value, mapping);
 }
 
 void ScriptedVm::unmap(hv::Gpa base)
@@ -36,7 +39,21 @@ void ScriptedVm::unmap(hv::Gpa base)
 std::vector<std::uint64_t> ScriptedVm::take_dirty_pages(hv::Gpa base)
 {
     std::lock_guard const guard{lock_};
-    return std::vector<std::uint64_t>((record_.memory.at(base.value).host.size() / hv::page_size + 63) / 64);
+    auto const found = record_.memory.find(base.value);
+    if (found == record_.memory.end() || !found->second.logs_writes)
+        throw HypervisorError{"no writes are logged there"};
+    std::vector<std::uint64_t> bitmap((found->second.host.size() / hv::page_size + 63) / 64);
+    for (std::size_t page = 0; page < found->second.host.size() / hv::page_size; ++page)
+        bitmap[page / 64] |= std::uint64_t{dirty_.erase(base.value / hv::page_size + page)} << page % 64;
+    return bitmap;
+}
+
+void ScriptedVm::dirty(hv::Gpa page)
+{
+    std::lock_guard const guard{lock_};
+    for (auto const& [base, mapping] : record_.memory) {
+        if (mapping.logs_writes && page.value - base < mapping.host.size()) dirty_.insert(page.value / hv::page_size);
+    }
 }
 
 void ScriptedVm::signal_msi(std::uint32_t apic_id, std::uint8_t vector)

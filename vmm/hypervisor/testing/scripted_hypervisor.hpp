@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -40,6 +41,8 @@ class ScriptedVm final : public Vm {
 
     [[nodiscard]] VmConfig const& config() const { return config_; }
     [[nodiscard]] ScriptedVcpu& vcpu(unsigned index = 0) const { return *vcpus_.at(index); }
+    /// The guest writes to a page. From any thread.
+    void dirty(hv::Gpa page);
     /// What is called with each mapping that comes or goes. Before the machine runs.
     std::function<void()> on_mapping = [] {};
     /// A copy, as it is now. From any thread.
@@ -51,6 +54,7 @@ class ScriptedVm final : public Vm {
     std::vector<std::unique_ptr<ScriptedVcpu>> vcpus_;
     mutable std::mutex lock_; // the next
     Record record_;
+    std::set<std::uint64_t> dirty_; ///< pages
 };
 
 class ScriptedHypervisor final : public Hypervisor {
