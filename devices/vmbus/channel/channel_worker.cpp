@@ -67,7 +67,6 @@ void ChannelWorker::leave(State state)
 void ChannelWorker::tell_holders()
 {
     if (holds_.load() == 0) return;
-    state_.notify_all();
     hv::StillBusy ended; // let go of without the lock
     std::lock_guard const guard{quiescing_};
     ended = std::move(busy_);
@@ -96,15 +95,6 @@ void ChannelWorker::release()
     if (holds_.fetch_sub(1) != 1) return;
     auto state = State::Held;
     if (state_.compare_exchange_strong(state, State::Posted)) enqueue();
-}
-
-void ChannelWorker::wait_until_quiet() const
-{
-    for (;;) {
-        auto const state = state_.load();
-        if (state != State::Serving && state != State::ServingSignalled) return;
-        state_.wait(state);
-    }
 }
 
 bool ChannelWorker::serving() const

@@ -57,8 +57,6 @@ class ChannelWorker {
     void hold();
     /// Undoes one `hold`; what has come meanwhile is served on the runner.
     void release();
-    /// Waits, after `hold`, until no turn is under way. Not within a turn.
-    void wait_until_quiet() const;
 
     /// `hold` for as long as the device is quiesced: a turn that is under way keeps `busy`. Does not nest.
     void quiesce(hv::StillBusy busy);

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <thread>
 
 namespace devices::vmbus {
@@ -143,7 +144,6 @@ TEST_CASE("a held worker serves nothing, and all of it once it is released", "[w
     auto const counter = std::make_shared<Counter>(runner);
     {
         ChannelWorker::Hold const hold{counter->worker};
-        counter->worker.wait_until_quiet();
         counter->packets = 2;
         counter->worker.signal();
         counter->worker.post();
@@ -237,6 +237,7 @@ TEST_CASE("one thread at a time serves, no signal is lost, and a hold is heard w
         explicit Shared(hv::vmbus::Runner& runner) : worker{*this, runner, {.packets = 4}} {}
         Left serve(Turn& turn) override
         {
+            std::lock_guard const lock{device};
             if (inside.exchange(true)) ++clashes;
             if (held) ++clashes;
             auto left = Left::Nothing;
@@ -259,6 +260,7 @@ TEST_CASE("one thread at a time serves, no signal is lost, and a hold is heard w
         std::atomic<unsigned> clashes{0};
         std::atomic<bool> inside{false};
         std::atomic<bool> held{false};
+        std::mutex device;
         ChannelWorker worker;
     };
 
@@ -292,10 +294,10 @@ TEST_CASE("one thread at a time serves, no signal is lost, and a hold is heard w
                 shared->worker.resume();
             }
         },
-        [&] { // whoever closes, looks
+        [&] { // whoever closes the channel
             while (running > 0) {
                 ChannelWorker::Hold const hold{shared->worker};
-                shared->worker.wait_until_quiet();
+                std::lock_guard const lock{shared->device};
                 shared->held = true;
                 std::this_thread::yield();
                 shared->held = false;
