@@ -121,6 +121,7 @@ void Keyboard::visit(hv::StateVisitor& visitor)
 {
     std::scoped_lock const lock{mutex_};
     hv::visit(visitor, state_);
+    if (!channel_) state_.accepted = false;
 }
 
 void Keyboard::inspect(hv::Inspector& inspector) const

@@ -1,6 +1,7 @@
 #include "devices/testing/vmbus_channel.hpp"
 #include "devices/vmbus/keyboard/keyboard.hpp"
 #include "hv/testing/catch.hpp"
+#include "hv/testing/saved_state.hpp"
 
 using namespace devices::vmbus;
 using keyboard::MessageType;
@@ -137,4 +138,38 @@ TEST_CASE("requests without room for an answer are dropped", "[keyboard][hostile
     s.device->signalled();
     s.device->close();
     s.start();
+}
+
+TEST_CASE("a keyboard goes on elsewhere with the guest's driver", "[keyboard][state]")
+{
+    Setting s;
+    s.start();
+    REQUIRE(s.device->strike(ScanCode{0x1E}, Stroke::Press));
+    s.device->quiesce({});
+    s.send(keyboard::Indicators{MessageType::Indicators, 5, 0});
+    hv::testing::SavedState saved;
+    saved.save(*s.device);
+
+    auto const second = std::make_shared<Keyboard>(s.executor);
+    second->quiesce({});
+    second->open(s.channel);
+    saved.restore(*second);
+    CHECK_FALSE(second->strike(ScanCode{0x1E}, Stroke::Press));
+    second->resume();
+    s.executor.crank();
+    CHECK(s.next<keyboard::Keystroke>().make_code == 0x1E);
+    CHECK(second->strike(ScanCode{0x1F}, Stroke::Press));
+    CHECK(s.next<keyboard::Keystroke>().make_code == 0x1F);
+    hv::testing::SavedState after;
+    after.save(*second);
+    CHECK(after.fields().at("indicators").front() == 5);
+    CHECK(after.fields().at("strokes").front() == 2);
+}
+
+TEST_CASE("a keyboard whose saved state is a lie has no driver to write to", "[keyboard][state][hostile]")
+{
+    Setting s;
+    hv::testing::LyingState liar;
+    s.device->visit(liar);
+    CHECK_FALSE(s.device->strike(ScanCode{0x1E}, Stroke::Press));
 }

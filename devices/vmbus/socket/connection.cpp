@@ -211,6 +211,16 @@ void Connection::finish(DeferredCalls& deferred)
     deferred.add(std::exchange(parts_.ended, nullptr));
 }
 
+void Connection::visit(hv::StateVisitor& visitor)
+{
+    DeferredCalls deferred;
+    std::scoped_lock const lock{mutex_};
+    hv::visit(visitor, state_);
+    if (!visitor.restores()) return;
+    state_.ended = false;
+    finish(deferred);
+}
+
 void Connection::inspect(hv::Inspector& inspector) const
 {
     std::scoped_lock const lock{mutex_};

@@ -50,6 +50,8 @@ class Connection final : public hv::vmbus::ChannelDevice, public std::enable_sha
     void quiesce(hv::StillBusy busy) override { worker_.quiesce(std::move(busy)); }
     void resume() override { worker_.resume(); }
     void inspect(hv::Inspector& inspector) const override;
+    /// The host's socket does not go elsewhere: a connection ends when it is restored, and its channel is taken back.
+    void visit(hv::StateVisitor& visitor) override;
 
   private:
     [[nodiscard]] Left serve(Turn& turn) override;

@@ -1,5 +1,6 @@
 #include "devices/vmbus/socket/connection.hpp"
 #include "devices/vmbus/socket/testing/socket_guest.hpp"
+#include "hv/testing/saved_state.hpp"
 
 using namespace devices::vmbus::socket;
 using devices::UniqueFd;
@@ -295,4 +296,27 @@ TEST_CASE("a ring whose indices lie holds up only its own connection", "[vsock][
     CHECK(s.ended == 0);
     s.connection->end();
     CHECK(s.ended == 1);
+}
+
+TEST_CASE("a connection that is restored has ended, because its socket was left behind", "[vsock][state]")
+{
+    Setting s;
+    s.open();
+    s.guest_says("hello");
+    s.connection->quiesce({});
+    hv::testing::SavedState saved;
+    saved.save(*s.connection);
+    s.connection->resume();
+
+    Setting other;
+    other.connection->quiesce({});
+    other.open();
+    saved.restore(*other.connection);
+    CHECK(other.ended == 1);
+    other.connection->resume();
+    other.executor.crank();
+    CHECK(at_end(other.host));
+    CHECK_FALSE(other.channel->receive());
+    CHECK(other.ended == 1);
+    CHECK(s.ended == 0);
 }
