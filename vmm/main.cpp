@@ -4,6 +4,8 @@
 #include "vmm/cli/command_line.hpp"
 #include "vmm/cli/commands.hpp"
 #include "vmm/cli/standard_streams.hpp"
+#include "vmm/helper/spawner.hpp"
+#include "vmm/helper/user_network_process.hpp"
 #include "vmm/log/standard_error.hpp"
 
 #include <boost/system/system_error.hpp>
@@ -85,5 +87,8 @@ int finish(int status)
 
 int main(int argc, char** argv)
 {
+    std::span const arguments{argv, static_cast<std::size_t>(argc)};
+    if (argc > 1 && std::string_view{argv[1]} == vmm::helper::user_network_command)
+        return vmm::helper::run_user_network(arguments.subspan(2));
     return finish(carry_out(argc, argv));
 }

@@ -1,40 +1,46 @@
-/// A network of the guest's own inside this process, by libslirp: DHCP, DNS, and connections to the outside that are
-/// made by Porthole as any program makes them. Needs no privileges.
+/// A network of the guest's own, with DHCP, DNS, and connections to the outside that are made by a process of
+/// Porthole's as any program makes them. Needs no privileges. What reads the guest's packets, libslirp, is at the
+/// other end of a link, in that process: UserNetworkService.
 #pragma once
 
 #include "devices/base/lock_rank.hpp"
 #include "devices/net/backend_thread.hpp"
 #include "devices/net/frame_backend.hpp"
-#include "devices/net/port_forward.hpp"
-#include "devices/net/slirp_sockets.hpp"
+#include "devices/net/frame_ring.hpp"
+#include "devices/net/user_network_link.hpp"
 
 #include <atomic>
-#include <chrono>
 #include <cstdint>
-#include <exception>
 #include <functional>
-#include <limits>
 #include <memory>
 #include <mutex>
-#include <poll.h>
 #include <string>
 #include <utility>
-#include <vector>
-
-struct Slirp;
 
 namespace devices::net {
 
-/// libslirp knows no threads: all calls into it are made on the backend's. The network is 10.0.2.0/24: the host is
-/// .2, DNS .3, the first guest .15; and fec0::/64.
+/// The process at the other end, as its parent has it. Ends with this, and is not waited for long.
+class NetworkProcess {
+  public:
+    NetworkProcess() = default;
+    NetworkProcess(NetworkProcess const&) = delete;
+    NetworkProcess& operator=(NetworkProcess const&) = delete;
+    virtual ~NetworkProcess() = default;
+
+    /// It is about to end by itself, and does so now: "was ended by signal 11 (Segmentation fault)". Waits for it,
+    /// but not long.
+    [[nodiscard]] virtual std::string how_it_ended() = 0;
+    virtual void kill() = 0;
+};
+
 class UserNetwork final : public FrameBackend {
   public:
     /// One line for the user's log. Called on the backend's thread.
     using Warn = std::function<void(std::string const&)>;
 
-    /// Throws std::runtime_error, with one line that says what to do, when a port of the host cannot be had.
-    explicit UserNetwork(
-        std::vector<PortForward> const& forwards, Warn warn = [](auto const&) {});
+    /// Waits for the network to work. Throws std::runtime_error, with one line that says what to do, when a port of
+    /// the host cannot be had, or the process does not say for long that it works. `process` may be nullptr.
+    UserNetwork(LinkEnd link, std::unique_ptr<NetworkProcess> process, Warn warn);
     ~UserNetwork() override { stop(); }
 
     [[nodiscard]] std::string description() const override { return "user"; }
@@ -42,57 +48,44 @@ class UserNetwork final : public FrameBackend {
 
     void start(FrameReceiver& receiver) override;
     void stop() override { thread_.end(); }
-    /// Its time stands still then, so that no connection of the guest's is given up for that.
-    void quiesce(hv::StillBusy busy) override { thread_.quiesce(std::move(busy)); }
-    void resume() override { thread_.resume(); }
+    /// The network's time stands still then, so that no connection of the guest's is given up for that.
+    void quiesce(hv::StillBusy busy) override;
+    void resume() override;
     bool send(Offload const& offload, std::span<iovec const> frame) override;
     void listen(ReceiveOffloads) override { listening_.store(true, std::memory_order_release); }
     void ignore() override { listening_.store(false, std::memory_order_release); }
-    void room_again() override {} ///< what finds no room is lost, and TCP sends it again
+    void room_again() override;
     void inspect(hv::Inspector& inspector) const override;
 
   private:
-    struct Callbacks;
-    struct Timer {
-        static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
+    class Source;
 
-        void (*callback)(void*);
-        void* argument;
-        std::int64_t expires_ms = never;
-    };
-    struct Free {
-        void operator()(Slirp* slirp) const;
-    };
-
-    static constexpr std::size_t most_waiting = std::size_t{512} << 10; ///< bytes, with eight for each frame
-
-    [[nodiscard]] std::int64_t now_ns() const;
-    [[nodiscard]] std::int64_t now_ms() const { return now_ns() / 1'000'000; }
-    void forward(std::vector<PortForward> const& forwards);
+    void await_ready();
+    [[nodiscard]] std::string how_it_ended();
     void run();
-    void poll();
-    void fail_if_asked();
-    void input_waiting();
-    void expire_timers();
-    void deliver(std::span<std::byte const> frame);
+    void take_messages();
+    [[nodiscard]] bool bring_frames();
+    void tell(LinkMessage message);
+
+    static constexpr unsigned most_warnings = 16;
 
     Warn const warn_;
+    std::unique_ptr<NetworkProcess> process_;
+    LinkMemory const memory_;
+    LinkSocket socket_; ///< sends from any thread, receives on the backend's
     FrameReceiver* receiver_ = nullptr;
     std::atomic<bool> listening_{false};
+    std::atomic<bool> blocked_{false}; ///< the receiver has no room
+    std::atomic<bool> deaf_{false};    ///< the process does not read what it is told
     std::atomic<std::uint64_t> send_dropped_{0};
     std::atomic<std::uint64_t> receive_dropped_{0};
 
     devices::Mutex<devices::LockRank::Leaf> lock_;
-    std::vector<std::byte> waiting_; ///< frames for slirp, each with its size before it
+    FrameWriter to_network_;
 
     // The thread's.
-    std::chrono::nanoseconds rested_{0};
-    std::exception_ptr failure_; ///< of a callback: no exception may go through libslirp
-    SlirpSockets sockets_;
-    std::vector<std::byte> taken_;
-    std::vector<pollfd> polled_;
-    std::vector<std::unique_ptr<Timer>> timers_;
-    std::unique_ptr<Slirp, Free> slirp_;
+    FrameReader to_guest_;
+    unsigned warnings_ = 0;
     BackendThread thread_{ThreadRole::UserNetwork};
 };
 

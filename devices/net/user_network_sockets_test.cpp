@@ -40,7 +40,7 @@ TEST_CASE("A forwarded port lets many connections wait, as a server does", "[net
 {
     PortForward const forward{
         .host_address = in_addr{htonl(INADDR_LOOPBACK)}, .host_port = free_port(), .guest_port = 22};
-    UserNetwork const network{{forward}}; // not started: it accepts none
+    SlirpNetwork const network{{forward}, [](auto) {}, [](auto const&) {}}; // accepts none, as nothing is called
     SocketAddress const host{forward.host_address, forward.host_port};
     std::vector<UniqueFd> connections;
     for (unsigned i = 0; i < 64; ++i)
@@ -61,7 +61,7 @@ TEST_CASE("A datagram with a wrong checksum to a forwarded port does no harm", "
     PortForward const forward{
         .udp = true, .host_address = in_addr{htonl(INADDR_LOOPBACK)}, .host_port = port, .guest_port = forward_to};
     testing::RecordingReceiver guest;
-    UserNetwork network{{forward}};
+    testing::LocalNetwork network{{forward}};
     network.start(guest);
     network.listen({});
     // So long that the kernel looks at the checksum only when the socket is read.
@@ -95,7 +95,7 @@ TEST_CASE("A port of IPv6 leads to the guest's IPv6 address", "[net][user]")
         {.host_address = in_addr{}, .host_port = port, .guest_port = 22},
         {.host_address = in6addr_any, .host_port = port, .guest_address = guest_address, .guest_port = 22}};
     testing::RecordingReceiver guest;
-    UserNetwork network{forwards};
+    testing::LocalNetwork network{forwards};
     network.start(guest);
     network.listen({});
     SocketAddress const host{in6addr_loopback, port};
@@ -115,11 +115,11 @@ TEST_CASE("A user-mode network without a descriptor says so once, and accepts ag
     std::mutex mutex;
     std::condition_variable changed;
     std::vector<std::string> reports;
-    UserNetwork network{{forward}, [&](std::string const& text) {
-                            std::lock_guard const lock{mutex};
-                            reports.push_back(text);
-                            changed.notify_all();
-                        }};
+    testing::LocalNetwork network{{forward}, [&](std::string const& text) {
+                                      std::lock_guard const lock{mutex};
+                                      reports.push_back(text);
+                                      changed.notify_all();
+                                  }};
     network.start(guest);
     network.listen({});
     SocketAddress const host{forward.host_address, forward.host_port};
@@ -140,7 +140,7 @@ TEST_CASE("An exception on its thread ends a user-mode network, and nothing else
 {
     testing::FailingReceiver guest;
     std::string report;
-    UserNetwork network{{}, [&](auto const& text) { report = text; }};
+    testing::LocalNetwork network{{}, [&](auto const& text) { report = text; }};
     network.start(guest);
     network.listen({});
     REQUIRE(send(network, discover()));

@@ -141,7 +141,7 @@ class Connected {
     }
     [[nodiscard]] Bytes heard(std::size_t size) const { return receive(program_, size); }
 
-    UserNetwork network{{}};
+    testing::LocalNetwork network{{}};
 
   private:
     Listener const listener_;
@@ -156,7 +156,7 @@ class Connected {
 TEST_CASE("A guest's TCP segment of many times the MTU reaches its socket, the checksum filled in", "[net][user]")
 {
     Connected guest;
-    CHECK(guest.network.send_offloads() == SendOffloads{.checksum = true, .large4 = true, .large6 = false});
+    CHECK(guest.network.end().send_offloads() == SendOffloads{.checksum = true, .large4 = true, .large6 = false});
 
     Bytes data(20'001);
     for (std::size_t i = 0; i < data.size(); ++i)
@@ -200,7 +200,7 @@ TEST_CASE("Connections that are refused, to a guest whose address is not known y
 {
     auto const nobody_listens = free_port();
     testing::RecordingReceiver guest;
-    UserNetwork network{{}};
+    testing::LocalNetwork network{{}};
     network.start(guest);
     network.listen({});
     for (std::uint32_t sequence = 1000; sequence < 1010; ++sequence)

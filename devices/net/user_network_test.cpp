@@ -46,7 +46,7 @@ int connect_to(std::uint16_t port)
 TEST_CASE("The user-mode network offers the first guest 10.0.2.15 by DHCP", "[net][user]")
 {
     testing::RecordingReceiver guest;
-    UserNetwork network{{}};
+    testing::LocalNetwork network{{}};
     network.start(guest);
     network.listen({});
     REQUIRE(send(network, discover()));
@@ -67,7 +67,7 @@ TEST_CASE("The user-mode network offers the first guest 10.0.2.15 by DHCP", "[ne
 TEST_CASE("Nothing is received before the guest listens", "[net][user]")
 {
     testing::RecordingReceiver guest;
-    UserNetwork network{{}};
+    testing::LocalNetwork network{{}};
     network.start(guest);
     REQUIRE(send(network, discover()));
     network.stop(); // all that was sent has been dealt with by then, or never will be
@@ -78,7 +78,7 @@ TEST_CASE("Nothing is received before the guest listens", "[net][user]")
 TEST_CASE("A quiesced user-mode network delivers nothing, and goes on where it was", "[net][user][quiesce]")
 {
     testing::RecordingReceiver guest;
-    UserNetwork network{{}};
+    testing::LocalNetwork network{{}};
     network.start(guest);
     network.listen({});
     hv::testing::Rest rest;
@@ -124,7 +124,7 @@ TEST_CASE("A connection to a forwarded port becomes one to the guest", "[net][us
                               .guest_address = {},
                               .guest_port = 22};
     testing::RecordingReceiver guest;
-    UserNetwork network{{forward}};
+    testing::LocalNetwork network{{forward}};
     network.start(guest);
     network.listen({});
     auto const connection = connect_to(port);
@@ -148,28 +148,28 @@ TEST_CASE("A port of the host that is taken is complained about", "[net][user]")
 {
     auto const port = free_port();
     PortForward const forward{.host_address = in_addr{htonl(INADDR_LOOPBACK)}, .host_port = port, .guest_port = 22};
-    UserNetwork const first{{forward}};
-    CHECK_THROWS_WITH(UserNetwork{{forward}},
+    testing::LocalNetwork const first{{forward}};
+    CHECK_THROWS_WITH(testing::LocalNetwork{{forward}},
                       Catch::Contains("cannot listen for tcp:127.0.0.1:" + std::to_string(port) + "-:22") &&
                           Catch::Contains("in use"));
 }
 
 TEST_CASE("A guest that sends faster than the network takes loses frames, and costs no more memory", "[net][user]")
 {
-    UserNetwork network{{}}; // not started: nothing is taken
+    testing::PlayedNetwork network; // takes nothing
     std::vector<std::byte> frame(1514);
     unsigned taken = 0;
-    while (taken < 100'000 && send(network, frame))
+    while (taken < 100'000 && send(network.end, frame))
         ++taken;
     CHECK(taken > 100);
     CHECK(taken < 1000);
-    CHECK_FALSE(send(network, frame));
+    CHECK_FALSE(send(network.end, frame));
 }
 
 TEST_CASE("A frame may have pieces of no length, which point nowhere", "[net][user]")
 {
     testing::RecordingReceiver guest;
-    UserNetwork network{{}};
+    testing::LocalNetwork network{{}};
     network.start(guest);
     network.listen({});
     auto frame = discover();
@@ -182,7 +182,7 @@ TEST_CASE("A frame may have pieces of no length, which point nowhere", "[net][us
 TEST_CASE("A guest's fragments of IPv4 packets are dropped, whichever comes first", "[net][user][hostile]")
 {
     testing::RecordingReceiver guest;
-    UserNetwork network{{}};
+    testing::LocalNetwork network{{}};
     network.start(guest);
     network.listen({});
     auto const fragment = [](unsigned bits) { // of 10.0.2.15 to 10.0.2.2
@@ -211,11 +211,11 @@ TEST_CASE("A network that gets no more descriptors says so, once", "[net][user]"
     std::mutex lock;
     std::condition_variable changed;
     std::vector<std::string> said;
-    UserNetwork network{{}, [&](std::string const& text) {
-                            std::lock_guard const guard{lock};
-                            said.push_back(text);
-                            changed.notify_all();
-                        }};
+    testing::LocalNetwork network{{}, [&](std::string const& text) {
+                                      std::lock_guard const guard{lock};
+                                      said.push_back(text);
+                                      changed.notify_all();
+                                  }};
     testing::RecordingReceiver guest;
     network.start(guest);
     network.listen({});
@@ -245,7 +245,7 @@ TEST_CASE("A network that gets no more descriptors says so, once", "[net][user]"
 TEST_CASE("Frames of any content do no harm to the network", "[net][user]")
 {
     testing::RecordingReceiver guest;
-    UserNetwork network{{}};
+    testing::LocalNetwork network{{}};
     network.start(guest);
     network.listen({});
     std::uint32_t seed = 4711;

@@ -1,4 +1,5 @@
 #include "vmm/cli/commands.hpp"
+#include "vmm/helper/helpers.hpp"
 #include "vmm/host/host_memory.hpp"
 #include "vmm/host/open_file_limit.hpp"
 #include "vmm/kvm/kvm_hypervisor.hpp"
@@ -9,6 +10,7 @@
 #include "vmm/trace/trace_log.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace vmm {
 
@@ -17,12 +19,18 @@ int run(RunOptions const& options)
     constexpr int output_lost = 2;
 
     raise_open_file_limit();
-    (void)standard_error();                                                // while there are descriptors
+    helper::Helpers helpers{helper::policy_of(options.guests)}; // while there is one thread, and nothing is open
+    (void)standard_error();                                     // while there are descriptors
     static auto const log = open_log(options.log_level, options.log_file); // until the last who logs has ended
     check_host_memory(options.guests);
     KvmHypervisor const hypervisor;
     auto const trace = open_trace(options.trace);
-    auto status = Session{hypervisor, options, trace.get(), tell_user}.run();
+    auto const start_user_network = [&helpers](std::size_t guest) -> StartUserNetwork {
+        return [&helpers, guest](std::size_t card, auto warn) {
+            return helpers.user_network(guest, card, std::move(warn));
+        };
+    };
+    auto status = Session{hypervisor, options, trace.get(), start_user_network, tell_user}.run();
 
     if (trace && !trace->finish()) status = std::max(status, output_lost);
     if (log && !finish_text_file(*log, "the log")) status = std::max(status, output_lost);

@@ -9,6 +9,18 @@
 
 namespace vmm::jail {
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool sanitized = true; ///< built with a sanitizer that has a runtime with needs of its own
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+inline constexpr bool sanitized = true;
+#else
+inline constexpr bool sanitized = false;
+#endif
+#else
+inline constexpr bool sanitized = false;
+#endif
+
 /// A condition on one argument of a call, which the kernel compares as 64 bits: what an argument's upper half holds
 /// that the call itself ignores counts too. Pointers say nothing of what they point to.
 struct Argument {

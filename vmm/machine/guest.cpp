@@ -66,7 +66,8 @@ void Guest::build(hv::PartitionId parent)
                                                      [this] {
                                                          if (options_.ready.kind == ReadySignal::Kind::Synic)
                                                              announce();
-                                                     }},
+                                                     },
+                                                 .start_user_network = world_.start_user_network(index_)},
                                   options_, parent);
 }
 

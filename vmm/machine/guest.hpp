@@ -34,6 +34,9 @@ namespace vmm {
 class Disks;
 class GuestServices;
 
+/// StartUserNetwork for the guest of an index.
+using StartGuestNetwork = std::function<StartUserNetwork(std::size_t guest)>;
+
 /// Used by the thread that owns the run.
 class Guest final : devices::SerialSink {
   public:
@@ -45,6 +48,7 @@ class Guest final : devices::SerialSink {
         TraceLog* trace; ///< or nullptr
         RunEvents& events;
         std::stop_source opening; ///< stops the opening of disks, when all is to end
+        StartGuestNetwork start_user_network{};
     };
 
     enum class State {

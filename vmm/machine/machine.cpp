@@ -88,7 +88,8 @@ Machine::Machine(World world, GuestOptions const& options, hv::PartitionId paren
 {
     check_cpus(world_.hypervisor, options.cpus);
     create_vcpus(options, parent);
-    vmbus_ = std::make_unique<VmbusDevices>(world_.io, partition_, options, memory_, world_.opening);
+    vmbus_ = std::make_unique<VmbusDevices>(
+        VmbusDevices::World{world_.io, memory_, world_.opening, world_.start_user_network}, partition_, options);
     devices::PowerEvents& events = *this; // private to all but the devices
     pc_ = std::make_unique<PcDevices>(world_.io, *vm_, layout_, world_.serial, events, ports_);
     if (options.test_devices) {

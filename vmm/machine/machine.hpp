@@ -10,6 +10,7 @@
 #include "vmm/base/memory_layout.hpp"
 #include "vmm/hypervisor/hypervisor.hpp"
 #include "vmm/machine/message_retry.hpp"
+#include "vmm/machine/network_cards.hpp"
 #include "vmm/machine/outcome.hpp"
 #include "vmm/machine/vm_msi_sink.hpp"
 #include "vmm/memory/pc_memory.hpp"
@@ -51,6 +52,7 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
         /// most.
         std::function<void(std::string)> crashed;
         std::function<void()> synic_enabled; ///< on a VP's thread, each time that the guest enables a SynIC
+        StartUserNetwork start_user_network{};
     };
 
     /// Builds everything and loads the kernel; nothing runs yet. Throws UserError or HypervisorError.

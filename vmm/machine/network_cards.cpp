@@ -2,7 +2,6 @@
 
 #include "devices/base/os_error.hpp"
 #include "devices/net/tap.hpp"
-#include "devices/net/user_network.hpp"
 #include "vmm/base/log.hpp"
 #include "vmm/base/user_error.hpp"
 
@@ -30,12 +29,13 @@ devices::net::MacAddress mac_of(NetOptions const& net, std::string const& guest,
     return devices::net::derive_mac_address(machine_id() + "/" + guest + "/" + net.tap + "/" + std::to_string(index));
 }
 
-std::unique_ptr<devices::net::FrameBackend> backend_of(NetOptions const& net, std::string const& designation,
-                                                       unsigned channels)
+std::unique_ptr<devices::net::FrameBackend> backend_of(NetOptions const& net, std::size_t index,
+                                                       StartUserNetwork const& start_user_network,
+                                                       std::string const& designation, unsigned channels)
 {
     try {
         auto const warn = [designation](std::string const& text) { spdlog::warn("{}: {}", designation, text); };
-        if (net.tap.empty()) return std::make_unique<devices::net::UserNetwork>(net.forwards, warn);
+        if (net.tap.empty()) return start_user_network(index, warn);
         return std::make_unique<devices::net::Tap>(net.tap, channels, warn);
     } catch (UserError const&) {
         throw;
@@ -46,7 +46,8 @@ std::unique_ptr<devices::net::FrameBackend> backend_of(NetOptions const& net, st
 
 } // namespace
 
-NetworkCards::NetworkCards(GuestOptions const& options, hv::vmbus::Bus& bus)
+NetworkCards::NetworkCards(GuestOptions const& options, StartUserNetwork const& start_user_network,
+                           hv::vmbus::Bus& bus)
 {
     constexpr unsigned enough_channels = 8; // Linux takes no more by itself
     for (std::size_t i = 0; i < options.nets.size(); ++i) {
@@ -59,7 +60,7 @@ NetworkCards::NetworkCards(GuestOptions const& options, hv::vmbus::Bus& bus)
         config.misbehaved = [designation, limit = std::make_shared<RateLimit>()](std::string_view how) {
             warn_limited(*limit, "{} {}", designation, how);
         };
-        auto backend = backend_of(net, designation, config.max_channels);
+        auto backend = backend_of(net, i, start_user_network, designation, config.max_channels);
         cards_.push_back(std::make_shared<devices::network::Nic>(std::move(config), std::move(backend), bus));
     }
     for (auto const& card : cards_)

@@ -2,20 +2,28 @@
 #pragma once
 
 #include "devices/base/component.hpp"
+#include "devices/net/frame_backend.hpp"
 #include "devices/vmbus/network/nic.hpp"
 #include "hv/vmbus/channel.hpp"
 #include "vmm/options/run_options.hpp"
 
 #include <cstddef>
+#include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace vmm {
 
+/// Starts the user-mode network of a guest's card, which counts from 0. `warn` gets lines for the log, on the
+/// network's thread. Throws std::exception with one line that says what to do.
+using StartUserNetwork = std::function<std::unique_ptr<devices::net::FrameBackend>(
+    std::size_t card, std::function<void(std::string const&)> warn)>;
+
 class NetworkCards final : public devices::Component {
   public:
     /// Offers them on the bus. Throws UserError for what the host has not.
-    NetworkCards(GuestOptions const& options, hv::vmbus::Bus& bus);
+    NetworkCards(GuestOptions const& options, StartUserNetwork const& start_user_network, hv::vmbus::Bus& bus);
     /// Waits until nothing uses guest memory any more.
     ~NetworkCards() override;
 

@@ -6,17 +6,15 @@
 
 namespace vmm {
 
-VmbusDevices::VmbusDevices(boost::asio::io_context& io, std::shared_ptr<hv::Partition> partition,
-                           GuestOptions const& options, std::shared_ptr<void const> guest_ram,
-                           std::stop_token opening)
-    : executor_{std::make_shared<AsioExecutor>(io)},
+VmbusDevices::VmbusDevices(World world, std::shared_ptr<hv::Partition> partition, GuestOptions const& options)
+    : executor_{std::make_shared<AsioExecutor>(world.io)},
       bus_{partition, executor_,
            [designation = options.designation()](auto text) { spdlog::warn("{}: {}", designation, text); }},
-      disks_{bus_, options.cpus, options.disks, std::move(guest_ram), std::move(opening)},
+      disks_{bus_, options.cpus, options.disks, std::move(world.guest_ram), std::move(world.opening)},
       services_{bus_, *executor_, std::move(partition)}
 {
     if (!options.vsock.empty()) sockets_.emplace(options, bus_);
-    network_.emplace(options, bus_);
+    network_.emplace(options, world.start_user_network, bus_);
 }
 
 VmbusDevices::~VmbusDevices()

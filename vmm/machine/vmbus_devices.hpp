@@ -21,11 +21,16 @@ namespace vmm {
 
 class VmbusDevices final : public devices::Component {
   public:
+    struct World {
+        boost::asio::io_context& io;
+        std::shared_ptr<void const> guest_ram; ///< kept for disks' commands that do not end with the guest
+        std::stop_token opening;               ///< stops the waiting for disks' servers
+        StartUserNetwork const& start_user_network;
+    };
+
     /// Offers the devices that the options ask for. Throws UserError for what the host has not, std::runtime_error
-    /// when the guest's pool is too small. `guest_ram` keeps the guest's RAM for disks' commands that
-    /// do not end with the guest. `opening` stops the waiting for disks' servers.
-    VmbusDevices(boost::asio::io_context& io, std::shared_ptr<hv::Partition> partition, GuestOptions const& options,
-                 std::shared_ptr<void const> guest_ram, std::stop_token opening);
+    /// when the guest's pool is too small.
+    VmbusDevices(World world, std::shared_ptr<hv::Partition> partition, GuestOptions const& options);
     /// With the guest's VPs stopped and after detach(). Waits until no device uses guest memory any more.
     ~VmbusDevices() override;
 

@@ -3,13 +3,18 @@
 
 #include "devices/net/testing/recorders.hpp"
 #include "devices/net/user_network.hpp"
+#include "devices/net/user_network_service.hpp"
 #include "hv/testing/catch.hpp"
 
 #include <array>
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
+#include <span>
 #include <sys/socket.h>
+#include <thread>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 namespace devices::net::testing {
@@ -56,7 +61,68 @@ inline bool is_offer(RecordedFrame const& frame)
     return frame.bytes.size() > 285 && at(frame, 12) == 8 && at(frame, 23) == 17 && at(frame, 37) == 68;
 }
 
-inline bool send(UserNetwork& network, Bytes frame, Offload const& offload = {})
+/// A user-mode network whose other end is a thread of the test's, and no process.
+class LocalNetwork {
+  public:
+    explicit LocalNetwork(
+        std::vector<PortForward> const& forwards, UserNetwork::Warn warn = [](auto const&) {})
+    {
+        auto link = make_link();
+        service_ = std::thread{[end = std::move(link.network), forwards]() mutable {
+            UserNetworkService service{std::move(end)};
+            if (service.open(forwards)) service.run();
+        }};
+        try {
+            network_.emplace(std::move(link.vmm), nullptr, std::move(warn));
+        } catch (...) {
+            service_.join();
+            throw;
+        }
+    }
+    LocalNetwork(LocalNetwork const&) = delete;
+    LocalNetwork& operator=(LocalNetwork const&) = delete;
+    ~LocalNetwork()
+    {
+        network_.reset();
+        service_.join();
+    }
+
+    [[nodiscard]] UserNetwork& end() { return *network_; }
+    void start(FrameReceiver& receiver) { network_->start(receiver); }
+    void listen(ReceiveOffloads offloads) { network_->listen(offloads); }
+    void stop() { network_->stop(); }
+    void quiesce(hv::StillBusy busy) { network_->quiesce(std::move(busy)); }
+    void resume() { network_->resume(); }
+    bool send(Offload const& offload, std::span<iovec const> frame) { return network_->send(offload, frame); }
+    void inspect(hv::Inspector& inspector) const { network_->inspect(inspector); }
+
+  private:
+    std::thread service_;
+    std::optional<UserNetwork> network_;
+};
+
+/// One whose other end is the test itself, and says so far that it works.
+struct PlayedNetwork {
+    LinkPair link = make_link();
+    LinkSocket socket{std::move(link.network.socket)};
+    LinkMemory memory{link.network.memory.get()};
+    LinkMemory::Head& head = memory.head();
+    FrameWriter to_guest{head.to_guest, memory.to_guest()};
+    FrameReader from_guest{head.to_network, memory.to_network()};
+    bool ready = socket.send(LinkMessage::Ready);
+    std::vector<std::string> warnings{}; ///< the backend's thread's
+    UserNetwork end{std::move(link.vmm), nullptr, [this](auto const& text) { warnings.push_back(text); }};
+
+    void bring(Bytes frame)
+    {
+        iovec const whole{frame.data(), frame.size()};
+        REQUIRE(to_guest.put({}, {&whole, 1}, frame.size()));
+        if (to_guest.publish()) REQUIRE(socket.send(LinkMessage::Wake));
+    }
+};
+
+template <typename Network>
+bool send(Network& network, Bytes frame, Offload const& offload = {})
 {
     // In three pieces, as a guest may have it.
     std::array const pieces{iovec{frame.data(), 14}, iovec{frame.data() + 14, 0},
