@@ -1,0 +1,79 @@
+/// What the process that starts helpers reads from a Porthole that somebody else has taken over, and what Porthole
+/// reads from it.
+///
+/// Messages follow one another: the first byte's bit 0 says from which end (1: an answer), bits 7:1 its length, and
+/// so many bytes are the message.
+#include "hv/fuzz/input.hpp"
+#include "vmm/helper/spawner.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+using namespace vmm;
+using namespace vmm::helper;
+using hv::fuzz::Input;
+using hv::fuzz::require;
+
+namespace {
+
+UniqueFd any()
+{
+    return UniqueFd{::eventfd(0, EFD_CLOEXEC)};
+}
+
+Policy policy()
+{
+    Policy out;
+    out.networks[{0, 0}] = {"the guest", {}};
+    out.networks[{1, 2}] = {"guest 'b'", {}};
+    return out;
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size);
+
+extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size)
+{
+    Input input{{data, size}};
+    std::array<int, 2> ends{};
+    require(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) == 0, "there is a socket");
+    UniqueFd const porthole{ends[0]};
+    UniqueFd const spawner_end{ends[1]};
+    unsigned started = 0;
+    Spawner spawner{policy(), [&](Policy::Network const& network) {
+                        require(!network.guest.empty(), "what is started is of the options");
+                        ++started;
+                        return Spawner::Started{any(), any(), any(), {}};
+                    }};
+    while (!input.empty()) {
+        auto const how = input.byte();
+        auto const message = input.bytes(how >> 1);
+        if (message.empty()) continue; // an empty one is the end
+        if ((how & 1) != 0) {
+            (void)::send(spawner_end.get(), message.data(), message.size(), MSG_DONTWAIT);
+            auto const answer = receive_answer(porthole.get(), 0);
+            if (answer) require(message.size() == sizeof answer->error, "an answer has its size");
+            continue;
+        }
+        (void)::send(porthole.get(), message.data(), message.size(), MSG_DONTWAIT);
+        auto const received = receive_request(spawner_end.get());
+        require(received.what != Received::What::End, "nobody has gone");
+        auto const is_whole = message.size() == sizeof(Request);
+        require((received.what == Received::What::Message) == is_whole, "a request has its size");
+        if (!is_whole) continue;
+        auto const before = started;
+        auto const& request = received.request;
+        require((answer_helper(request, "/dev/null").error == EPERM) == (request.wanted != Wanted::ResolvConf),
+                "a helper gets one file");
+        auto const answer = spawner.answer(request);
+        auto const named = request.wanted == Wanted::UserNetwork &&
+                           ((request.guest == 0 && request.item == 0) || (request.guest == 1 && request.item == 2));
+        require((answer.error == 0) == named && started == before + (named ? 1 : 0),
+                "what the options name is started, and nothing else");
+    }
+    return 0;
+}
