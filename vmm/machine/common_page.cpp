@@ -20,27 +20,24 @@ std::byte* map_page(int sharing)
     return page == MAP_FAILED ? nullptr : static_cast<std::byte*>(page);
 }
 
-/// Whether the page is a file's and not this process's own: only such a one can be mapped a second time, and the
-/// kernel complains in its log of an attempt with another (Linux Documentation/admin-guide/mm/pagemap.rst, bit 61, of
-/// a page that is present).
-bool is_a_files(std::byte const* page)
+} // namespace
+
+PageMap::PageMap() : file_{::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)} {}
+
+bool PageMap::is_a_files(std::byte const* page) const
 {
-    devices::UniqueFd const pagemap{::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)};
     std::uint64_t entry = 0;
     (void)*static_cast<std::byte const volatile*>(page);
     auto const place = reinterpret_cast<std::uintptr_t>(page) / hv::page_size * sizeof entry;
-    if (!pagemap || ::pread(pagemap.get(), &entry, sizeof entry, static_cast<off_t>(place)) != sizeof entry)
-        return false;
+    if (!file_ || ::pread(file_.get(), &entry, sizeof entry, static_cast<off_t>(place)) != sizeof entry) return false;
     return (entry >> 61 & 1) != 0;
 }
 
-} // namespace
-
-std::unique_ptr<MappedCommonPage> MappedCommonPage::make()
+std::unique_ptr<MappedCommonPage> MappedCommonPage::make(PageMap const& page_map)
 {
     auto* const page = map_page(MAP_SHARED);
     if (!page) return nullptr;
-    std::unique_ptr<MappedCommonPage> made{new (std::nothrow) MappedCommonPage{page}};
+    std::unique_ptr<MappedCommonPage> made{new (std::nothrow) MappedCommonPage{page_map, page}};
     if (!made) ::munmap(page, hv::page_size);
     return made;
 }
@@ -80,7 +77,7 @@ void MappedCommonPage::hide_at(std::byte* guest_page, hv::PageContent const& con
 
 void MappedCommonPage::remember_below(std::byte* guest_page)
 {
-    if (!is_a_files(guest_page)) return;
+    if (!page_map_.is_a_files(guest_page)) return;
     auto* const below = ::mremap(guest_page, 0, hv::page_size, MREMAP_MAYMOVE);
     if (below == MAP_FAILED) return;
     try {

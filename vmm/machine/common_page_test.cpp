@@ -31,7 +31,8 @@ TEST_CASE("a common page is one memory wherever it shows, and goes without a tra
     for (auto* const ram : {one.start, other.start})
         std::fill_n(ram, 3 * hv::page_size, std::byte{7});
 
-    auto page = MappedCommonPage::make();
+    PageMap const page_map;
+    auto page = MappedCommonPage::make(page_map);
     REQUIRE(page);
     CHECK(page->host()[0] == std::byte{0});
     REQUIRE(page->show_at(middle));
@@ -62,7 +63,8 @@ TEST_CASE("RAM that is a file is the same memory again when a common page goes",
     auto* const elsewhere = static_cast<std::byte*>(
         ::mmap(nullptr, hv::page_size, PROT_READ | PROT_WRITE, MAP_SHARED, ram.fd(), hv::page_size));
     REQUIRE(elsewhere != MAP_FAILED);
-    auto page = MappedCommonPage::make();
+    PageMap const page_map;
+    auto page = MappedCommonPage::make(page_map);
     REQUIRE(page);
     hv::PageContent content;
     content.fill(std::byte{9});

@@ -49,7 +49,7 @@ MonitorTimer::~MonitorTimer()
 
 std::unique_ptr<hv::CommonPage> MonitorTimer::make_common_page()
 {
-    return MappedCommonPage::make();
+    return MappedCommonPage::make(page_map_);
 }
 
 /// However often guests want a scan, one handler is on its way at most. Without memory for it the wish is dropped:

@@ -3,6 +3,7 @@
 
 #include "hv/monitor/monitor_host.hpp"
 #include "hv/partition/monitor_scanner.hpp"
+#include "vmm/machine/common_page.hpp"
 
 #include <boost/asio/io_context.hpp>
 
@@ -24,6 +25,7 @@ class MonitorTimer final : public hv::MonitorHost {
     struct Shared;
 
     hv::MonitorScanner& scanner_;
+    PageMap const page_map_;
     std::shared_ptr<Shared> shared_; // the timer's handlers share it
 };
 
