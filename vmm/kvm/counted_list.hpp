@@ -49,6 +49,12 @@ inline constexpr unsigned long get_msrs = _IOWR(KVMIO, 0x88, Header);
 inline constexpr unsigned long set_msrs = _IOW(KVMIO, 0x89, Header);
 inline constexpr unsigned long set_cpuid2 = _IOW(KVMIO, 0x90, Header);
 
+/// Of kvm_xsave, which ends in an array without a size.
+using XsaveArea = std::uint8_t[4096]; // NOLINT(modernize-avoid-c-arrays): its size is what counts
+inline constexpr unsigned long get_xsave = _IOR(KVMIO, 0xA4, XsaveArea);
+inline constexpr unsigned long set_xsave = _IOW(KVMIO, 0xA5, XsaveArea);
+inline constexpr unsigned long get_xsave2 = _IOR(KVMIO, 0xCF, XsaveArea);
+
 } // namespace kvm_request
 
 } // namespace vmm

@@ -1,3 +1,4 @@
+#include "vmm/kvm/counted_list.hpp"
 #include "vmm/kvm/register_groups.hpp"
 
 #include <array>
@@ -12,13 +13,6 @@ namespace {
 
 using hv::abi::FpControlStatus;
 using hv::abi::XmmControlStatus;
-
-/// KVM_GET_XSAVE and its like. Linux's kvm_xsave ends in an array without a size, which C++ counts, so that the
-/// numbers made from it are wrong here (as in counted_list.hpp).
-using XsaveArgument = std::array<std::uint8_t, 4096>;
-constexpr unsigned long get_xsave = _IOR(KVMIO, 0xA4, XsaveArgument);
-constexpr unsigned long set_xsave = _IOW(KVMIO, 0xA5, XsaveArgument);
-constexpr unsigned long get_xsave2 = _IOR(KVMIO, 0xCF, XsaveArgument);
 
 /// What KVM_GET_XSAVE gives: FXSAVE's area, then the XSAVE header (Intel SDM vol. 1 §13.4). KVM_GET_FPU leaves MXCSR
 /// out.
@@ -35,7 +29,8 @@ class XsaveArea {
     /// KVM_GET_XSAVE knows areas of 4 KiB only, and fails where the processor has more.
     [[nodiscard]] bool load(int vcpu_fd)
     {
-        return ::ioctl(vcpu_fd, get_xsave, words_.data()) == 0 || ::ioctl(vcpu_fd, get_xsave2, words_.data()) == 0;
+        return ::ioctl(vcpu_fd, kvm_request::get_xsave, words_.data()) == 0 ||
+               ::ioctl(vcpu_fd, kvm_request::get_xsave2, words_.data()) == 0;
     }
 
     /// KVM refuses reserved bits of MXCSR. The components that were in their initial state are so no longer.
@@ -44,7 +39,7 @@ class XsaveArea {
         constexpr std::size_t in_use = 512;
         constexpr std::uint64_t x87_and_sse = 3;
         set(in_use, get<std::uint64_t>(in_use) | x87_and_sse);
-        return ::ioctl(vcpu_fd, set_xsave, words_.data()) == 0;
+        return ::ioctl(vcpu_fd, kvm_request::set_xsave, words_.data()) == 0;
     }
 
     template <typename T>
