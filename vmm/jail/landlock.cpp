@@ -91,6 +91,18 @@ Landlock& Landlock::allow_device(std::string const& path)
     return *this;
 }
 
+Landlock& Landlock::allow_disk(std::string const& path, bool read_only)
+{
+    add_path(path, read_folder | fs_ioctl_dev | (read_only ? 0 : write_file));
+    return *this;
+}
+
+Landlock& Landlock::allow_sockets(std::string const& folder)
+{
+    add_path(folder, LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_REMOVE_FILE);
+    return *this;
+}
+
 Landlock& Landlock::allow_execute(std::string const& path)
 {
     add_path(path, read_folder | LANDLOCK_ACCESS_FS_EXECUTE);

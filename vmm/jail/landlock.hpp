@@ -33,6 +33,10 @@ class Landlock {
     Landlock& allow_write(std::string const& path);
     /// Reading and writing a device, and its ioctls.
     Landlock& allow_device(std::string const& path);
+    /// An image, a block device, or a folder of such: reading, and writing or not, and asking a device for its size.
+    Landlock& allow_disk(std::string const& path, bool read_only);
+    /// Making and removing sockets and files in a folder, but not reading what is there.
+    Landlock& allow_sockets(std::string const& folder);
     Landlock& allow_execute(std::string const& path);
     Landlock& allow_bind(std::uint16_t port);
     Landlock& allow_connect(std::uint16_t port);

@@ -74,7 +74,7 @@ void forbid_dumps()
     limit(RLIMIT_CORE, 0);
 }
 
-void drop_capabilities(Capabilities kept)
+void drop_bounding_capabilities(Capabilities kept)
 {
     for (unsigned number = 0; number < most_capabilities; ++number) {
         auto const there = ::prctl(PR_CAPBSET_READ, static_cast<unsigned long>(number), 0L, 0L, 0L);
@@ -84,6 +84,11 @@ void drop_capabilities(Capabilities kept)
         if (errno == EPERM) break; // without CAP_SETPCAP the bounding set stays: no_new_privs is what counts then
         fail("PR_CAPBSET_DROP");
     }
+}
+
+void drop_capabilities(Capabilities kept)
+{
+    drop_bounding_capabilities(kept);
     if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0L, 0L, 0L) != 0 && errno != EINVAL)
         fail("PR_CAP_AMBIENT_CLEAR_ALL");
     auto sets = read_sets();

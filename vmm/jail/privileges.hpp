@@ -29,6 +29,10 @@ using Capabilities = std::uint64_t;
 /// std::system_error.
 void drop_capabilities(Capabilities kept = 0);
 
+/// Gives up what the bounding set has beside `kept`, if it may: with CAP_SETPCAP, which a user that root becomes has
+/// not.
+void drop_bounding_capabilities(Capabilities kept);
+
 /// What the calling thread has.
 [[nodiscard]] Capabilities effective_capabilities();
 /// What it could get by executing a program.

@@ -2,14 +2,15 @@
 
 #include "vmm/host/unique_fd.hpp"
 
+#include <linux/filter.h>
 #include <linux/seccomp.h>
 
 #include <array>
 #include <cerrno>
+#include <fcntl.h>
 #include <new>
 #include <seccomp.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <system_error>
 #include <unistd.h>
@@ -97,22 +98,28 @@ SeccompFilter& SeccompFilter::trap(int call)
 
 SeccompFilter& SeccompFilter::allow_for_sanitizers()
 {
-    if constexpr (sanitized)
-        allow(
-            {SYS_sigaltstack, SYS_mmap, SYS_munmap, SYS_madvise, SYS_futex, SYS_sched_yield, SYS_gettid, SYS_getpid});
+    if constexpr (sanitized) {
+        allow(SYS_mmap, {Argument::masked(2, PROT_EXEC, 0)});
+        allow({SYS_sigaltstack, SYS_pipe, SYS_pipe2, SYS_munmap, SYS_madvise, SYS_futex, SYS_sched_yield, SYS_gettid,
+               SYS_getpid});
+    }
     return *this;
 }
 
 std::vector<std::byte> SeccompFilter::program() const
 {
-    UniqueFd const file{::memfd_create("seccomp", MFD_CLOEXEC)};
-    if (!file) throw std::system_error{errno, std::generic_category(), "memfd_create"};
-    require(::seccomp_export_bpf(context_.get(), file.get()), "seccomp_export_bpf");
-    struct ::stat about {};
-    if (::fstat(file.get(), &about) != 0) throw std::system_error{errno, std::generic_category(), "fstat"};
-    std::vector<std::byte> bytes(static_cast<std::size_t>(about.st_size));
-    if (::pread(file.get(), bytes.data(), bytes.size(), 0) != about.st_size)
-        throw std::system_error{EIO, std::generic_category(), "pread"};
+    std::array<int, 2>
+        ends{}; // of a pipe: a limit on the size of files is none on it, and it holds the largest program
+    if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw std::system_error{errno, std::generic_category(), "pipe2"};
+    UniqueFd const from{ends[0]};
+    UniqueFd to{ends[1]};
+    require(::seccomp_export_bpf(context_.get(), to.get()), "seccomp_export_bpf");
+    to.reset();
+    constexpr std::size_t most = 4096 * sizeof(sock_filter); // BPF_MAXINSNS
+    std::vector<std::byte> bytes(most);
+    auto const size = ::read(from.get(), bytes.data(), bytes.size());
+    if (size < 0) throw std::system_error{errno, std::generic_category(), "read"};
+    bytes.resize(static_cast<std::size_t>(size));
     return bytes;
 }
 
