@@ -1,0 +1,234 @@
+#include "vmm/jail/thread_calls.hpp"
+
+#include "vmm/jail/seccomp_filter.hpp"
+
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/fs.h>
+#include <linux/if_tun.h>
+#include <linux/seccomp.h>
+
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <system_error>
+#include <termios.h>
+#include <unistd.h>
+
+namespace vmm::jail {
+
+namespace {
+
+using devices::ThreadRole;
+
+constexpr std::array<std::uint32_t, 2> card_requests{TUNSETOFFLOAD, TUNSETQUEUE}; // a card's driver comes or goes
+constexpr std::array<std::uint32_t, 3> terminal_requests{TCGETS, TCSETS, TIOCGPGRP};
+constexpr std::array<std::uint32_t, 3> disk_requests{BLKGETSIZE64, BLKSSZGET, BLKPBSZGET};
+
+/// An int, or a word of flags: the kernel looks at its lower half alone.
+Argument is(unsigned index, std::uint32_t value)
+{
+    return Argument::masked(index, 0xFFFF'FFFF, value);
+}
+Argument lacks(unsigned index, std::uint32_t flags)
+{
+    return Argument::masked(index, flags, 0);
+}
+
+void allow_requests(SeccompFilter& filter, std::span<std::uint32_t const> requests)
+{
+    for (auto const request : requests)
+        filter.allow(SYS_ioctl, {is(1, request)}); // as an int, or as a long: it is the same to the kernel
+}
+
+/// What the C and C++ libraries do for any thread, and the loop of any service.
+void any_thread(SeccompFilter& filter)
+{
+    // Memory, none of which can be executed.
+    filter.allow(SYS_mmap, {lacks(2, PROT_EXEC)}).allow(SYS_mprotect, {lacks(2, PROT_EXEC)});
+    filter.allow({SYS_munmap, SYS_madvise, SYS_brk, SYS_mremap});
+    // Other threads, time, and the end.
+    filter.allow({SYS_futex, SYS_sched_yield, SYS_membarrier, SYS_clock_gettime, SYS_clock_getres,
+                  SYS_clock_nanosleep, SYS_nanosleep, SYS_gettimeofday, SYS_time, SYS_restart_syscall, SYS_exit,
+                  SYS_exit_group});
+    filter.allow({SYS_getpid, SYS_gettid, SYS_getrandom, SYS_sched_getaffinity});
+    filter.allow({SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sigaltstack});
+    filter.allow(SYS_tgkill, {is(0, static_cast<std::uint32_t>(::getpid()))}); // kicks of vCPUs; abort(3)
+    // Descriptors that are there.
+    filter.allow({SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_close, SYS_poll, SYS_ppoll});
+    filter.allow(SYS_prctl, {is(0, PR_GET_NAME)}); // of whom a violation tells
+    filter.allow_for_sanitizers();
+}
+
+/// A device's answer: an interrupt, a task for another thread, a request of a disk's ring, a timer.
+void device_thread(SeccompFilter& filter, HypervisorRequests const& requests)
+{
+    any_thread(filter);
+    allow_requests(filter, requests.interrupt);
+    filter.allow({SYS_epoll_ctl, SYS_timerfd_settime, SYS_io_uring_enter});
+    // An image in the page cache, and whether its file is as large as it was.
+    filter.allow({SYS_preadv2, SYS_pwritev, SYS_fdatasync, SYS_lseek});
+    // A frame for a user-mode network, bytes for a guest's socket. To whom the socket is connected.
+    filter.allow(SYS_sendto, {is(4, 0)});
+    filter.allow({SYS_recvfrom, SYS_sendmsg, SYS_recvmsg, SYS_shutdown});
+}
+
+void vcpu(SeccompFilter& filter, HypervisorRequests const& requests)
+{
+    device_thread(filter, requests);
+    allow_requests(filter, requests.run);
+    filter.allow({SYS_timer_create, SYS_timer_settime, SYS_timer_delete});
+    filter.allow({SYS_pread64}); // whether a page may be mapped twice
+    allow_requests(filter, card_requests);
+}
+
+/// What the terminal is asked and told, also when it is given back.
+void terminal(SeccompFilter& filter)
+{
+    allow_requests(filter, terminal_requests);
+    filter.allow({SYS_getpgrp, SYS_rt_sigaction});
+}
+
+void events(SeccompFilter& filter, HypervisorRequests const& requests)
+{
+    vcpu(filter, requests); // a channel's device is called here as well
+    terminal(filter);
+    filter.allow(SYS_ioctl, {is(1, FIONBIO)});
+    filter.allow(SYS_socket, {is(0, AF_UNIX)}); // a guest's connection to a program of the host's
+    filter.allow({SYS_connect});
+    filter.allow(
+        {SYS_epoll_wait, SYS_epoll_pwait, SYS_accept, SYS_accept4, SYS_getsockopt, SYS_setsockopt, SYS_fcntl});
+}
+
+void relay(SeccompFilter& filter, HypervisorRequests const& requests)
+{
+    device_thread(filter, requests);
+    filter.allow(SYS_socket, {is(0, AF_UNIX)});
+    filter.allow({SYS_connect, SYS_accept4, SYS_getsockopt, SYS_fcntl, SYS_epoll_wait, SYS_epoll_pwait});
+}
+
+/// An address by its name, and a stream to it: getaddrinfo(3), libnbd and GnuTLS.
+void client(SeccompFilter& filter)
+{
+    filter.allow(SYS_openat, {lacks(2, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC)});
+    filter.allow({SYS_fstat, SYS_newfstatat, SYS_stat, SYS_statx, SYS_lseek, SYS_access, SYS_faccessat,
+                  SYS_faccessat2, SYS_getdents64, SYS_readlink});
+    for (auto const family : {AF_INET, AF_INET6, AF_UNIX, AF_NETLINK})
+        filter.allow(SYS_socket, {is(0, static_cast<std::uint32_t>(family))});
+    filter.allow({SYS_connect, SYS_bind, SYS_getsockname, SYS_getpeername, SYS_getsockopt, SYS_setsockopt, SYS_fcntl,
+                  SYS_sendto, SYS_sendmmsg, SYS_recvmmsg, SYS_uname, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid,
+                  SYS_getrusage});
+    filter.allow(SYS_ioctl, {is(1, FIONREAD)});
+}
+
+void nbd_client(SeccompFilter& filter, HypervisorRequests const& requests)
+{
+    device_thread(filter, requests);
+    client(filter);
+}
+
+void user_network(SeccompFilter& filter, HypervisorRequests const& requests)
+{
+    device_thread(filter, requests);
+    filter.allow({SYS_waitid, SYS_pidfd_send_signal}); // of its helper
+}
+
+/// Threads alone: with clone3(2), whose flags no filter can see, glibc does without.
+void new_threads(SeccompFilter& filter)
+{
+    constexpr std::uint32_t thread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
+    filter.allow(SYS_clone, {Argument::masked(0, thread, thread)});
+    filter.refuse(SYS_clone3, ENOSYS);
+    filter.allow({SYS_set_robust_list, SYS_rseq, SYS_sched_getscheduler, SYS_sched_getparam, SYS_seccomp,
+                  SYS_landlock_restrict_self, SYS_capget, SYS_capset});
+    for (auto const option : {PR_SET_NAME, PR_CAPBSET_READ, PR_CAPBSET_DROP, PR_CAP_AMBIENT}) // what it gives up
+        filter.allow(SYS_prctl, {is(0, static_cast<std::uint32_t>(option))});
+}
+
+void opener(SeccompFilter& filter, HypervisorRequests const& requests)
+{
+    nbd_client(filter, requests);
+    new_threads(filter);
+    filter.allow(SYS_openat, {lacks(2, O_CREAT | O_TRUNC)});
+    filter.allow({SYS_statfs, SYS_fstatfs, SYS_eventfd2, SYS_fcntl, SYS_fsync, SYS_fdatasync, SYS_pread64});
+    filter.allow({SYS_io_uring_setup, SYS_io_uring_register});
+    allow_requests(filter, disk_requests);
+}
+
+/// Builds, starts and ends guests: what all the others do, since they begin with its filter, and more.
+void session(SeccompFilter& filter, HypervisorRequests const& requests)
+{
+    events(filter, requests);
+    relay(filter, requests);
+    opener(filter, requests);
+    user_network(filter, requests);
+    allow_requests(filter, requests.build);
+    filter.allow({SYS_epoll_create1, SYS_timerfd_create, SYS_pipe2, SYS_memfd_create, SYS_ftruncate, SYS_fallocate,
+                  SYS_listen, SYS_unlink, SYS_unlinkat, SYS_prlimit64, SYS_sysinfo});
+    filter.allow(SYS_ioctl, {is(1, TUNSETIFF)});
+    filter.allow(SYS_ioctl, {is(1, TUNSETVNETHDRSZ)});
+    filter.allow(SYS_ioctl, {is(1, TIOCGPTN)});
+}
+
+SeccompFilter calls_of(ThreadRole role, HypervisorRequests const& requests)
+{
+    SeccompFilter filter{SeccompFilter::Otherwise::Trap};
+    switch (role) {
+    case ThreadRole::Session: session(filter, requests); break;
+    case ThreadRole::Events: events(filter, requests); break;
+    case ThreadRole::Vcpu: vcpu(filter, requests); break;
+    case ThreadRole::NbdClient: nbd_client(filter, requests); break;
+    case ThreadRole::Opener: opener(filter, requests); break;
+    case ThreadRole::Relay: relay(filter, requests); break;
+    case ThreadRole::DiskRing:
+    case ThreadRole::Tap: device_thread(filter, requests); break;
+    case ThreadRole::UserNetwork: user_network(filter, requests); break;
+    case ThreadRole::LineWriter: any_thread(filter); break;
+    }
+    return filter;
+}
+
+/// Running the guest, of which there may be a million a second, comes before libseccomp's search for the call's
+/// number and request, which takes about fifty steps.
+std::array<sock_filter, 7> first_of_all(std::uint32_t run)
+{
+    constexpr auto other_call = std::uint8_t{5}; // steps to what libseccomp made
+    return {{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+             BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, other_call),
+             BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[1])),
+             BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, run, 0, other_call - 2),
+             BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch)),
+             BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, other_call - 4),
+             BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)}};
+}
+
+} // namespace
+
+std::vector<std::byte> program_of(ThreadRole role, HypervisorRequests const& requests)
+{
+    auto program = calls_of(role, requests).program();
+    bool const runs_guests = role == ThreadRole::Vcpu || role == ThreadRole::Session; // and whom it starts
+    if (!runs_guests || requests.run.empty()) return program;
+    auto const first = first_of_all(requests.run.front());
+    auto const bytes = std::as_bytes(std::span{first});
+    program.insert(program.begin(), bytes.begin(), bytes.end());
+    return program;
+}
+
+void load_program(std::span<std::byte const> program)
+{
+    // The kernel only reads it.
+    sock_fprog const filter{static_cast<unsigned short>(program.size() / sizeof(sock_filter)),
+                            reinterpret_cast<sock_filter*>(const_cast<std::byte*>(program.data()))};
+    if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0U, &filter) != 0)
+        throw std::system_error{errno, std::generic_category(), "seccomp"};
+}
+
+} // namespace vmm::jail

@@ -1,0 +1,28 @@
+/// The system calls that threads may make, by their roles. scripts/jail-calls measures what they do make.
+#pragma once
+
+#include "devices/base/thread_role.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace vmm::jail {
+
+/// Requests of ioctl(2) by which a hypervisor is used: numbers of its own.
+struct HypervisorRequests {
+    std::span<std::uint32_t const> run{};       ///< by a VP's own thread; the one that runs the guest is the first
+    std::span<std::uint32_t const> interrupt{}; ///< by the thread of any device
+    std::span<std::uint32_t const> build{};     ///< where guests are built, beside these
+};
+
+/// The role's list, as the kernel gets it: sock_filter of <linux/filter.h>. Any other call raises SIGSYS
+/// (violation.hpp).
+[[nodiscard]] std::vector<std::byte> program_of(devices::ThreadRole role, HypervisorRequests const& requests);
+
+/// Holds for the calling thread from now on, and for those that it starts, beside what was loaded before. Wants
+/// no_new_privs. Throws std::system_error.
+void load_program(std::span<std::byte const> program);
+
+} // namespace vmm::jail

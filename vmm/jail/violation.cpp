@@ -1,0 +1,128 @@
+#include "vmm/jail/violation.hpp"
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <poll.h>
+#include <seccomp.h>
+#include <string>
+#include <string_view>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+namespace vmm::jail {
+
+namespace {
+
+constexpr int calls = 512;
+
+/// Names of calls, looked up while that may still allocate.
+struct CallNames {
+    std::string text{};
+    std::array<std::uint16_t, calls + 1> begin{};
+
+    CallNames()
+    {
+        for (int call = 0; call < calls; ++call) {
+            begin[static_cast<std::size_t>(call)] = static_cast<std::uint16_t>(text.size());
+            auto* const name = ::seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, call);
+            if (name) text += name;
+            std::free(name); // NOLINT(cppcoreguidelines-no-malloc): the library's allocation
+        }
+        begin.back() = static_cast<std::uint16_t>(text.size());
+    }
+
+    [[nodiscard]] std::string_view of(int call) const
+    {
+        if (call < 0 || call >= calls) return "unknown";
+        auto const at = static_cast<std::size_t>(call);
+        auto const name =
+            std::string_view{text}.substr(begin[at], static_cast<std::size_t>(begin[at + 1] - begin[at]));
+        return name.empty() ? "unknown" : name;
+    }
+};
+
+CallNames const* names = nullptr;
+
+/// A line that is put together without allocating.
+class Line {
+  public:
+    Line& operator<<(std::string_view text)
+    {
+        auto const room = bytes_.size() - size_;
+        auto const size = text.size() < room ? text.size() : room;
+        std::memcpy(bytes_.data() + size_, text.data(), size);
+        size_ += size;
+        return *this;
+    }
+    Line& operator<<(int number)
+    {
+        std::array<char, 12> digits{};
+        auto at = digits.size();
+        auto rest = static_cast<unsigned>(number < 0 ? 0 : number);
+        do {
+            digits[--at] = static_cast<char>('0' + rest % 10);
+            rest /= 10;
+        } while (rest != 0);
+        return *this << std::string_view{&digits[at], digits.size() - at};
+    }
+    void put_hexadecimal(std::uint32_t value)
+    {
+        *this << " 0x";
+        for (int shift = 28; shift >= 0; shift -= 4)
+            *this << std::string_view{"0123456789abcdef"}.substr(value >> shift & 0xF, 1);
+    }
+    void write() const
+    {
+        ::pollfd to{STDERR_FILENO, POLLOUT, 0};
+        if (::poll(&to, 1, 0) == 1 && (to.revents & POLLOUT) != 0)
+            (void)!::write(STDERR_FILENO, bytes_.data(), size_);
+    }
+
+  private:
+    std::array<char, 256> bytes_{};
+    std::size_t size_ = 0;
+};
+
+extern "C" void end_at_violation(int, siginfo_t* info, void* context)
+{
+    std::array<char, 16> thread{};
+    (void)::prctl(PR_GET_NAME, thread.data(), 0L, 0L, 0L);
+    Line line;
+    line << "porthole: thread '" << thread.data() << "' made system call " << info->si_syscall << " ("
+         << names->of(info->si_syscall);
+    if (info->si_syscall == SYS_ioctl) // with which request
+        line.put_hexadecimal(
+            static_cast<std::uint32_t>(static_cast<ucontext_t const*>(context)->uc_mcontext.gregs[REG_RSI]));
+    line << "), which its jail does not allow: the process ends here; see --jail in porthole(1)\n";
+    line.write();
+    ::_exit(violation_status);
+}
+
+} // namespace
+
+void tell_violations()
+{
+    static CallNames const known;
+    names = &known;
+    struct sigaction action {};
+    action.sa_sigaction = end_at_violation;
+    action.sa_flags = SA_SIGINFO;
+    ::sigfillset(&action.sa_mask);
+    ::sigaction(SIGSYS, &action, nullptr);
+}
+
+void end_unconfined(char const* thread, char const* why)
+{
+    Line line;
+    line << "porthole: the jail of thread '" << thread << "' cannot be closed: " << why
+         << ": the process ends here; see --jail in porthole(1)\n";
+    line.write();
+    ::_exit(violation_status);
+}
+
+} // namespace vmm::jail
