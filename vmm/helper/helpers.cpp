@@ -56,17 +56,20 @@ Helpers::Helpers(Policy policy, char const* program)
         throw std::system_error{errno, std::generic_category(), "socketpair"};
     socket_ = UniqueFd{ends[0]};
     UniqueFd theirs{ends[1]};
-    spawner_ = ::fork();
-    if (spawner_ < 0) throw std::system_error{errno, std::generic_category(), "fork"};
-    if (spawner_ == 0) run_spawner(std::move(theirs), std::move(executable), std::move(policy));
+    auto const spawner = ::fork();
+    if (spawner < 0) throw std::system_error{errno, std::generic_category(), "fork"};
+    if (spawner == 0) run_spawner(std::move(theirs), std::move(executable), std::move(policy));
+    UniqueFd pidfd{static_cast<int>(::syscall(SYS_pidfd_open, spawner, 0U))};
+    if (!pidfd) {
+        auto const error = errno;
+        ::kill(spawner, SIGKILL);
+        ::waitpid(spawner, nullptr, 0);
+        throw std::system_error{error, std::generic_category(), "pidfd_open"};
+    }
+    spawner_ = std::make_unique<ChildProcess>(std::move(pidfd));
 }
 
-Helpers::~Helpers()
-{
-    if (spawner_ <= 0) return;
-    ::kill(spawner_, SIGKILL); // it has nothing to finish
-    ::waitpid(spawner_, nullptr, 0);
-}
+Helpers::~Helpers() = default; // the spawner has nothing to finish
 
 std::unique_ptr<devices::net::UserNetwork> Helpers::user_network(std::size_t guest, std::size_t card,
                                                                  devices::net::UserNetwork::Warn warn)

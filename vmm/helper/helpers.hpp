@@ -17,6 +17,8 @@ namespace vmm::helper {
 /// What these guests may ask for.
 [[nodiscard]] Policy policy_of(std::span<GuestOptions const> guests);
 
+class ChildProcess;
+
 /// Callable from any thread.
 class Helpers {
   public:
@@ -36,7 +38,7 @@ class Helpers {
   private:
     std::mutex mutex_; ///< a request and its answer
     UniqueFd socket_;
-    int spawner_ = -1; ///< a process
+    std::unique_ptr<ChildProcess> spawner_;
 };
 
 /// A process that is this one's child.
