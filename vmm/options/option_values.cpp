@@ -294,6 +294,28 @@ TraceOptions parse_trace(std::string_view option, std::string_view text)
     return trace;
 }
 
+JailOptions parse_jail(std::string_view option, std::string_view text, JailOptions before)
+{
+    bool const all = text == "on" || text == "strict";
+    before.privileges = before.seccomp = before.landlock = all;
+    before.strict = text == "strict";
+    if (all || text == "off") return before;
+    for (auto const item : split(text)) {
+        if (item == "privileges")
+            before.privileges = true;
+        else if (item == "seccomp")
+            before.seccomp = true;
+        else if (item == "landlock")
+            before.landlock = true;
+        else if (item == "strict")
+            before.strict = true;
+        else
+            refuse(option, item, "is not known",
+                   "use on, off, strict, or some of privileges, seccomp, landlock, strict");
+    }
+    return before;
+}
+
 std::vector<RightChange> parse_changes(std::string_view option, std::string_view text,
                                        std::span<std::string_view const> known)
 {

@@ -58,6 +58,9 @@ void add_module(std::string_view option, std::vector<ModuleOptions>& modules, Mo
 /// "hypercall,msr,synic,irq", any of them, with "=FILE" behind the last.
 [[nodiscard]] TraceOptions parse_trace(std::string_view option, std::string_view text);
 
+/// "on", "off", "strict", or some of "privileges", "seccomp", "landlock" and "strict". The layers of `before` change.
+[[nodiscard]] JailOptions parse_jail(std::string_view option, std::string_view text, JailOptions before);
+
 /// "+NAME,-NAME,NAME", each one of `known`; without a sign it is a plus.
 [[nodiscard]] std::vector<RightChange> parse_changes(std::string_view option, std::string_view text,
                                                      std::span<std::string_view const> known);

@@ -167,12 +167,31 @@ struct TraceOptions {
     friend bool operator==(TraceOptions const&, TraceOptions const&) = default;
 };
 
+/// By what the process is confined before a guest runs, and what it may still open then.
+struct JailOptions {
+    bool privileges = true; ///< no capabilities, no new privileges, no core files
+    bool seccomp = true;    ///< each thread makes the system calls of its role, and no others
+    bool landlock = true;   ///< the guests' own files, and no others
+    bool strict = false;    ///< what this host lacks of these is an error, not a warning
+
+    static constexpr std::string_view servers = "nbd"; ///< in `folders`: disks on NBD servers, not a folder
+
+    std::vector<std::string> folders{}; ///< whose files commands may add as disks
+    std::string user{};                 ///< NAME or NUMBER, with ":GROUP" behind it or not; empty: as who started it
+    std::string chroot{};               ///< folder that becomes "/"; empty for none
+    std::string netns{};                ///< name or path of a network namespace; empty for the same one
+    std::string cgroup{};               ///< path of a folder of a cgroup hierarchy; empty for the same one
+
+    friend bool operator==(JailOptions const&, JailOptions const&) = default;
+};
+
 struct RunOptions {
     std::vector<GuestOptions> guests{}; ///< names, parents and waits have been checked
     std::string log_level = "warning";  ///< one of spdlog's names
     std::string log_file{};             ///< empty for stderr
     TraceOptions trace{};
     std::string control{}; ///< path of the control socket; empty for none
+    JailOptions jail{};
 };
 
 } // namespace vmm
