@@ -2,6 +2,8 @@
 #include "vmm/cli/commands.hpp"
 #include "vmm/cli/doctor_report.hpp"
 #include "vmm/host/host_facts.hpp"
+#include "vmm/jail/landlock.hpp"
+#include "vmm/jail/seccomp_filter.hpp"
 #include "vmm/kvm/kvm_host.hpp"
 
 #include <cstdio>
@@ -20,7 +22,8 @@ std::vector<DoctorReport::Finding> look_up(KvmHost const& host, std::span<Capabi
 
 DoctorReport examine()
 {
-    DoctorReport report{.facts = host_facts()};
+    DoctorReport report{
+        .facts = host_facts(), .seccomp = jail::SeccompFilter::supported(), .landlock = jail::Landlock::version()};
     try {
         auto const host = KvmHost::open_unchecked();
         report.opened = true;

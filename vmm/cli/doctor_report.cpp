@@ -51,6 +51,13 @@ char const* state(DoctorReport::Finding const& finding)
     return finding.capability->required ? "MISSING" : "no";
 }
 
+std::string jail_line(DoctorReport const& report)
+{
+    auto const landlock = report.landlock == 0 ? std::string{"no landlock (Linux 5.13, CONFIG_SECURITY_LANDLOCK)"}
+                                               : fmt::format("landlock {}", report.landlock);
+    return std::string{report.seccomp ? "seccomp" : "no seccomp filters"} + ", " + landlock;
+}
+
 } // namespace
 
 std::string to_text(DoctorReport const& report)
@@ -59,9 +66,10 @@ std::string to_text(DoctorReport const& report)
                             "kernel:            Linux {}\n"
                             "processor:         {}\n"
                             "virtualisation:    {}\n"
-                            "KVM:               {}\n",
+                            "KVM:               {}\n"
+                            "jail:              {}\n",
                             PORTHOLE_VERSION, report.facts.kernel, report.facts.cpu_model,
-                            processor_support(report.facts), kvm_line(report));
+                            processor_support(report.facts), kvm_line(report), jail_line(report));
     if (report.opened) {
         text += fmt::format("kernel's Hyper-V:  {}\n"
                             "most processors:   {}\n"

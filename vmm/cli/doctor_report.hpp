@@ -16,6 +16,8 @@ struct DoctorReport {
     };
 
     HostFacts facts{};
+    bool seccomp = true; ///< this kernel, or the container, lets a jail have filters of system calls
+    int landlock = 0;    ///< the version of the kernel's landlock; 0 for none
     bool opened = false; ///< /dev/kvm opened; without it only `facts` and `problem` mean something
     HostKind kind = HostKind::Software;
     unsigned max_vcpus = 0;

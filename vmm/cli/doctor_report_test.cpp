@@ -66,3 +66,13 @@ TEST_CASE("without a device there is no list of capabilities", "[doctor]")
     CHECK_THAT(text, !Contains("capabilities:"));
     CHECK_THAT(text, EndsWith("can run: nothing (no /dev/kvm)\n"));
 }
+
+TEST_CASE("what the kernel has for a jail is a line", "[doctor][jail]")
+{
+    auto report = healthy();
+    report.landlock = 4;
+    CHECK_THAT(to_text(report), Contains("\njail:              seccomp, landlock 4\n"));
+    report.seccomp = false;
+    report.landlock = 0;
+    CHECK_THAT(to_text(report), Contains("\njail:              no seccomp filters, no landlock (Linux 5.13"));
+}
