@@ -54,6 +54,10 @@ class Run {
         std::vector<std::string> all{"run",
                                      "--control",
                                      folder.path("control"),
+                                     "--jail",
+                                     "on",
+                                     "--allow",
+                                     folder.path(""),
                                      "--kernel",
                                      puppet(),
                                      "--memory",
@@ -97,6 +101,9 @@ TEST_CASE("a disk that cannot be added is one line, and the guest runs on", "[bi
     if (!can_run()) return;
     Run run;
     CHECK_THAT(run.refusal({"disk-add", run.folder.path("none")}), Contains("does not exist"));
+    CHECK_THAT(run.refusal({"disk-add", "/etc/passwd,ro"}), Contains("--allow /etc,"));
+    CHECK_THAT(run.refusal({"disk-add", run.folder.path("../none")}), Contains("--allow /tmp"));
+    CHECK_THAT(run.refusal({"disk-add", "nbd://127.0.0.1:1"}), Contains("--allow nbd"));
     CHECK_THAT(run.refusal({"disk-add", image(run.folder, "odd", 700)}), Contains("512"));
     CHECK_THAT(run.refusal({"disk-add", run.folder.path("none") + ",fast"}), Contains("'fast'"));
     CHECK_THAT(run.refusal({"disk-add", "/"}), Contains("'/'"));

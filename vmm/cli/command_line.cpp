@@ -89,6 +89,7 @@ class RunCommand {
             if (text.empty()) throw UserError{"--control: name the socket to make"};
             options_.control = text;
         });
+        add_jail(options_.jail);
         add("--trace", "KIND,...[=FILE]", "write one line for each hypercall,msr,synic,irq event, to FILE or stderr",
             [this](auto const& text) { options_.trace = parse_trace("--trace", text); });
         add("--log-level", "LEVEL", "trace, debug, info, warning (the default), error, critical or off",
@@ -119,6 +120,34 @@ class RunCommand {
 
   private:
     using Take = std::function<void(std::string const&)>;
+
+    void add_jail(JailOptions& jail)
+    {
+        add("--jail", "WHAT",
+            "by what the process is confined: off (the default), on, strict (and end where this host cannot), or "
+            "some "
+            "of privileges, seccomp, landlock",
+            [&jail](auto const& text) { jail = parse_jail("--jail", text, jail); });
+        add_list("--allow", "FOLDER", "let 'ctl disk-add' open files of this folder. Once for each",
+                 [&jail](auto const& text) {
+                     if (text.empty()) throw UserError{"--allow: name a folder"};
+                     jail.folders.push_back(text);
+                 });
+        add_text("--user", "NAME[:GROUP]", "as root: become this user", jail.user);
+        add_text("--chroot", "FOLDER", "as root: make this folder the root of all paths", jail.chroot);
+        add_text("--netns", "NAME", "as root: enter this network namespace, a name of ip-netns(8) or a path",
+                 jail.netns);
+        add_text("--cgroup", "PATH", "as root: move to this cgroup, a folder below /sys/fs/cgroup or a path",
+                 jail.cgroup);
+    }
+
+    void add_text(std::string const& name, std::string const& value, std::string const& help, std::string& text)
+    {
+        add(name, value, help, [name, &text](auto const& given) {
+            if (given.empty()) throw UserError{name + " needs a value: see 'porthole run --help'"};
+            text = given;
+        });
+    }
 
     /// The names behind `title`, in lines that fit a terminal.
     static std::string wrapped(std::string const& title, std::span<std::string_view const> names)
@@ -162,8 +191,9 @@ class RunCommand {
     /// A file says all about its guests: which of the two should win is nothing that a user can guess.
     void refuse_guest_options() const
     {
-        constexpr std::array of_the_process{"--help",  "--config",    "--control",
-                                            "--trace", "--log-level", "--log-file"};
+        constexpr std::array of_the_process{"--help",      "--config",   "--control", "--trace",
+                                            "--log-level", "--log-file", "--jail",    "--allow",
+                                            "--user",      "--chroot",   "--netns",   "--cgroup"};
         for (auto const* const option : command_.get_options()) {
             auto const name = option->get_name();
             if (option->count() == 0 || std::ranges::find(of_the_process, name) != of_the_process.end()) continue;

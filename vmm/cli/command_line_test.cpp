@@ -225,6 +225,31 @@ TEST_CASE("a usage error is one line that names the argument", "[cli]")
         CHECK(text.find('\n') == std::string::npos);
 }
 
+TEST_CASE("the layers of the jail are chosen, and what it lets in", "[cli][jail]")
+{
+    auto const jail = [](std::vector<char const*> more) {
+        more.insert(more.begin(), {"run", "--kernel", "k"});
+        return std::get<vmm::RunOptions>(parse(more)).jail;
+    };
+    CHECK(jail({}) == vmm::JailOptions{});
+    vmm::JailOptions const all{.privileges = true, .seccomp = true, .landlock = true};
+    CHECK(jail({"--jail", "on"}) == all);
+    CHECK(jail({"--jail", "strict"}) ==
+          vmm::JailOptions{.privileges = true, .seccomp = true, .landlock = true, .strict = true});
+    CHECK(jail({"--jail", "off"}) == vmm::JailOptions{});
+    CHECK(jail({"--jail", "seccomp,strict"}) == vmm::JailOptions{.seccomp = true, .strict = true});
+    CHECK(jail({"--jail", "off", "--jail", "landlock,privileges"}) ==
+          vmm::JailOptions{.privileges = true, .landlock = true});
+    CHECK(jail({"--allow", "a", "--allow", "nbd", "--user", "u:g", "--chroot", "/c", "--netns", "n", "--cgroup",
+                "x"}) ==
+          vmm::JailOptions{.folders = {"a", "nbd"}, .user = "u:g", .chroot = "/c", .netns = "n", .cgroup = "x"});
+
+    CHECK_THAT(complaint({"run", "--kernel", "k", "--jail", "soft"}),
+               Contains("'soft'") && Contains("privileges, seccomp, landlock"));
+    CHECK_THAT(complaint({"run", "--kernel", "k", "--allow", ""}), Contains("--allow"));
+    CHECK_THAT(complaint({"run", "--kernel", "k", "--user", ""}), Contains("--user"));
+}
+
 TEST_CASE("a configuration file takes the place of all options about a guest", "[cli]")
 {
     auto const path = std::filesystem::temp_directory_path() / ("cli-" + std::to_string(::getpid()) + ".toml");
@@ -312,7 +337,8 @@ TEST_CASE("help, version and doctor", "[cli]")
                                      "--serial",     "--on-reboot",       "--log-level",    "--hyperv", "--log-file",
                                      "--privileges", "--hv-features",     "--test-devices", "--trace",  "create-port",
                                      "synic",        "--config",          "--pool",         "--vsock",  "--disk",
-                                     "--on-crash",   "--on-triple-fault", "--module"})
+                                     "--on-crash",   "--on-triple-fault", "--module",       "--jail",   "--allow",
+                                     "--user",       "--chroot",          "--netns",        "--cgroup"})
         CHECK_THAT(text({"run", "--help"}), Contains(option));
     CHECK(std::holds_alternative<vmm::DoctorRequest>(parse({"doctor"})));
 }

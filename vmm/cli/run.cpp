@@ -2,12 +2,17 @@
 #include "vmm/helper/helpers.hpp"
 #include "vmm/host/host_memory.hpp"
 #include "vmm/host/open_file_limit.hpp"
+#include "vmm/jail/added_disks.hpp"
+#include "vmm/jail/jail.hpp"
 #include "vmm/kvm/kvm_hypervisor.hpp"
+#include "vmm/kvm/kvm_requests.hpp"
 #include "vmm/log/open_log.hpp"
 #include "vmm/log/standard_error.hpp"
 #include "vmm/log/text_file.hpp"
 #include "vmm/session/session.hpp"
 #include "vmm/trace/trace_log.hpp"
+
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <utility>
@@ -19,9 +24,11 @@ int run(RunOptions const& options)
     constexpr int output_lost = 2;
 
     raise_open_file_limit();
+    jail::Jail jail{options, {kvm_run_requests(), kvm_interrupt_requests(), kvm_build_requests()}};
     helper::Helpers helpers{helper::policy_of(options.guests)}; // while there is one thread, and nothing is open
     (void)standard_error();                                     // while there are descriptors
     static auto const log = open_log(options.log_level, options.log_file); // until the last who logs has ended
+    if (!jail.missing().empty()) spdlog::warn("{}", jail.missing());
     check_host_memory(options.guests);
     KvmHypervisor const hypervisor;
     auto const trace = open_trace(options.trace);
@@ -30,7 +37,14 @@ int run(RunOptions const& options)
             return helpers.user_network(guest, card, std::move(warn));
         };
     };
-    auto status = Session{hypervisor, options, trace.get(), start_user_network, tell_user}.run();
+    auto status = Session{hypervisor,
+                          options,
+                          {.close = [&] { jail.close(); },
+                           .permit = [&](DiskOptions const& disk) { jail::permit(options, disk); }},
+                          trace.get(),
+                          start_user_network,
+                          tell_user}
+                      .run();
 
     if (trace && !trace->finish()) status = std::max(status, output_lost);
     if (log && !finish_text_file(*log, "the log")) status = std::max(status, output_lost);

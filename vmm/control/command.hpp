@@ -7,6 +7,7 @@
 #include "vmm/control/request.hpp"
 #include "vmm/machine/guest.hpp"
 
+#include <functional>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <span>
@@ -19,6 +20,8 @@ namespace vmm::control {
 struct Run {
     std::span<std::unique_ptr<Guest> const> guests;
     hv::PartitionRegistry& registry;
+    std::function<void(DiskOptions const&)> const&
+        permit; ///< a disk to be added; throws UserError when it may not be
 };
 
 /// One execution of a command, on the thread that owns the run: it may use the guest, and must not wait for it.

@@ -27,9 +27,10 @@ struct Overloaded : Handlers... {
 
 } // namespace
 
-Session::Session(Hypervisor const& hypervisor, RunOptions const& options, TraceLog* trace,
+Session::Session(Hypervisor const& hypervisor, RunOptions const& options, Confinement confinement, TraceLog* trace,
                  StartGuestNetwork const& start_user_network, Say say)
     : say_{std::move(say)},
+      confinement_{std::move(confinement)},
       monitor_timer_{loop_.io(), registry_.monitors()},
       standard_output_{loop_.io()},
       signals_{loop_.io(), SIGINT, SIGTERM}
@@ -66,6 +67,7 @@ int Session::run()
         if (auto const path = guest->pty_path(); !path.empty()) say_(about(guest->options(), "console on " + path));
         guest->start_console();
     }
+    confinement_.close();
     settle();
     while (!all_ended()) {
         handle(events_.take());
@@ -106,7 +108,7 @@ void Session::open_control(std::string const& path)
 {
     control_.emplace(loop_.io(), path, [this](control::Request request, control::Reply reply) {
         events_.push(Task{[this, request = std::move(request), reply = std::move(reply)] {
-            control::execute({guests_, registry_}, request, reply);
+            control::execute({guests_, registry_, confinement_.permit}, request, reply);
         }});
     });
     control_->start();

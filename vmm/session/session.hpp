@@ -34,9 +34,15 @@ class Session {
     /// Text for the user, in whole lines without the last line's end.
     using Say = std::function<void(std::string_view)>;
 
+    /// What keeps the process in bounds.
+    struct Confinement {
+        std::function<void()> close;                    ///< on the session's thread, before a guest runs
+        std::function<void(DiskOptions const&)> permit; ///< a disk to be added; throws UserError when it may not be
+    };
+
     /// Opens the consoles and the control socket. Throws UserError. `options` and `trace`, which may be nullptr, must
     /// outlive this object.
-    Session(Hypervisor const& hypervisor, RunOptions const& options, TraceLog* trace,
+    Session(Hypervisor const& hypervisor, RunOptions const& options, Confinement confinement, TraceLog* trace,
             StartGuestNetwork const& start_user_network, Say say);
     ~Session();
 
@@ -68,6 +74,7 @@ class Session {
     [[nodiscard]] bool all_ended() const;
 
     Say const say_;
+    Confinement const confinement_;
     EventLoop loop_;
     hv::PartitionRegistry registry_;
     MonitorTimer monitor_timer_;

@@ -45,6 +45,7 @@ class Process {
 
     void type(std::string const& text) const;
     void signal(int number) const;
+    [[nodiscard]] pid_t pid() const { return pid_; }
     /// Nobody reads its standard output any more.
     void close_output() { out_.reset(); }
 

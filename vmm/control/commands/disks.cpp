@@ -26,6 +26,7 @@ void disk_add(Call& call)
 {
     auto const disk = parse_disk("image", call.arguments.take("image"));
     call.arguments.refuse_rest();
+    call.run.permit(disk);
     call.guest->disks().add_later(
         disk,
         [reply = call.reply](Disks::Place place) {

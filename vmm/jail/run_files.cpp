@@ -1,0 +1,151 @@
+#include "vmm/jail/run_files.hpp"
+
+#include "devices/block/nbd_backend.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdlib>
+#include <filesystem>
+#include <string_view>
+#include <system_error>
+#include <unistd.h>
+
+namespace vmm::jail {
+
+namespace {
+
+/// Calls `rule`, unless what it is about does not exist.
+template <typename Rule>
+void if_there(Rule rule)
+{
+    try {
+        rule();
+    } catch (std::system_error const& error) {
+        auto const code = error.code();
+        if (code != std::errc::no_such_file_or_directory && code != std::errc::not_a_directory &&
+            code != std::errc::permission_denied)
+            throw;
+    }
+}
+
+std::string folder_of(std::string const& path)
+{
+    auto folder = std::filesystem::path{path}.parent_path().string();
+    return folder.empty() ? "." : folder;
+}
+
+/// The value of a key in the query of an NBD server's URI, e.g. tls-certificates.
+std::string query_value(std::string_view uri, std::string_view key)
+{
+    auto const query = uri.find('?');
+    if (query == std::string_view::npos) return {};
+    auto rest = uri.substr(query + 1);
+    while (!rest.empty()) {
+        auto const end = std::min(rest.find_first_of("&;"), rest.size());
+        auto const item = rest.substr(0, end);
+        if (item.starts_with(key) && item.size() > key.size() && item[key.size()] == '=')
+            return std::string{item.substr(key.size() + 1)};
+        rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+    return {};
+}
+
+/// What the C library looks names up by, and GnuTLS its certificates: also of disks that are added later.
+void allow_servers(Landlock& rules, RunOptions const& options)
+{
+    constexpr std::array folders{"/etc", "/run/systemd/resolve", "/usr/share/ca-certificates", "/usr/lib/ssl"};
+    for (auto const* const folder : folders)
+        if_there([&] { rules.allow_read(folder); });
+    if (auto const* const home = std::getenv("HOME"))
+        if_there([&] { rules.allow_read(std::string{home} + "/.pki"); });
+    for (auto const& guest : options.guests) {
+        for (auto const& disk : guest.disks) {
+            for (auto const* const key : {"tls-certificates", "tls-psk-file"})
+                if (auto const path = query_value(disk.image, key); !path.empty())
+                    if_there([&] { rules.allow_read(path); });
+        }
+    }
+}
+
+void allow_guest(Landlock& rules, GuestOptions const& guest)
+{
+    auto const read = [&](std::string const& path) {
+        if (!path.empty()) if_there([&] { rules.allow_read(path); });
+    };
+    read(guest.kernel);
+    read(guest.initrd);
+    for (auto const& module : guest.modules)
+        read(module.path);
+    for (auto const& disk : guest.disks) {
+        if (devices::block::NbdBackend::is_uri(disk.image)) continue;
+        if_there([&] { rules.allow_disk(disk.image, disk.read_only || disk.dvd); });
+    }
+    if (!guest.vsock.empty()) if_there([&] { rules.allow_sockets(folder_of(guest.vsock)); });
+    if (std::ranges::any_of(guest.nets, [](auto const& net) { return !net.tap.empty(); }))
+        if_there([&] { rules.allow_device("/dev/net/tun"); });
+}
+
+/// Adds the descriptor that a path stands for.
+void add_descriptor(std::vector<int>& out, std::string_view path)
+{
+    for (auto const prefix : {std::string_view{"/dev/fd/"}, std::string_view{"/proc/self/fd/"}}) {
+        if (!path.starts_with(prefix)) continue;
+        int fd = -1;
+        auto const digits = path.substr(prefix.size());
+        auto const [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), fd);
+        if (error == std::errc{} && fd >= 0) out.push_back(fd);
+    }
+}
+
+} // namespace
+
+Landlock rules_for(RunOptions const& options)
+{
+    // Signals between the threads of a process are a scope to some kernels: none is asked for.
+    Landlock rules{{.tcp = !has_servers(options), .scopes = false}};
+    // What building a machine looks at: facts of this kernel.
+    constexpr std::array facts{"/etc/machine-id",
+                               "/proc/meminfo",
+                               "/proc/cpuinfo",
+                               "/proc/sys/vm/overcommit_memory",
+                               "/sys/module",
+                               "/sys/kernel/mm/transparent_hugepage",
+                               "/sys/devices/system/cpu"};
+    for (auto const* const path : facts)
+        if_there([&] { rules.allow_read(path); });
+    for (auto const& guest : options.guests)
+        allow_guest(rules, guest);
+    for (auto const& folder : options.jail.folders)
+        if (folder != JailOptions::servers) rules.allow_disk(folder, false);
+    if (!options.control.empty()) if_there([&] { rules.allow_sockets(folder_of(options.control)); });
+    if (has_servers(options)) allow_servers(rules, options);
+    return rules;
+}
+
+bool has_servers(RunOptions const& options)
+{
+    return std::ranges::find(options.jail.folders, JailOptions::servers) != options.jail.folders.end() ||
+           std::ranges::any_of(options.guests, [](auto const& guest) {
+               return std::ranges::any_of(
+                   guest.disks, [](auto const& disk) { return devices::block::NbdBackend::is_uri(disk.image); });
+           });
+}
+
+std::vector<int> named_descriptors(RunOptions const& options)
+{
+    std::vector<int> kept{STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
+    add_descriptor(kept, options.log_file);
+    add_descriptor(kept, options.trace.file);
+    for (auto const& guest : options.guests) {
+        for (auto const* const path : {&guest.kernel, &guest.initrd, &guest.serial.path})
+            add_descriptor(kept, *path);
+        for (auto const& module : guest.modules)
+            add_descriptor(kept, module.path);
+        for (auto const& disk : guest.disks)
+            add_descriptor(kept, disk.image);
+    }
+    return kept;
+}
+
+} // namespace vmm::jail
