@@ -1,6 +1,8 @@
 /// A whole machine on a hypervisor below that is a script.
 #pragma once
 
+#include "devices/net/user_network.hpp"
+#include "devices/net/user_network_service.hpp"
 #include "hv/abi/msr.hpp"
 #include "vmm/boot/testing/kernels.hpp"
 #include "vmm/hypervisor/testing/scripted_hypervisor.hpp"
@@ -13,6 +15,9 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 namespace vmm::testing {
@@ -59,15 +64,17 @@ class ScriptedMachine {
     Machine& build()
     {
         machine_ = std::make_unique<Machine>(
-            Machine::World{.io = loop_.io(),
-                           .hypervisor = hypervisor,
-                           .registry = registry,
-                           .serial = serial_,
-                           .trace = nullptr,
-                           .opening = {},
-                           .ended = [this](Outcome outcome) { outcome_.set(std::move(outcome)); },
-                           .crashed = [](std::string const&) {},
-                           .synic_enabled = [] {}},
+            Machine::World{
+                .io = loop_.io(),
+                .hypervisor = hypervisor,
+                .registry = registry,
+                .serial = serial_,
+                .trace = nullptr,
+                .opening = {},
+                .ended = [this](Outcome outcome) { outcome_.set(std::move(outcome)); },
+                .crashed = [](std::string const&) {},
+                .synic_enabled = [] {},
+                .start_user_network = [this](std::size_t, auto warn) { return user_network(std::move(warn)); }},
             options, hv::PartitionRegistry::root_id);
         return *machine_;
     }
@@ -78,6 +85,9 @@ class ScriptedMachine {
         machine_->stop();
         loop_.run_and_wait([this] { machine_->detach(); });
         machine_.reset();
+        for (auto& network : networks_)
+            network.join();
+        networks_.clear();
     }
 
     [[nodiscard]] ScriptedVcpu& vcpu(unsigned index = 0) const { return hypervisor.vm().vcpu(index); }
@@ -88,6 +98,19 @@ class ScriptedMachine {
     GuestOptions options;
 
   private:
+    /// One whose other end is a thread of the test's, and no process. It ends with the card.
+    [[nodiscard]] std::unique_ptr<devices::net::FrameBackend>
+    user_network(std::function<void(std::string const&)> warn)
+    {
+        auto link = devices::net::make_link();
+        networks_.emplace_back([end = std::move(link.network)]() mutable {
+            devices::net::UserNetworkService service{std::move(end)};
+            if (service.open({})) service.run();
+        });
+        return std::make_unique<devices::net::UserNetwork>(std::move(link.vmm), nullptr, std::move(warn));
+    }
+
+    std::vector<std::thread> networks_;
     ScratchFile kernel_{make_bzimage()};
     NoSerial serial_;
     EventLoop loop_;
