@@ -1,4 +1,4 @@
-/// The system calls that threads may make, by their roles. scripts/jail-calls measures what they do make.
+/// The system calls that threads may make, by their roles.
 #pragma once
 
 #include "devices/base/thread_role.hpp"
