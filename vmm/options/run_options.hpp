@@ -167,12 +167,13 @@ struct TraceOptions {
     friend bool operator==(TraceOptions const&, TraceOptions const&) = default;
 };
 
-/// By what the process is confined before a guest runs: nothing, unless it is asked for. And what it may still open then.
+/// By what the process is confined before a guest runs: nothing, unless it is asked for. And what it may still open
+/// then.
 struct JailOptions {
     bool privileges = false; ///< no capabilities, no new privileges, no core files
     bool seccomp = false;    ///< each thread makes the system calls of its role, and no others
     bool landlock = false;   ///< the guests' own files, and no others
-    bool strict = false;    ///< what this host lacks of these is an error, not a warning
+    bool strict = false;     ///< what this host lacks of these is an error, not a warning
 
     static constexpr std::string_view servers = "nbd"; ///< in `folders`: disks on NBD servers, not a folder
 
