@@ -1,4 +1,5 @@
 #include "devices/pc/pci_endpoint.hpp"
+#include "devices/pc/testing/pci_doubles.hpp"
 #include "hv/testing/catch.hpp"
 #include "hv/testing/threads.hpp"
 
@@ -12,21 +13,9 @@ namespace {
 
 using devices::MsiMessage;
 using devices::PciBar;
-
-struct Memory final : devices::MmioDevice {
-    std::uint64_t read(std::uint64_t offset, unsigned) override { return offset; }
-    void write(std::uint64_t, unsigned, std::uint64_t) override {}
-};
-
-struct Ports final : devices::PortDevice {
-    std::uint32_t read(std::uint16_t offset, unsigned) override { return offset; }
-    void write(std::uint16_t, unsigned, std::uint32_t) override {}
-};
-
-struct Messages final : devices::MsiSink {
-    std::vector<MsiMessage> sent;
-    void send(MsiMessage const& message) override { sent.push_back(message); }
-};
+using Memory = devices::testing::OffsetMemory;
+using Ports = devices::testing::OffsetPorts;
+using Messages = devices::testing::RecordedMessages;
 
 constexpr std::uint64_t nowhere = 0xFFFF'FFFF;
 

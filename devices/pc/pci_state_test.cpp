@@ -1,6 +1,7 @@
 /// A PCI function whose state was put into another one answers as the first, at the same places.
 #include "devices/pc/pci_endpoint.hpp"
 #include "devices/pc/pci_host.hpp"
+#include "devices/pc/testing/pci_doubles.hpp"
 #include "hv/testing/catch.hpp"
 #include "hv/testing/saved_state.hpp"
 
@@ -13,21 +14,9 @@ namespace {
 
 using devices::MsiMessage;
 using devices::PciBar;
-
-struct Memory final : devices::MmioDevice {
-    std::uint64_t read(std::uint64_t offset, unsigned) override { return offset; }
-    void write(std::uint64_t, unsigned, std::uint64_t) override {}
-};
-
-struct Ports final : devices::PortDevice {
-    std::uint32_t read(std::uint16_t offset, unsigned) override { return offset; }
-    void write(std::uint16_t, unsigned, std::uint32_t) override {}
-};
-
-struct Messages final : devices::MsiSink {
-    std::vector<MsiMessage> sent;
-    void send(MsiMessage const& message) override { sent.push_back(message); }
-};
+using Memory = devices::testing::OffsetMemory;
+using Ports = devices::testing::OffsetPorts;
+using Messages = devices::testing::RecordedMessages;
 
 constexpr unsigned vectors = 40;
 
