@@ -103,12 +103,6 @@ Landlock& Landlock::allow_sockets(std::string const& folder)
     return *this;
 }
 
-Landlock& Landlock::allow_execute(std::string const& path)
-{
-    add_path(path, read_folder | LANDLOCK_ACCESS_FS_EXECUTE);
-    return *this;
-}
-
 Landlock& Landlock::allow_bind(std::uint16_t port)
 {
     add_port(port, net_bind_tcp);

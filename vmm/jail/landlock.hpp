@@ -37,7 +37,6 @@ class Landlock {
     Landlock& allow_disk(std::string const& path, bool read_only);
     /// Making and removing sockets and files in a folder, but not reading what is there.
     Landlock& allow_sockets(std::string const& folder);
-    Landlock& allow_execute(std::string const& path);
     Landlock& allow_bind(std::uint16_t port);
     Landlock& allow_connect(std::uint16_t port);
 
