@@ -171,7 +171,7 @@ void session(SeccompFilter& filter, HypervisorRequests const& requests)
     user_network(filter, requests);
     allow_requests(filter, requests.build);
     filter.allow({SYS_epoll_create1, SYS_timerfd_create, SYS_pipe2, SYS_memfd_create, SYS_ftruncate, SYS_fallocate,
-                  SYS_listen, SYS_unlink, SYS_unlinkat, SYS_prlimit64, SYS_sysinfo});
+                  SYS_listen, SYS_fchmod, SYS_unlink, SYS_unlinkat, SYS_prlimit64, SYS_sysinfo});
     filter.allow(SYS_ioctl, {is(1, TUNSETIFF)});
     filter.allow(SYS_ioctl, {is(1, TUNSETVNETHDRSZ)});
     filter.allow(SYS_ioctl, {is(1, TIOCGPTN)});
