@@ -51,12 +51,13 @@ struct EmptyPipe {
     void become(io_uring_sqe& entry)
     {
         auto const request = entry.user_data;
-        io_uring_prep_read(&entry, ends[0], &byte, 1, 0);
+        io_uring_prep_readv(&entry, ends[0], &memory, 1, 0);
         entry.rw_flags = RWF_NOWAIT;
         entry.user_data = request;
     }
     int ends[2]{};
     char byte = 0;
+    iovec memory{&byte, 1};
 };
 
 void fill(Backend& backend)

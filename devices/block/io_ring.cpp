@@ -2,6 +2,7 @@
 
 #include "devices/base/guarded_thread.hpp"
 #include "devices/base/os_error.hpp"
+#include "devices/block/ring_setup.hpp"
 
 #include <cerrno>
 #include <poll.h>
@@ -26,7 +27,7 @@ bool passes(int error)
 IoRing::State::State(Submit how) : submit{std::move(how)}, event{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)}
 {
     if (!event) throw OpenError{std::string{"no disk image can be opened: eventfd: "} + os_error(errno)};
-    if (int const failed = io_uring_queue_init(entries, &ring, 0); failed < 0) {
+    if (int const failed = set_up_ring(ring, entries); failed < 0) {
         throw OpenError{std::string{"this host gives no io_uring, which disk images need: "} + os_error(-failed) +
                         " (see /proc/sys/kernel/io_uring_disabled, or what your container forbids)"};
     }

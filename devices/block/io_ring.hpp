@@ -31,8 +31,9 @@ class RingClient {
     virtual void ended(Request& request, int result) = 0;
 };
 
-/// Callable from any thread. What the kernel does not take now is given to it again, by the ring's thread; what it
-/// refuses for good ends with its error. Nobody waits for that.
+/// Callable from any thread. It does what ring_setup.cpp lists; other entries end with -EACCES. What the kernel does
+/// not take now is given to it again, by the ring's thread; what it refuses for good ends with its error. Nobody
+/// waits for that.
 class IoRing {
   public:
     /// Gives the kernel what is queued: how many entries it took, or -errno. Replaced in tests.

@@ -1,4 +1,5 @@
 #include "devices/block/io_ring.hpp"
+#include "devices/block/ring_setup.hpp"
 #include "devices/block/testing/answers.hpp"
 #include "hv/testing/catch.hpp"
 #include "hv/testing/rest.hpp"
@@ -7,8 +8,16 @@
 #include <atomic>
 #include <cerrno>
 #include <condition_variable>
+#include <fcntl.h>
+#include <functional>
 #include <mutex>
+#include <netinet/in.h>
+#include <poll.h>
 #include <span>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #include <vector>
 
@@ -16,24 +25,24 @@ namespace devices::block {
 
 namespace {
 
-/// A step that does nothing in the kernel, and counts how it ended.
-class NopClient final : public RingClient {
+/// A step that the kernel has done at once: it looks whether an event can be written to.
+class ReadyClient final : public RingClient {
   public:
-    void prepare(io_uring_sqe& entry, Request&) override { io_uring_prep_nop(&entry); }
+    void prepare(io_uring_sqe& entry, Request&) override { io_uring_prep_poll_add(&entry, event_.get(), POLLOUT); }
     void ended(Request& request, int result) override
     {
-        request.completed(result == 0 ? Result::Done : Result::Failed);
+        request.completed(result == POLLOUT ? Result::Done : Result::Failed);
     }
+
+  private:
+    UniqueFd const event_{eventfd(0, EFD_CLOEXEC)};
 };
 
 /// Reads from a pipe, which takes as long as the test likes.
 class PipeClient final : public RingClient {
   public:
-    PipeClient(int pipe, std::span<char> memory) : pipe_{pipe}, memory_{memory} {}
-    void prepare(io_uring_sqe& entry, Request&) override
-    {
-        io_uring_prep_read(&entry, pipe_, memory_.data(), static_cast<unsigned>(memory_.size()), 0);
-    }
+    PipeClient(int pipe, std::span<char> memory) : pipe_{pipe}, memory_{memory.data(), memory.size()} {}
+    void prepare(io_uring_sqe& entry, Request&) override { io_uring_prep_readv(&entry, pipe_, &memory_, 1, 0); }
     void ended(Request& request, int result) override
     {
         request.completed(result >= 0 ? Result::Done : Result::Failed);
@@ -41,7 +50,33 @@ class PipeClient final : public RingClient {
 
   private:
     int const pipe_;
-    std::span<char> const memory_;
+    iovec const memory_;
+};
+
+/// One system call of the test's choice, and what came of it.
+class AnyClient final : public RingClient {
+  public:
+    explicit AnyClient(std::function<void(io_uring_sqe&)> fill_in) : fill_in_{std::move(fill_in)} {}
+    void prepare(io_uring_sqe& entry, Request&) override { fill_in_(entry); }
+    void ended(Request& request, int result) override
+    {
+        result_ = result;
+        request.completed(Result::Done);
+    }
+
+    /// -errno, or what the call returned.
+    [[nodiscard]] static int result_of(IoRing& ring, std::function<void(io_uring_sqe&)> fill_in)
+    {
+        AnyClient client{std::move(fill_in)};
+        testing::AwaitedRequest request{Operation::Flush, 0};
+        ring.begin(client, request);
+        (void)request.wait();
+        return client.result_;
+    }
+
+  private:
+    std::function<void(io_uring_sqe&)> const fill_in_;
+    int result_ = 0;
 };
 
 struct Requests {
@@ -64,7 +99,7 @@ TEST_CASE("A ring that the kernel has no memory for is tried again, by its own t
 {
     for (auto const error : {-EAGAIN, -EBUSY, -ENOMEM, -EINTR}) {
         std::atomic<int> refusals{3};
-        NopClient client;
+        ReadyClient client;
         IoRing ring{nullptr,
                     [&](io_uring* inside) { return refusals.fetch_sub(1) > 0 ? error : io_uring_submit(inside); }};
         Requests const requests{1};
@@ -77,7 +112,7 @@ TEST_CASE("More requests than a ring has entries wait for the kernel, and nobody
           "[storage][threads]")
 {
     std::atomic<bool> busy{true};
-    NopClient client;
+    ReadyClient client;
     IoRing ring{nullptr, [&](io_uring* inside) { return busy ? -EBUSY : io_uring_submit(inside); }};
     Requests const requests{1000};
     requests.begin(ring, client); // returns although the kernel takes none
@@ -88,7 +123,7 @@ TEST_CASE("More requests than a ring has entries wait for the kernel, and nobody
 
 TEST_CASE("What the kernel takes in part is given to it whole", "[storage][threads]")
 {
-    NopClient client;
+    ReadyClient client;
     std::atomic<unsigned> calls{0};
     IoRing ring{nullptr, [&](io_uring* inside) { return calls++ % 2 == 0 ? 0 : io_uring_submit(inside); }};
     Requests const requests{500};
@@ -150,7 +185,7 @@ TEST_CASE("What a quiesced ring's kernel does not answer is busy until it is res
 
 TEST_CASE("What the kernel refuses for good ends with its error, also later", "[storage][threads]")
 {
-    NopClient client;
+    ReadyClient client;
     IoRing ring{nullptr, [](io_uring*) { return -EBADF; }};
     Requests const requests{300};
     requests.begin(ring, client);
@@ -159,6 +194,62 @@ TEST_CASE("What the kernel refuses for good ends with its error, also later", "[
     Requests const later{1};
     later.begin(ring, client);
     CHECK(later.all.front()->wait() == Result::Failed);
+}
+
+TEST_CASE("A ring does what disks need, and nothing else", "[storage][jail]")
+{
+    if (!can_restrict_rings()) return; // Linux before 5.10
+    IoRing ring;
+    auto const result_of = [&](auto... fill_in) { return AnyClient::result_of(ring, fill_in...); };
+    UniqueFd const file{memfd_create("image", MFD_CLOEXEC)};
+    UniqueFd const stream{socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    sockaddr_in nowhere{};
+    nowhere.sin_family = AF_INET;
+    auto const* const address = reinterpret_cast<sockaddr const*>(&nowhere);
+    std::array<char, 4> bytes{};
+    iovec const part{bytes.data(), bytes.size()};
+
+    auto const nop = [](auto& entry) { io_uring_prep_nop(&entry); };
+    auto const open = [](auto& entry) { io_uring_prep_openat(&entry, AT_FDCWD, "/dev/null", O_RDONLY, 0); };
+    auto const connect = [&](auto& entry) { io_uring_prep_connect(&entry, stream.get(), address, sizeof nowhere); };
+    auto const socket = [](auto& entry) { io_uring_prep_socket(&entry, AF_INET, SOCK_STREAM, 0, 0); };
+    auto const accept = [&](auto& entry) { io_uring_prep_accept(&entry, stream.get(), nullptr, nullptr, 0); };
+    auto const send = [&](auto& entry) { io_uring_prep_send(&entry, stream.get(), bytes.data(), 1, 0); };
+    auto const unlink = [](auto& entry) { io_uring_prep_unlink(&entry, "/nowhere/at/all", 0); };
+    auto const splice = [&](auto& entry) { io_uring_prep_splice(&entry, file.get(), 0, file.get(), 0, 1, 0); };
+    CHECK(result_of(nop) == -EACCES);
+    CHECK(result_of(open) == -EACCES);
+    CHECK(result_of(connect) == -EACCES);
+    CHECK(result_of(socket) == -EACCES);
+    CHECK(result_of(accept) == -EACCES);
+    CHECK(result_of(send) == -EACCES);
+    CHECK(result_of(unlink) == -EACCES);
+    CHECK(result_of(splice) == -EACCES);
+
+    auto const write = [&](auto& entry) { io_uring_prep_writev(&entry, file.get(), &part, 1, 0); };
+    auto const read = [&](auto& entry) { io_uring_prep_readv(&entry, file.get(), &part, 1, 0); };
+    auto const read_fixed_file = [&](auto& entry) {
+        read(entry);
+        io_uring_sqe_set_flags(&entry, IOSQE_FIXED_FILE);
+    };
+    CHECK(result_of(write) == 4);
+    CHECK(result_of(read) == 4);
+    CHECK(result_of(read_fixed_file) == -EACCES);
+}
+
+TEST_CASE("Nothing can be registered with a ring any more", "[storage][jail]")
+{
+    if (!can_restrict_rings()) return; // Linux before 5.10
+    std::atomic<int> answer{0};
+    ReadyClient client;
+    IoRing ring{nullptr, [&](io_uring* inside) {
+                    answer = io_uring_register_personality(inside);
+                    return io_uring_submit(inside);
+                }};
+    Requests const requests{1};
+    requests.begin(ring, client);
+    CHECK(requests.all.front()->wait() == Result::Done);
+    CHECK(answer == -EACCES);
 }
 
 TEST_CASE("A ring may end on its own thread", "[storage][threads]")
@@ -176,7 +267,7 @@ TEST_CASE("A ring may end on its own thread", "[storage][threads]")
         std::condition_variable came;
         bool gone = false;
     } request;
-    NopClient client;
+    ReadyClient client;
     auto* const ring = request.ring.get();
     ring->begin(client, request);
     std::unique_lock lock{request.mutex};

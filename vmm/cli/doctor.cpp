@@ -1,3 +1,4 @@
+#include "devices/block/ring_setup.hpp"
 #include "vmm/base/user_error.hpp"
 #include "vmm/cli/commands.hpp"
 #include "vmm/cli/doctor_report.hpp"
@@ -22,8 +23,10 @@ std::vector<DoctorReport::Finding> look_up(KvmHost const& host, std::span<Capabi
 
 DoctorReport examine()
 {
-    DoctorReport report{
-        .facts = host_facts(), .seccomp = jail::SeccompFilter::supported(), .landlock = jail::Landlock::version()};
+    DoctorReport report{.facts = host_facts(),
+                        .seccomp = jail::SeccompFilter::supported(),
+                        .landlock = jail::Landlock::version(),
+                        .rings = devices::block::can_restrict_rings()};
     try {
         auto const host = KvmHost::open_unchecked();
         report.opened = true;

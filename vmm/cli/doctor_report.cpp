@@ -55,7 +55,8 @@ std::string jail_line(DoctorReport const& report)
 {
     auto const landlock = report.landlock == 0 ? std::string{"no landlock (Linux 5.13, CONFIG_SECURITY_LANDLOCK)"}
                                                : fmt::format("landlock {}", report.landlock);
-    return std::string{report.seccomp ? "seccomp" : "no seccomp filters"} + ", " + landlock;
+    return std::string{report.seccomp ? "seccomp" : "no seccomp filters"} + ", " + landlock + ", " +
+           (report.rings ? "io_uring restricted" : "no restricted io_uring (Linux 5.10)");
 }
 
 } // namespace

@@ -18,6 +18,7 @@ struct DoctorReport {
     HostFacts facts{};
     bool seccomp = true; ///< this kernel, or the container, lets a jail have filters of system calls
     int landlock = 0;    ///< the version of the kernel's landlock; 0 for none
+    bool rings = true;   ///< io_uring can be restricted to what disks need
     bool opened = false; ///< /dev/kvm opened; without it only `facts` and `problem` mean something
     HostKind kind = HostKind::Software;
     unsigned max_vcpus = 0;

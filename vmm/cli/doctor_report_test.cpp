@@ -71,8 +71,10 @@ TEST_CASE("what the kernel has for a jail is a line", "[doctor][jail]")
 {
     auto report = healthy();
     report.landlock = 4;
-    CHECK_THAT(to_text(report), Contains("\njail:              seccomp, landlock 4\n"));
+    CHECK_THAT(to_text(report), Contains("\njail:              seccomp, landlock 4, io_uring restricted\n"));
     report.seccomp = false;
     report.landlock = 0;
     CHECK_THAT(to_text(report), Contains("\njail:              no seccomp filters, no landlock (Linux 5.13"));
+    report.rings = false;
+    CHECK_THAT(to_text(report), Contains(", no restricted io_uring (Linux 5.10)\n"));
 }
