@@ -230,10 +230,11 @@ void Nic::change_path(ChannelQueue& primary, SendPath path)
 void Nic::update_receiver()
 {
     auto const offloads = settings_.receive_offloads();
+    bool const spread = sub_channels_.load() > 0 && settings_.rss.on;
     receiver_.set({.buffer = send_path().receive_buffer,
                    .max_frame = settings_.max_frame,
                    .large = offloads.large4 || offloads.large6,
-                   .rss = sub_channels_.load() > 0 ? settings_.rss : nullptr});
+                   .rss = spread ? std::make_shared<Rss const>(settings_.rss) : nullptr});
 }
 
 void Nic::listen(bool wanted, net::ReceiveOffloads offloads)

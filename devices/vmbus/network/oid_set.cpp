@@ -97,7 +97,7 @@ Status set_rss(std::span<std::byte const> value, Facts const& facts, Settings& s
     if (!read(value, parameters)) return Status::InvalidLength;
     if ((parameters.flags & ndis::rss_flag_disable) != 0 ||
         (parameters.hash & ndis::rss_hash::function_mask) != ndis::rss_hash::toeplitz) {
-        settings.rss = nullptr;
+        settings.rss = {};
         return Status::Success;
     }
 
@@ -107,15 +107,17 @@ Status set_rss(std::span<std::byte const> value, Facts const& facts, Settings& s
     auto const key = part(value, parameters.key_offset, ndis::rss_key_size);
     if (entries == 0 || parameters.key_size != ndis::rss_key_size || !table || !key) return Status::InvalidData;
 
-    std::array<std::uint16_t, ndis::rss_table_entries> channels;
-    for (std::size_t i = 0; i < channels.size(); ++i) { // a shorter table is repeated
+    RssSetting rss;
+    rss.on = true;
+    rss.hashed = parameters.hash;
+    for (std::size_t i = 0; i < rss.table.size(); ++i) { // a shorter table is repeated
         std::uint32_t channel = 0;
         std::memcpy(&channel, table->data() + i % entries * entry_size, entry_size);
         if (channel >= facts.max_channels) return Status::InvalidData;
-        channels[i] = static_cast<std::uint16_t>(channel);
+        rss.table[i] = static_cast<std::uint16_t>(channel);
     }
-    settings.rss =
-        std::make_shared<Rss const>(Rss{parameters.hash, channels, Toeplitz{key->first<ndis::rss_key_size>()}});
+    std::ranges::copy(*key, rss.key.begin());
+    settings.rss = rss;
     return Status::Success;
 }
 

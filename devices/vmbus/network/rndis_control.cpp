@@ -77,7 +77,7 @@ void halt(Settings& settings)
 {
     settings.initialized = false;
     settings.packet_filter = 0;
-    settings.rss = nullptr;
+    settings.rss = {};
 }
 
 } // namespace

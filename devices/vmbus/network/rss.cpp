@@ -11,14 +11,15 @@ std::optional<std::uint32_t> Rss::hash(std::span<std::byte const> start, net::Fr
     std::size_t const addresses_at = headers.network_offset + (v4 ? 12U : 8U);
     std::size_t const addresses = v4 ? 8 : 32;
     auto const with_ports = headers.protocol == net::protocol_tcp && headers.transport_offset != 0 &&
-                            (hashed & (v4 ? ndis::rss_hash::tcp4 : ndis::rss_hash::tcp6)) != 0;
-    if (!with_ports && (hashed & (v4 ? ndis::rss_hash::ipv4 : ndis::rss_hash::ipv6)) == 0) return std::nullopt;
+                            (parameters_.hashed & (v4 ? ndis::rss_hash::tcp4 : ndis::rss_hash::tcp6)) != 0;
+    if (!with_ports && (parameters_.hashed & (v4 ? ndis::rss_hash::ipv4 : ndis::rss_hash::ipv6)) == 0)
+        return std::nullopt;
 
     constexpr std::size_t ports = 4;
     std::array<std::byte, Toeplitz::longest_input> input;
     std::memcpy(input.data(), &start[addresses_at], addresses);
     if (with_ports) std::memcpy(input.data() + addresses, &start[headers.transport_offset], ports);
-    return toeplitz.hash({input.data(), addresses + (with_ports ? ports : 0)});
+    return toeplitz_.hash({input.data(), addresses + (with_ports ? ports : 0)});
 }
 
 } // namespace devices::network

@@ -8,7 +8,6 @@
 #include "devices/vmbus/network/rss.hpp"
 
 #include <cstdint>
-#include <memory>
 
 namespace devices::network {
 
@@ -49,7 +48,7 @@ struct Settings {
     bool large_send6 = false;
     bool coalescing4 = false;
     bool coalescing6 = false;
-    std::shared_ptr<Rss const> rss{};
+    RssSetting rss{};
 
     [[nodiscard]] net::ReceiveOffloads receive_offloads() const
     {
