@@ -144,6 +144,9 @@ void visit_value(StateVisitor& visitor, std::string_view name, Type& value, std:
         visitor.number("count", count);
         value.resize(std::min<std::uint64_t>(count, std::max(most, value.size())));
         visit_elements(visitor, value);
+    } else if constexpr (requires { value.visit(visitor); }) { // a component within a component
+        VisitedNode const node{visitor, name};
+        value.visit(visitor);
     } else if constexpr (requires { std::tuple_size<Type>::value; }) { // an array
         VisitedNode const node{visitor, name};
         visit_elements(visitor, value);

@@ -1,6 +1,7 @@
 /// Short packets for the guest that wait for room in its ring.
 #pragma once
 
+#include "hv/base/state.hpp"
 #include "hv/vmbus/ring.hpp"
 
 #include <array>
@@ -8,6 +9,7 @@
 #include <cstdint>
 #include <deque>
 #include <span>
+#include <tuple>
 
 namespace devices::vmbus {
 
@@ -23,19 +25,39 @@ class AnswerQueue {
     /// Writes what waits. False when some still does: the guest signals when it has made room.
     [[nodiscard]] bool flush(hv::vmbus::OutgoingRing& ring);
 
-    [[nodiscard]] bool empty() const { return waiting_.empty(); }
-    [[nodiscard]] std::size_t size() const { return waiting_.size(); }
-    void clear() { waiting_.clear(); }
+    [[nodiscard]] bool empty() const { return state_.waiting.empty(); }
+    [[nodiscard]] std::size_t size() const { return state_.waiting.size(); }
+    void clear() { state_.waiting.clear(); }
+
+    /// What waits is the state.
+    void visit(hv::StateVisitor& visitor);
 
   private:
+    static constexpr std::size_t most_restored = 1024; ///< beyond what any device lets wait
+
     struct Answer {
-        hv::abi::PacketType type;
-        std::uint64_t transaction;
-        std::array<std::byte, longest> payload;
-        std::size_t size;
+        hv::abi::PacketType type{};
+        std::uint64_t transaction = 0;
+        std::array<std::byte, longest> payload{};
+        std::size_t size = 0;
+
+        static constexpr auto fields()
+        {
+            return std::tuple{hv::StateField{"type", &Answer::type},
+                              hv::StateField{"transaction", &Answer::transaction},
+                              hv::StateField{"payload", &Answer::payload}, hv::StateField{"size", &Answer::size}};
+        }
+    };
+    struct State {
+        std::deque<Answer> waiting{};
+
+        static constexpr auto fields()
+        {
+            return std::tuple{hv::StateField{"waiting", &State::waiting, hv::Shown::No, most_restored}};
+        }
     };
 
-    std::deque<Answer> waiting_;
+    State state_;
 };
 
 } // namespace devices::vmbus
