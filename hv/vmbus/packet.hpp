@@ -13,6 +13,9 @@
 
 namespace hv::vmbus {
 
+/// No guest sends a longer one: hv_sock's have 16 KiB, and a GPA-direct one of this size names 31 MiB.
+inline constexpr std::uint32_t longest_packet = 64 << 10;
+
 /// Valid until the next packet is taken out of the same ring.
 struct Packet {
     abi::PacketDescriptor descriptor;

@@ -10,9 +10,6 @@ namespace hv::vmbus {
 
 namespace {
 
-/// No guest sends a longer packet: hv_sock's have 16 KiB, and a GPA-direct one of this size names 31 MiB.
-constexpr std::uint32_t longest_packet = 64 << 10;
-
 constexpr std::uint32_t descriptor_size = sizeof(abi::PacketDescriptor);
 constexpr auto trailer_size = static_cast<std::uint32_t>(abi::packet_trailer_size);
 
