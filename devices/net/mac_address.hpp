@@ -1,11 +1,14 @@
 /// An Ethernet address.
 #pragma once
 
+#include "hv/base/state.hpp"
+
 #include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 
 namespace devices::net {
 
@@ -15,6 +18,8 @@ struct MacAddress {
     [[nodiscard]] bool multicast() const { return (bytes[0] & 1) != 0; }
 
     friend bool operator==(MacAddress const&, MacAddress const&) = default;
+
+    static constexpr auto fields() { return std::tuple{hv::StateField{"bytes", &MacAddress::bytes}}; }
 };
 
 /// "52:54:00:12:34:56", in small or capital letters.

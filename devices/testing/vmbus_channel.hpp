@@ -73,6 +73,7 @@ class DeviceChannel final : public hv::vmbus::Channel {
 
     /// Whom `send` and `receive` signal; nullptr for nobody.
     void connect(hv::vmbus::ChannelDevice* device) { device_ = device; }
+    [[nodiscard]] bool connected() const { return device_ != nullptr; }
 
     /// Writes a packet, and signals when the host expects that. False when the ring is full.
     bool send(hv::abi::PacketDescriptor descriptor, std::span<std::byte const> header,

@@ -102,6 +102,9 @@ class ChannelDevice {
     /// was not used yet is quiesced, gets the channel, if that was open, is visited, and then resumed. What was saved
     /// is not trusted.
     virtual void visit(StateVisitor&) {}
+    /// Of the device behind a primary channel that was restored: what is behind that sub-channel, which the guest had
+    /// been given. Nothing when there cannot be such a one.
+    [[nodiscard]] virtual std::shared_ptr<ChannelDevice> sub_channel(std::uint16_t) { return nullptr; }
 };
 
 /// Where devices offer channels. Callable from any thread, with a device's lock held as well.

@@ -49,7 +49,7 @@ TEST_CASE("answers that wait go elsewhere and come after those that are in the r
 {
     devices::testing::DeviceChannel channel{1};
     AnswerQueue first;
-    constexpr std::uint64_t count = 60; // of which the ring holds less
+    constexpr std::uint64_t count = 78; // of which the ring holds less
     for (std::uint64_t i = 0; i < count; ++i)
         first.send(channel.outgoing(), hv::abi::PacketType::Completion, i,
                    std::vector<std::byte>(i + 1, std::byte{7}));

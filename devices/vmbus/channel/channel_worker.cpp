@@ -112,6 +112,12 @@ void ChannelWorker::quiesce(hv::StillBusy busy)
     if (serving()) busy_ = std::move(busy);
 }
 
+bool ChannelWorker::quiesced() const
+{
+    std::lock_guard const guard{quiescing_};
+    return quiesced_;
+}
+
 void ChannelWorker::resume()
 {
     hv::StillBusy forgotten;

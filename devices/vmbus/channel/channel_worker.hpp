@@ -62,6 +62,7 @@ class ChannelWorker {
     void quiesce(hv::StillBusy busy);
     /// Undoes it. Does nothing when it was not called.
     void resume();
+    [[nodiscard]] bool quiesced() const;
 
     /// Holds a worker while it lives: whoever wants the device's lock then waits for one packet at most.
     class Hold {
@@ -99,7 +100,7 @@ class ChannelWorker {
     TurnLimits const limits_;
     std::atomic<State> state_{State::Idle};
     std::atomic<unsigned> holds_{0};
-    devices::Mutex<devices::LockRank::Leaf> quiescing_; ///< the two below; last in every order
+    mutable devices::Mutex<devices::LockRank::Leaf> quiescing_; ///< the two below; last in every order
     bool quiesced_ = false;
     hv::StillBusy busy_{}; ///< until the turn under way ends
 };

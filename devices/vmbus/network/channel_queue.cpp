@@ -11,6 +11,24 @@ using hv::vmbus::IncomingRing;
 
 namespace {
 
+/// A packet without its place in a ring.
+struct LeftPacket {
+    PacketType type{};
+    std::uint16_t flags = 0;
+    std::uint64_t transaction = 0;
+    std::vector<std::byte> header{};
+    std::vector<std::byte> payload{};
+
+    static constexpr auto fields()
+    {
+        constexpr auto most = hv::vmbus::longest_packet;
+        return std::tuple{hv::StateField{"type", &LeftPacket::type}, hv::StateField{"flags", &LeftPacket::flags},
+                          hv::StateField{"transaction", &LeftPacket::transaction},
+                          hv::StateField{"header", &LeftPacket::header, hv::Shown::No, most},
+                          hv::StateField{"payload", &LeftPacket::payload, hv::Shown::No, most}};
+    }
+};
+
 /// Guests copy what is small to the send buffer, and leave what is large where it is.
 bool brings_large_frame(hv::vmbus::Packet const& packet)
 {
@@ -23,6 +41,7 @@ bool brings_large_frame(hv::vmbus::Packet const& packet)
 
 void ChannelQueue::open(std::shared_ptr<hv::vmbus::Channel> channel)
 {
+    bool const again = worker_.quiesced();
     {
         std::lock_guard const lock{serving_};
         {
@@ -30,13 +49,12 @@ void ChannelQueue::open(std::shared_ptr<hv::vmbus::Channel> channel)
             channel_ = std::move(channel);
         }
         answers_.clear();
-        packet_left_ = false;
-        broken_ = false;
+        state_ = {};
         card_.opening(*this);
         change_send_path(card_.send_path());
     }
     signalled(); // there may be packets already
-    card_.opened(*this);
+    card_.opened(*this, again);
 }
 
 void ChannelQueue::close()
@@ -51,7 +69,7 @@ void ChannelQueue::close()
     }
     path_ = {};
     answers_.clear();
-    packet_left_ = false;
+    state_.packet_left = false;
     spans_.clear();
     gpa_spans_.clear();
 }
@@ -110,20 +128,20 @@ ChannelQueue::Step ChannelQueue::serve_some(vmbus::Turn& turn)
 ChannelQueue::Step ChannelQueue::serve_one(vmbus::Turn& turn)
 {
     if (!write_waiting_answers()) return Step::Nothing;
-    if (!packet_left_) {
+    if (!state_.packet_left) {
         switch (channel_->incoming().next(packet_)) {
         case IncomingRing::Next::Taken: break;
         case IncomingRing::Next::Empty: return Step::Nothing;
         case IncomingRing::Next::Broken:
-            if (!broken_)
+            if (!state_.broken)
                 card_.misbehaved("has spoilt a ring of a network card: the card is of no use until it is reset");
-            broken_ = true;
+            state_.broken = true;
             return Step::Nothing;
         }
-        packet_left_ = !turn.on_runner() && brings_large_frame(packet_) && runner_.takes_large_frames();
-        if (packet_left_) return Step::TurnOver;
+        state_.packet_left = !turn.on_runner() && brings_large_frame(packet_) && runner_.takes_large_frames();
+        if (state_.packet_left) return Step::TurnOver;
     }
-    packet_left_ = false;
+    state_.packet_left = false;
     turn.count_packet();
     take(packet_);
     return Step::Done;
@@ -250,11 +268,56 @@ TransferSink::Sent ChannelQueue::send_transfer(ReceiveBuffer& buffer, std::uint3
 
 void ChannelQueue::inspect(hv::Inspector& inspector) const
 {
+    std::lock_guard const lock{serving_};
     if (index_ == 0) card_.inspect_card(inspector);
+    inspector.flag("open", channel_ != nullptr);
+    inspector.number("answers_waiting", answers_.size());
+    show(inspector, state_);
     inspector.number("frames_sent", sent.frames.value());
     inspector.number("bytes_sent", sent.bytes.value());
     inspector.number("frames_dropped", sent.dropped.value());
     inspector.number("malformed_packets", sent.malformed.value());
+}
+
+void ChannelQueue::visit(hv::StateVisitor& visitor)
+{
+    std::lock_guard const lock{serving_};
+    hv::visit(visitor, state_);
+    visit_packet(visitor);
+    {
+        hv::VisitedNode const node{visitor, "answers"};
+        answers_.visit(visitor);
+    }
+    {
+        hv::VisitedNode const node{visitor, "sent"};
+        sent.visit(visitor);
+    }
+    if (index_ == 0) {
+        hv::VisitedNode const node{visitor, "card"};
+        card_.visit_card(*this, channel_.get(), visitor);
+    }
+    if (channel_) return;
+    state_ = {};
+    answers_.clear();
+}
+
+/// A packet that is out of the ring but not served.
+void ChannelQueue::visit_packet(hv::StateVisitor& visitor)
+{
+    LeftPacket left;
+    if (state_.packet_left)
+        left = {packet_.type(),
+                packet_.descriptor.flags,
+                packet_.transaction(),
+                {packet_.header.begin(), packet_.header.end()},
+                {packet_.payload.begin(), packet_.payload.end()}};
+    hv::visit(visitor, "packet", left);
+    if (!visitor.restores()) return;
+    packet_bytes_ = std::move(left.header);
+    auto const header_size = packet_bytes_.size();
+    packet_bytes_.insert(packet_bytes_.end(), left.payload.begin(), left.payload.end());
+    std::span<std::byte const> const bytes{packet_bytes_};
+    packet_ = {{left.type, 0, 0, left.flags, left.transaction}, bytes.first(header_size), bytes.subspan(header_size)};
 }
 
 } // namespace devices::network

@@ -6,6 +6,7 @@
 #include "devices/vmbus/channel/channel_worker.hpp"
 #include "devices/vmbus/network/receiver.hpp"
 #include "devices/vmbus/network/transmit.hpp"
+#include "hv/base/state.hpp"
 #include "hv/vmbus/channel.hpp"
 
 #include <atomic>
@@ -14,6 +15,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -32,8 +34,10 @@ class Card {
     /// What frames from the guest need. Shared by all channels.
     struct SendPath {
         std::shared_ptr<hv::vmbus::Gpadl const> buffer{}; ///< whose sections guests use; may be missing
-        std::size_t message_size = 0;                     ///< of NVSP messages, bytes
+        hv::vmbus::GpadlId buffer_gpadl{};
+        std::size_t message_size = 0; ///< of NVSP messages, bytes
         std::shared_ptr<ReceiveBuffer> receive_buffer{};
+        hv::vmbus::GpadlId receive_gpadl{};
     };
     [[nodiscard]] virtual SendPath send_path() const = 0;
 
@@ -41,8 +45,8 @@ class Card {
     /// A channel is being opened or closed, with its lock held.
     virtual void opening(ChannelQueue& queue) = 0;
     virtual void closing(ChannelQueue& queue) = 0;
-    /// It has been opened; its lock is not held any more.
-    virtual void opened(ChannelQueue& queue) = 0;
+    /// It has been opened, here or, `again`, elsewhere before; its lock is not held any more.
+    virtual void opened(ChannelQueue& queue, bool again) = 0;
     /// An NVSP message of the primary channel that is about no frame; with its lock held. Answers by `queue.send`.
     virtual void message(ChannelQueue& queue, hv::vmbus::Channel& channel, hv::vmbus::Packet const& packet) = 0;
     /// An RNDIS control message of the primary channel, with its lock held.
@@ -55,7 +59,10 @@ class Card {
     virtual void served(ChannelQueue& queue) = 0;
     /// The guest does not keep to the protocol. Says so in the log, if at all.
     virtual void misbehaved(char const* how) = 0;
+    /// With the primary channel's lock held, as `visit_card`, whose `channel` is null while that is closed.
     virtual void inspect_card(hv::Inspector& inspector) const = 0;
+    virtual void visit_card(ChannelQueue& queue, hv::vmbus::Channel* channel, hv::StateVisitor& visitor) = 0;
+    [[nodiscard]] virtual std::shared_ptr<hv::vmbus::ChannelDevice> sub_channel(std::size_t n) = 0;
 };
 
 class ChannelQueue final : public hv::vmbus::ChannelDevice, vmbus::Served {
@@ -83,6 +90,12 @@ class ChannelQueue final : public hv::vmbus::ChannelDevice, vmbus::Served {
     void quiesce(hv::StillBusy busy) override { worker_.quiesce(std::move(busy)); }
     void resume() override { worker_.resume(); }
     void inspect(hv::Inspector& inspector) const override;
+    /// With the primary channel goes the card.
+    void visit(hv::StateVisitor& visitor) override;
+    [[nodiscard]] std::shared_ptr<hv::vmbus::ChannelDevice> sub_channel(std::uint16_t n) override
+    {
+        return index_ == 0 ? card_.sub_channel(n) : nullptr;
+    }
 
     /// For all but the thread that serves this channel.
     void set_send_path(Card::SendPath path);
@@ -118,6 +131,17 @@ class ChannelQueue final : public hv::vmbus::ChannelDevice, vmbus::Served {
 
     enum class Step { Done, Nothing, TurnOver };
 
+    struct State {
+        bool packet_left = false; ///< `packet_` is still to be served
+        bool broken = false;
+
+        static constexpr auto fields()
+        {
+            return std::tuple{hv::StateField{"packet_left", &State::packet_left},
+                              hv::StateField{"broken", &State::broken, hv::Shown::Yes}};
+        }
+    };
+
     [[nodiscard]] Left serve(vmbus::Turn& turn) override;
     [[nodiscard]] std::weak_ptr<void> owner() override { return card_.owner(); }
     [[nodiscard]] bool write_waiting_answers();
@@ -126,6 +150,7 @@ class ChannelQueue final : public hv::vmbus::ChannelDevice, vmbus::Served {
     void take(hv::vmbus::Packet const& packet);
     void take_completion(hv::vmbus::Packet const& packet);
     [[nodiscard]] nvsp::Status take_rndis(hv::vmbus::Packet const& packet);
+    void visit_packet(hv::StateVisitor& visitor);
     [[nodiscard]] bool locate(hv::vmbus::Packet const& packet, nvsp::SendRndisPacket const& header);
 
     Card& card_;
@@ -141,8 +166,8 @@ class ChannelQueue final : public hv::vmbus::ChannelDevice, vmbus::Served {
     std::vector<hv::vmbus::GuestSpan> gpa_spans_;
     vmbus::AnswerQueue answers_;
     hv::vmbus::Packet packet_;
-    bool packet_left_ = false; ///< it is still to be served
-    bool broken_ = false;
+    std::vector<std::byte> packet_bytes_; ///< of `packet_`, when that came from elsewhere
+    State state_;
 
     Mutex<LockRank::Ring> out_;                   // the outgoing ring
     std::shared_ptr<hv::vmbus::Channel> channel_; // read under either lock, changed under both

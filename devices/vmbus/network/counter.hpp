@@ -9,6 +9,7 @@ namespace devices::network {
 class Counter {
   public:
     void add(std::uint64_t n = 1) { value_.store(value() + n, std::memory_order_relaxed); }
+    void set(std::uint64_t n) { value_.store(n, std::memory_order_relaxed); }
     [[nodiscard]] std::uint64_t value() const { return value_.load(std::memory_order_relaxed); }
 
   private:

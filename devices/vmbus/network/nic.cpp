@@ -106,10 +106,11 @@ void Nic::opening(ChannelQueue& queue)
     answers_.clear();
 }
 
-void Nic::opened(ChannelQueue& queue)
+void Nic::opened(ChannelQueue& queue, bool again)
 {
     if (queue.index() == 0 || open_sub_channels_.fetch_add(1) + 1 != sub_channels_.load()) return;
     backend_->use_channels(sub_channels_.load() + 1);
+    if (again) return; // the guest was told
     table_due_.store(true);
     queues_[0]->signalled();
 }
@@ -291,6 +292,18 @@ void Nic::inspect_card(hv::Inspector& inspector) const
     if (auto const buffer = send_path().receive_buffer) {
         inspector.number("receive_sections", buffer->section_count());
         inspector.number("receive_sections_free", buffer->free_sections());
+    }
+    inspector.flag("send_buffer", send_path().buffer != nullptr);
+    inspector.number("control_answers_waiting", answers_.size());
+    inspector.flag("link_indicated", link_indicated_.load());
+    {
+        hv::InspectedNode const node{inspector, "settings"};
+        inspector.number("version", static_cast<std::uint32_t>(settings_.version));
+        show(inspector, settings_);
+    }
+    {
+        hv::InspectedNode const node{inspector, "receive_scaling"};
+        show(inspector, settings_.rss);
     }
     hv::InspectedNode const node{inspector, backend_->description()};
     backend_->inspect(inspector);

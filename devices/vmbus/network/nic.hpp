@@ -4,6 +4,7 @@
 
 #include "devices/base/component.hpp"
 #include "devices/base/lock_rank.hpp"
+#include "devices/vmbus/network/card_state.hpp"
 #include "devices/vmbus/network/channel_queue.hpp"
 #include "devices/vmbus/network/oids.hpp"
 #include "devices/vmbus/network/receiver.hpp"
@@ -58,15 +59,11 @@ class Nic final : Card, TransferSink, public Component, public std::enable_share
     [[nodiscard]] std::string backend() const { return backend_->description(); }
 
   private:
-    struct Answer { ///< to a control message; waits for room in the ring
-        Section section;
-        std::uint32_t size;
-    };
     static constexpr std::size_t most_answers = ReceiveBuffer::control_reserve;
 
     SendPath send_path() const override;
     void opening(ChannelQueue& queue) override;
-    void opened(ChannelQueue& queue) override;
+    void opened(ChannelQueue& queue, bool again) override;
     void closing(ChannelQueue& queue) override;
     void message(ChannelQueue& queue, hv::vmbus::Channel& channel, hv::vmbus::Packet const& packet) override;
     nvsp::Status control(ChannelQueue& queue, GuestPieces const& message) override;
@@ -75,6 +72,8 @@ class Nic final : Card, TransferSink, public Component, public std::enable_share
     void served(ChannelQueue& queue) override;
     void misbehaved(char const* how) override;
     void inspect_card(hv::Inspector& inspector) const override;
+    void visit_card(ChannelQueue& queue, hv::vmbus::Channel* channel, hv::StateVisitor& visitor) override;
+    [[nodiscard]] std::shared_ptr<hv::vmbus::ChannelDevice> sub_channel(std::size_t n) override;
     Sent send_transfer(std::size_t channel, ReceiveBuffer& buffer, std::span<Section const> sections,
                        std::span<hv::abi::TransferPageRange const> ranges) override;
     void lost() override;
@@ -87,6 +86,14 @@ class Nic final : Card, TransferSink, public Component, public std::enable_share
     void take_configuration(hv::vmbus::Packet const& packet);
     void allocate_channels(ChannelQueue& queue, hv::vmbus::Packet const& packet);
     void refuse(ChannelQueue& queue, hv::vmbus::Packet const& packet);
+    [[nodiscard]] static std::size_t message_size(nvsp::Version version);
+    /// False, with `path` as before, when the memory is not suitable.
+    [[nodiscard]] static bool use_send_buffer(hv::vmbus::Channel const& channel, hv::vmbus::GpadlId id,
+                                              SendPath& path);
+
+    [[nodiscard]] CardState card_state() const;
+    void restore(ChannelQueue& queue, hv::vmbus::Channel const& channel, CardState state);
+    void restore_buffers(hv::vmbus::Channel const& channel, CardState const& state, SendPath& path);
 
     void change_path(ChannelQueue& primary, SendPath path);
     void update_receiver();
@@ -115,7 +122,7 @@ class Nic final : Card, TransferSink, public Component, public std::enable_share
 
     // Under the primary channel's lock.
     Settings settings_;
-    std::deque<Answer> answers_;
+    std::deque<ControlAnswer> answers_;
 
     Mutex<LockRank::Card> mutable state_; // the three below; after a channel's lock, before a ring's
     SendPath path_;

@@ -64,6 +64,11 @@ void Nic::message(ChannelQueue& queue, hv::vmbus::Channel& channel, hv::vmbus::P
     }
 }
 
+std::size_t Nic::message_size(Version version)
+{
+    return version >= Version::V61 ? nvsp::size_from_v61 : nvsp::size_to_v6;
+}
+
 void Nic::initialize(ChannelQueue& queue, hv::vmbus::Packet const& packet)
 {
     constexpr std::uint32_t no_version = 0xFFFF'FFFF;
@@ -75,7 +80,7 @@ void Nic::initialize(ChannelQueue& queue, hv::vmbus::Packet const& packet)
     if (good) {
         settings_.version = version;
         SendPath path;
-        path.message_size = version >= Version::V61 ? nvsp::size_from_v61 : nvsp::size_to_v6;
+        path.message_size = message_size(version);
         change_path(queue, std::move(path));
     }
     answer(queue, packet,
@@ -98,7 +103,8 @@ void Nic::set_receive_buffer(ChannelQueue& queue, hv::vmbus::Channel& channel, h
     nvsp::SendBuffer asked{};
     auto path = send_path();
     if (packet.read(asked) && !path.receive_buffer) {
-        auto memory = channel.gpadl(hv::vmbus::GpadlId{asked.gpadl});
+        path.receive_gpadl = hv::vmbus::GpadlId{asked.gpadl};
+        auto memory = channel.gpadl(path.receive_gpadl);
         if (memory && memory->page_aligned())
             path.receive_buffer = ReceiveBuffer::make(std::move(memory), asked.id, settings_.max_frame);
     } else {
@@ -130,15 +136,21 @@ void Nic::set_send_buffer(ChannelQueue& queue, hv::vmbus::Channel& channel, hv::
 {
     nvsp::SendBuffer asked{};
     auto path = send_path();
-    auto good = packet.read(asked) && !path.buffer;
-    if (good) {
-        path.buffer = channel.gpadl(hv::vmbus::GpadlId{asked.gpadl});
-        good = path.buffer && path.buffer->page_aligned() && path.buffer->size() >= ChannelQueue::send_section_size;
-    }
+    bool const good =
+        packet.read(asked) && !path.buffer && use_send_buffer(channel, hv::vmbus::GpadlId{asked.gpadl}, path);
     if (good) change_path(queue, std::move(path));
     answer(queue, packet,
            nvsp::SendBufferComplete{Type::SendSendBufferComplete, good ? Status::Success : Status::Failure,
                                     good ? ChannelQueue::send_section_size : 0});
+}
+
+bool Nic::use_send_buffer(hv::vmbus::Channel const& channel, hv::vmbus::GpadlId id, SendPath& path)
+{
+    auto memory = channel.gpadl(id);
+    if (!memory || !memory->page_aligned() || memory->size() < ChannelQueue::send_section_size) return false;
+    path.buffer = std::move(memory);
+    path.buffer_gpadl = id;
+    return true;
 }
 
 void Nic::allocate_channels(ChannelQueue& queue, hv::vmbus::Packet const& packet)

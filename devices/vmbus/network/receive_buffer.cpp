@@ -1,5 +1,7 @@
 #include "devices/vmbus/network/receive_buffer.hpp"
 
+#include "devices/vmbus/network/settings.hpp"
+
 #include <algorithm>
 
 namespace devices::network {
@@ -8,14 +10,21 @@ std::shared_ptr<ReceiveBuffer> ReceiveBuffer::make(std::shared_ptr<hv::vmbus::Gp
                                                    std::size_t max_frame)
 {
     constexpr std::size_t enough = 64; // sections; below that smaller ones are better
-    constexpr std::size_t least = 2 * control_reserve;
     auto const needed = (max_frame + header_room + footer_room + 7) / 8 * 8;
     auto const small_enough = memory->size() / enough / 8 * 8;
     auto const size = std::max(needed, std::min<std::size_t>(usual_size, small_enough));
-    auto const count = memory->size() / size;
+    return make_again(std::move(memory), id, static_cast<std::uint32_t>(size));
+}
+
+std::shared_ptr<ReceiveBuffer> ReceiveBuffer::make_again(std::shared_ptr<hv::vmbus::Gpadl const> memory,
+                                                         std::uint16_t id, std::uint32_t section_size)
+{
+    constexpr std::size_t least = 2 * control_reserve;
+    constexpr std::size_t smallest = usual_frame + header_room + footer_room;
+    if (section_size < smallest || section_size % 8 != 0) return nullptr;
+    auto const count = memory->size() / section_size;
     if (count < least) return nullptr;
-    return std::shared_ptr<ReceiveBuffer>{
-        new ReceiveBuffer{std::move(memory), id, static_cast<std::uint32_t>(size), count}};
+    return std::shared_ptr<ReceiveBuffer>{new ReceiveBuffer{std::move(memory), id, section_size, count}};
 }
 
 ReceiveBuffer::ReceiveBuffer(std::shared_ptr<hv::vmbus::Gpadl const> memory, std::uint16_t id,
@@ -97,6 +106,59 @@ std::size_t ReceiveBuffer::free_sections() const
 {
     std::lock_guard const lock{lock_};
     return free_;
+}
+
+std::vector<std::uint32_t> ReceiveBuffer::with_guest() const
+{
+    std::vector<std::uint32_t> all;
+    std::lock_guard const lock{lock_};
+    for (Section first = 0; first < entries_.size(); ++first) {
+        if (entries_[first].state != Entry::State::FirstLent) continue;
+        for (auto section = first; section != none; section = entries_[section].next)
+            all.push_back(section);
+        all.back() |= ends_packet;
+    }
+    return all;
+}
+
+bool ReceiveBuffer::room_awaited() const
+{
+    std::lock_guard const lock{lock_};
+    return awaited_;
+}
+
+void ReceiveBuffer::restore(std::span<Section const> taken, std::span<std::uint32_t const> with_guest,
+                            bool room_awaited)
+{
+    for (auto const section : taken)
+        entries_[section].state = Entry::State::Taken;
+    std::vector<Section> packet;
+    bool good = true;
+    auto const drop = [&] {
+        for (auto const section : packet)
+            entries_[section].state = Entry::State::Free;
+    };
+    for (auto const word : with_guest) {
+        auto const section = word & ~ends_packet;
+        good &= section < entries_.size() && entries_[section].state == Entry::State::Free;
+        if (good) {
+            entries_[section].state = Entry::State::Lent;
+            packet.push_back(section);
+        }
+        if ((word & ends_packet) == 0) continue;
+        if (good)
+            lend(packet);
+        else
+            drop();
+        packet.clear();
+        good = true;
+    }
+    drop();
+    first_free_ = none;
+    free_ = 0;
+    for (auto section = static_cast<Section>(entries_.size()); section-- > 0;)
+        if (entries_[section].state == Entry::State::Free) push(section);
+    awaited_ = room_awaited;
 }
 
 void ReceiveBuffer::locate_frame(Section section, std::vector<iovec>& out) const

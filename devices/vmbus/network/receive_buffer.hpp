@@ -24,11 +24,15 @@ class ReceiveBuffer {
     static constexpr std::size_t header_room = 128; ///< at the start of a section; the frame follows
     static constexpr std::size_t footer_room = 36;  ///< that some Windows drivers do not look at (OpenVMM's netvsp)
     static constexpr std::uint32_t usual_size = 16384;
-    static constexpr std::size_t control_reserve = 8; ///< sections that no frame gets
+    static constexpr std::size_t control_reserve = 8;      ///< sections that no frame gets
+    static constexpr std::size_t most_sections = 1U << 15; ///< in the largest memory that a guest can lend
 
     /// Nothing when the memory has too few sections for frames of `max_frame` bytes.
     [[nodiscard]] static std::shared_ptr<ReceiveBuffer> make(std::shared_ptr<hv::vmbus::Gpadl const> memory,
                                                              std::uint16_t id, std::size_t max_frame);
+    /// The same with a size of sections that a guest was told before. Nothing when that cannot have been.
+    [[nodiscard]] static std::shared_ptr<ReceiveBuffer> make_again(std::shared_ptr<hv::vmbus::Gpadl const> memory,
+                                                                   std::uint16_t id, std::uint32_t section_size);
 
     [[nodiscard]] std::uint16_t id() const { return id_; }
     [[nodiscard]] std::uint32_t section_size() const { return section_size_; }
@@ -53,6 +57,14 @@ class ReceiveBuffer {
     [[nodiscard]] Completed complete(std::uint64_t transaction);
 
     [[nodiscard]] std::size_t free_sections() const;
+
+    /// The sections that the guest has, packet after packet; the last one of each has `ends_packet` set.
+    [[nodiscard]] std::vector<std::uint32_t> with_guest() const;
+    static constexpr std::uint32_t ends_packet = 0x8000'0000;
+    [[nodiscard]] bool room_awaited() const;
+    /// Of a buffer that was not used yet. `taken` are different sections that are there; what makes no sense of the
+    /// others is the host's.
+    void restore(std::span<Section const> taken, std::span<std::uint32_t const> with_guest, bool room_awaited);
 
     /// Adds where the room for the frame in a section lies.
     void locate_frame(Section section, std::vector<iovec>& out) const;

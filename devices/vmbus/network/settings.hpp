@@ -6,8 +6,10 @@
 #include "devices/vmbus/network/counter.hpp"
 #include "devices/vmbus/network/nvsp.hpp"
 #include "devices/vmbus/network/rss.hpp"
+#include "hv/base/state.hpp"
 
 #include <cstdint>
+#include <tuple>
 
 namespace devices::network {
 
@@ -28,6 +30,8 @@ struct Traffic {
     Counter bytes;
     Counter dropped;   ///< well-formed, but the other side did not take them
     Counter malformed; ///< by the guest; or too long for it
+
+    void visit(hv::StateVisitor& visitor);
 };
 
 /// What each opening of the primary channel starts with, and the guest changes.
@@ -54,6 +58,27 @@ struct Settings {
     {
         return {receive_checksum, receive_checksum && coalescing4 && coalescing_possible,
                 receive_checksum && coalescing6 && coalescing_possible};
+    }
+
+    static constexpr auto fields()
+    {
+        constexpr auto shown = hv::Shown::Yes;
+        return std::tuple{hv::StateField{"version", &Settings::version},
+                          hv::StateField{"ndis_major", &Settings::ndis_major, shown},
+                          hv::StateField{"ndis_minor", &Settings::ndis_minor, shown},
+                          hv::StateField{"max_frame", &Settings::max_frame, shown},
+                          hv::StateField{"coalescing_possible", &Settings::coalescing_possible, shown},
+                          hv::StateField{"initialized", &Settings::initialized, shown},
+                          hv::StateField{"packet_filter", &Settings::packet_filter, shown},
+                          hv::StateField{"mac", &Settings::mac},
+                          hv::StateField{"send_checksum4", &Settings::send_checksum4, shown},
+                          hv::StateField{"send_checksum6", &Settings::send_checksum6, shown},
+                          hv::StateField{"receive_checksum", &Settings::receive_checksum, shown},
+                          hv::StateField{"large_send4", &Settings::large_send4, shown},
+                          hv::StateField{"large_send6", &Settings::large_send6, shown},
+                          hv::StateField{"coalescing4", &Settings::coalescing4, shown},
+                          hv::StateField{"coalescing6", &Settings::coalescing6, shown},
+                          hv::StateField{"rss", &Settings::rss}};
     }
 };
 

@@ -57,15 +57,20 @@ class NicGuest {
         : receive_pages_{receive_pages}, send_pages_{send_pages}, ram_{ram_pages}, ring_pages_{ring_pages}
     {
         memory_.add({hv::Gpa{0}, ram_pages * hv::page_size, ram_.at(0)});
+        config_.mac = net::parse_mac_address("52:54:00:12:34:56").value();
+        config_.instance = instance_id(0);
+        config_.max_channels = max_channels;
+        config_.misbehaved = [this](std::string_view text) { complaints.emplace_back(text); };
+        make_card(offers);
+    }
+
+    /// In the place of the one that there is.
+    void make_card(net::SendOffloads offers)
+    {
         auto recorder = std::make_unique<net::testing::RecordingBackend>();
         recorder->offers = offers;
         backend = recorder.get();
-        Nic::Config config;
-        config.mac = net::parse_mac_address("52:54:00:12:34:56").value();
-        config.instance = instance_id(0);
-        config.max_channels = max_channels;
-        config.misbehaved = [this](std::string_view text) { complaints.emplace_back(text); };
-        nic = std::make_shared<Nic>(config, std::move(recorder), bus);
+        nic = std::make_shared<Nic>(config_, std::move(recorder), bus);
         nic->start();
     }
 
@@ -351,6 +356,7 @@ class NicGuest {
     devices::testing::DevicePages ram_;
     std::size_t ring_pages_;
     hv::GuestMemory memory_;
+    Nic::Config config_{};
     std::uint64_t transactions_ = 100;
     std::uint32_t requests_ = 10;
     std::vector<devices::testing::GuestPacket> kept_;
