@@ -9,6 +9,11 @@ void AnswerQueue::send(hv::vmbus::OutgoingRing& ring, hv::abi::PacketType type, 
                        std::span<std::byte const> payload)
 {
     if (state_.waiting.empty() && ring.write(type, 0, transaction, payload)) return;
+    keep(type, transaction, payload);
+}
+
+void AnswerQueue::keep(hv::abi::PacketType type, std::uint64_t transaction, std::span<std::byte const> payload)
+{
     assert(payload.size() <= longest);
     Answer answer{type, transaction, {}, std::min(payload.size(), longest)};
     std::ranges::copy(payload.first(answer.size), answer.payload.begin());

@@ -22,6 +22,8 @@ class AnswerQueue {
     /// Writes the packet to the ring, or keeps it when the ring is full or others wait already.
     void send(hv::vmbus::OutgoingRing& ring, hv::abi::PacketType type, std::uint64_t transaction,
               std::span<std::byte const> payload);
+    /// Keeps the packet for `flush`, behind those that wait.
+    void keep(hv::abi::PacketType type, std::uint64_t transaction, std::span<std::byte const> payload);
     /// Writes what waits. False when some still does: the guest signals when it has made room.
     [[nodiscard]] bool flush(hv::vmbus::OutgoingRing& ring);
 

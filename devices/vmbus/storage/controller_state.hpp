@@ -33,6 +33,15 @@ struct ControllerState {
     Units units{};
     /// What the primary channel has agreed on: sub-channels work once it is there.
     std::atomic<Version> version{Version::None};
+
+    [[nodiscard]] hv::vmbus::OfferSpec offer(std::uint16_t sub_channel) const
+    {
+        hv::vmbus::OfferSpec spec;
+        spec.interface = scsi_interface;
+        spec.instance = instance;
+        spec.sub_channel = sub_channel;
+        return spec;
+    }
 };
 
 } // namespace devices::storage

@@ -111,6 +111,9 @@ inline constexpr std::uint32_t supports_sub_channels = 1;
 /// A packet of the longest kind: behind the header is a ScsiRequest, ChannelProperties, a version or a count.
 inline constexpr std::size_t largest_packet = sizeof(PacketHeader) + sizeof(ScsiRequest);
 
+/// None for one that is not known here.
+[[nodiscard]] Version known_version(std::uint16_t version);
+
 /// What a packet has in a version.
 [[nodiscard]] constexpr std::size_t packet_size(Version version)
 {

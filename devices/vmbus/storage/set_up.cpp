@@ -6,15 +6,11 @@
 
 namespace devices::storage {
 
-namespace {
-
-bool known(std::uint16_t version)
+Version known_version(std::uint16_t version)
 {
     constexpr std::array versions{Version::Windows7, Version::Windows8, Version::Windows8_1, Version::Windows10};
-    return std::ranges::find(versions, Version{version}) != versions.end();
+    return std::ranges::find(versions, Version{version}) == versions.end() ? Version::None : Version{version};
 }
-
-} // namespace
 
 void StorageChannel::set_up(Transaction& transaction)
 {
@@ -28,7 +24,7 @@ void StorageChannel::set_up(Transaction& transaction)
     case Operation::BeginInitialization: (void)step(Step::Begin, Step::Version); break;
     case Operation::QueryProtocolVersion: {
         auto const version = transaction.word();
-        if (condition_.step == Step::Version && !known(version)) {
+        if (condition_.step == Step::Version && known_version(version) == Version::None) {
             transaction.answer(PacketStatus::RevisionMismatch); // the guest offers another one
         } else if (step(Step::Version, Step::Properties)) {
             state_->version.store(Version{version}, std::memory_order_relaxed);
@@ -68,7 +64,8 @@ PacketStatus StorageChannel::create_sub_channels(std::uint16_t count)
     if (state_->version.load(std::memory_order_relaxed) < Version::Windows8 || count > state_->max_sub_channels)
         return PacketStatus::InvalidParameter;
     condition_.sub_channels_made = true;
-    make_sub_channels_(count);
+    for (std::uint16_t n = 1; n <= count; ++n)
+        state_->bus.offer(state_->offer(n), make_sub_channel_());
     return PacketStatus::Success;
 }
 

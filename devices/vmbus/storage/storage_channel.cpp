@@ -23,13 +23,14 @@ constexpr std::size_t usual_spans = 2048;
 
 } // namespace
 
-StorageChannel::StorageChannel(std::shared_ptr<ControllerState> state, SubChannelMaker make_sub_channels)
+StorageChannel::StorageChannel(std::shared_ptr<ControllerState> state, SubChannelMaker make_sub_channel)
     : state_{std::move(state)},
-      make_sub_channels_{std::move(make_sub_channels)},
+      make_sub_channel_{std::move(make_sub_channel)},
       worker_{*this, state_->bus.runner(), turn_limits},
       memory_{*state_->host.io_memory, [this] { worker_.post(); }}
 {
     free_.reserve(most_free);
+    with_backend_.reserve(max_under_way);
 }
 
 StorageChannel::~StorageChannel() = default;
@@ -65,14 +66,15 @@ std::size_t StorageChannel::stop(std::chrono::steady_clock::time_point deadline)
     stopped_ = true;
     stalled_ = false;
     forget_channel();
-    idle_.wait_until(lock, deadline, [this] { return with_backend_ == 0; });
-    return with_backend_;
+    idle_.wait_until(lock, deadline, [this] { return with_backend_.empty(); });
+    return with_backend_.size();
 }
 
 void StorageChannel::forget_channel()
 {
     channel_.reset();
     answers_.clear();
+    repeated_.clear();
     while (auto transaction = take_held())
         retire(std::move(transaction));
     if (parked_) retire(std::move(parked_));
@@ -174,6 +176,14 @@ vmbus::Served::Left StorageChannel::take_packets(vmbus::Turn& turn, std::unique_
             stalled_ = true; // `finished` signals, and so does the account
             return Left::Nothing;
         }
+        if (!repeated_.empty()) {
+            auto const again = std::move(repeated_.front());
+            repeated_.pop_front();
+            turn.count_packet();
+            handle(std::move(transaction), again.packet(), turn, lock);
+            if (!answers_.empty() || parked_) return Left::Nothing;
+            continue;
+        }
         switch (channel_->incoming().next(packet)) {
         case hv::vmbus::IncomingRing::Next::Taken: break;
         case hv::vmbus::IncomingRing::Next::Empty: keep(std::move(transaction)); return Left::Nothing;
@@ -207,6 +217,8 @@ void StorageChannel::handle(OwnedTransaction transaction, hv::vmbus::Packet cons
         bool const waits = transaction->prepare(packet, channel_->memory(), state_->units, spans_);
         if (spans_.capacity() > usual_spans) std::vector<hv::vmbus::GuestSpan>{}.swap(spans_);
         if (waits) {
+            transaction->remember(packet);
+            transaction->number = condition_.commands;
             (void)start(std::move(transaction), turn, lock);
             return;
         }
@@ -218,7 +230,7 @@ void StorageChannel::handle(OwnedTransaction transaction, hv::vmbus::Packet cons
 bool StorageChannel::start(OwnedTransaction transaction, vmbus::Turn& turn, std::unique_lock<Lock>& lock)
 {
     if (auto const extra = transaction->extra_memory(); extra != 0) {
-        if (with_backend_ == 0) {
+        if (with_backend_.empty()) {
             memory_.take_always(extra);
         } else if (!memory_.take(extra)) {
             parked_ = std::move(transaction);
@@ -233,7 +245,7 @@ bool StorageChannel::start(OwnedTransaction transaction, vmbus::Turn& turn, std:
 
 void StorageChannel::run(OwnedTransaction transaction, vmbus::Turn& turn, std::unique_lock<Lock>& lock)
 {
-    ++with_backend_;
+    lend_to_backend(*transaction);
     auto* const running = transaction.release(); // from here on it may be the backend's
     running->keeps_owner = shared_from_this();
     if (running->operation == block::Operation::Read || running->operation == block::Operation::Write)
@@ -247,7 +259,7 @@ void StorageChannel::run(OwnedTransaction transaction, vmbus::Turn& turn, std::u
     }
     transaction.reset(running);
     transaction->keeps_owner.reset();
-    --with_backend_;
+    take_from_backend(*transaction);
     if (stopped_) idle_.notify_all();
     settle(std::move(transaction));
 }
@@ -259,7 +271,7 @@ void StorageChannel::finished(Transaction& transaction) noexcept
     bool again = false;
     auto const finish = [&] {
         auto const lock = std::lock_guard{mutex_};
-        --with_backend_;
+        take_from_backend(*owned);
         if (stopped_) idle_.notify_all();
         if (quiesced_ && !stopped_) {
             *held_end_ = std::move(owned);
@@ -350,7 +362,8 @@ void StorageChannel::inspect(hv::Inspector& inspector) const
     inspector.flag("open", channel_ != nullptr);
     inspector.flag("ready", condition_.step == Step::Ready);
     inspector.number("version", static_cast<std::uint16_t>(state_->version.load(std::memory_order_relaxed)));
-    inspector.number("under_way", with_backend_);
+    inspector.number("under_way", with_backend_.size());
+    inspector.number("to_repeat", repeated_.size());
     inspector.flag("waits_for_memory", parked_ != nullptr);
     inspector.number("answers_waiting", answers_.size());
     show(inspector, condition_);

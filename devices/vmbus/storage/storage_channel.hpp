@@ -14,6 +14,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -33,11 +34,10 @@ class StorageChannel final : public hv::vmbus::ChannelDevice,
     /// What one turn serves: as many packets as may be under way, or as many bytes as the longest command moves.
     static constexpr vmbus::TurnLimits turn_limits{.packets = max_under_way, .bytes = max_transfer};
 
-    /// Makes the sub-channels that the guest has asked for.
-    using SubChannelMaker = std::function<void(std::uint16_t count)>;
+    using SubChannelMaker = std::function<std::shared_ptr<StorageChannel>()>;
 
-    /// Without `make_sub_channels` it is a sub-channel.
-    StorageChannel(std::shared_ptr<ControllerState> state, SubChannelMaker make_sub_channels);
+    /// Without `make_sub_channel` it is a sub-channel.
+    StorageChannel(std::shared_ptr<ControllerState> state, SubChannelMaker make_sub_channel);
     ~StorageChannel() override;
 
     void open(std::shared_ptr<hv::vmbus::Channel> channel) override;
@@ -48,6 +48,9 @@ class StorageChannel final : public hv::vmbus::ChannelDevice,
     void quiesce(hv::StillBusy busy) override;
     void resume() override;
     void inspect(hv::Inspector& inspector) const override;
+    /// What backends have not answered is asked of others again. With the primary channel goes the version.
+    void visit(hv::StateVisitor& visitor) override;
+    [[nodiscard]] std::shared_ptr<ChannelDevice> sub_channel(std::uint16_t n) override;
 
     void finished(Transaction& transaction) noexcept override;
 
@@ -74,12 +77,28 @@ class StorageChannel final : public hv::vmbus::ChannelDevice,
         static constexpr auto fields()
         {
             return std::tuple{hv::StateField{"step", &Condition::step},
-                              hv::StateField{"sub_channels_made", &Condition::sub_channels_made},
+                              hv::StateField{"sub_channels_made", &Condition::sub_channels_made, hv::Shown::Yes},
                               hv::StateField{"tell_of_units", &Condition::tell_of_units},
                               hv::StateField{"commands", &Condition::commands, hv::Shown::Yes},
                               hv::StateField{"waited", &Condition::waited, hv::Shown::Yes},
                               hv::StateField{"errors", &Condition::errors, hv::Shown::Yes},
                               hv::StateField{"broken_rings", &Condition::broken_rings, hv::Shown::Yes}};
+        }
+    };
+
+    /// The same, with all that goes elsewhere.
+    struct Saved {
+        Condition condition{};
+        Version version = Version::None; ///< of a primary channel
+        std::vector<UnansweredPacket> unanswered{};
+        vmbus::AnswerQueue answers{};
+
+        static constexpr auto fields()
+        {
+            return std::tuple{hv::StateField{"condition", &Saved::condition},
+                              hv::StateField{"version", &Saved::version},
+                              hv::StateField{"unanswered", &Saved::unanswered, hv::Shown::No, max_under_way},
+                              hv::StateField{"answers", &Saved::answers}};
         }
     };
 
@@ -108,11 +127,15 @@ class StorageChannel final : public hv::vmbus::ChannelDevice,
     [[nodiscard]] bool write_waiting_answers();
     void forget_channel();
     void retire(OwnedTransaction transaction);
+    [[nodiscard]] Saved saved() const;
+    void restore(Saved saved);
+    void lend_to_backend(Transaction& transaction);
+    void take_from_backend(Transaction const& transaction);
     void give_up(char const* why);
-    [[nodiscard]] bool primary() const { return static_cast<bool>(make_sub_channels_); }
+    [[nodiscard]] bool primary() const { return static_cast<bool>(make_sub_channel_); }
 
     std::shared_ptr<ControllerState> const state_;
-    SubChannelMaker const make_sub_channels_;
+    SubChannelMaker const make_sub_channel_;
 
     vmbus::ChannelWorker worker_;
     block::IoBudget::Account memory_; ///< for transactions
@@ -122,8 +145,9 @@ class StorageChannel final : public hv::vmbus::ChannelDevice,
     std::shared_ptr<hv::vmbus::Channel> channel_; ///< while open, and not broken
     Condition condition_;
     bool stopped_ = false;
-    bool stalled_ = false; ///< packets may wait in the ring for an end of others
-    std::size_t with_backend_ = 0;
+    bool stalled_ = false;                   ///< packets may wait in the ring for an end of others
+    std::vector<Transaction*> with_backend_; ///< in no order
+    std::deque<UnansweredPacket> repeated_;  ///< from elsewhere: they come before those in the ring
     std::size_t transactions_ = 0;      ///< that exist: of these some are free, and others own themselves meanwhile
     std::atomic<bool> quiesced_{false}; ///< changes with the lock held
     OwnedTransaction held_;             ///< finished by backends while this was quiesced: a list, in order

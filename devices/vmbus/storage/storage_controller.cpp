@@ -17,39 +17,28 @@ hv::vmbus::Guid instance_of(std::uint8_t number)
     return guid;
 }
 
-hv::vmbus::OfferSpec offer_of(hv::vmbus::Guid const& instance, std::uint16_t sub_channel)
-{
-    hv::vmbus::OfferSpec spec;
-    spec.interface = scsi_interface;
-    spec.instance = instance;
-    spec.sub_channel = sub_channel;
-    return spec;
-}
-
 } // namespace
 
 StorageController::StorageController(hv::vmbus::Bus& bus, std::uint8_t number, std::uint16_t max_sub_channels,
                                      HostSide host)
     : state_{new ControllerState{bus, instance_of(number), max_sub_channels, std::move(host)}},
       sub_channels_{std::make_shared<SubChannels>()},
-      primary_{
-          std::make_shared<StorageChannel>(state_, [state = std::weak_ptr{state_}, made = sub_channels_](auto n) {
-              if (auto const controller = state.lock()) make_sub_channels(controller, *made, n);
-          })}
+      primary_{std::make_shared<StorageChannel>(state_, [state = std::weak_ptr{state_}, made = sub_channels_] {
+          return make_sub_channel(state.lock(), *made);
+      })}
 {
-    bus.offer(offer_of(state_->instance, 0), primary_);
+    bus.offer(state_->offer(0), primary_);
 }
 
-void StorageController::make_sub_channels(std::shared_ptr<ControllerState> const& state, SubChannels& sub_channels,
-                                          std::uint16_t count)
+/// For the primary channel, which keeps the state.
+std::shared_ptr<StorageChannel> StorageController::make_sub_channel(std::shared_ptr<ControllerState> state,
+                                                                    SubChannels& sub_channels)
 {
+    auto sub_channel = std::make_shared<StorageChannel>(std::move(state), nullptr);
     auto const made = sub_channels.lock();
-    std::erase_if(*made, [](auto const& sub_channel) { return sub_channel.expired(); });
-    for (std::uint16_t n = 1; n <= count; ++n) {
-        auto sub_channel = std::make_shared<StorageChannel>(state, nullptr);
-        made->push_back(sub_channel);
-        state->bus.offer(offer_of(state->instance, n), std::move(sub_channel));
-    }
+    std::erase_if(*made, [](auto const& other) { return other.expired(); });
+    made->push_back(sub_channel);
+    return sub_channel;
 }
 
 StorageController::~StorageController()

@@ -48,8 +48,8 @@ class StorageController {
 
     template <typename Call>
     void for_each_backend(Call const& call);
-    static void make_sub_channels(std::shared_ptr<ControllerState> const& state, SubChannels& sub_channels,
-                                  std::uint16_t count);
+    [[nodiscard]] static std::shared_ptr<StorageChannel> make_sub_channel(std::shared_ptr<ControllerState> state,
+                                                                          SubChannels& sub_channels);
 
     std::shared_ptr<ControllerState> const state_;
     std::shared_ptr<SubChannels> const sub_channels_;

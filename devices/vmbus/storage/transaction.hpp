@@ -4,6 +4,7 @@
 #include "devices/block/backend.hpp"
 #include "devices/scsi/command.hpp"
 #include "devices/vmbus/storage/protocol.hpp"
+#include "devices/vmbus/storage/unanswered_packet.hpp"
 #include "devices/vmbus/storage/units.hpp"
 #include "hv/vmbus/channel.hpp"
 
@@ -54,6 +55,10 @@ class Transaction final : public block::Request {
 
     void completed(block::Result result) noexcept override;
 
+    /// Remembers the packet, for a channel that goes elsewhere before this is answered. Until `reset`.
+    void remember(hv::vmbus::Packet const& packet);
+    [[nodiscard]] UnansweredPacket unanswered() const;
+
     [[nodiscard]] bool failed() const { return packet_.header.status != PacketStatus::Success; }
 
     std::uint64_t id = 0; ///< the guest's name for it
@@ -61,6 +66,8 @@ class Transaction final : public block::Request {
     std::size_t charged = 0;                       ///< of `extra_memory`: what the owner's account has given for it
     std::shared_ptr<hv::vmbus::Channel> channel{}; ///< which it came by; keeps the guest's memory
     std::shared_ptr<void> keeps_owner{};           ///< while a backend has it
+    std::uint64_t number = 0;                      ///< of the owner's commands, in their order
+    std::size_t place = 0;                         ///< in the owner's list, while a backend has it
     std::unique_ptr<Transaction> next{};           ///< in a list of the owner's
 
   private:
@@ -77,6 +84,8 @@ class Transaction final : public block::Request {
     static_assert(sizeof packet_ == largest_packet);
 
     Owner& owner_;
+    std::vector<std::byte> asked_{}; ///< the packet: its header, and its payload behind that
+    std::size_t asked_header_ = 0;
     std::shared_ptr<Disk> disk_{};
     scsi::Work work_{};
     std::size_t next_extent_ = 0;

@@ -57,6 +57,9 @@ class StorageGuest {
         device_->open(channel);
     }
 
+    /// Another device has the channel.
+    void go_on_with(std::shared_ptr<hv::vmbus::ChannelDevice> device) { device_ = std::move(device); }
+
     static constexpr std::size_t pages = 64; ///< of memory for data
 
     void send(SentPacket const& packet, std::uint64_t id, std::size_t size = sizeof(SentPacket))
@@ -150,7 +153,7 @@ class StorageGuest {
     std::shared_ptr<hv::testing::TestChannel> const channel;
 
   private:
-    std::shared_ptr<hv::vmbus::ChannelDevice> const device_;
+    std::shared_ptr<hv::vmbus::ChannelDevice> device_;
 };
 
 } // namespace devices::storage::testing
