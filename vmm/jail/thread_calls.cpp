@@ -107,6 +107,12 @@ void events(SeccompFilter& filter, HypervisorRequests const& requests)
         {SYS_epoll_wait, SYS_epoll_pwait, SYS_accept, SYS_accept4, SYS_getsockopt, SYS_setsockopt, SYS_fcntl});
 }
 
+void tap(SeccompFilter& filter, HypervisorRequests const& requests)
+{
+    device_thread(filter, requests);
+    filter.allow({SYS_epoll_wait, SYS_epoll_pwait});
+}
+
 void relay(SeccompFilter& filter, HypervisorRequests const& requests)
 {
     device_thread(filter, requests);
@@ -187,8 +193,8 @@ SeccompFilter calls_of(ThreadRole role, HypervisorRequests const& requests)
     case ThreadRole::NbdClient: nbd_client(filter, requests); break;
     case ThreadRole::Opener: opener(filter, requests); break;
     case ThreadRole::Relay: relay(filter, requests); break;
-    case ThreadRole::DiskRing:
-    case ThreadRole::Tap: device_thread(filter, requests); break;
+    case ThreadRole::DiskRing: device_thread(filter, requests); break;
+    case ThreadRole::Tap: tap(filter, requests); break;
     case ThreadRole::UserNetwork: user_network(filter, requests); break;
     case ThreadRole::LineWriter: any_thread(filter); break;
     }
