@@ -39,7 +39,7 @@ TEST_CASE("nobody waits for a reader of standard error that stands still", "[bin
     {
         Process process{run("say:up await-power-button power-off",
                             {"--log-level", "info", "--trace", "msr,hypercall", "--control", control}),
-                        Stderr::Stalled};
+                        {.error = Stderr::Stalled}};
         process.await_output("up\n");
         CHECK(porthole({"ctl", control, "status"}).status == 0);
         process.signal(SIGTERM);
@@ -48,7 +48,7 @@ TEST_CASE("nobody waits for a reader of standard error that stands still", "[bin
     SECTION("the guest is deaf, and a second signal ends it")
     {
         Process process{run("synic say:up tick:1 tick:1 halt", {"--trace", "msr,irq,synic", "--control", control}),
-                        Stderr::Stalled};
+                        {.error = Stderr::Stalled}};
         process.await_output("up\n");
         process.signal(SIGINT);
         CHECK(porthole({"ctl", control, "status"}).status == 0);
@@ -59,7 +59,7 @@ TEST_CASE("nobody waits for a reader of standard error that stands still", "[bin
     }
     SECTION("the run cannot begin")
     {
-        Process process{{"run", "--kernel", "/no/such/kernel"}, Stderr::Stalled};
+        Process process{{"run", "--kernel", "/no/such/kernel"}, {.error = Stderr::Stalled}};
         CHECK(process.end().status == 2);
     }
 }

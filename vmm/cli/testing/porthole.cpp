@@ -22,10 +22,10 @@ namespace {
 
 constexpr unsigned longest_run = 120; ///< seconds; then something is wrong
 
-std::string executable()
+std::string executable(std::string const& name = "porthole")
 {
-    auto const path = build_folder() / "porthole";
-    INFO("build the target 'porthole' too");
+    auto const path = build_folder() / name;
+    INFO("build the target '" << name << "' too");
     REQUIRE(std::filesystem::exists(path));
     return path.string();
 }
@@ -69,9 +69,9 @@ pid_t start_program(std::vector<std::string> arguments, Redirect const& redirect
 }
 
 template <typename Redirect>
-pid_t start(std::vector<std::string> arguments, Redirect const& redirect)
+pid_t start(std::vector<std::string> arguments, Redirect const& redirect, std::string const& program = "porthole")
 {
-    arguments.insert(arguments.begin(), executable());
+    arguments.insert(arguments.begin(), executable(program));
     return start_program(std::move(arguments), redirect);
 }
 
@@ -128,17 +128,18 @@ Outcome shell(std::string const& script)
     return {status, content_of(out), content_of(err)};
 }
 
-Process::Process(std::vector<std::string> const& arguments, Stderr error)
+Process::Process(std::vector<std::string> const& arguments, How const& how)
 {
     Pipe in;
     Pipe out;
     Pipe err;
-    if (error == Stderr::Stalled) fill(err.writer.get());
-    pid_ = start(arguments, [&] {
-        ::dup2(in.reader.get(), STDIN_FILENO);
+    if (how.error == Stderr::Stalled) fill(err.writer.get());
+    auto const redirect = [&] {
+        ::dup2(how.input < 0 ? in.reader.get() : how.input, STDIN_FILENO);
         ::dup2(out.writer.get(), STDOUT_FILENO);
         ::dup2(err.writer.get(), STDERR_FILENO);
-    });
+    };
+    pid_ = start(arguments, redirect, how.program);
     in_ = std::move(in.writer);
     out_ = std::move(out.reader);
     err_ = std::move(err.reader);

@@ -35,10 +35,17 @@ enum class Stderr {
     Stalled, ///< its pipe is full already, and nobody reads it until end()
 };
 
-/// A run that a test talks to. Its standard streams are pipes.
+/// A run that a test talks to. Its standard streams are pipes, unless it is told otherwise.
 class Process {
   public:
-    explicit Process(std::vector<std::string> const& arguments, Stderr error = Stderr::Read);
+    struct How {
+        Stderr error = Stderr::Read;
+        std::string program = "porthole"; ///< or another executable that was built beside it
+        int input = -1;                   ///< a descriptor for standard input, instead of the pipe
+    };
+
+    explicit Process(std::vector<std::string> const& arguments) : Process(arguments, How{}) {}
+    Process(std::vector<std::string> const& arguments, How const& how);
     Process(Process const&) = delete;
     Process& operator=(Process const&) = delete;
     ~Process();
