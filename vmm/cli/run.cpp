@@ -1,9 +1,11 @@
 #include "vmm/cli/commands.hpp"
+#include "vmm/console/terminal.hpp"
 #include "vmm/helper/helpers.hpp"
 #include "vmm/host/host_memory.hpp"
 #include "vmm/host/open_file_limit.hpp"
 #include "vmm/jail/added_disks.hpp"
 #include "vmm/jail/jail.hpp"
+#include "vmm/jail/violation.hpp"
 #include "vmm/kvm/kvm_hypervisor.hpp"
 #include "vmm/kvm/kvm_requests.hpp"
 #include "vmm/log/open_log.hpp"
@@ -24,6 +26,7 @@ int run(RunOptions const& options)
     constexpr int output_lost = 2;
 
     raise_open_file_limit();
+    jail::set_last_act(&Terminal::restore);
     jail::Jail jail{options, {kvm_run_requests(), kvm_interrupt_requests(), kvm_build_requests()}};
     helper::Helpers helpers{helper::policy_of(options.guests)}; // while there is one thread, and nothing is open
     (void)standard_error();                                     // while there are descriptors

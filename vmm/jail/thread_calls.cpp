@@ -48,6 +48,13 @@ void allow_requests(SeccompFilter& filter, std::span<std::uint32_t const> reques
         filter.allow(SYS_ioctl, {is(1, request)}); // as an int, or as a long: it is the same to the kernel
 }
 
+/// How the terminal is given back: also by a thread that crashes, or makes a call that its jail does not allow.
+void terminal(SeccompFilter& filter)
+{
+    allow_requests(filter, terminal_requests);
+    filter.allow({SYS_getpgrp, SYS_rt_sigaction});
+}
+
 /// What the C and C++ libraries do for any thread, and the loop of any service.
 void any_thread(SeccompFilter& filter)
 {
@@ -64,6 +71,7 @@ void any_thread(SeccompFilter& filter)
     // Descriptors that are there.
     filter.allow({SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_close, SYS_poll, SYS_ppoll});
     filter.allow(SYS_prctl, {is(0, PR_GET_NAME)}); // of whom a violation tells
+    terminal(filter);
     filter.allow_for_sanitizers();
 }
 
@@ -89,17 +97,9 @@ void vcpu(SeccompFilter& filter, HypervisorRequests const& requests)
     allow_requests(filter, card_requests);
 }
 
-/// What the terminal is asked and told, also when it is given back.
-void terminal(SeccompFilter& filter)
-{
-    allow_requests(filter, terminal_requests);
-    filter.allow({SYS_getpgrp, SYS_rt_sigaction});
-}
-
 void events(SeccompFilter& filter, HypervisorRequests const& requests)
 {
     vcpu(filter, requests); // a channel's device is called here as well
-    terminal(filter);
     filter.allow(SYS_ioctl, {is(1, FIONBIO)});
     filter.allow(SYS_socket, {is(0, AF_UNIX)}); // a guest's connection to a program of the host's
     filter.allow({SYS_connect});

@@ -47,6 +47,7 @@ struct CallNames {
 };
 
 CallNames const* names = nullptr;
+LastAct last_act = nullptr;
 
 /// A line that is put together without allocating.
 class Line {
@@ -90,6 +91,7 @@ class Line {
 
 extern "C" void end_at_violation(int, siginfo_t* info, void* context)
 {
+    if (last_act) last_act();
     std::array<char, 16> thread{};
     (void)::prctl(PR_GET_NAME, thread.data(), 0L, 0L, 0L);
     Line line;
@@ -116,8 +118,14 @@ void tell_violations()
     ::sigaction(SIGSYS, &action, nullptr);
 }
 
+void set_last_act(LastAct act)
+{
+    last_act = act;
+}
+
 void end_unconfined(char const* thread, char const* why)
 {
+    if (last_act) last_act();
     Line line;
     line << "porthole: the jail of thread '" << thread << "' cannot be closed: " << why
          << ": the process ends here; see --jail in porthole(1)\n";
