@@ -84,12 +84,14 @@ Machine::Machine(World world, GuestOptions const& options, hv::PartitionId paren
           {.accelerated = hybrid_, .apic_msrs = rights_.has(hv::Recommendation::ApicMsrs)})},
       vm_memory_{*vm_, memory_->space(), entry_gate_},
       msi_{*vm_},
-      retry_{world_.io}
+      retry_{world_.io},
+      partition_{world_.registry}
 {
     check_cpus(world_.hypervisor, options.cpus);
     create_vcpus(options, parent);
     vmbus_ = std::make_unique<VmbusDevices>(
-        VmbusDevices::World{world_.io, memory_, world_.opening, world_.start_user_network}, partition_, options);
+        VmbusDevices::World{world_.io, memory_, world_.opening, world_.start_user_network}, partition_.get(),
+        options);
     devices::PowerEvents& events = *this; // private to all but the devices
     pc_ = std::make_unique<PcDevices>(world_.io, *vm_, layout_, world_.serial, events, ports_);
     if (options.test_devices) {
@@ -100,7 +102,7 @@ Machine::Machine(World world, GuestOptions const& options, hv::PartitionId paren
                                    .serial = world_.serial,
                                    .debug_exit = std::move(debug_exit),
                                    .pci = {pc_->pci(), {mmio_, ports_}, msi_}};
-        test_devices_ = std::make_unique<TestDevices>(std::move(config), partition_, pc_->resources(), ports_);
+        test_devices_ = std::make_unique<TestDevices>(std::move(config), partition_.get(), pc_->resources(), ports_);
     }
     load(options);
 }
@@ -110,7 +112,7 @@ Machine::~Machine()
     stop();
     test_devices_.reset();
     vmbus_.reset();
-    world_.registry.remove(*partition_);
+    partition_.remove();
 }
 
 void Machine::create_vcpus(GuestOptions const& options, hv::PartitionId parent)
@@ -131,24 +133,23 @@ void Machine::create_vcpus(GuestOptions const& options, hv::PartitionId parent)
     }
     leave_as_firmware_does(vcpus(), cpuid);
 
-    partition_ =
-        world_.registry.create({.parent = parent,
-                                .rights = rights_,
-                                .pool_bytes = options.pool,
-                                .memory = memory_->memory(),
-                                .clock = *clock_,
-                                .interrupts = *this,
-                                .machine = *this,
-                                .tracer = world_.trace,
-                                .processor = cpuid.processor(),
-                                .max_vps = GuestOptions::max_cpus,
-                                .hypercall_page = hv::hypercall_page(
-                                    hybrid_ ? kernel_calls(rights_, cpuid.processor()) : hv::KernelCalls{})});
+    partition_.create({.parent = parent,
+                       .rights = rights_,
+                       .pool_bytes = options.pool,
+                       .memory = memory_->memory(),
+                       .clock = *clock_,
+                       .interrupts = *this,
+                       .machine = *this,
+                       .tracer = world_.trace,
+                       .processor = cpuid.processor(),
+                       .max_vps = GuestOptions::max_cpus,
+                       .hypercall_page = hv::hypercall_page(hybrid_ ? kernel_calls(rights_, cpuid.processor())
+                                                                    : hv::KernelCalls{})});
     if (world_.trace) world_.trace->set_partition(partition_->id());
     for (auto const& vcpu : vcpus_)
         vcpu->attach(partition_->add_vp(*vcpu));
     vm_->accelerate_timers(partition_->time());
-    retry_.attach(partition_);
+    retry_.attach(partition_.get());
 }
 
 void Machine::load(GuestOptions const& options)

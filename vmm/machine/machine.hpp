@@ -6,7 +6,7 @@
 #include "devices/pc/power_events.hpp"
 #include "devices/pc/serial_sink.hpp"
 #include "hv/base/interfaces.hpp"
-#include "hv/partition/registry.hpp"
+#include "hv/partition/registered_partition.hpp"
 #include "vmm/base/memory_layout.hpp"
 #include "vmm/hypervisor/hypervisor.hpp"
 #include "vmm/machine/message_retry.hpp"
@@ -128,7 +128,7 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
     MessageRetry retry_;
     std::vector<std::unique_ptr<VcpuThread>> vcpus_;
     std::optional<TscClock> clock_;
-    std::shared_ptr<hv::Partition> partition_;
+    hv::RegisteredPartition partition_;
     std::unique_ptr<VmbusDevices> vmbus_;
     std::unique_ptr<PcDevices> pc_;
     std::unique_ptr<TestDevices> test_devices_;

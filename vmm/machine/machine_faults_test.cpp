@@ -25,6 +25,7 @@ TEST_CASE("a set-up that the hypervisor refuses leaves nothing, and can be tried
     }
     CHECK(message.starts_with("the hypervisor refused"));
     CHECK(message.find('\n') == std::string::npos);
+    CHECK_FALSE(scripted.registry.find(hv::PartitionId{2}));
 
     scripted.hypervisor.faults.repair();
     scripted.build().start();
