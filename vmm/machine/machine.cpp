@@ -105,6 +105,7 @@ Machine::Machine(World world, GuestOptions const& options, hv::PartitionId paren
         test_devices_ = std::make_unique<TestDevices>(std::move(config), partition_.get(), pc_->resources(), ports_);
     }
     load(options);
+    begin_threads();
 }
 
 Machine::~Machine()
@@ -169,11 +170,24 @@ void Machine::load(GuestOptions const& options)
     vcpu.set_registers(registers);
 }
 
+/// Before the first start, because what confines the thread that builds machines does so from then on, and would
+/// confine vCPUs beside what is theirs: each exit would pay for both.
+void Machine::begin_threads()
+{
+    gate_.expect(static_cast<unsigned>(vcpus_.size()));
+    try {
+        for (auto const& vcpu : vcpus_)
+            vcpu->begin();
+    } catch (...) {
+        stop();
+        throw;
+    }
+}
+
 void Machine::start()
 {
     for (auto const& vp : partition_->vps())
         vp->requests().open(); // before the first of them can ask another
-    gate_.expect(static_cast<unsigned>(vcpus_.size()));
     started_ = partition_->time().now();
     for (auto const& vcpu : vcpus_)
         vcpu->start();

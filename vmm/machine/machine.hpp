@@ -55,7 +55,8 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
         StartUserNetwork start_user_network{};
     };
 
-    /// Builds everything and loads the kernel; nothing runs yet. Throws UserError or HypervisorError.
+    /// Builds everything and loads the kernel; nothing runs yet. Throws UserError, HypervisorError or
+    /// std::system_error.
     Machine(World world, GuestOptions const& options, hv::PartitionId parent);
     ~Machine() override;
 
@@ -107,6 +108,7 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
     void end(Outcome outcome);
     void create_vcpus(GuestOptions const& options, hv::PartitionId parent);
     void load(GuestOptions const& options);
+    void begin_threads();
     [[nodiscard]] std::vector<Vcpu*> vcpus() const;
 
     static constexpr unsigned most_crash_reports = 4;

@@ -13,7 +13,7 @@ namespace vmm {
 /// between two instructions, and goes on serving requests to its VP.
 class PauseGate {
   public:
-    /// So many vCPU threads start now; each calls `leave` when it ends.
+    /// So many vCPU threads begin now; each calls `leave` when it ends.
     void expect(unsigned vcpus);
     void leave();
 

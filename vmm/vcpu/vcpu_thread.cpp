@@ -50,9 +50,15 @@ VcpuThread::~VcpuThread()
     join();
 }
 
-void VcpuThread::start()
+void VcpuThread::begin()
 {
     thread_ = std::thread{[this] { thread_main(); }};
+}
+
+void VcpuThread::start()
+{
+    started_.store(true);
+    started_.notify_one();
 }
 
 void VcpuThread::stay_out()
@@ -66,6 +72,7 @@ void VcpuThread::request_stop()
     if (!thread_.joinable()) return;
     stopping_.store(true);
     vp_->requests().close(); // it may be waiting for another VP
+    start();
     kick();
 }
 
@@ -79,6 +86,8 @@ void VcpuThread::thread_main()
     vcpu_.adopt_thread();
     devices::begin_thread(devices::ThreadRole::Vcpu, fmt::format("vcpu{}", index_).c_str());
     auto const run = [this] {
+        started_.wait(false);
+        if (stopping_.load()) return;
         timer_ = vcpu_.make_kick_timer();
         vcpu_.leave_at_once(); // a request may have come before there was a thread to kick
         run_guest();

@@ -36,13 +36,15 @@ class VcpuThread final : public hv::VpControl {
 
     [[nodiscard]] Vcpu& vcpu() const { return vcpu_; }
 
-    /// Must be called once before start.
+    /// Must be called once before begin.
     void attach(hv::VirtualProcessor& vp)
     {
         vp_ = &vp;
         injected_.attach(vp.external_interrupt());
     }
 
+    /// Begins the thread, which waits for `start`. Throws std::system_error when the host has none left.
+    void begin();
     void start();
     /// Does not enter the guest again. From any thread, also this one, whose exit may be what ends the guest.
     void stay_out();
@@ -116,6 +118,7 @@ class VcpuThread final : public hv::VpControl {
     bool settled_ = false; ///< the instruction that the last exit was for is finished
     bool expiring_ = false;
     std::atomic<bool> stopping_{false};
+    std::atomic<bool> started_{false}; ///< or is to end without
     std::thread thread_;
 };
 
