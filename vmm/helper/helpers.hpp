@@ -2,6 +2,7 @@
 #pragma once
 
 #include "devices/net/user_network.hpp"
+#include "vmm/helper/child_process.hpp"
 #include "vmm/helper/spawner.hpp"
 #include "vmm/host/unique_fd.hpp"
 #include "vmm/options/run_options.hpp"
@@ -16,8 +17,6 @@ namespace vmm::helper {
 
 /// What these guests may ask for.
 [[nodiscard]] Policy policy_of(std::span<GuestOptions const> guests);
-
-class ChildProcess;
 
 /// Callable from any thread.
 class Helpers {
@@ -37,26 +36,7 @@ class Helpers {
 
   private:
     std::mutex mutex_; ///< a request and its answer
-    UniqueFd socket_;
-    std::unique_ptr<ChildProcess> spawner_;
-};
-
-/// A process that is this one's child.
-class ChildProcess final : public devices::net::NetworkProcess {
-  public:
-    explicit ChildProcess(UniqueFd pidfd) : pidfd_{std::move(pidfd)} {}
-    ~ChildProcess() override;
-
-    [[nodiscard]] std::string how_it_ended() override;
-    void kill() override;
-
-    [[nodiscard]] int pidfd() const { return pidfd_.get(); }
-
-  private:
-    [[nodiscard]] bool await_end(int milliseconds);
-
-    UniqueFd const pidfd_;
-    std::string how_; ///< once it has ended, and is no child any more
+    ForkedHelper spawner_;
 };
 
 } // namespace vmm::helper

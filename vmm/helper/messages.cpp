@@ -1,48 +1,13 @@
 #include "vmm/helper/messages.hpp"
 
+#include "vmm/helper/passing.hpp"
+
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
-#include <vector>
 
 namespace vmm::helper {
-
-namespace {
-
-/// Room for the descriptors of a message.
-struct Control {
-    alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(int) * Answer::most_descriptors)> bytes{};
-};
-
-template <typename Call>
-ssize_t again_if_interrupted(Call call)
-{
-    for (;;) {
-        auto const result = call();
-        if (result >= 0 || errno != EINTR) return result;
-    }
-}
-
-/// Who owns them now.
-std::vector<UniqueFd> take_descriptors(msghdr& message)
-{
-    std::vector<UniqueFd> taken;
-    for (auto* part = CMSG_FIRSTHDR(&message); part; part = CMSG_NXTHDR(&message, part)) {
-        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
-        auto const count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (std::size_t i = 0; i < count; ++i) {
-            int fd = -1;
-            std::memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
-            taken.emplace_back(fd);
-        }
-    }
-    return taken;
-}
-
-} // namespace
 
 std::optional<Request> parse_request(std::span<std::byte const> bytes)
 {
@@ -70,27 +35,11 @@ bool send_request(int socket, Request const& request)
 
 bool send_answer(int socket, Answer const& answer)
 {
-    auto error = answer.error;
-    iovec piece{&error, sizeof error};
-    msghdr message{};
-    message.msg_iov = &piece;
-    message.msg_iovlen = 1;
-    Control control;
-    std::size_t count = 0;
     std::array<int, Answer::most_descriptors> fds{};
+    std::size_t count = 0;
     for (auto const& fd : answer.descriptors)
         if (fd) fds[count++] = fd.get();
-    if (count != 0) {
-        message.msg_control = control.bytes.data();
-        message.msg_controllen = CMSG_SPACE(sizeof(int) * count);
-        auto* const part = CMSG_FIRSTHDR(&message);
-        part->cmsg_level = SOL_SOCKET;
-        part->cmsg_type = SCM_RIGHTS;
-        part->cmsg_len = CMSG_LEN(sizeof(int) * count);
-        std::memcpy(CMSG_DATA(part), fds.data(), sizeof(int) * count);
-    }
-    return again_if_interrupted([&] { return ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT); }) ==
-           sizeof error;
+    return send_passing(socket, std::as_bytes(std::span{&answer.error, 1}), std::span{fds}.first(count));
 }
 
 std::optional<Answer> receive_answer(int socket, int patience_ms)
@@ -98,20 +47,10 @@ std::optional<Answer> receive_answer(int socket, int patience_ms)
     pollfd polled{socket, POLLIN, 0};
     if (again_if_interrupted([&] { return ::poll(&polled, 1, patience_ms); }) <= 0) return std::nullopt;
     Answer answer;
-    iovec piece{&answer.error, sizeof answer.error};
-    msghdr message{};
-    message.msg_iov = &piece;
-    message.msg_iovlen = 1;
-    Control control;
-    message.msg_control = control.bytes.data();
-    message.msg_controllen = control.bytes.size();
-    auto const size =
-        again_if_interrupted([&] { return ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT); });
-    if (size < 0) return std::nullopt;
-    auto taken = take_descriptors(message);
-    auto const is_whole = (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0;
-    if (size != sizeof answer.error || !is_whole || taken.size() > answer.descriptors.size()) return std::nullopt;
-    std::ranges::move(taken, answer.descriptors.begin());
+    auto passed = receive_passed(socket, std::as_writable_bytes(std::span{&answer.error, 1}), MSG_DONTWAIT);
+    if (passed.size != sizeof answer.error || !passed.whole) return std::nullopt;
+    if (passed.descriptors.size() > answer.descriptors.size()) return std::nullopt;
+    std::ranges::move(passed.descriptors, answer.descriptors.begin());
     return answer;
 }
 

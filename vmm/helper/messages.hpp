@@ -2,6 +2,7 @@
 /// over a SOCK_SEQPACKET socket, with descriptors beside it.
 #pragma once
 
+#include "vmm/helper/passing.hpp"
 #include "vmm/host/unique_fd.hpp"
 
 #include <array>
@@ -26,7 +27,7 @@ struct Request {
 static_assert(sizeof(Request) == 12);
 
 struct Answer {
-    static constexpr std::size_t most_descriptors = 3;
+    static constexpr std::size_t most_descriptors = most_passed;
 
     std::int32_t error = 0; ///< an errno; 0: descriptors come with it, as many as are wanted
     std::array<UniqueFd, most_descriptors> descriptors{};
