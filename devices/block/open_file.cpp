@@ -1,5 +1,6 @@
 #include "devices/block/open_file.hpp"
 
+#include "devices/base/host_file.hpp"
 #include "devices/base/os_error.hpp"
 #include "devices/block/backend.hpp"
 
@@ -85,7 +86,7 @@ OpenedImage open_image(std::string const& path, bool read_only, std::uint64_t bl
 {
     OpenedImage image;
     // Not to wait for the other end of a FIFO.
-    image.fd = UniqueFd{::open(path.c_str(), (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK)};
+    image.fd = open_host_file(path.c_str(), read_only ? FileAccess::Read : FileAccess::ReadWrite);
     if (!image.fd) refuse_to_open(path, read_only, errno);
     // But an io_uring takes the flag for a wish to be told EAGAIN.
     fcntl(image.fd.get(), F_SETFL, fcntl(image.fd.get(), F_GETFL) & ~O_NONBLOCK);

@@ -1,5 +1,6 @@
 #include "devices/net/tap.hpp"
 
+#include "devices/base/host_file.hpp"
 #include "devices/base/os_error.hpp"
 
 #include <linux/if_tun.h>
@@ -23,7 +24,7 @@ constexpr std::size_t most_pieces = 256; ///< of a frame, with the header before
 
 UniqueFd open_tun()
 {
-    UniqueFd fd{::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK)};
+    UniqueFd fd{open_host_file("/dev/net/tun", FileAccess::ReadWrite)};
     if (fd) return fd;
     if (errno == ENOENT || errno == ENODEV || errno == ENXIO)
         throw std::runtime_error{"this machine has no /dev/net/tun: load it with 'modprobe tun'"};

@@ -1,11 +1,11 @@
 #include "vmm/boot/input_file.hpp"
 
+#include "devices/base/host_file.hpp"
 #include "devices/base/os_error.hpp"
 #include "vmm/base/user_error.hpp"
 #include "vmm/boot/boot_memory.hpp"
 
 #include <cerrno>
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,11 +13,10 @@ namespace vmm {
 
 namespace {
 
-int open_or_throw(std::filesystem::path const& path, std::string const& name)
+UniqueFd open_or_throw(std::filesystem::path const& path, std::string const& name)
 {
-    // O_NONBLOCK: a FIFO without a writer is refused, not waited for.
-    auto const fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) {
+    auto fd = devices::open_host_file(path.c_str(), devices::FileAccess::Read);
+    if (!fd) {
         throw UserError{"cannot open the " + name + ": " + devices::os_error(errno) +
                         ": check the path and its permissions"};
     }
@@ -38,24 +37,14 @@ std::uint64_t size_or_throw(int fd, std::string const& name)
 InputFile::InputFile(std::filesystem::path const& path, std::string const& what)
     : name_{what + " '" + path.string() + "'"}, fd_{open_or_throw(path, name_)}
 {
-    try {
-        size_ = size_or_throw(fd_, name_);
-    } catch (...) {
-        ::close(fd_);
-        throw;
-    }
-}
-
-InputFile::~InputFile()
-{
-    ::close(fd_);
+    size_ = size_or_throw(fd_.get(), name_);
 }
 
 void InputFile::read(std::uint64_t offset, std::span<std::byte> to) const
 {
     if (!contains(offset, to.size())) throw UserError{"the " + name_ + " is truncated: get a complete copy"};
     while (!to.empty()) {
-        auto const done = ::pread(fd_, to.data(), to.size(), static_cast<off_t>(offset));
+        auto const done = ::pread(fd_.get(), to.data(), to.size(), static_cast<off_t>(offset));
         if (done < 0 && errno == EINTR) continue;
         if (done < 0) throw UserError{"cannot read the " + name_ + ": " + devices::os_error(errno)};
         if (done == 0) throw UserError{"the " + name_ + " became shorter while it was read: try again"};

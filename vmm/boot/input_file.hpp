@@ -3,6 +3,7 @@
 
 #include "hv/base/guest_memory.hpp"
 #include "vmm/base/memory_layout.hpp"
+#include "vmm/host/unique_fd.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -16,9 +17,6 @@ class InputFile {
   public:
     /// Opens a regular file that is not empty. `what` names it in messages: "kernel", "initrd". Throws UserError.
     InputFile(std::filesystem::path const& path, std::string const& what);
-    ~InputFile();
-    InputFile(InputFile const&) = delete;
-    InputFile& operator=(InputFile const&) = delete;
 
     [[nodiscard]] std::uint64_t size() const { return size_; }
 
@@ -38,7 +36,7 @@ class InputFile {
 
   private:
     std::string name_;
-    int fd_;
+    UniqueFd fd_;
     std::uint64_t size_ = 0;
 };
 

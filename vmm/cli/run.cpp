@@ -1,10 +1,12 @@
 #include "vmm/cli/commands.hpp"
 #include "vmm/console/terminal.hpp"
+#include "vmm/helper/file_opener.hpp"
 #include "vmm/helper/helpers.hpp"
 #include "vmm/host/host_memory.hpp"
 #include "vmm/host/open_file_limit.hpp"
 #include "vmm/jail/added_disks.hpp"
 #include "vmm/jail/jail.hpp"
+#include "vmm/jail/run_files.hpp"
 #include "vmm/jail/violation.hpp"
 #include "vmm/kvm/kvm_hypervisor.hpp"
 #include "vmm/kvm/kvm_requests.hpp"
@@ -17,6 +19,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace vmm {
@@ -28,6 +31,13 @@ int run(RunOptions const& options)
     raise_open_file_limit();
     jail::set_last_act(&Terminal::restore);
     jail::Jail jail{options, {kvm_run_requests(), kvm_interrupt_requests(), kvm_build_requests()}};
+    std::optional<helper::FileOpener> files;
+    if (options.jail.seccomp || options.jail.landlock)
+        files.emplace(jail::named_descriptors(options), [&] {
+            auto policy = helper::file_policy_of(options);
+            if (options.jail.landlock) jail::file_rules_for(options).restrict_self();
+            return policy;
+        });
     helper::Helpers helpers{helper::policy_of(options.guests)}; // while there is one thread, and nothing is open
     (void)standard_error();                                     // while there are descriptors
     static auto const log = open_log(options.log_level, options.log_file); // until the last who logs has ended

@@ -4,13 +4,19 @@
 /// Messages follow one another: the first byte's bit 0 says from which end (1: an answer), bits 7:1 its length, and
 /// so many bytes are the message.
 #include "hv/fuzz/input.hpp"
+#include "vmm/helper/file_server.hpp"
 #include "vmm/helper/spawner.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 using namespace vmm;
 using namespace vmm::helper;
@@ -30,6 +36,34 @@ Policy policy()
     out.networks[{0, 0}] = {"the guest", {}};
     out.networks[{1, 2}] = {"guest 'b'", {}};
     return out;
+}
+
+/// A folder with a file and a link out of it, which is left behind.
+struct Files {
+    std::string folder = "/tmp/porthole-fuzz-XXXXXX";
+    FilePolicy policy;
+
+    Files()
+    {
+        require(::mkdtemp(folder.data()) != nullptr, "there is a folder");
+        std::ofstream{folder + "/a"} << "content";
+        std::filesystem::create_symlink("/etc", folder + "/b");
+        policy.allow_folder(folder);
+        policy.allow("/dev/null", devices::FileAccess::ReadWrite);
+    }
+    ~Files() { std::filesystem::remove_all(folder); }
+};
+
+/// Paths begin in the folder: what an input cannot guess.
+void check_file(FileRequest const& request)
+{
+    static Files const files;
+    auto const file = files.policy.open(files.folder + "/" + request.path, request.access);
+    if (!file) return;
+    struct ::stat opened {};
+    struct ::stat wanted {};
+    require(::fstat(file.get(), &opened) == 0 && ::stat((files.folder + "/a").c_str(), &wanted) == 0, "files are");
+    require(opened.st_ino == wanted.st_ino && opened.st_dev == wanted.st_dev, "nothing outside the folder is opened");
 }
 
 } // namespace
@@ -59,6 +93,7 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
             if (answer) require(message.size() == sizeof answer->error, "an answer has its size");
             continue;
         }
+        if (auto const file = parse_file_request(message)) check_file(*file);
         (void)::send(porthole.get(), message.data(), message.size(), MSG_DONTWAIT);
         auto const received = receive_request(spawner_end.get());
         require(received.what != Received::What::End, "nobody has gone");

@@ -28,6 +28,25 @@ Policy policy_of(std::span<GuestOptions const> guests)
     return policy;
 }
 
+FilePolicy file_policy_of(RunOptions const& options)
+{
+    using devices::FileAccess;
+    FilePolicy policy;
+    for (auto const& guest : options.guests) {
+        policy.allow(guest.kernel, FileAccess::Read);
+        policy.allow(guest.initrd, FileAccess::Read);
+        for (auto const& module : guest.modules)
+            policy.allow(module.path, FileAccess::Read);
+        for (auto const& disk : guest.disks)
+            policy.allow(disk.image, disk.read_only || disk.dvd ? FileAccess::Read : FileAccess::ReadWrite);
+        for (auto const& net : guest.nets)
+            if (!net.tap.empty()) policy.allow("/dev/net/tun", FileAccess::ReadWrite);
+    }
+    for (auto const& folder : options.jail.folders)
+        if (folder != JailOptions::servers) policy.allow_folder(folder);
+    return policy;
+}
+
 Helpers::Helpers(Policy policy, char const* program)
 {
     if (policy.networks.empty()) return;

@@ -3,6 +3,7 @@
 
 #include "devices/net/user_network.hpp"
 #include "vmm/helper/child_process.hpp"
+#include "vmm/helper/file_policy.hpp"
 #include "vmm/helper/spawner.hpp"
 #include "vmm/host/unique_fd.hpp"
 #include "vmm/options/run_options.hpp"
@@ -17,6 +18,9 @@ namespace vmm::helper {
 
 /// What these guests may ask for.
 [[nodiscard]] Policy policy_of(std::span<GuestOptions const> guests);
+
+/// The files that a run names, and its folders. Throws std::system_error when one of these is none.
+[[nodiscard]] FilePolicy file_policy_of(RunOptions const& options);
 
 /// Callable from any thread.
 class Helpers {

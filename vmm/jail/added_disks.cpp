@@ -43,7 +43,8 @@ void permit(RunOptions const& options, DiskOptions const& disk)
 {
     auto const& layers = options.jail;
     bool const server = devices::block::NbdBackend::is_uri(disk.image);
-    if (server ? !layers.seccomp || has_servers(options) : !layers.landlock || is_given(options, disk)) return;
+    bool const files_are_held = layers.seccomp || layers.landlock;
+    if (server ? !layers.seccomp || has_servers(options) : !files_are_held || is_given(options, disk)) return;
     if (server)
         throw UserError{"the jail lets no NBD server be added: start Porthole with --allow nbd, or with --jail off"};
     auto const file = resolved(disk.image);

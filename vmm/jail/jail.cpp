@@ -100,7 +100,7 @@ void Jail::prepare_calls(HypervisorRequests const& requests)
 {
     tell_violations();
     for (unsigned role = 0; role < devices::thread_roles; ++role)
-        calls_[role] = program_of(static_cast<ThreadRole>(role), requests);
+        calls_[role] = program_of(static_cast<ThreadRole>(role), requests, {.servers = has_servers(options_)});
     ::malloc_trim(0); // of what libseccomp has used
 }
 

@@ -68,10 +68,33 @@ void allow_servers(Landlock& rules, RunOptions const& options)
     }
 }
 
-void allow_guest(Landlock& rules, GuestOptions const& guest)
+/// Of the servers that the options name, and of name servers, whose longer answers come by TCP.
+void allow_ports(Landlock& rules, RunOptions const& options)
+{
+    constexpr std::uint16_t domain = 53;
+    for (auto const& guest : options.guests) {
+        for (auto const& disk : guest.disks) {
+            auto const port = server_port(disk.image);
+            if (port) rules.allow_connect(*port).allow_connect(domain);
+        }
+    }
+}
+
+/// What a file may be found by when it is opened again: a device by itself, another file by its folder, since whoever
+/// gives a guest a new kernel replaces the old one.
+std::string place_of(std::string const& path)
+{
+    std::error_code error;
+    auto const real = std::filesystem::weakly_canonical(path, error);
+    if (error) return path;
+    bool const is_device = std::filesystem::exists(real, error) && !std::filesystem::is_regular_file(real, error);
+    return is_device ? real.string() : folder_of(real.string());
+}
+
+void allow_files(Landlock& rules, GuestOptions const& guest)
 {
     auto const read = [&](std::string const& path) {
-        if (!path.empty()) if_there([&] { rules.allow_read(path); });
+        if (!path.empty()) if_there([&] { rules.allow_read(place_of(path)); });
     };
     read(guest.kernel);
     read(guest.initrd);
@@ -79,9 +102,8 @@ void allow_guest(Landlock& rules, GuestOptions const& guest)
         read(module.path);
     for (auto const& disk : guest.disks) {
         if (devices::block::NbdBackend::is_uri(disk.image)) continue;
-        if_there([&] { rules.allow_disk(disk.image, disk.read_only || disk.dvd); });
+        if_there([&] { rules.allow_disk(place_of(disk.image), disk.read_only || disk.dvd); });
     }
-    if (!guest.vsock.empty()) if_there([&] { rules.allow_sockets(folder_of(guest.vsock)); });
     if (std::ranges::any_of(guest.nets, [](auto const& net) { return !net.tap.empty(); }))
         if_there([&] { rules.allow_device("/dev/net/tun"); });
 }
@@ -102,24 +124,25 @@ void add_descriptor(std::vector<int>& out, std::string_view path)
 
 Landlock rules_for(RunOptions const& options)
 {
+    bool const any_server =
+        std::ranges::find(options.jail.folders, JailOptions::servers) != options.jail.folders.end();
     // Signals between the threads of a process are a scope to some kernels: none is asked for.
-    Landlock rules{{.tcp = !has_servers(options), .scopes = false}};
-    // What building a machine looks at: facts of this kernel.
-    constexpr std::array facts{"/etc/machine-id",
-                               "/proc/meminfo",
-                               "/proc/cpuinfo",
-                               "/proc/sys/vm/overcommit_memory",
-                               "/sys/module",
-                               "/sys/kernel/mm/transparent_hugepage",
-                               "/sys/devices/system/cpu"};
-    for (auto const* const path : facts)
-        if_there([&] { rules.allow_read(path); });
+    Landlock rules{{.tcp = !any_server, .scopes = false}};
+    if (!any_server) allow_ports(rules, options);
     for (auto const& guest : options.guests)
-        allow_guest(rules, guest);
-    for (auto const& folder : options.jail.folders)
-        if (folder != JailOptions::servers) rules.allow_disk(folder, false);
+        if (!guest.vsock.empty()) if_there([&] { rules.allow_sockets(folder_of(guest.vsock)); });
     if (!options.control.empty()) if_there([&] { rules.allow_sockets(folder_of(options.control)); });
     if (has_servers(options)) allow_servers(rules, options);
+    return rules;
+}
+
+Landlock file_rules_for(RunOptions const& options)
+{
+    Landlock rules;
+    for (auto const& guest : options.guests)
+        allow_files(rules, guest);
+    for (auto const& folder : options.jail.folders)
+        if (folder != JailOptions::servers) rules.allow_disk(folder, false);
     return rules;
 }
 
@@ -130,6 +153,23 @@ bool has_servers(RunOptions const& options)
                return std::ranges::any_of(
                    guest.disks, [](auto const& disk) { return devices::block::NbdBackend::is_uri(disk.image); });
            });
+}
+
+std::optional<std::uint16_t> server_port(std::string_view uri)
+{
+    constexpr std::uint16_t nbd = 10809; // IANA
+    if (!devices::block::NbdBackend::is_uri(uri)) return std::nullopt;
+    auto const scheme = uri.substr(0, uri.find("://"));
+    if (scheme.find('+') != std::string_view::npos) return std::nullopt;
+    auto authority = uri.substr(std::min(scheme.size() + 3, uri.size()));
+    authority = authority.substr(0, authority.find_first_of("/?"));
+    if (auto const user = authority.rfind('@'); user != std::string_view::npos) authority.remove_prefix(user + 1);
+    auto const colon = authority.find(':', authority.starts_with('[') ? authority.find(']') : 0);
+    if (colon == std::string_view::npos || colon + 1 == authority.size()) return nbd;
+    std::uint16_t port = 0;
+    auto const* const end = authority.data() + authority.size();
+    auto const [stopped, error] = std::from_chars(authority.data() + colon + 1, end, port);
+    return error == std::errc{} && stopped == end ? std::optional{port} : std::nullopt;
 }
 
 std::vector<int> named_descriptors(RunOptions const& options)

@@ -158,40 +158,45 @@ void new_threads(SeccompFilter& filter)
         filter.allow(SYS_prctl, {is(0, static_cast<std::uint32_t>(option))});
 }
 
-void opener(SeccompFilter& filter, HypervisorRequests const& requests)
+/// Files are opened by another process, which is asked over a socket.
+void opener(SeccompFilter& filter, HypervisorRequests const& requests, Needs needs)
 {
-    nbd_client(filter, requests);
+    device_thread(filter, requests);
+    if (needs.servers) client(filter);
     new_threads(filter);
-    filter.allow(SYS_openat, {lacks(2, O_CREAT | O_TRUNC)});
-    filter.allow({SYS_statfs, SYS_fstatfs, SYS_eventfd2, SYS_fcntl, SYS_fsync, SYS_fdatasync, SYS_pread64});
+    filter.allow(SYS_socketpair, {is(0, AF_UNIX)});
+    filter.allow(
+        {SYS_fstat, SYS_newfstatat, SYS_statfs, SYS_fstatfs, SYS_eventfd2, SYS_fcntl, SYS_fsync, SYS_pread64});
     filter.allow({SYS_io_uring_setup, SYS_io_uring_register});
     allow_requests(filter, disk_requests);
 }
 
 /// Builds, starts and ends guests: what all the others do, since they begin with its filter, and more.
-void session(SeccompFilter& filter, HypervisorRequests const& requests)
+void session(SeccompFilter& filter, HypervisorRequests const& requests, Needs needs)
 {
     events(filter, requests);
     relay(filter, requests);
-    opener(filter, requests);
+    opener(filter, requests, needs);
     user_network(filter, requests);
     allow_requests(filter, requests.build);
     filter.allow({SYS_epoll_create1, SYS_timerfd_create, SYS_pipe2, SYS_memfd_create, SYS_ftruncate, SYS_fallocate,
-                  SYS_listen, SYS_fchmod, SYS_unlink, SYS_unlinkat, SYS_prlimit64, SYS_sysinfo});
+                  SYS_bind, SYS_listen, SYS_fchmod, SYS_unlink, SYS_unlinkat, SYS_prlimit64, SYS_sysinfo});
+    // Where a disk lies that is to be added: realpath(3).
+    filter.allow({SYS_stat, SYS_lstat, SYS_statx, SYS_readlink, SYS_getcwd, SYS_faccessat, SYS_faccessat2});
     filter.allow(SYS_ioctl, {is(1, TUNSETIFF)});
     filter.allow(SYS_ioctl, {is(1, TUNSETVNETHDRSZ)});
     filter.allow(SYS_ioctl, {is(1, TIOCGPTN)});
 }
 
-SeccompFilter calls_of(ThreadRole role, HypervisorRequests const& requests)
+SeccompFilter calls_of(ThreadRole role, HypervisorRequests const& requests, Needs needs)
 {
     SeccompFilter filter{SeccompFilter::Otherwise::Trap};
     switch (role) {
-    case ThreadRole::Session: session(filter, requests); break;
+    case ThreadRole::Session: session(filter, requests, needs); break;
     case ThreadRole::Events: events(filter, requests); break;
     case ThreadRole::Vcpu: vcpu(filter, requests); break;
     case ThreadRole::NbdClient: nbd_client(filter, requests); break;
-    case ThreadRole::Opener: opener(filter, requests); break;
+    case ThreadRole::Opener: opener(filter, requests, needs); break;
     case ThreadRole::Relay: relay(filter, requests); break;
     case ThreadRole::DiskRing: device_thread(filter, requests); break;
     case ThreadRole::Tap: tap(filter, requests); break;
@@ -217,9 +222,9 @@ std::array<sock_filter, 7> first_of_all(std::uint32_t run)
 
 } // namespace
 
-std::vector<std::byte> program_of(ThreadRole role, HypervisorRequests const& requests)
+std::vector<std::byte> program_of(ThreadRole role, HypervisorRequests const& requests, Needs needs)
 {
-    auto program = calls_of(role, requests).program();
+    auto program = calls_of(role, requests, needs).program();
     bool const runs_guests = role == ThreadRole::Vcpu || role == ThreadRole::Session; // and whom it starts
     if (!runs_guests || requests.run.empty()) return program;
     auto const first = first_of_all(requests.run.front());

@@ -17,9 +17,15 @@ struct HypervisorRequests {
     std::span<std::uint32_t const> build{};     ///< where guests are built, beside these
 };
 
+/// What a run may need beside its guests' files and sockets.
+struct Needs {
+    bool servers = false; ///< disks on NBD servers
+};
+
 /// The role's list, as the kernel gets it: sock_filter of <linux/filter.h>. Any other call raises SIGSYS
 /// (violation.hpp).
-[[nodiscard]] std::vector<std::byte> program_of(devices::ThreadRole role, HypervisorRequests const& requests);
+[[nodiscard]] std::vector<std::byte> program_of(devices::ThreadRole role, HypervisorRequests const& requests,
+                                                Needs needs);
 
 /// Holds for the calling thread from now on, and for those that it starts, beside what was loaded before. Wants
 /// no_new_privs. Throws std::system_error.

@@ -47,15 +47,21 @@ std::vector<ThreadRole> all_roles()
 
 /// A child that is a thread of this role makes a call.
 template <typename... Arguments>
-End as(ThreadRole role, long call, Arguments... arguments)
+End with(Needs needs, ThreadRole role, long call, Arguments... arguments)
 {
     return in_child([&] {
         (void)!::dup2(::open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
         tell_violations();
         forbid_new_privileges();
-        load_program(program_of(role, requests));
+        load_program(program_of(role, requests, needs));
         return ::syscall(call, arguments...) < 0 && errno != EBADF && errno != ENOTTY ? refused : came_through;
     });
+}
+
+template <typename... Arguments>
+End as(ThreadRole role, long call, Arguments... arguments)
+{
+    return with({.servers = true}, role, call, arguments...);
 }
 
 } // namespace
@@ -94,12 +100,21 @@ TEST_CASE("A thread that a guest's data reaches opens and connects to nothing", 
     }
 }
 
-TEST_CASE("A connection's thread opens files for reading alone", "[jail][seccomp]")
+TEST_CASE("What speaks to servers opens files for reading alone, and without servers nobody opens any",
+          "[jail][seccomp]")
 {
-    CHECK(as(ThreadRole::NbdClient, SYS_openat, AT_FDCWD, "/dev/null", O_RDONLY) == End{came_through, 0});
-    CHECK(as(ThreadRole::NbdClient, SYS_openat, AT_FDCWD, "/dev/null", O_WRONLY) == ended);
-    CHECK(as(ThreadRole::Opener, SYS_openat, AT_FDCWD, "/dev/null", O_RDWR) == End{came_through, 0});
-    CHECK(as(ThreadRole::Opener, SYS_openat, AT_FDCWD, "/tmp/new", O_RDWR | O_CREAT, 0600) == ended);
+    for (auto const role : {ThreadRole::NbdClient, ThreadRole::Opener, ThreadRole::Session}) {
+        CAPTURE(devices::name_of(role));
+        CHECK(as(role, SYS_openat, AT_FDCWD, "/dev/null", O_RDONLY) == End{came_through, 0});
+        CHECK(as(role, SYS_openat, AT_FDCWD, "/dev/null", O_WRONLY) == ended);
+        CHECK(as(role, SYS_openat, AT_FDCWD, "/dev/null", O_RDWR) == ended);
+    }
+    for (auto const role : all_roles()) {
+        if (role == ThreadRole::NbdClient) continue; // there is none
+        CAPTURE(devices::name_of(role));
+        CHECK(with({.servers = false}, role, SYS_openat, AT_FDCWD, "/dev/null", O_RDONLY) == ended);
+        CHECK(with({.servers = false}, role, SYS_socket, AF_INET, SOCK_STREAM, 0) == ended);
+    }
 }
 
 TEST_CASE("Threads make the hypervisor's requests that their roles have", "[jail][seccomp]")
@@ -130,7 +145,7 @@ TEST_CASE("A violation names the thread and the call", "[jail][seccomp]")
         tell_violations();
         devices::begin_thread(ThreadRole::DiskRing);
         forbid_new_privileges();
-        load_program(program_of(ThreadRole::DiskRing, requests));
+        load_program(program_of(ThreadRole::DiskRing, requests, {}));
         return static_cast<int>(::syscall(SYS_openat, AT_FDCWD, "/etc/passwd", O_RDONLY));
     });
     ::close(ends[1]);

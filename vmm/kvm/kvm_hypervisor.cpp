@@ -41,9 +41,10 @@ std::vector<CpuidEntry> KvmHypervisor::supported_cpuid() const
 /// indices, which are its own numbers of the vCPUs.
 AccelerationOffer KvmHypervisor::acceleration() const
 {
+    static bool const exits = eoi_exits(); // a restarted guest is built where no file can be opened
     return {.calls = host_.has(KVM_CAP_HYPERV_TLBFLUSH),
             .timers = host_.has(KVM_CAP_HYPERV_SYNIC2),
-            .eoi_exits = eoi_exits()};
+            .eoi_exits = exits};
 }
 
 } // namespace vmm

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <mutex>
 #include <string_view>
+#include <time.h>
 
 namespace vmm {
 
@@ -62,6 +63,7 @@ std::shared_ptr<LineWriter> open_log(std::string const& level, std::string const
     if (parsed == spdlog::level::off && level != "off")
         throw UserError{"unknown log level '" + level + "': use trace, debug, info, warning, error, critical or off"};
 
+    ::tzset(); // reads the time zone's file, which a confined thread could not
     auto writer = file.empty() ? nullptr : open_text_file("the log", file, Existing::Continued);
     auto sink = writer ? std::make_shared<LineSink>(*writer, false)
                        : std::make_shared<LineSink>(standard_error(), is_coloured(stderr));

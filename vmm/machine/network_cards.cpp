@@ -14,12 +14,16 @@ namespace vmm {
 
 namespace {
 
-/// A text of this machine's own, so that guests of the same name on two machines have different addresses.
-std::string machine_id()
+/// A text of this machine's own, so that guests of the same name on two machines have different addresses. Read once:
+/// a restarted guest is built where no file can be opened.
+std::string const& machine_id()
 {
-    std::ifstream file{"/etc/machine-id"};
-    std::string id;
-    std::getline(file, id);
+    static auto const id = [] {
+        std::ifstream file{"/etc/machine-id"};
+        std::string line;
+        std::getline(file, line);
+        return line;
+    }();
     return id;
 }
 

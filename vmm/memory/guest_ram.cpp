@@ -81,6 +81,17 @@ bool files_lack_huge_pages(std::string const& folder)
     return (of_private == "always" || of_private == "madvise") && (of_files == "never" || of_files == "deny");
 }
 
+namespace {
+
+/// Asked once: a restarted guest is built where no file can be opened.
+bool host_lacks_them()
+{
+    static bool const lacks = files_lack_huge_pages();
+    return lacks;
+}
+
+} // namespace
+
 void GuestRam::Unmap::operator()(std::byte* start) const
 {
     ::munmap(start, size);
@@ -104,8 +115,7 @@ GuestRam::Mapping GuestRam::reserve(std::uint64_t bytes)
 }
 
 GuestRam::GuestRam(MemoryLayout const& layout, RamSharing sharing)
-    : file_{sharing == RamSharing::Always || !files_lack_huge_pages() ? make_file(layout.bytes())
-                                                                      : devices::UniqueFd{}}
+    : file_{sharing == RamSharing::Always || !host_lacks_them() ? make_file(layout.bytes()) : devices::UniqueFd{}}
 {
     std::uint64_t offset = 0;
     for (auto const& guest : layout.ram()) {

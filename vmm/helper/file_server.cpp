@@ -1,0 +1,167 @@
+#include "vmm/helper/file_server.hpp"
+
+#include "devices/base/guarded_thread.hpp"
+#include "vmm/helper/messages.hpp"
+#include "vmm/helper/passing.hpp"
+#include "vmm/jail/privileges.hpp"
+#include "vmm/jail/seccomp_filter.hpp"
+
+#include <linux/capability.h>
+#include <linux/limits.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <thread>
+#include <unistd.h>
+#include <utility>
+#include <vector>
+
+namespace vmm::helper {
+
+namespace {
+
+using devices::FileAccess;
+using jail::Argument;
+
+constexpr unsigned most_at_once = 64;
+constexpr std::size_t longest = sizeof(std::uint32_t) + PATH_MAX - 1;
+
+struct Arrived {
+    bool end = false;
+    std::optional<FileRequest> request; ///< nothing for nonsense
+    UniqueFd answer;
+};
+
+Arrived receive(int socket)
+{
+    std::array<std::byte, longest + 1> bytes{}; // one more: a longer message is none
+    auto passed = receive_passed(socket, bytes, 0);
+    if (passed.size <= 0) return {.end = true, .request = {}, .answer = {}};
+    Arrived arrived;
+    if (passed.descriptors.size() != 1 || !passed.whole) return arrived;
+    arrived.request = parse_file_request(std::span{bytes}.first(static_cast<std::size_t>(passed.size)));
+    arrived.answer = std::move(passed.descriptors.front());
+    return arrived;
+}
+
+void answer(int socket, FilePolicy const& policy, FileRequest const& request)
+{
+    Answer reply;
+    reply.descriptors[0] = policy.open(request.path, request.access);
+    if (!reply.descriptors[0]) reply.error = errno;
+    send_answer(socket, reply);
+}
+
+/// What opening takes, and threads that do it.
+jail::SeccompFilter file_server_filter()
+{
+    constexpr std::uint32_t thread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
+    jail::SeccompFilter filter;
+    filter.allow({SYS_recvmsg, SYS_sendmsg, SYS_close});
+    filter.allow(SYS_openat, {Argument::masked(2, O_CREAT | O_TRUNC, 0)});
+    filter.allow({SYS_openat2, SYS_fstat, SYS_newfstatat, SYS_stat, SYS_lstat, SYS_statx, SYS_readlink, SYS_getcwd,
+                  SYS_faccessat, SYS_faccessat2});
+    filter.allow(SYS_clone, {Argument::masked(0, thread, thread)}).refuse(SYS_clone3, ENOSYS);
+    filter.allow({SYS_set_robust_list, SYS_rseq, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn,
+                  SYS_sched_getaffinity, SYS_sched_yield, SYS_gettid, SYS_getpid, SYS_futex, SYS_exit,
+                  SYS_exit_group});
+    for (auto const call : {SYS_mmap, SYS_mprotect})
+        filter.allow(static_cast<int>(call), {Argument::masked(2, PROT_EXEC, 0)});
+    filter.allow({SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise});
+    filter.allow_for_sanitizers();
+    if constexpr (jail::sanitized) filter.allow({SYS_read, SYS_write}); // a pipe tells whether memory can be read
+    return filter;
+}
+
+/// A reader of Porthole's output sees its end by Porthole's own.
+void say_nothing()
+{
+    UniqueFd const null{::open("/dev/null", O_RDWR | O_CLOEXEC)};
+    for (auto const stream : {STDOUT_FILENO, STDERR_FILENO})
+        if (null) ::dup2(null.get(), stream);
+}
+
+} // namespace
+
+std::optional<FileRequest> parse_file_request(std::span<std::byte const> bytes)
+{
+    std::uint32_t access = 0;
+    if (bytes.size() <= sizeof access || bytes.size() > longest) return std::nullopt;
+    std::memcpy(&access, bytes.data(), sizeof access);
+    if (access > static_cast<std::uint32_t>(FileAccess::ReadWrite)) return std::nullopt;
+    FileRequest request{static_cast<FileAccess>(access),
+                        {reinterpret_cast<char const*>(bytes.data()) + sizeof access, bytes.size() - sizeof access}};
+    if (request.path.find('\0') != std::string::npos) return std::nullopt;
+    return request;
+}
+
+bool send_file_request(int socket, FileRequest const& request, UniqueFd answer)
+{
+    auto access = static_cast<std::uint32_t>(request.access);
+    if (request.path.empty() || sizeof access + request.path.size() > longest) return false;
+    std::vector<char> bytes(sizeof access + request.path.size());
+    std::memcpy(bytes.data(), &access, sizeof access);
+    std::memcpy(bytes.data() + sizeof access, request.path.data(), request.path.size());
+    return send_passing(socket, std::as_bytes(std::span{bytes}), std::array{answer.get()});
+}
+
+void serve_files(int socket, std::shared_ptr<FilePolicy const> const& policy)
+{
+    static std::atomic<unsigned> under_way{0};
+    for (;;) {
+        auto arrived = receive(socket);
+        if (arrived.end) return;
+        if (!arrived.answer) continue;
+        auto const& waits = arrived.answer;
+        if (!arrived.request || under_way.load() >= most_at_once) {
+            send_answer(waits.get(), {.error = arrived.request ? EAGAIN : EINVAL});
+            continue;
+        }
+        ++under_way;
+        auto const body = [policy, request = std::move(*arrived.request), fd = waits.get()] {
+            UniqueFd const to{fd};
+            (void)devices::contain([&] { answer(to.get(), *policy, request); }, [](char const*) {});
+            --under_way;
+        };
+        auto const started = devices::contain([&] { std::thread{body}.detach(); }, [](char const*) {});
+        if (started)
+            (void)arrived.answer.release(); // the thread's
+        else
+            --under_way;
+    }
+}
+
+void run_file_server(UniqueFd socket, std::span<int const> kept, PreparePolicy const& prepare)
+{
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::prctl(PR_SET_NAME, "porthole-files");
+    ::setsid();
+    say_nothing();
+    try {
+        std::vector<int> stay(kept.begin(), kept.end());
+        stay.push_back(socket.get());
+        jail::close_inherited(stay);
+        jail::forbid_new_privileges();
+        jail::forbid_dumps();
+        jail::drop_capabilities(1U << CAP_DAC_OVERRIDE | 1U << CAP_DAC_READ_SEARCH);
+        jail::limit(RLIMIT_FSIZE, 0);
+        auto const policy = std::make_shared<FilePolicy const>(prepare());
+        if (jail::SeccompFilter::supported()) file_server_filter().load();
+        serve_files(socket.get(), policy);
+    } catch (std::exception const&) { // whoever asks sees that nobody answers
+    }
+    ::_exit(EXIT_SUCCESS);
+}
+
+} // namespace vmm::helper
