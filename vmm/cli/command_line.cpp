@@ -123,10 +123,10 @@ class RunCommand {
 
     void add_jail(JailOptions& jail)
     {
+        jail.privileges = jail.seccomp = jail.landlock = true;
         add("--jail", "WHAT",
-            "by what the process is confined: off (the default), on, strict (and end where this host cannot), or "
-            "some "
-            "of privileges, seccomp, landlock",
+            "by what the process is confined: on (the default), strict (and end where this host cannot), off, or "
+            "some of privileges, seccomp, landlock",
             [&jail](auto const& text) { jail = parse_jail("--jail", text, jail); });
         add_list("--allow", "FOLDER", "let 'ctl disk-add' open files of this folder. Once for each",
                  [&jail](auto const& text) {
