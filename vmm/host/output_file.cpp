@@ -16,7 +16,7 @@ namespace vmm {
 namespace {
 
 constexpr ::mode_t owner_alone = 0600;
-constexpr int always = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+constexpr int always = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
 
 /// In a folder where only the system makes links: they lead to what this process has open.
 bool is_the_systems_link(std::string const& path)
@@ -45,11 +45,10 @@ UniqueFd open_output(std::string const& what, std::string const& path, Existing 
     auto const refuse = [&](std::string const& why) {
         throw UserError{"cannot write " + what + " to '" + path + "': " + why};
     };
-    auto const flags = always | (existing == Existing::Continued ? O_APPEND : 0);
-    UniqueFd file{::open(path.c_str(), flags | O_NOFOLLOW, owner_alone)};
+    UniqueFd file{::open(path.c_str(), always | O_NOFOLLOW, owner_alone)};
     auto error = errno;
     if (!file && error == ELOOP && is_the_systems_link(path)) {
-        file = UniqueFd{::open(path.c_str(), flags, owner_alone)};
+        file = UniqueFd{::open(path.c_str(), always, owner_alone)};
         error = errno;
     }
     if (!file) refuse(why_not(path, error));
@@ -59,7 +58,7 @@ UniqueFd open_output(std::string const& what, std::string const& path, Existing 
     if (S_ISBLK(status.st_mode)) refuse("it is a block device; name a file");
     if (S_ISREG(status.st_mode) && existing == Existing::Emptied && ::ftruncate(file.get(), 0) != 0)
         refuse(devices::os_error(errno));
-    ::fcntl(file.get(), F_SETFL, flags & O_APPEND); // it was for open() alone
+    ::fcntl(file.get(), F_SETFL, O_APPEND); // the rest was for open() alone
     return file;
 }
 

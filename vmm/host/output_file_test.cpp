@@ -52,6 +52,17 @@ TEST_CASE("an output file is made for its owner alone, and one that exists keeps
     CHECK(mode_of(old) == 0644);
 }
 
+TEST_CASE("an output file that somebody empties goes on at its beginning", "[output]")
+{
+    Folder const folder;
+    auto const existing = GENERATE(Existing::Emptied, Existing::Continued);
+    auto const file = open_output("the log", folder.path("log"), existing);
+    put(file.get(), "before");
+    std::filesystem::resize_file(folder.path("log"), 0); // as logrotate(8) does with copytruncate
+    put(file.get(), "after");
+    CHECK(folder.content("log") == "after");
+}
+
 TEST_CASE("an output file is not opened through somebody's symbolic link", "[output]")
 {
     Folder const folder;
