@@ -1,18 +1,24 @@
+#include "devices/base/os_error.hpp"
 #include "hv/testing/catch.hpp"
 #include "vmm/jail/privileges.hpp"
 #include "vmm/jail/testing/child.hpp"
 #include "vmm/jail/thread_calls.hpp"
 #include "vmm/jail/violation.hpp"
+#include "vmm/log/open_log.hpp"
+
+#include <spdlog/spdlog.h>
 
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <fcntl.h>
+#include <filesystem>
 #include <sched.h>
 #include <string>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -45,15 +51,21 @@ std::vector<ThreadRole> all_roles()
     return roles;
 }
 
+/// Makes a child a thread of this role, whose violations nobody hears of.
+void confine(ThreadRole role, Needs needs = {})
+{
+    (void)!::dup2(::open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
+    tell_violations();
+    forbid_new_privileges();
+    load_program(program_of(role, requests, needs));
+}
+
 /// A child that is a thread of this role makes a call.
 template <typename... Arguments>
 End with(Needs needs, ThreadRole role, long call, Arguments... arguments)
 {
     return in_child([&] {
-        (void)!::dup2(::open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
-        tell_violations();
-        forbid_new_privileges();
-        load_program(program_of(role, requests, needs));
+        confine(role, needs);
         return ::syscall(call, arguments...) < 0 && errno != EBADF && errno != ENOTTY ? refused : came_through;
     });
 }
@@ -134,6 +146,35 @@ TEST_CASE("Threads make the hypervisor's requests that their roles have", "[jail
         CHECK(as(ThreadRole::Session, SYS_ioctl, -1, request, 0) == End{came_through, 0});
         CHECK(as(ThreadRole::Vcpu, SYS_ioctl, -1, request, 0) == ended);
     }
+}
+
+TEST_CASE("Any thread says which limit was reached, and changes none", "[jail][seccomp]")
+{
+    for (auto const role : all_roles()) {
+        CAPTURE(devices::name_of(role));
+        auto const end = in_child([&] {
+            confine(role);
+            auto const advice = devices::os_error(EMFILE);
+            return advice.find("ulimit -n") == std::string::npos ? refused : came_through;
+        });
+        CHECK(end == End{came_through, 0});
+        ::rlimit const more{1, 1};
+        CHECK(as(role, SYS_prlimit64, 0, RLIMIT_NOFILE, &more, nullptr) == ended);
+        CHECK(as(role, SYS_prlimit64, 1, RLIMIT_NOFILE, nullptr, nullptr) == ended);
+    }
+}
+
+TEST_CASE("The first line of a log may be any thread's", "[jail][seccomp]")
+{
+    auto const path = std::filesystem::temp_directory_path() / ("porthole-log-" + std::to_string(::getpid()));
+    auto const end = in_child([&] {
+        auto const log = open_log("warning", path.string());
+        confine(ThreadRole::Vcpu);
+        spdlog::warn("of a guest"); // with the time here, for which the C library reads a file
+        return came_through;
+    });
+    CHECK(end == End{came_through, 0});
+    std::filesystem::remove(path);
 }
 
 TEST_CASE("A violation names the thread and the call", "[jail][seccomp]")

@@ -9,6 +9,7 @@
 #include <spdlog/spdlog.h>
 
 #include <cstdio>
+#include <ctime>
 #include <mutex>
 #include <string_view>
 #include <time.h>
@@ -67,6 +68,7 @@ std::shared_ptr<LineWriter> open_log(std::string const& level, std::string const
     auto writer = file.empty() ? nullptr : open_text_file("the log", file, Existing::Continued);
     auto sink = writer ? std::make_shared<LineSink>(*writer, false)
                        : std::make_shared<LineSink>(standard_error(), is_coloured(stderr));
+    ::tzset(); // its file is read here, not with the first line, by a thread that may open none
     auto logger = std::make_shared<spdlog::logger>("porthole", std::move(sink));
     logger->set_pattern(file.empty() ? "porthole: %^%l%$: %v" : "%Y-%m-%dT%H:%M:%S.%e %l %v");
     logger->set_level(parsed);
