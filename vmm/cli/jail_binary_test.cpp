@@ -3,14 +3,24 @@
 #include "vmm/cli/testing/porthole.hpp"
 #include "vmm/cli/testing/puppet.hpp"
 #include "vmm/host/testing/contains.hpp"
+#include "vmm/jail/privileges.hpp"
+#include "vmm/jail/thread_calls.hpp"
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+
+#include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <span>
 #include <string>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+#include <vector>
 
 namespace {
 
@@ -44,6 +54,24 @@ unsigned threads_with(pid_t process, std::string const& field, std::string const
     REQUIRE(values.size() == 1);
     CAPTURE(values.begin()->first);
     return values.contains(value) ? values.at(value) : 0;
+}
+
+/// A run in a container that lacks these calls.
+Outcome run_without(std::vector<unsigned> const& calls, std::vector<std::string> const& more)
+{
+    std::vector<sock_filter> program{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr))};
+    for (auto const call : calls) {
+        program.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1));
+        program.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS));
+    }
+    program.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+    auto const confine = [&] {
+        vmm::jail::forbid_new_privileges();
+        vmm::jail::load_program(std::as_bytes(std::span{program}));
+    };
+    std::vector<std::string> arguments{"run", "--kernel", puppet(), "--memory", "16M", "--cmdline", "power-off"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return Process{arguments, {.before = confine}}.end();
 }
 
 } // namespace
@@ -91,7 +119,12 @@ TEST_CASE("who cannot become what was asked for says so in one line", "[binary][
     check_is_one_complaint(porthole(run({"--cgroup", "none/here"})), "/sys/fs/cgroup/none/here/cgroup.procs");
     Folder const folder;
     check_is_one_complaint(porthole(run({"--chroot", folder.path(".")})), "mknod");
+    check_is_one_complaint(porthole(run({"--chroot", folder.path("."), "--net", "user"})), "mount -t proc");
+    check_is_one_complaint(porthole(run({"--netns", folder.file("file", "")})), "name a network namespace");
     check_is_one_complaint(porthole(run({"--allow", folder.path("none")})), "name a folder");
+    struct stat kvm {};
+    if (::stat("/dev/kvm", &kvm) != 0 || (kvm.st_mode & S_IROTH) != 0) return;
+    check_is_one_complaint(porthole(run({"--user", "65534:65534"})), "setfacl -m u:65534:rw /dev/kvm");
 }
 
 TEST_CASE("root's run becomes the user that was asked for, below the folder that was", "[binary][jail]")
@@ -114,4 +147,23 @@ TEST_CASE("root's run becomes the user that was asked for, below the folder that
     CHECK(threads_with(process.pid(), "CapBnd", "0000000000000000") != 0);
     process.signal(SIGTERM);
     CHECK(process.end().status == 0);
+}
+
+TEST_CASE("in a container that has less a run says what it goes without", "[binary][jail]")
+{
+    if (!can_run()) return;
+    auto const check = [](std::vector<unsigned> const& calls, std::string const& missing) {
+        auto const goes_without = run_without(calls, {"--jail", "on"});
+        CHECK(goes_without.status == 0);
+        CHECK(goes_without.err == "porthole: warning: this kernel, or the container, has no " + missing +
+                                      ": the jail goes without (--jail chooses its layers)\n");
+        check_is_one_complaint(run_without(calls, {"--jail", "strict"}),
+                               "has no " + missing + ": see porthole doctor");
+    };
+    check({SYS_landlock_create_ruleset}, "landlock");
+    check({SYS_seccomp}, "seccomp filters");
+    check({SYS_seccomp, SYS_landlock_create_ruleset}, "seccomp filters and landlock");
+    auto const chosen = run_without({SYS_landlock_create_ruleset}, {"--jail", "privileges,seccomp,strict"});
+    CHECK(chosen.status == 0);
+    CHECK(chosen.err.empty());
 }

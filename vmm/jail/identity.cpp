@@ -105,10 +105,23 @@ void change_root(std::string const& folder)
         throw UserError{"--chroot " + folder + ": " + os_error(errno) + ": name a folder"};
 }
 
+constexpr auto* device = "/dev/kvm";
+
 /// Once it has become who it is to be.
-void check_root(JailOptions const& options)
+void check_user(JailOptions const& options)
 {
-    constexpr auto* device = "/dev/kvm";
+    if (::access(device, R_OK | W_OK) == 0 || errno != EACCES) return; // who opens it says more
+    throw UserError{"--user " + options.user + ": " + device + ": " + os_error(EACCES) +
+                    ": setfacl -m u:" + options.user.substr(0, options.user.find(':')) + ":rw " + device +
+                    ", or add the user to the group that may use it"};
+}
+
+void check_root(JailOptions const& options, bool has_user_network)
+{
+    if (has_user_network && ::access("/proc/self/exe", F_OK) != 0)
+        throw UserError{"--chroot " + options.chroot +
+                        ": there is no /proc in it, which a user-mode network needs: " + "mkdir " + options.chroot +
+                        "/proc && mount -t proc proc " + options.chroot + "/proc"};
     if (::access(device, R_OK | W_OK) == 0) return;
     auto const error = errno;
     if (error == ENOENT)
@@ -130,7 +143,7 @@ void require_root(JailOptions const& options)
 
 } // namespace
 
-void assume_identity(JailOptions const& options)
+void assume_identity(JailOptions const& options, bool has_user_network)
 {
     if (options.user.empty() && options.chroot.empty() && options.netns.empty() && options.cgroup.empty()) return;
     require_root(options);
@@ -141,10 +154,14 @@ void assume_identity(JailOptions const& options)
 
     if (!options.cgroup.empty()) enter_cgroup(options.cgroup);
     if (net && ::setns(net.get(), CLONE_NEWNET) != 0)
-        throw UserError{"--netns " + options.netns + ": " + os_error(errno)};
+        throw UserError{"--netns " + options.netns + ": " + os_error(errno) +
+                        ": name a network namespace: ip netns list shows which there are"};
     if (!options.chroot.empty()) change_root(options.chroot);
     if (account) become(*account, options.user);
-    if (!options.chroot.empty()) check_root(options);
+    if (!options.chroot.empty())
+        check_root(options, has_user_network);
+    else if (account)
+        check_user(options);
 }
 
 } // namespace vmm::jail

@@ -61,7 +61,7 @@ Jail::Jail(RunOptions const& options, HypervisorRequests const& requests) : opti
     if (wanted.privileges) close_inherited(named_descriptors(options));
     if (wanted.privileges) drop_bounding_capabilities(wanted.user.empty() ? for_opening : 0);
     if (!wanted.chroot.empty()) closed.store(true); // no /proc, perhaps
-    assume_identity(wanted);
+    assume_identity(wanted, has_user_network(options));
     for (auto const& folder : wanted.folders)
         if (folder != JailOptions::servers && ::access(folder.c_str(), X_OK) != 0)
             throw UserError{"--allow " + folder + ": " + devices::os_error(errno) + ": name a folder"};

@@ -172,6 +172,13 @@ std::optional<std::uint16_t> server_port(std::string_view uri)
     return error == std::errc{} && stopped == end ? std::optional{port} : std::nullopt;
 }
 
+bool has_user_network(RunOptions const& options)
+{
+    return std::ranges::any_of(options.guests, [](auto const& guest) {
+        return std::ranges::any_of(guest.nets, [](auto const& net) { return net.tap.empty(); });
+    });
+}
+
 std::vector<int> named_descriptors(RunOptions const& options)
 {
     std::vector<int> kept{STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};

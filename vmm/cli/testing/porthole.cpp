@@ -138,6 +138,7 @@ Process::Process(std::vector<std::string> const& arguments, How const& how)
         ::dup2(how.input < 0 ? in.reader.get() : how.input, STDIN_FILENO);
         ::dup2(out.writer.get(), STDOUT_FILENO);
         ::dup2(err.writer.get(), STDERR_FILENO);
+        if (how.before) how.before();
     };
     pid_ = start(arguments, redirect, how.program);
     in_ = std::move(in.writer);

@@ -4,6 +4,7 @@
 #include "vmm/host/unique_fd.hpp"
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <sys/types.h>
 #include <vector>
@@ -42,6 +43,7 @@ class Process {
         Stderr error = Stderr::Read;
         std::string program = "porthole"; ///< or another executable that was built beside it
         int input = -1;                   ///< a descriptor for standard input, instead of the pipe
+        std::function<void()> before{};   ///< what its process does first
     };
 
     explicit Process(std::vector<std::string> const& arguments) : Process(arguments, How{}) {}
