@@ -2,6 +2,7 @@
 
 #include "hv/partition/communication.hpp"
 #include "hv/partition/registry.hpp"
+#include "hv/vmbus/messages.hpp"
 #include "hv/vmbus/root_ids.hpp"
 
 #include <algorithm>
@@ -14,20 +15,9 @@ namespace hv::vmbus {
 
 namespace {
 
-// NTSTATUS
-constexpr std::uint32_t success = 0;
-constexpr std::uint32_t unsuccessful = 0xC000'0001;
-constexpr std::uint32_t invalid_parameter = 0xC000'000D;
-constexpr std::uint32_t connection_refused = 0xC000'0236;
-
 constexpr std::array versions{abi::VmbusVersion::Win8,     abi::VmbusVersion::Win8_1, abi::VmbusVersion::Win10,
                               abi::VmbusVersion::Win10Rs3, abi::VmbusVersion::V5_0,   abi::VmbusVersion::V5_1,
                               abi::VmbusVersion::V5_2,     abi::VmbusVersion::V5_3};
-
-abi::ChannelMessageHeader header(abi::ChannelMessageType type)
-{
-    return {type, 0};
-}
 
 /// The structure at the start of a message, if that is long enough.
 template <typename T>
@@ -186,69 +176,6 @@ void Server::Core::show(OfferedChannel& channel)
     outbox_->send(channel.message());
 }
 
-void Server::Core::open_channel(abi::OpenChannel const& message)
-{
-    auto* const offered = find(message.channel);
-    std::shared_ptr<OpenChannel> channel;
-    if (offered && !offered->is_open()) channel = make_channel(*offered, message);
-    outbox_->send(abi::OpenChannelResult{header(abi::ChannelMessageType::OpenChannelResult), message.channel,
-                                         message.open_id, channel ? success : unsuccessful});
-    if (channel) offered->open(std::move(channel));
-}
-
-std::shared_ptr<OpenChannel> Server::Core::make_channel(OfferedChannel const& offered,
-                                                        abi::OpenChannel const& message)
-{
-    auto const pages = shared_->gpadls.find(offered.id(), GpadlId{message.ring_gpadl});
-    if (!pages || !pages->page_aligned() || pages->size() % page_size != 0) return nullptr;
-    auto const count = pages->page_count();
-    std::size_t const to_host = message.downstream_page;
-    if (to_host < 2 || to_host + 2 > count) return nullptr; // a page of control and one of data, at least
-    VpIndex const vp{message.target_vp};
-    if (!shared_->events.prepare(vp)) return nullptr;
-
-    ++open_channels_;
-    OpenChannel::Rings rings{RingMemory{pages, 0, to_host}, RingMemory{pages, to_host, count - to_host}};
-    auto released = [tasks = tasks(), this] { tasks.run([this] { channel_released(); }); };
-    return std::make_shared<OpenChannel>(shared_, offered.id(), std::move(rings), vp, message.user_data,
-                                         std::move(released));
-}
-
-void Server::Core::channel_released()
-{
-    --open_channels_;
-    if (open_channels_ > 0 || !after_reset_) return;
-    std::exchange(after_reset_, nullptr)();
-    read_inbox();
-}
-
-void Server::Core::close_channel(abi::ChannelMessage const& message)
-{
-    auto* const channel = find(message.channel);
-    if (!channel || !channel->is_open()) return;
-    channel->close();
-    if (!channel->primary()) return;
-    rescind_if([&spec = channel->spec()](OfferedChannel const& other) {
-        return !other.primary() && other.spec().instance == spec.instance;
-    });
-}
-
-void Server::Core::release_channel(abi::ChannelMessage const& message)
-{
-    unreleased_.erase(ChannelId{message.channel});
-}
-
-void Server::Core::modify_channel(abi::ModifyChannel const& message)
-{
-    auto* const channel = find(message.channel);
-    VpIndex const vp{message.target_vp};
-    bool const done = channel && channel->is_open() && shared_->events.prepare(vp);
-    if (done) channel->set_target_vp(vp);
-    if (*version_ < abi::VmbusVersion::V5_3) return;
-    outbox_->send(abi::ModifyChannelResponse{header(abi::ChannelMessageType::ModifyChannelResponse), message.channel,
-                                             done ? success : invalid_parameter});
-}
-
 void Server::Core::begin_gpadl(abi::GpadlHeader const& message, std::span<std::byte const> page_numbers)
 {
     auto const progress =
@@ -266,8 +193,9 @@ void Server::Core::continue_gpadl(abi::GpadlBody const& message, std::span<std::
 void Server::Core::report_gpadl(ChannelId channel, GpadlId id, GpadlTable::Progress progress)
 {
     if (progress == GpadlTable::Progress::More) return;
-    outbox_->send(abi::GpadlCreated{header(abi::ChannelMessageType::GpadlCreated), channel.value, id.value,
-                                    progress == GpadlTable::Progress::Complete ? success : unsuccessful});
+    outbox_->send(
+        abi::GpadlCreated{header(abi::ChannelMessageType::GpadlCreated), channel.value, id.value,
+                          progress == GpadlTable::Progress::Complete ? ntstatus::success : ntstatus::unsuccessful});
 }
 
 void Server::Core::tear_down_gpadl(abi::GpadlTeardown const& message)
@@ -296,7 +224,7 @@ void Server::Core::refuse_socket(Guid const& endpoint, Guid const& service)
 {
     if (!version_) return;
     outbox_->send(abi::TlConnectResult{header(abi::ChannelMessageType::TlConnectResult), endpoint, service,
-                                       connection_refused});
+                                       ntstatus::connection_refused});
 }
 
 void Server::Core::unload()
@@ -319,58 +247,6 @@ void Server::Core::reset(std::function<void()> then)
     shared_->gpadls.clear();
     if (open_channels_ == 0) return then();
     after_reset_ = std::move(then);
-}
-
-void Server::Core::offer(OfferSpec const& spec, std::shared_ptr<ChannelDevice> device)
-{
-    bool const guest_asked = spec.sub_channel != 0 || (spec.flags & channel_flags::hv_socket) != 0;
-    if (guest_asked && unreleased_.size() >= most_unreleased)
-        return report_failed_offer("it has not released those that were taken back");
-    std::uint32_t number = 1;
-    while (channels_.contains(ChannelId{number}) || unreleased_.contains(ChannelId{number}))
-        ++number;
-    if (number > last_channel) return report_failed_offer("all numbers of channels are in use");
-    ChannelId const id{number};
-    auto channel = std::make_unique<OfferedChannel>(guest_, id, spec, std::move(device));
-    if (!channel->connected())
-        return report_failed_offer("its memory pool has no room, or it has taken the connection's ID for itself");
-    auto& stays = *channels_.emplace(id, std::move(channel)).first->second;
-    if (offers_requested_) show(stays);
-}
-
-/// Once: a guest can bring this about as often as it likes.
-void Server::Core::report_failed_offer(char const* why)
-{
-    if (std::exchange(failed_offer_reported_, true)) return;
-    report_(std::string{"a VMBus channel cannot be offered to the guest: "} + why);
-}
-
-void Server::Core::withdraw(Guid const& instance)
-{
-    rescind_if([&instance](OfferedChannel const& channel) { return channel.spec().instance == instance; });
-}
-
-template <typename Predicate>
-void Server::Core::rescind_if(Predicate predicate)
-{
-    std::vector<ChannelId> ids;
-    for (auto const& [id, channel] : channels_) {
-        if (predicate(*channel)) ids.push_back(id);
-    }
-    std::stable_partition(ids.begin(), ids.end(), [this](ChannelId id) { return !channels_.at(id)->primary(); });
-    for (auto const id : ids)
-        rescind(id);
-}
-
-/// The device and all that it holds go at once; the guest keeps no more than the number.
-void Server::Core::rescind(ChannelId id)
-{
-    auto const found = channels_.find(id);
-    bool const offered = found->second->offered;
-    channels_.erase(found); // closes it
-    if (!offered) return;
-    unreleased_.insert(id);
-    outbox_->send(abi::ChannelMessage{header(abi::ChannelMessageType::RescindChannelOffer), id.value});
 }
 
 OfferedChannel* Server::Core::find(std::uint32_t channel)
