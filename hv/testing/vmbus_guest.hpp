@@ -5,6 +5,7 @@
 #include "hv/abi/vmbus.hpp"
 #include "hv/abi/vmbus_ring.hpp"
 #include "hv/testing/fabric.hpp"
+#include "hv/testing/saved_state.hpp"
 #include "hv/vmbus/channel.hpp"
 #include "hv/vmbus/executor.hpp"
 
@@ -231,9 +232,18 @@ class TestChannel final : public vmbus::Channel {
     void reopen()
     {
         std::memset(base_, 0, 2 * ring_pages * page_size);
-        auto const pages = gpadl_of(0, 2 * ring_pages);
-        incoming_ = std::make_unique<vmbus::IncomingRing>(vmbus::RingMemory{pages, 0, ring_pages});
-        outgoing_ = std::make_unique<vmbus::OutgoingRing>(vmbus::RingMemory{pages, ring_pages, ring_pages});
+        make_ends();
+    }
+    /// The host's ends are others, with their state.
+    void move_ends()
+    {
+        SavedState to_host;
+        SavedState to_guest;
+        to_host.save(*incoming_);
+        to_guest.save(*outgoing_);
+        make_ends();
+        to_host.restore(*incoming_);
+        to_guest.restore(*outgoing_);
     }
 
     /// The guest's ends.
@@ -267,6 +277,12 @@ class TestChannel final : public vmbus::Channel {
     std::array<std::byte, vmbus::user_defined_bytes> user_data_{};
 
   private:
+    void make_ends()
+    {
+        auto const pages = gpadl_of(0, 2 * ring_pages);
+        incoming_ = std::make_unique<vmbus::IncomingRing>(vmbus::RingMemory{pages, 0, ring_pages});
+        outgoing_ = std::make_unique<vmbus::OutgoingRing>(vmbus::RingMemory{pages, ring_pages, ring_pages});
+    }
     [[nodiscard]] std::shared_ptr<vmbus::Gpadl> gpadl_of(std::uint64_t first_page, std::size_t count) const
     {
         std::vector<std::byte*> pages;

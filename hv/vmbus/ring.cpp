@@ -88,33 +88,34 @@ void RingMemory::write(std::uint32_t offset, void const* from, std::uint32_t len
     }
 }
 
-IncomingRing::IncomingRing(RingMemory memory)
-    : memory_{std::move(memory)}, read_{start(memory_, read_index)}, released_{read_}, available_{0}
-{}
+IncomingRing::IncomingRing(RingMemory memory) : memory_{std::move(memory)}
+{
+    state_.read = state_.released = start(memory_, read_index);
+}
 
 IncomingRing::Next IncomingRing::next(Packet& packet)
 {
-    if (broken_) return Next::Broken;
-    if (available_ == 0 && !look()) return broken_ ? Next::Broken : Next::Empty;
+    if (state_.broken) return Next::Broken;
+    if (state_.available == 0 && !look()) return state_.broken ? Next::Broken : Next::Empty;
 
     auto& descriptor = packet.descriptor;
-    broken_ = true; // unless all of it turns out to be right
-    if (available_ < descriptor_size + trailer_size) return Next::Broken;
-    memory_.read(read_, &descriptor, descriptor_size);
+    state_.broken = true; // unless all of it turns out to be right
+    if (state_.available < descriptor_size + trailer_size) return Next::Broken;
+    memory_.read(state_.read, &descriptor, descriptor_size);
     auto const length = std::uint32_t{descriptor.length8} * 8;
     auto const offset = std::uint32_t{descriptor.offset8} * 8;
     if (offset < descriptor_size || length < offset || length > longest_packet) return Next::Broken;
-    if (length > available_ - trailer_size) return Next::Broken;
+    if (length > state_.available - trailer_size) return Next::Broken;
 
     auto const rest = length - descriptor_size;
     if (packet_.size() < rest) packet_.resize(rest);
-    memory_.read(advanced(read_, descriptor_size, memory_.size()), packet_.data(), rest);
+    memory_.read(advanced(state_.read, descriptor_size, memory_.size()), packet_.data(), rest);
     std::span<std::byte const> const body{packet_.data(), rest};
     packet.header = body.first(offset - descriptor_size);
     packet.payload = body.subspan(offset - descriptor_size);
-    read_ = advanced(read_, length + trailer_size, memory_.size());
-    available_ -= length + trailer_size;
-    broken_ = false;
+    state_.read = advanced(state_.read, length + trailer_size, memory_.size());
+    state_.available -= length + trailer_size;
+    state_.broken = false;
     return Next::Taken;
 }
 
@@ -124,19 +125,19 @@ bool IncomingRing::look()
 {
     for (;;) {
         auto const write = memory_.word(write_index).load();
-        broken_ = !plausible(write, memory_.size());
-        if (broken_) return false;
-        available_ = used(write, read_, memory_.size());
-        if (available_ != 0) return true;
-        if (read_ == released_) return false;
+        state_.broken = !plausible(write, memory_.size());
+        if (state_.broken) return false;
+        state_.available = used(write, state_.read, memory_.size());
+        if (state_.available != 0) return true;
+        if (state_.read == state_.released) return false;
         give_back();
     }
 }
 
 bool IncomingRing::release()
 {
-    if (read_ != released_) give_back();
-    return std::exchange(room_wanted_, false);
+    if (state_.read != state_.released) give_back();
+    return std::exchange(state_.room_wanted, false);
 }
 
 /// As drivers/hv/ring_buffer.c, hv_pkt_iter_close, has it for the other direction: the writer is interrupted when the
@@ -144,16 +145,25 @@ bool IncomingRing::release()
 void IncomingRing::give_back()
 {
     auto const size = memory_.size();
-    auto const freed = used(read_, released_, size);
-    released_ = read_;
-    memory_.word(read_index).store(read_);
+    auto const freed = used(state_.read, state_.released, size);
+    state_.released = state_.read;
+    memory_.word(read_index).store(state_.read);
 
     auto const wanted = memory_.word(pending_send_size).load();
     if (wanted == 0) return;
     auto const write = memory_.word(write_index).load();
     if (!plausible(write, size)) return;
-    auto const free = size - used(write, read_, size);
-    if (free > wanted && free - std::min(free, freed) <= wanted) room_wanted_ = true;
+    auto const free = size - used(write, state_.read, size);
+    if (free > wanted && free - std::min(free, freed) <= wanted) state_.room_wanted = true;
+}
+
+void IncomingRing::visit(StateVisitor& visitor)
+{
+    hv::visit(visitor, state_);
+    auto const size = memory_.size();
+    if (plausible(state_.read, size) && plausible(state_.released, size) && state_.available < size) return;
+    state_ = {};
+    state_.broken = true;
 }
 
 void IncomingRing::mask_signals(bool masked) const
@@ -161,9 +171,9 @@ void IncomingRing::mask_signals(bool masked) const
     memory_.word(interrupt_mask).store(masked ? 1 : 0);
 }
 
-OutgoingRing::OutgoingRing(RingMemory memory)
-    : memory_{std::move(memory)}, write_{start(memory_, write_index)}, published_{write_}
+OutgoingRing::OutgoingRing(RingMemory memory) : memory_{std::move(memory)}
 {
+    state_.write = state_.published = start(memory_, write_index);
     memory_.word(feature_bits).fetch_or(abi::ring_feature_pending_send_size);
 }
 
@@ -179,7 +189,7 @@ bool OutgoingRing::write(abi::PacketDescriptor descriptor, std::span<std::byte c
     descriptor.length8 = static_cast<std::uint16_t>(length / 8);
     if (!make_room(length + trailer_size)) return false;
 
-    std::uint64_t const trailer = std::uint64_t{write_} << 32;
+    std::uint64_t const trailer = std::uint64_t{state_.write} << 32;
     constexpr std::array<std::byte, 8> zeros{};
     put(std::as_bytes(std::span{&descriptor, 1}));
     put(header);
@@ -196,23 +206,31 @@ bool OutgoingRing::make_room(std::size_t length)
     if (length >= memory_.size()) return false;
     auto const wait_for = static_cast<std::uint32_t>(length);
     if (free_bytes() <= length) {
-        waiting_ = true;
+        state_.waiting = true;
         memory_.word(pending_send_size).store(wait_for);
         if (free_bytes() <= length) return false; // else the reader made room before it could see the wish
     }
-    if (waiting_) memory_.word(pending_send_size).store(0, std::memory_order_relaxed);
-    waiting_ = false;
+    if (state_.waiting) memory_.word(pending_send_size).store(0, std::memory_order_relaxed);
+    state_.waiting = false;
     return true;
 }
 
 bool OutgoingRing::publish()
 {
-    if (write_ == published_) return false;
-    auto const before = std::exchange(published_, write_);
-    memory_.word(write_index).store(write_);
+    if (state_.write == state_.published) return false;
+    auto const before = std::exchange(state_.published, state_.write);
+    memory_.word(write_index).store(state_.write);
     if (memory_.word(interrupt_mask).load() != 0) return false;
     // The reader has seen everything before this: it may have stopped looking.
     return memory_.word(read_index).load() == before;
+}
+
+void OutgoingRing::visit(StateVisitor& visitor)
+{
+    hv::visit(visitor, state_);
+    auto const size = memory_.size();
+    if (plausible(state_.write, size) && plausible(state_.published, size)) return;
+    state_.write = state_.published = start(memory_, write_index);
 }
 
 bool OutgoingRing::has_room(std::size_t payload_bytes) const
@@ -224,14 +242,14 @@ std::uint32_t OutgoingRing::free_bytes() const
 {
     auto const read = memory_.word(read_index).load();
     if (!plausible(read, memory_.size())) return 0;
-    return memory_.size() - used(write_, read, memory_.size());
+    return memory_.size() - used(state_.write, read, memory_.size());
 }
 
 void OutgoingRing::put(std::span<std::byte const> bytes)
 {
     auto const length = static_cast<std::uint32_t>(bytes.size());
-    memory_.write(write_, bytes.data(), length);
-    write_ = advanced(write_, length, memory_.size());
+    memory_.write(state_.write, bytes.data(), length);
+    state_.write = advanced(state_.write, length, memory_.size());
 }
 
 } // namespace hv::vmbus

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "hv/base/inspect.hpp"
+#include "hv/base/state.hpp"
 #include "hv/vmbus/gpadl.hpp"
 #include "hv/vmbus/packet.hpp"
 
@@ -14,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <tuple>
 #include <vector>
 
 namespace hv::vmbus {
@@ -59,17 +61,30 @@ class IncomingRing {
 
     /// Callable from any thread.
     void inspect(Inspector& inspector) const { memory_.inspect(inspector); }
+    /// What the host has made of it; the rest is in the guest's memory, which goes elsewhere by itself.
+    void visit(StateVisitor& visitor);
 
   private:
+    struct State {
+        std::uint32_t read = 0;      ///< where the next packet starts
+        std::uint32_t released = 0;  ///< as the guest sees it
+        std::uint32_t available = 0; ///< bytes known to be there, from `read` on
+        bool room_wanted = false;
+        bool broken = false;
+
+        static constexpr auto fields()
+        {
+            return std::tuple{StateField{"read", &State::read}, StateField{"released", &State::released},
+                              StateField{"available", &State::available},
+                              StateField{"room_wanted", &State::room_wanted}, StateField{"broken", &State::broken}};
+        }
+    };
+
     [[nodiscard]] bool look();
     void give_back();
 
     RingMemory memory_;
-    std::uint32_t read_;      ///< where the next packet starts
-    std::uint32_t released_;  ///< as the guest sees it
-    std::uint32_t available_; ///< bytes known to be there, from read_ on
-    bool room_wanted_ = false;
-    bool broken_ = false;
+    State state_;
     std::vector<std::byte> packet_;
 };
 
@@ -102,16 +117,27 @@ class OutgoingRing {
 
     /// Callable from any thread.
     void inspect(Inspector& inspector) const { memory_.inspect(inspector); }
+    void visit(StateVisitor& visitor);
 
   private:
+    struct State {
+        std::uint32_t write = 0;     ///< where the next packet starts
+        std::uint32_t published = 0; ///< as the guest sees it
+        bool waiting = false;        ///< pending_send_size is set
+
+        static constexpr auto fields()
+        {
+            return std::tuple{StateField{"write", &State::write}, StateField{"published", &State::published},
+                              StateField{"waiting", &State::waiting}};
+        }
+    };
+
     [[nodiscard]] bool make_room(std::size_t length);
     [[nodiscard]] std::uint32_t free_bytes() const;
     void put(std::span<std::byte const> bytes);
 
     RingMemory memory_;
-    std::uint32_t write_;     ///< where the next packet starts
-    std::uint32_t published_; ///< as the guest sees it
-    bool waiting_ = false;    ///< pending_send_size is set
+    State state_;
 };
 
 } // namespace hv::vmbus

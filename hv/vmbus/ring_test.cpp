@@ -274,3 +274,72 @@ TEST_CASE("a read index that points nowhere means a ring without room", "[vmbus]
     channel.to_guest().read_index() = GENERATE(as<std::uint32_t>{}, 4 * page_size, 0xFFFF'FFFF, 3);
     CHECK_FALSE(channel.outgoing().complete(1, {}));
 }
+
+TEST_CASE("the ends of rings go on elsewhere at any packet", "[vmbus][state]")
+{
+    TestChannel channel;
+    Packet packet;
+    unsigned taken = 0;
+    unsigned written = 0;
+    unsigned heard = 0;
+    for (unsigned i = 0; i < 600; ++i) { // several times around
+        if (channel.to_host().write(descriptor(i), {}, pattern(i % 90))) ++written;
+        if (i % 7 == 0) channel.move_ends();
+        if (i % 3 == 0) continue;
+        if (channel.incoming().next(packet) == IncomingRing::Next::Taken) {
+            ++taken;
+            channel.move_ends();
+            REQUIRE(channel.outgoing().complete(packet.transaction(), {}));
+            channel.move_ends();
+        }
+        channel.publish();
+        if (i % 2 == 0) continue;
+        while (auto const answer = channel.to_guest().take())
+            ++heard;
+    }
+    while (channel.incoming().next(packet) == IncomingRing::Next::Taken)
+        ++taken;
+    CHECK(taken == written);
+    CHECK(written > 300);
+    CHECK(heard > 300);
+}
+
+TEST_CASE("a wish for room goes elsewhere, and is taken back there", "[vmbus][state]")
+{
+    TestChannel channel;
+    while (channel.outgoing().complete(1, pattern(200))) {
+    }
+    REQUIRE(channel.to_guest().pending_send_size() != 0);
+    channel.publish();
+    channel.move_ends();
+    while (channel.to_guest().take()) {
+    }
+    REQUIRE(channel.outgoing().complete(1, pattern(200)));
+    CHECK(channel.to_guest().pending_send_size() == 0);
+}
+
+TEST_CASE("a ring that is broken is so elsewhere, whatever the guest has made of it meanwhile", "[vmbus][state]")
+{
+    TestChannel channel;
+    channel.to_host().write_index() = 3;
+    Packet packet;
+    REQUIRE(channel.incoming().next(packet) == IncomingRing::Next::Broken);
+    channel.to_host().write_index() = 0;
+    channel.move_ends();
+    CHECK(channel.incoming().next(packet) == IncomingRing::Next::Broken);
+}
+
+TEST_CASE("ends of rings whose saved state is a lie stay within their memory", "[vmbus][state][hostile]")
+{
+    TestChannel channel;
+    LyingState liar;
+    channel.incoming().visit(liar);
+    channel.outgoing().visit(liar);
+    Packet packet;
+    CHECK(channel.incoming().next(packet) == IncomingRing::Next::Broken);
+    CHECK(channel.outgoing().complete(5, {}));
+    channel.publish();
+    auto const answer = channel.to_guest().take();
+    REQUIRE(answer);
+    CHECK(answer->descriptor.transaction == 5);
+}
