@@ -40,8 +40,8 @@ std::shared_ptr<OpenChannel> Server::Core::make_channel(OfferedChannel const& of
 void Server::Core::channel_released()
 {
     --open_channels_;
-    if (open_channels_ > 0 || !after_reset_) return;
-    std::exchange(after_reset_, nullptr)();
+    if (open_channels_ > 0 || after_reset_ == AfterReset::Nothing) return;
+    answer_reset();
     read_inbox();
 }
 

@@ -2,7 +2,6 @@
 
 #include "hv/partition/communication.hpp"
 #include "hv/partition/registry.hpp"
-#include "hv/vmbus/messages.hpp"
 #include "hv/vmbus/root_ids.hpp"
 
 #include <algorithm>
@@ -18,6 +17,11 @@ namespace {
 constexpr std::array versions{abi::VmbusVersion::Win8,     abi::VmbusVersion::Win8_1, abi::VmbusVersion::Win10,
                               abi::VmbusVersion::Win10Rs3, abi::VmbusVersion::V5_0,   abi::VmbusVersion::V5_1,
                               abi::VmbusVersion::V5_2,     abi::VmbusVersion::V5_3};
+
+bool is_known(abi::VmbusVersion version)
+{
+    return std::ranges::find(versions, version) != versions.end();
+}
 
 /// The structure at the start of a message, if that is long enough.
 template <typename T>
@@ -99,7 +103,8 @@ void Server::Core::read_inbox_soon()
 void Server::Core::read_inbox()
 {
     for (std::size_t i = 0; i < Inbox::capacity; ++i) {
-        if (outbox_->waiting() >= answers_waiting || after_reset_) return; // goes on when these are gone
+        if (outbox_->waiting() >= answers_waiting || after_reset_ != AfterReset::Nothing)
+            return; // goes on when these are gone
         auto const message = inbox_->take();
         if (!message) return;
         handle(message->bytes());
@@ -142,20 +147,20 @@ void Server::Core::handle(std::span<std::byte const> message)
 /// Whoever asks begins anew: a driver that was loaded again, or a kernel that another one has started.
 void Server::Core::initiate_contact(abi::InitiateContact const& message)
 {
-    bool const supported = std::ranges::find(versions, message.version) != versions.end();
-    reset([this, message, supported] { answer_version(message, supported); });
+    reset(AfterReset::Version, {message.version, message.target_vp, message.sint});
 }
 
-void Server::Core::answer_version(abi::InitiateContact const& message, bool supported)
+void Server::Core::answer_version(Contact const& contact)
 {
-    bool const names_sint = message.version >= abi::VmbusVersion::V5_0 && supported;
-    Sint const sint{names_sint ? message.sint : abi::vmbus_sint.value};
-    if (sint.value >= sint_count || !outbox_->address(VpIndex{message.target_vp}, sint)) return;
+    bool const supported = is_known(contact.version);
+    bool const names_sint = contact.version >= abi::VmbusVersion::V5_0 && supported;
+    Sint const sint{names_sint ? contact.sint : abi::vmbus_sint.value};
+    if (sint.value >= sint_count || !outbox_->address(VpIndex{contact.target_vp}, sint)) return;
     abi::VersionResponse response{};
     response.header = header(abi::ChannelMessageType::VersionResponse);
     response.supported = supported ? 1 : 0;
     if (supported) {
-        version_ = message.version;
+        version_ = contact.version;
         if (*version_ >= abi::VmbusVersion::V5_0) response.connection = abi::vmbus_connections.back().value;
     }
     outbox_->send(response);
@@ -229,10 +234,10 @@ void Server::Core::refuse_socket(Guid const& endpoint, Guid const& service)
 
 void Server::Core::unload()
 {
-    reset([this] { outbox_->send(header(abi::ChannelMessageType::UnloadResponse)); });
+    reset(AfterReset::Unloaded, {});
 }
 
-void Server::Core::reset(std::function<void()> then)
+void Server::Core::reset(AfterReset then, Contact const& contact)
 {
     ++generation_;
     version_.reset();
@@ -245,8 +250,18 @@ void Server::Core::reset(std::function<void()> then)
     }
     unreleased_.clear();
     shared_->gpadls.clear();
-    if (open_channels_ == 0) return then();
-    after_reset_ = std::move(then);
+    after_reset_ = then;
+    contact_ = contact;
+    if (open_channels_ == 0) answer_reset();
+}
+
+void Server::Core::answer_reset()
+{
+    switch (std::exchange(after_reset_, AfterReset::Nothing)) {
+    case AfterReset::Version: return answer_version(contact_);
+    case AfterReset::Unloaded: return outbox_->send(header(abi::ChannelMessageType::UnloadResponse));
+    case AfterReset::Nothing: return;
+    }
 }
 
 OfferedChannel* Server::Core::find(std::uint32_t channel)

@@ -3,6 +3,7 @@
 
 #include "hv/abi/vmbus.hpp"
 #include "hv/vmbus/inbox.hpp"
+#include "hv/vmbus/messages.hpp"
 #include "hv/vmbus/offered_channel.hpp"
 #include "hv/vmbus/open_channel.hpp"
 #include "hv/vmbus/outbox.hpp"
@@ -75,7 +76,7 @@ class Server::Core : public std::enable_shared_from_this<Core> {
     void unload();
 
     // What they lead to.
-    void answer_version(abi::InitiateContact const& message, bool supported);
+    void answer_version(Contact const& contact);
     void report_gpadl(ChannelId channel, GpadlId id, GpadlTable::Progress progress);
     [[nodiscard]] std::shared_ptr<OpenChannel> make_channel(OfferedChannel const& offered,
                                                             abi::OpenChannel const& message);
@@ -85,8 +86,11 @@ class Server::Core : public std::enable_shared_from_this<Core> {
     void rescind(ChannelId id);
     template <typename Predicate>
     void rescind_if(Predicate predicate);
-    /// The guest's bus as it was before it looked for one. `then` is done once no device uses its memory any more.
-    void reset(std::function<void()> then);
+    /// What the guest hears once its bus is as it was before it looked for one.
+    enum class AfterReset : std::uint8_t { Nothing, Version, Unloaded };
+    /// For that, no device may use its memory any more. `contact` is what it has said, for a version.
+    void reset(AfterReset then, Contact const& contact);
+    void answer_reset();
     void channel_released();
 
     std::shared_ptr<Partition> const guest_;
@@ -102,9 +106,10 @@ class Server::Core : public std::enable_shared_from_this<Core> {
 
     std::optional<abi::VmbusVersion> version_; ///< agreed upon
     bool offers_requested_ = false;
-    std::size_t open_channels_ = 0;     ///< that somebody still uses
-    std::function<void()> after_reset_; ///< waits for these
-    unsigned generation_ = 0;           ///< counts resets
+    std::size_t open_channels_ = 0;                ///< that somebody still uses
+    AfterReset after_reset_ = AfterReset::Nothing; ///< waits for these
+    Contact contact_{};
+    unsigned generation_ = 0; ///< counts resets
     bool failed_offer_reported_ = false;
     std::atomic<bool> reading_due_{false}; ///< a task will read the inbox; set on any thread
 };
