@@ -33,10 +33,16 @@ struct RecordingDevice final : ChannelDevice {
     unsigned resumes = 0;
     StillBusy busy{}; ///< while it is quiesced
     bool lingers = false;
+    bool at_rest = false;
+    bool opened_at_rest = false;                                  ///< the last time
+    std::vector<std::shared_ptr<RecordingDevice>> sub_channels{}; ///< that it has for a guest
+    std::optional<vmbus::GpadlId> gpadl{};                        ///< which it uses, once it is restored
+    std::shared_ptr<vmbus::Gpadl const> used{};
 
     void open(std::shared_ptr<Channel> opened) override
     {
         ++opens;
+        opened_at_rest = at_rest;
         channel = std::move(opened);
     }
     void signalled() override { ++signals; }
@@ -45,13 +51,30 @@ struct RecordingDevice final : ChannelDevice {
         ++closes;
         if (!lingers) channel.reset();
     }
-    void quiesce(StillBusy busy_until) override { busy = std::move(busy_until); }
+    void quiesce(StillBusy busy_until) override
+    {
+        busy = std::move(busy_until);
+        at_rest = true;
+    }
     void resume() override
     {
         busy.reset();
+        at_rest = false;
         ++resumes;
     }
     void inspect(Inspector& inspector) const override { inspector.number("signals", signals); }
+    void visit(StateVisitor& visitor) override
+    {
+        std::uint64_t count = signals;
+        visitor.number("signals", count);
+        if (!visitor.restores()) return;
+        signals = static_cast<unsigned>(count);
+        if (channel && gpadl) used = channel->gpadl(*gpadl);
+    }
+    [[nodiscard]] std::shared_ptr<ChannelDevice> sub_channel(std::uint16_t n) override
+    {
+        return n >= 1 && n <= sub_channels.size() ? sub_channels[n - 1U] : nullptr;
+    }
 };
 
 /// A guest with a bus, on which it says what a test wants.

@@ -27,9 +27,11 @@ class Gpadl {
     ~Gpadl();
 
     [[nodiscard]] std::uint32_t size() const { return size_; } ///< bytes
+    [[nodiscard]] std::uint32_t first_offset() const { return first_offset_; }
     [[nodiscard]] bool page_aligned() const { return first_offset_ == 0; }
     [[nodiscard]] std::byte* page(std::size_t n) const { return pages_[n]; }
     [[nodiscard]] std::size_t page_count() const { return pages_.size(); }
+    [[nodiscard]] std::vector<std::byte*> const& pages() const { return pages_; }
 
     [[nodiscard]] bool contains(std::uint64_t offset, std::uint64_t size) const
     {

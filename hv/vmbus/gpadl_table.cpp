@@ -1,5 +1,6 @@
 #include "hv/vmbus/gpadl_table.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -94,21 +95,31 @@ std::shared_ptr<Gpadl const> GpadlTable::find(ChannelId channel, GpadlId id) con
 void GpadlTable::tear_down(GpadlId id, std::function<void()> unused)
 {
     unfinished_.erase(id);
+    ChannelId channel;
     std::shared_ptr<Gpadl> gpadl;
     {
         std::lock_guard const guard{lock_};
         if (auto const found = entries_.find(id); found != entries_.end()) {
+            channel = found->second.channel;
             gpadl = std::move(found->second.gpadl);
             entries_.erase(found);
         }
     }
+    torn_down_.push_back({id, channel, gpadl});
     if (!gpadl) return unused();
     gpadl->on_unused(std::move(unused));
+}
+
+void GpadlTable::told(GpadlId id)
+{
+    auto const found = std::ranges::find(torn_down_, id, &TornDown::id);
+    if (found != torn_down_.end()) torn_down_.erase(found);
 }
 
 void GpadlTable::clear()
 {
     unfinished_.clear();
+    torn_down_.clear();
     std::map<GpadlId, Entry> gone;
     std::lock_guard const guard{lock_};
     gone.swap(entries_);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "hv/abi/vmbus.hpp"
+#include "hv/base/state.hpp"
 #include "hv/base/sync.hpp"
 #include "hv/partition/partition.hpp"
 #include "hv/vmbus/channel.hpp"
@@ -37,11 +38,22 @@ class GpadlTable {
     /// Forgets it. `unused` is called once nobody uses it any more, on the thread of the last user; at once, when
     /// there is none of that ID.
     void tear_down(GpadlId id, std::function<void()> unused);
+    /// The guest has been told that it is torn down.
+    void told(GpadlId id);
     void clear();
 
     [[nodiscard]] std::size_t size() const;
+    [[nodiscard]] std::size_t unfinished() const { return unfinished_.size(); }
+
+    /// Those too that were torn down and of which the guest has not been told: a device may use them still, which
+    /// finds them here when it is restored after this.
+    void visit(StateVisitor& visitor);
+    /// To be torn down again, once the devices are restored. Once.
+    [[nodiscard]] std::vector<GpadlId> restored_to_tear_down();
 
   private:
+    struct Saved;
+
     struct Entry {
         ChannelId channel;
         std::shared_ptr<Gpadl> gpadl;
@@ -61,8 +73,18 @@ class GpadlTable {
 
     [[nodiscard]] Progress add_pages(GpadlId id, Unfinished& unfinished, std::span<std::byte const> page_numbers);
 
+    [[nodiscard]] std::vector<Saved> saved() const;
+    [[nodiscard]] Progress restore(Saved const& saved);
+
+    struct TornDown {
+        GpadlId id;
+        ChannelId channel;
+        std::weak_ptr<Gpadl> gpadl;
+    };
+
     std::shared_ptr<Partition> const guest_;
     std::map<GpadlId, Unfinished> unfinished_;
+    std::vector<TornDown> torn_down_; ///< and the guest has not been told
     mutable Mutex<LockRank::Leaf> lock_;
     std::map<GpadlId, Entry> entries_; // guarded by lock_
 };

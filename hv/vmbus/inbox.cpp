@@ -2,23 +2,15 @@
 
 #include "hv/abi/vmbus.hpp"
 
-#include <algorithm>
-
 namespace hv::vmbus {
 
-Inbox::PendingMessage::PendingMessage(std::span<std::byte const> payload)
-    : size_{std::min(payload.size(), bytes_.size())}
-{
-    std::ranges::copy(payload.first(size_), bytes_.begin());
-}
-
-std::optional<Inbox::PendingMessage> Inbox::take()
+std::optional<PostedMessage> Inbox::take()
 {
     std::lock_guard const guard{lock_};
-    if (messages_.empty()) return std::nullopt;
-    auto const message = messages_.front();
-    messages_.pop_front();
-    count_.store(messages_.size(), std::memory_order_relaxed);
+    if (state_.messages.empty()) return std::nullopt;
+    auto const message = state_.messages.front();
+    state_.messages.pop_front();
+    count_.store(state_.messages.size(), std::memory_order_relaxed);
     return message;
 }
 
@@ -28,11 +20,18 @@ void Inbox::on_message(abi::MessageType type, std::span<std::byte const> payload
     bool first = false;
     {
         std::lock_guard const guard{lock_};
-        first = messages_.empty();
-        messages_.emplace_back(payload);
-        count_.store(messages_.size(), std::memory_order_relaxed);
+        first = state_.messages.empty();
+        state_.messages.push_back(PostedMessage::of(payload));
+        count_.store(state_.messages.size(), std::memory_order_relaxed);
     }
     if (first) filled_();
+}
+
+void Inbox::visit(StateVisitor& visitor)
+{
+    std::lock_guard const guard{lock_};
+    hv::visit(visitor, state_);
+    count_.store(state_.messages.size(), std::memory_order_relaxed);
 }
 
 } // namespace hv::vmbus

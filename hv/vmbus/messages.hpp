@@ -2,8 +2,12 @@
 #pragma once
 
 #include "hv/abi/vmbus.hpp"
+#include "hv/base/state.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
+#include <tuple>
 
 namespace hv::vmbus {
 
@@ -19,7 +23,20 @@ struct Contact {
     abi::VmbusVersion version{};
     std::uint32_t target_vp = 0;
     std::uint8_t sint = 0;
+
+    static constexpr auto fields()
+    {
+        return std::tuple{StateField{"version", &Contact::version}, StateField{"target_vp", &Contact::target_vp},
+                          StateField{"sint", &Contact::sint}};
+    }
 };
+
+[[nodiscard]] constexpr bool is_known(abi::VmbusVersion version)
+{
+    using enum abi::VmbusVersion;
+    constexpr std::array versions{Win8, Win8_1, Win10, Win10Rs3, V5_0, V5_1, V5_2, V5_3};
+    return std::ranges::find(versions, version) != versions.end();
+}
 
 [[nodiscard]] constexpr abi::ChannelMessageHeader header(abi::ChannelMessageType type)
 {

@@ -107,4 +107,23 @@ void OfferedChannel::inspect(Inspector& inspector) const
     device_->inspect(inspector);
 }
 
+ChannelState OfferedChannel::state() const
+{
+    ChannelState out;
+    out.number = id_.value;
+    out.instance = spec_.instance.bytes;
+    out.sub_channel = spec_.sub_channel;
+    out.offered = offered;
+    out.open = is_open();
+    if (channel_) out.opened = channel_->parameters();
+    return out;
+}
+
+void OfferedChannel::visit_parts(StateVisitor& visitor)
+{
+    if (channel_) channel_->visit_rings(visitor);
+    VisitedNode const node{visitor, "device"};
+    device_->visit(visitor);
+}
+
 } // namespace hv::vmbus

@@ -26,6 +26,7 @@ class OfferedChannel {
     [[nodiscard]] ChannelId id() const { return id_; }
     [[nodiscard]] OfferSpec const& spec() const { return spec_; }
     [[nodiscard]] ChannelDevice& device() const { return *device_; }
+    [[nodiscard]] std::shared_ptr<ChannelDevice> const& shared_device() const { return device_; }
     [[nodiscard]] bool primary() const { return spec_.sub_channel == 0; }
     [[nodiscard]] abi::OfferChannel message() const;
 
@@ -38,6 +39,9 @@ class OfferedChannel {
     void close();
     void set_target_vp(VpIndex vp);
     void inspect(Inspector& inspector) const;
+    [[nodiscard]] ChannelState state() const;
+    /// The rings, if it is open, and the device.
+    void visit_parts(StateVisitor& visitor);
 
   private:
     void disconnect();

@@ -4,15 +4,15 @@
 
 namespace hv::vmbus {
 
-OpenChannel::OpenChannel(std::shared_ptr<Shared> shared, ChannelId id, Rings rings, VpIndex target_vp,
-                         std::array<std::byte, user_defined_bytes> const& user_data, std::function<void()> released)
+OpenChannel::OpenChannel(std::shared_ptr<Shared> shared, ChannelId id, Rings rings, OpenParameters const& parameters,
+                         std::function<void()> released)
     : shared_{std::move(shared)},
       id_{id},
       incoming_{std::move(rings.to_host)},
       outgoing_{std::move(rings.to_guest)},
-      user_data_{user_data},
+      parameters_{parameters},
       released_{std::move(released)},
-      target_vp_{target_vp}
+      target_vp_{VpIndex{parameters.target_vp}}
 {}
 
 OpenChannel::~OpenChannel()
@@ -34,12 +34,30 @@ void OpenChannel::interrupt()
 void OpenChannel::inspect(Inspector& inspector) const
 {
     inspector.number("vp", target_vp().value);
+    show(inspector, parameters_);
     {
         InspectedNode const ring{inspector, "ring_to_host"};
         incoming_.inspect(inspector);
     }
     InspectedNode const ring{inspector, "ring_to_guest"};
     outgoing_.inspect(inspector);
+}
+
+OpenParameters OpenChannel::parameters() const
+{
+    auto out = parameters_;
+    out.target_vp = target_vp().value;
+    return out;
+}
+
+void OpenChannel::visit_rings(StateVisitor& visitor)
+{
+    {
+        VisitedNode const node{visitor, "ring_to_host"};
+        incoming_.visit(visitor);
+    }
+    VisitedNode const node{visitor, "ring_to_guest"};
+    outgoing_.visit(visitor);
 }
 
 } // namespace hv::vmbus

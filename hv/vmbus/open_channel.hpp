@@ -1,6 +1,7 @@
 /// A channel between the guest's opening and closing it.
 #pragma once
 
+#include "hv/vmbus/bus_state.hpp"
 #include "hv/vmbus/channel.hpp"
 #include "hv/vmbus/gpadl_table.hpp"
 #include "hv/vmbus/vp_events.hpp"
@@ -29,19 +30,24 @@ class OpenChannel final : public Channel {
     };
 
     /// `released` is called when the last user has let go, on that user's thread. The VP is prepared in the events.
-    OpenChannel(std::shared_ptr<Shared> shared, ChannelId id, Rings rings, VpIndex target_vp,
-                std::array<std::byte, user_defined_bytes> const& user_data, std::function<void()> released);
+    OpenChannel(std::shared_ptr<Shared> shared, ChannelId id, Rings rings, OpenParameters const& parameters,
+                std::function<void()> released);
     ~OpenChannel() override;
 
     [[nodiscard]] IncomingRing& incoming() override { return incoming_; }
     [[nodiscard]] OutgoingRing& outgoing() override { return outgoing_; }
     [[nodiscard]] GuestMemory const& memory() const override { return shared_->guest->memory(); }
     [[nodiscard]] std::shared_ptr<Gpadl const> gpadl(GpadlId id) const override;
-    [[nodiscard]] std::array<std::byte, user_defined_bytes> const& user_data() const override { return user_data_; }
+    [[nodiscard]] std::array<std::byte, user_defined_bytes> const& user_data() const override
+    {
+        return parameters_.user_data;
+    }
     [[nodiscard]] VpIndex target_vp() const override { return target_vp_.load(std::memory_order_relaxed); }
     void interrupt() override;
 
     void inspect(Inspector& inspector) const;
+    [[nodiscard]] OpenParameters parameters() const;
+    void visit_rings(StateVisitor& visitor);
 
     void set_target_vp(VpIndex vp) { target_vp_.store(vp, std::memory_order_relaxed); }
     void set_closed() { closed_.store(true, std::memory_order_relaxed); }
@@ -51,7 +57,7 @@ class OpenChannel final : public Channel {
     ChannelId const id_;
     IncomingRing incoming_;
     OutgoingRing outgoing_;
-    std::array<std::byte, user_defined_bytes> const user_data_;
+    OpenParameters const parameters_; ///< but for the VP
     std::function<void()> const released_;
     std::atomic<VpIndex> target_vp_;
     std::atomic<bool> closed_{false};

@@ -29,7 +29,7 @@ Outbox::~Outbox()
 bool Outbox::address(VpIndex vp, Sint sint)
 {
     disconnect();
-    queue_.clear();
+    state_ = {};
     auto& root = guest_->registry().root();
     PortSpec const spec{.type = abi::PortType::Message,
                         .sint = sint,
@@ -38,8 +38,12 @@ bool Outbox::address(VpIndex vp, Sint sint)
                         .handler = nullptr};
     if (communication::create_port(*guest_, guest_port, spec) != Status::Success) return false;
     connection_ = connect_root(root, *guest_, guest_port, abi::PortType::Message);
-    if (!connection_) (void)communication::delete_port(*guest_, guest_port);
-    return connection_.has_value();
+    if (!connection_) {
+        (void)communication::delete_port(*guest_, guest_port);
+        return false;
+    }
+    state_ = {true, vp.value, sint.value, {}};
+    return true;
 }
 
 void Outbox::disconnect()
@@ -53,21 +57,22 @@ void Outbox::disconnect()
 void Outbox::send_bytes(std::span<std::byte const> payload)
 {
     if (!connection_) return;
-    abi::Message message{};
-    message.header.type = abi::vmbus_message;
-    message.header.payload_size = static_cast<std::uint8_t>(payload.size());
-    std::memcpy(message.payload.data(), payload.data(), payload.size());
-    queue_.push_back(message);
-    if (queue_.size() == 1) flush();
+    state_.waiting.push_back(PostedMessage::of(payload));
+    if (state_.waiting.size() == 1) flush();
 }
 
 void Outbox::flush()
 {
-    while (!queue_.empty() && connection_) {
-        auto message = queue_.front();
+    if (held_) return;
+    while (!state_.waiting.empty() && connection_) {
+        auto const bytes = state_.waiting.front().bytes();
+        abi::Message message{};
+        message.header.type = abi::vmbus_message;
+        message.header.payload_size = static_cast<std::uint8_t>(bytes.size());
+        std::memcpy(message.payload.data(), bytes.data(), bytes.size());
         auto const status = communication::post(guest_->registry().root(), *connection_, message);
         if (status == Status::InsufficientBuffers) return retry_later();
-        queue_.pop_front(); // also when the guest has no SynIC to take it any more
+        state_.waiting.pop_front(); // also when the guest has no SynIC to take it any more
         interval_ = first_interval;
     }
     if (std::exchange(waited_, false)) emptied_();
@@ -82,6 +87,25 @@ void Outbox::retry_later()
         flush();
     });
     interval_ = std::min(2 * interval_, last_interval);
+}
+
+void Outbox::release()
+{
+    held_ = false;
+    flush();
+}
+
+/// Its port is made anew, and what has been posted there before is the partition's to bring along.
+void Outbox::visit(StateVisitor& visitor)
+{
+    auto all = state_;
+    hv::visit(visitor, all);
+    if (!visitor.restores()) return;
+    disconnect();
+    state_ = {};
+    if (!all.addressed || all.sint >= sint_count || !address(VpIndex{all.vp}, Sint{all.sint})) return;
+    state_.waiting = std::move(all.waiting);
+    waited_ = !state_.waiting.empty();
 }
 
 } // namespace hv::vmbus

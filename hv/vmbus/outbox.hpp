@@ -2,9 +2,10 @@
 /// here.
 #pragma once
 
-#include "hv/abi/message.hpp"
 #include "hv/abi/types.hpp"
+#include "hv/base/state.hpp"
 #include "hv/partition/partition.hpp"
+#include "hv/vmbus/posted_message.hpp"
 #include "hv/vmbus/tasks.hpp"
 
 #include <chrono>
@@ -14,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <tuple>
 
 namespace hv::vmbus {
 
@@ -36,9 +38,31 @@ class Outbox {
         send_bytes(std::as_bytes(std::span{&message, 1}));
     }
 
-    [[nodiscard]] std::size_t waiting() const { return queue_.size(); }
+    [[nodiscard]] std::size_t waiting() const { return state_.waiting.size(); }
+
+    /// Nothing is posted between the two.
+    void hold() { held_ = true; }
+    void release();
+    /// Restored while held.
+    void visit(StateVisitor& visitor);
 
   private:
+    static constexpr std::size_t most_restored = 4096; ///< more than all offers
+
+    struct State {
+        bool addressed = false;
+        std::uint32_t vp = 0;
+        std::uint32_t sint = 0;
+        std::deque<PostedMessage> waiting{};
+
+        static constexpr auto fields()
+        {
+            return std::tuple{StateField{"addressed", &State::addressed}, StateField{"vp", &State::vp},
+                              StateField{"sint", &State::sint},
+                              StateField{"waiting", &State::waiting, Shown::No, most_restored}};
+        }
+    };
+
     void send_bytes(std::span<std::byte const> payload);
     void flush();
     void retry_later();
@@ -51,7 +75,8 @@ class Outbox {
     Tasks const tasks_;
     std::function<void()> const emptied_;
     std::optional<ConnectionId> connection_;
-    std::deque<abi::Message> queue_;
+    State state_;
+    bool held_ = false;
     bool waited_ = false;
     bool retrying_ = false;
     std::chrono::milliseconds interval_ = first_interval;

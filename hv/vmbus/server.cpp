@@ -22,7 +22,7 @@ void Server::shut_down()
 
 void Server::offer(OfferSpec const& spec, std::shared_ptr<ChannelDevice> device)
 {
-    core_->tasks().run([core = core_.get(), spec, device = std::move(device)] { core->offer(spec, device); });
+    core_->offer_soon(spec, std::move(device));
 }
 
 void Server::withdraw(Guid const& instance)
@@ -47,12 +47,19 @@ void Server::refuse_socket(Guid const& endpoint, Guid const& service)
 
 void Server::quiesce(StillBusy const& busy)
 {
+    core_->hold_messages();
     core_->for_each_device([&busy](ChannelDevice& device) { device.quiesce(busy); });
 }
 
 void Server::resume()
 {
     core_->for_each_device([](ChannelDevice& device) { device.resume(); });
+    core_->release_messages();
+}
+
+void Server::visit(StateVisitor& visitor)
+{
+    core_->visit(visitor);
 }
 
 void Server::inspect(Inspector& inspector) const

@@ -3,6 +3,7 @@
 
 #include "hv/base/inspect.hpp"
 #include "hv/base/quiesce.hpp"
+#include "hv/base/state.hpp"
 #include "hv/partition/partition.hpp"
 #include "hv/vmbus/channel.hpp"
 #include "hv/vmbus/executor.hpp"
@@ -53,6 +54,12 @@ class Server final : public Bus {
     /// `resume`, which is called on it too.
     void quiesce(StillBusy const& busy);
     void resume();
+
+    /// Of a bus at rest, with all its channels and their devices. To restore it, a new one of a guest that has its
+    /// memory already is offered the same devices, its executor runs dry, it is quiesced, visited before the
+    /// partition is, whose messages may wait in the bus's ports, and resumed. Channels whose devices are not there
+    /// any more are taken back. What was saved is not trusted. Called like `quiesce`.
+    void visit(StateVisitor& visitor);
 
     /// On the executor, or when that has stopped.
     void inspect(Inspector& inspector) const;

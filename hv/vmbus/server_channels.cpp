@@ -13,28 +13,28 @@ void Server::Core::open_channel(abi::OpenChannel const& message)
 {
     auto* const offered = find(message.channel);
     std::shared_ptr<OpenChannel> channel;
-    if (offered && !offered->is_open()) channel = make_channel(*offered, message);
+    if (offered && !offered->is_open())
+        channel = make_channel(*offered,
+                               {message.ring_gpadl, message.downstream_page, message.target_vp, message.user_data});
     outbox_->send(abi::OpenChannelResult{header(abi::ChannelMessageType::OpenChannelResult), message.channel,
                                          message.open_id, channel ? ntstatus::success : ntstatus::unsuccessful});
     if (channel) offered->open(std::move(channel));
 }
 
 std::shared_ptr<OpenChannel> Server::Core::make_channel(OfferedChannel const& offered,
-                                                        abi::OpenChannel const& message)
+                                                        OpenParameters const& parameters)
 {
-    auto const pages = shared_->gpadls.find(offered.id(), GpadlId{message.ring_gpadl});
+    auto const pages = shared_->gpadls.find(offered.id(), GpadlId{parameters.ring_gpadl});
     if (!pages || !pages->page_aligned() || pages->size() % page_size != 0) return nullptr;
     auto const count = pages->page_count();
-    std::size_t const to_host = message.downstream_page;
+    std::size_t const to_host = parameters.downstream_page;
     if (to_host < 2 || to_host + 2 > count) return nullptr; // a page of control and one of data, at least
-    VpIndex const vp{message.target_vp};
-    if (!shared_->events.prepare(vp)) return nullptr;
+    if (!shared_->events.prepare(VpIndex{parameters.target_vp})) return nullptr;
 
     ++open_channels_;
     OpenChannel::Rings rings{RingMemory{pages, 0, to_host}, RingMemory{pages, to_host, count - to_host}};
     auto released = [tasks = tasks(), this] { tasks.run([this] { channel_released(); }); };
-    return std::make_shared<OpenChannel>(shared_, offered.id(), std::move(rings), vp, message.user_data,
-                                         std::move(released));
+    return std::make_shared<OpenChannel>(shared_, offered.id(), std::move(rings), parameters, std::move(released));
 }
 
 void Server::Core::channel_released()
@@ -70,6 +70,26 @@ void Server::Core::modify_channel(abi::ModifyChannel const& message)
     if (*version_ < abi::VmbusVersion::V5_3) return;
     outbox_->send(abi::ModifyChannelResponse{header(abi::ChannelMessageType::ModifyChannelResponse), message.channel,
                                              done ? ntstatus::success : ntstatus::invalid_parameter});
+}
+
+void Server::Core::offer_soon(OfferSpec const& spec, std::shared_ptr<ChannelDevice> device)
+{
+    {
+        std::lock_guard const guard{offers_lock_};
+        offers_.push_back({spec, std::move(device)});
+    }
+    tasks().run([this] {
+        if (auto const next = take_offer()) offer(next->spec, next->device);
+    });
+}
+
+std::optional<Server::Core::Offer> Server::Core::take_offer()
+{
+    std::lock_guard const guard{offers_lock_};
+    if (offers_.empty()) return std::nullopt;
+    auto next = std::move(offers_.front());
+    offers_.pop_front();
+    return next;
 }
 
 void Server::Core::offer(OfferSpec const& spec, std::shared_ptr<ChannelDevice> device)

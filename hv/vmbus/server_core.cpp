@@ -14,15 +14,6 @@ namespace hv::vmbus {
 
 namespace {
 
-constexpr std::array versions{abi::VmbusVersion::Win8,     abi::VmbusVersion::Win8_1, abi::VmbusVersion::Win10,
-                              abi::VmbusVersion::Win10Rs3, abi::VmbusVersion::V5_0,   abi::VmbusVersion::V5_1,
-                              abi::VmbusVersion::V5_2,     abi::VmbusVersion::V5_3};
-
-bool is_known(abi::VmbusVersion version)
-{
-    return std::ranges::find(versions, version) != versions.end();
-}
-
 /// The structure at the start of a message, if that is long enough.
 template <typename T>
 std::optional<T> as(std::span<std::byte const> message)
@@ -203,15 +194,19 @@ void Server::Core::report_gpadl(ChannelId channel, GpadlId id, GpadlTable::Progr
                           progress == GpadlTable::Progress::Complete ? ntstatus::success : ntstatus::unsuccessful});
 }
 
-void Server::Core::tear_down_gpadl(abi::GpadlTeardown const& message)
+void Server::Core::tear_down(GpadlId id)
 {
-    shared_->gpadls.tear_down(
-        GpadlId{message.gpadl}, [tasks = tasks(), this, id = message.gpadl, generation = generation_] {
-            tasks.run([this, id, generation] {
-                if (generation != generation_) return;
-                outbox_->send(abi::GpadlTorndown{header(abi::ChannelMessageType::GpadlTorndown), id});
-            });
+    shared_->gpadls.tear_down(id, [tasks = tasks(), this, id, generation = generation_] {
+        tasks.run([this, id, generation] {
+            if (generation == generation_) report_torn_down(id);
         });
+    });
+}
+
+void Server::Core::report_torn_down(GpadlId id)
+{
+    shared_->gpadls.told(id);
+    outbox_->send(abi::GpadlTorndown{header(abi::ChannelMessageType::GpadlTorndown), id.value});
 }
 
 void Server::Core::connect_socket(abi::TlConnectRequest const& message)
@@ -275,7 +270,10 @@ void Server::Core::inspect(Inspector& inspector) const
 {
     InspectedNode const bus{inspector, "vmbus"};
     inspector.number("version", version_ ? static_cast<std::uint32_t>(*version_) : 0);
+    inspector.flag("offers_requested", offers_requested_);
     inspector.number("gpadls", shared_->gpadls.size());
+    inspector.number("gpadls_unfinished", shared_->gpadls.unfinished());
+    inspector.number("messages_waiting", inbox_->size());
     inspector.number("answers_waiting", outbox_->waiting());
     inspector.number("unreleased_channels", unreleased_.size());
     for (auto const& [id, channel] : channels_) {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include "hv/abi/vmbus.hpp"
+#include "hv/base/sync.hpp"
+#include "hv/vmbus/bus_state.hpp"
 #include "hv/vmbus/inbox.hpp"
 #include "hv/vmbus/messages.hpp"
 #include "hv/vmbus/offered_channel.hpp"
@@ -12,6 +14,8 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -35,7 +39,8 @@ class Server::Core : public std::enable_shared_from_this<Core> {
     [[nodiscard]] Executor& executor() const { return *executor_; }
     [[nodiscard]] Tasks tasks() { return {executor_, weak_from_this()}; }
 
-    void offer(OfferSpec const& spec, std::shared_ptr<ChannelDevice> device);
+    /// From any thread.
+    void offer_soon(OfferSpec const& spec, std::shared_ptr<ChannelDevice> device);
     void withdraw(Guid const& instance);
     void set_socket_listener(std::shared_ptr<SocketListener> listener) { listener_ = std::move(listener); }
     void refuse_socket(Guid const& endpoint, Guid const& service);
@@ -46,9 +51,17 @@ class Server::Core : public std::enable_shared_from_this<Core> {
         for (auto const& [id, channel] : channels_)
             call(channel->device());
     }
+    void hold_messages() { outbox_->hold(); }
+    void release_messages() { outbox_->release(); }
     void inspect(Inspector& inspector) const;
+    void visit(StateVisitor& visitor);
 
   private:
+    struct Offer {
+        OfferSpec spec;
+        std::shared_ptr<ChannelDevice> device;
+    };
+
     /// A guest with that many answers waiting gets no further ones before it has taken some.
     static constexpr std::size_t answers_waiting = 32;
     static constexpr std::uint32_t last_channel = abi::event_flag_count - 1;
@@ -58,6 +71,18 @@ class Server::Core : public std::enable_shared_from_this<Core> {
 
     void listen();
     void unlisten();
+
+    [[nodiscard]] std::optional<Offer> take_offer();
+    void offer(OfferSpec const& spec, std::shared_ptr<ChannelDevice> device);
+
+    // server_state.cpp
+    [[nodiscard]] BusState state() const;
+    void restore(BusState const& state);
+    void save_channels(StateVisitor& visitor);
+    void restore_channels(StateVisitor& visitor);
+    void restore_channel(ChannelState const& state, Offer offer, StateVisitor& visitor);
+    [[nodiscard]] Offer device_of(ChannelState const& state, std::vector<Offer>& present) const;
+    void take_back(ChannelState const& state);
 
     // Messages from the guest.
     void read_inbox_soon();
@@ -71,15 +96,17 @@ class Server::Core : public std::enable_shared_from_this<Core> {
     void modify_channel(abi::ModifyChannel const& message);
     void begin_gpadl(abi::GpadlHeader const& message, std::span<std::byte const> page_numbers);
     void continue_gpadl(abi::GpadlBody const& message, std::span<std::byte const> page_numbers);
-    void tear_down_gpadl(abi::GpadlTeardown const& message);
+    void tear_down_gpadl(abi::GpadlTeardown const& message) { tear_down(GpadlId{message.gpadl}); }
+    void tear_down(GpadlId id);
     void connect_socket(abi::TlConnectRequest const& message);
     void unload();
 
     // What they lead to.
     void answer_version(Contact const& contact);
+    void report_torn_down(GpadlId id);
     void report_gpadl(ChannelId channel, GpadlId id, GpadlTable::Progress progress);
     [[nodiscard]] std::shared_ptr<OpenChannel> make_channel(OfferedChannel const& offered,
-                                                            abi::OpenChannel const& message);
+                                                            OpenParameters const& parameters);
     [[nodiscard]] OfferedChannel* find(std::uint32_t channel);
     void show(OfferedChannel& channel);
     void report_failed_offer(char const* why);
@@ -103,6 +130,8 @@ class Server::Core : public std::enable_shared_from_this<Core> {
     std::map<ChannelId, std::unique_ptr<OfferedChannel>> channels_;
     std::set<ChannelId> unreleased_; ///< taken back; the guest has yet to say that it has forgotten them
     std::shared_ptr<SocketListener> listener_;
+    Mutex<LockRank::Leaf> offers_lock_;
+    std::deque<Offer> offers_; ///< that a task each is on its way for; guarded by offers_lock_
 
     std::optional<abi::VmbusVersion> version_; ///< agreed upon
     bool offers_requested_ = false;
