@@ -60,6 +60,7 @@ class Device final : public vmbus::ChannelDevice {
     }
     void quiesce(StillBusy) override {}
     void resume() override {}
+    void visit(StateVisitor&) override {}
 
     void serve(GuestMemory const& memory)
     {

@@ -101,7 +101,7 @@ class ChannelDevice {
     /// What the guest has made of the device, while it is at rest. To restore it, one of the same configuration that
     /// was not used yet is quiesced, gets the channel, if that was open, is visited, and then resumed. What was saved
     /// is not trusted.
-    virtual void visit(StateVisitor&) {}
+    virtual void visit(StateVisitor& visitor) = 0;
     /// Of the device behind a primary channel that was restored: what is behind that sub-channel, which the guest had
     /// been given. Nothing when there cannot be such a one.
     [[nodiscard]] virtual std::shared_ptr<ChannelDevice> sub_channel(std::uint16_t) { return nullptr; }

@@ -36,6 +36,7 @@ class BusyDevice final : public ChannelDevice {
     }
     void quiesce(StillBusy) override {}
     void resume() override {}
+    void visit(StateVisitor&) override {}
 
     /// As an I/O under way would: it keeps the channel while it uses its memory.
     void work(GpadlId id)
