@@ -8,11 +8,13 @@ import json
 import os
 import shutil
 import sys
+import textwrap
 
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 sys.dont_write_bytecode = True
 
-from catalogue import BENCHMARKS, LAUNCH, MICRO, PROCESSORS, named, of_guest_program, of_kind  # noqa: E402
+from catalogue import (BENCHMARKS, DISK, LAUNCH, LOGIN_MEMORY, MICRO, NETWORK, PROCESSORS, START, named,  # noqa: E402
+                       of_guest_program, of_kind)
 from lab_run import Failed, checked_build, collect, need, note, plan_of, run_lab, versions  # noqa: E402
 from machines import PEERS  # noqa: E402
 import baseline  # noqa: E402
@@ -25,7 +27,9 @@ DOCUMENT = f"{PROJECT}/docs/benchmarks.md"
 FIRST_PAGE = f"{PROJECT}/README.md"
 CHART = f"{PROJECT}/docs/benchmarks.svg"
 GROWTH_CHART = f"{PROJECT}/docs/growth.svg"
+LINE = 118  # of a document
 QEMU = "qemu-system-x86_64"
+JAILED = (MICRO, PROCESSORS, START, DISK, NETWORK, LOGIN_MEMORY)  # kinds of what the jail may slow down, or make larger
 
 
 def peer_path(text):
@@ -49,6 +53,7 @@ def parse():
     which.add_argument("--growth", metavar="WHAT,...", nargs="?", const=",".join(growth_report.PARTS),
                        help="measures instead how figures grow, and what memory is used for: "
                             f"{', '.join(growth_report.PARTS)} (all)")
+    which.add_argument("--jail", action="store_true", help="measures instead what the jail costs, beside a run without")
     which.add_argument("--wall-clock", metavar="ROUNDS", nargs="?", type=int, const=5,
                        help="measures times instead, in the plain lab, the machines in turns (%(const)s rounds)")
     which.add_argument("--contention", metavar="ROUNDS", nargs="?", type=int, const=5,
@@ -76,6 +81,7 @@ def parse():
         parser.error("the baseline is one of --micro")
     try:
         options.benchmarks = (named(options.only.split(",")) if options.only else
+                              of_kind(*JAILED) if options.jail else
                               of_guest_program() if options.micro else BENCHMARKS)
         options.base = compare.read(options.compare) if options.compare else None
     except (OSError, ValueError) as error:
@@ -83,9 +89,11 @@ def parse():
     return options
 
 
-def peers_of(options):
+def peers_of(options, build):
     if options.no_peers:
         return {}
+    if options.jail:
+        return {"unconfined": f"{build}/porthole"}
     peers = dict(options.peer)
     if "qemu" not in peers:
         need(QEMU)
@@ -116,6 +124,9 @@ def benchmarks(options, build, peers):
         chart.write(CHART, chart.ratios(objects))
         update_document("results", report.as_markdown(objects), CHART, [*spreads, versions(build, peers)])
         report.update(FIRST_PAGE, "figures", report.as_highlights(objects))
+    if options.jail and not options.no_peers:
+        sentences = [report.filters(results), *spreads, versions(build, {})]
+        update_document("jail", report.as_markdown(objects, floors=False), None, sentences)
     multiples = baseline.multiples(objects, results.median(baseline.UNIT, "bare")) if options.micro else {}
     if options.write_baseline:
         baseline.write(multiples)
@@ -125,7 +136,8 @@ def benchmarks(options, build, peers):
 
 def update_document(part, table, picture, sentences):
     shown = [f"![the same as a chart]({os.path.basename(picture)})"] if picture else []
-    report.update(DOCUMENT, part, "\n\n".join([table, *shown, *sentences]))
+    wrapped = [textwrap.fill(sentence, LINE, break_on_hyphens=False) for sentence in sentences]
+    report.update(DOCUMENT, part, "\n\n".join([table, *shown, *wrapped]))
     note(f"wrote {os.path.relpath(DOCUMENT)}{f' and {os.path.relpath(picture)}' if picture else ''}")
 
 
@@ -174,7 +186,7 @@ def main():
     need("ip", "cpio", "ldd", "mount")
     build = checked_build(options.build)
     run = growth if options.growth else wall_clock if options.wall_clock else contention if options.contention else benchmarks
-    return run(options, build, peers_of(options))
+    return run(options, build, peers_of(options, build))
 
 
 if __name__ == "__main__":

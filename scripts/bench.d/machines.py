@@ -26,11 +26,12 @@ class Porthole:
     name = "porthole"
     test_success = 1  # of the debug-exit device: a written 0 becomes exit status 1
 
-    def __init__(self, binary):
+    def __init__(self, binary, options=()):
         self.binary = binary
+        self.begin = [binary, "run", *options]
 
     def test_command(self, guest):
-        return [self.binary, "run", "--test-devices", "--privileges", "create-port,connect-port,access-partition-id",
+        return [*self.begin, "--test-devices", "--privileges", "create-port,connect-port,access-partition-id",
                 "--memory", f"{TEST_GUEST_MIB}M", "--kernel", guest.test_program]
 
     def processors(self, count):
@@ -46,7 +47,7 @@ class Porthole:
         return self.test_command(guest) + ["--pool", POOL, "--cmdline", f"ports={count}"]
 
     def idle_command(self, guest, mib, cpus=1):
-        return [self.binary, "run", "--memory", f"{mib}M", "--cpus", str(cpus), "--kernel", guest.idle_program, "--cmdline", IDLE_WORDS]
+        return [*self.begin, "--memory", f"{mib}M", "--cpus", str(cpus), "--kernel", guest.idle_program, "--cmdline", IDLE_WORDS]
 
     def partitions_command(self, guest, count, config):
         with open(config, "w", encoding="utf-8") as file:
@@ -58,7 +59,7 @@ cmdline = "{IDLE_WORDS}"
 memory = "{IDLE_GUEST_MIB}M"
 console = "lines"
 ''')
-        return [self.binary, "run", "--config", config]
+        return [*self.begin, "--config", config]
 
     def pair_command(self, guest, config):
         """Two guests: the first measures, the second, with partition ID 3, is its peer."""
@@ -74,10 +75,10 @@ console = "lines"
 test-devices = true
 privileges = ["create-port", "connect-port"]
 ''')
-        return [self.binary, "run", "--config", config]
+        return [*self.begin, "--config", config]
 
     def linux_command(self, guest, initrd):
-        return [self.binary, "run", "--memory", f"{LINUX_MIB}M", "--kernel", guest.kernel, "--initrd", initrd,
+        return [*self.begin, "--memory", f"{LINUX_MIB}M", "--kernel", guest.kernel, "--initrd", initrd,
                 "--cmdline", LINUX_COMMAND_LINE]
 
     def disk_command(self, guest, initrd):
@@ -88,8 +89,17 @@ privileges = ["create-port", "connect-port"]
 
     def debian_command(self, debian, disk):
         """debian is a folder with the files of scripts/guest-image, disk a copy of its disk."""
-        return [self.binary, "run", "--memory", f"{DEBIAN_MIB}M", "--kernel", f"{debian}/vmlinuz", "--initrd", f"{debian}/initrd",
+        return [*self.begin, "--memory", f"{DEBIAN_MIB}M", "--kernel", f"{debian}/vmlinuz", "--initrd", f"{debian}/initrd",
                 "--disk", disk, "--net", "user", "--cmdline", f"{LINUX_COMMAND_LINE} root=/dev/sda"]
+
+
+class Unconfined(Porthole):
+    """The same program without its jail."""
+
+    name = "unconfined"
+
+    def __init__(self, binary):
+        super().__init__(binary, ("--jail", "off"))
 
 
 class Qemu:
@@ -168,8 +178,8 @@ class Kvmtool:
         return command
 
 
-PEERS = {"qemu": Qemu, "kvmtool": Kvmtool}
-TITLES = {"qemu": "QEMU"}  # where it is not the name itself
+PEERS = {"qemu": Qemu, "kvmtool": Kvmtool, "unconfined": Unconfined}
+TITLES = {"qemu": "QEMU", "unconfined": "without jail"}  # where it is not the name itself
 
 
 def peer(name, binary):

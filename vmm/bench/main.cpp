@@ -1,7 +1,9 @@
 // What a VM exit to user space costs when nothing is done there, or one that the kernel deals with: the floor for
 // every path that takes one. A guest that does nothing else, set up like any of Porthole's, and a loop around
-// KVM_RUN. One line each: `bench NAME CYCLES`, the median of many.
+// KVM_RUN. One line each: `bench NAME CYCLES`, the median of many. With --filters: what the first of them costs under
+// seccomp filters instead.
 #include "hv/abi/msr.hpp"
+#include "vmm/bench/filters.hpp"
 #include "vmm/bench/guest.h"
 #include "vmm/kvm/kvm_host.hpp"
 #include "vmm/kvm/kvm_ioctl.hpp"
@@ -16,7 +18,11 @@
 #include <cstdio>
 #include <cstring>
 #include <span>
+#include <string_view>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <vector>
 
 extern "C" {
 extern std::byte const bench_guest_out[], bench_guest_out_end[];
@@ -119,9 +125,49 @@ std::uint32_t median_cycles(KvmHost const& host, Program const& program)
     return *median;
 }
 
+constexpr int failed = 2;
+
+/// `measure` in a process of its own, since filters stay. Its status.
+template <typename Measure>
+int in_child(Measure measure)
+{
+    auto const child = ::fork();
+    if (child == 0) {
+        auto const status = measure();
+        std::fflush(stdout);
+        ::_exit(status);
+    }
+    int status = 0;
+    if (child < 0 || ::waitpid(child, &status, 0) != child || !WIFEXITED(status)) return failed;
+    return WEXITSTATUS(status);
+}
+
+int measure_filters(Program const& program)
+{
+    using bench::Filter;
+    struct Row {
+        char const* name;
+        std::vector<Filter> filters;
+    };
+    Row const rows[]{{"no_filter", {}},
+                     {"cached_filter", {Filter::Cached}},
+                     {"request_filter", {Filter::Request}},
+                     {"two_request_filters", {Filter::Request, Filter::Request}}};
+    for (auto const& [name, filters] : rows) {
+        auto const status = in_child([&] {
+            auto const host = KvmHost::open();
+            if (!std::ranges::all_of(filters, bench::load)) return failed;
+            std::printf("bench %s %u\n", name, median_cycles(host, program));
+            return 0;
+        });
+        if (status != 0) return status;
+    }
+    return 0;
+}
+
 } // namespace
 
-int main()
+int main(int argc, char** argv)
 {
     Program const programs[]{
         {"bare_out", {bench_guest_out, bench_guest_out_end}, 0},
@@ -131,11 +177,12 @@ int main()
         {"bare_cpuid", {bench_guest_cpuid, bench_guest_cpuid_end}, 0},
     };
     try {
+        if (argc > 1 && std::string_view{argv[1]} == "--filters") return measure_filters(programs[0]);
         auto const host = KvmHost::open();
         for (auto const& program : programs)
             std::printf("bench %s %u\n", program.name, median_cycles(host, program));
     } catch (std::exception const& e) {
         std::fprintf(stderr, "bare_exit: %s\n", e.what());
-        return 2;
+        return failed;
     }
 }
