@@ -55,9 +55,9 @@ def parse():
                             f"{', '.join(growth_report.PARTS)} (all)")
     which.add_argument("--jail", action="store_true", help="measures instead what the jail costs, beside a run without")
     which.add_argument("--wall-clock", metavar="ROUNDS", nargs="?", type=int, const=5,
-                       help="measures times instead, in the plain lab, the machines in turns (%(const)s rounds)")
+                       help="measures times instead, in the parallel lab, the machines in turns (%(const)s rounds)")
     which.add_argument("--contention", metavar="ROUNDS", nargs="?", type=int, const=5,
-                       help="measures instead, in the plain lab too, what a guest's processors cost each other (%(const)s rounds)")
+                       help="measures instead, in the parallel lab too, what a guest's processors cost each other (%(const)s rounds)")
     parser.add_argument("--peer", metavar="NAME=PATH", type=peer_path, action="append", default=[],
                         help=f"measures this program too, or instead of the installed one: {', '.join(PEERS)}")
     parser.add_argument("--no-peers", action="store_true", help="measures Porthole and the bare exits alone")
@@ -154,8 +154,8 @@ def growth(options, build, peers):
 
 
 def wall_clock(options, build, peers):
-    """Times, in the plain lab."""
-    results = collect(run_lab(plan_of(build, {LAUNCH}, peers, wall_clock=options.wall_clock), options=()))
+    """Times, in the parallel lab."""
+    results = collect(run_lab(plan_of(build, {LAUNCH}, peers, wall_clock=options.wall_clock), options=("--parallel",)))
     names = [benchmark.name for benchmark in of_kind(MICRO, PROCESSORS, LAUNCH)]
     if options.json:
         write_json(options.json, [{"name": name, "unit": "ns", "values": {
@@ -168,9 +168,9 @@ def wall_clock(options, build, peers):
 
 
 def contention(options, build, peers):
-    """Times, in the plain lab, of one, two, four and eight processors."""
+    """Times, in the parallel lab, of one, two, four and eight processors."""
     processors = min(8, max(2, os.cpu_count() or 2))
-    said = list(run_lab(plan_of(build, {LAUNCH}, peers, contention=options.contention), options=("--cpus", str(processors))))
+    said = list(run_lab(plan_of(build, {LAUNCH}, peers, contention=options.contention), options=("--parallel", "--cpus", str(processors))))
     if options.json:
         write_json(options.json, said)
     table = report.contention_rows(said)

@@ -1,4 +1,4 @@
-"""Inside the plain lab: what processors of one guest that do the same at the same time cost each other, and how long Linux takes
+"""Inside the parallel lab: what processors of one guest that do the same at the same time cost each other, and how long Linux takes
 on so many; the machines in turns.
 """
 

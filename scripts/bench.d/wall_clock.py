@@ -1,4 +1,4 @@
-"""Inside the plain lab: wall-clock times, the machines in turns, so that whatever else the host does meets them alike."""
+"""Inside the parallel lab: wall-clock times, the machines in turns, so that whatever else the host does meets them alike."""
 
 import re
 
