@@ -101,7 +101,7 @@ SeccompFilter& SeccompFilter::allow_for_sanitizers()
     if constexpr (sanitized) {
         allow(SYS_mmap, {Argument::masked(2, PROT_EXEC, 0)});
         allow({SYS_sigaltstack, SYS_pipe, SYS_pipe2, SYS_munmap, SYS_madvise, SYS_futex, SYS_sched_yield, SYS_gettid,
-               SYS_getpid});
+               SYS_getpid, SYS_sched_getaffinity, SYS_sched_getscheduler, SYS_sched_getparam});
     }
     return *this;
 }

@@ -61,15 +61,13 @@ void any_thread(SeccompFilter& filter)
     // Memory, none of which can be executed.
     filter.allow(SYS_mmap, {lacks(2, PROT_EXEC)}).allow(SYS_mprotect, {lacks(2, PROT_EXEC)});
     filter.allow({SYS_munmap, SYS_madvise, SYS_brk, SYS_mremap});
-    // Other threads, time, and the end.
-    filter.allow({SYS_futex, SYS_sched_yield, SYS_membarrier, SYS_clock_gettime, SYS_clock_getres,
-                  SYS_clock_nanosleep, SYS_nanosleep, SYS_gettimeofday, SYS_time, SYS_restart_syscall, SYS_exit,
+    // Other threads, time (where the vDSO does not know it), and the end.
+    filter.allow({SYS_futex, SYS_sched_yield, SYS_clock_gettime, SYS_clock_nanosleep, SYS_restart_syscall, SYS_exit,
                   SYS_exit_group});
-    filter.allow({SYS_getpid, SYS_gettid, SYS_getrandom, SYS_sched_getaffinity});
-    filter.allow({SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sigaltstack});
+    filter.allow({SYS_getpid, SYS_gettid, SYS_rt_sigprocmask, SYS_rt_sigreturn});
     filter.allow(SYS_tgkill, {is(0, static_cast<std::uint32_t>(::getpid()))}); // kicks of vCPUs; abort(3)
-    // Descriptors that are there.
-    filter.allow({SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_close, SYS_poll, SYS_ppoll});
+    // Descriptors that are there; frames and whole messages are gathered.
+    filter.allow({SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_close, SYS_poll});
     // Which limit was reached, for a line that says so.
     filter.allow(SYS_prlimit64, {is(0, 0), Argument::equals(2, 0)});
     filter.allow(SYS_prctl, {is(0, PR_GET_NAME)}); // of whom a violation tells
@@ -104,35 +102,35 @@ void events(SeccompFilter& filter, HypervisorRequests const& requests)
     vcpu(filter, requests); // a channel's device is called here as well
     filter.allow(SYS_ioctl, {is(1, FIONBIO)});
     filter.allow(SYS_socket, {is(0, AF_UNIX)}); // a guest's connection to a program of the host's
-    filter.allow({SYS_connect});
-    filter.allow(
-        {SYS_epoll_wait, SYS_epoll_pwait, SYS_accept, SYS_accept4, SYS_getsockopt, SYS_setsockopt, SYS_fcntl});
+    filter.allow({SYS_connect, SYS_accept, SYS_accept4, SYS_epoll_wait, SYS_fcntl}); // which one is asio's choice
 }
 
 void tap(SeccompFilter& filter, HypervisorRequests const& requests)
 {
     device_thread(filter, requests);
-    filter.allow({SYS_epoll_wait, SYS_epoll_pwait});
+    filter.allow({SYS_epoll_wait});
 }
 
 void relay(SeccompFilter& filter, HypervisorRequests const& requests)
 {
     device_thread(filter, requests);
     filter.allow(SYS_socket, {is(0, AF_UNIX)});
-    filter.allow({SYS_connect, SYS_accept4, SYS_getsockopt, SYS_fcntl, SYS_epoll_wait, SYS_epoll_pwait});
+    filter.allow({SYS_connect, SYS_accept4, SYS_epoll_wait});
 }
 
 /// An address by its name, and a stream to it: getaddrinfo(3), libnbd and GnuTLS.
 void client(SeccompFilter& filter)
 {
     filter.allow(SYS_openat, {lacks(2, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC)});
-    filter.allow({SYS_fstat, SYS_newfstatat, SYS_stat, SYS_statx, SYS_lseek, SYS_access, SYS_faccessat,
-                  SYS_faccessat2, SYS_getdents64, SYS_readlink});
+    filter.allow({SYS_fstat, SYS_newfstatat, SYS_lseek, SYS_access}); // fstat(2): glibc since 2.39
+    filter.allow({SYS_readlink, SYS_faccessat2});                     // realpath(3)
+    filter.allow({SYS_getdents64});                                   // a folder of certificates
     for (auto const family : {AF_INET, AF_INET6, AF_UNIX, AF_NETLINK})
         filter.allow(SYS_socket, {is(0, static_cast<std::uint32_t>(family))});
-    filter.allow({SYS_connect, SYS_bind, SYS_getsockname, SYS_getpeername, SYS_getsockopt, SYS_setsockopt, SYS_fcntl,
-                  SYS_sendto, SYS_sendmmsg, SYS_recvmmsg, SYS_uname, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid,
-                  SYS_getrusage});
+    filter.allow({SYS_connect, SYS_bind, SYS_getsockname, SYS_getsockopt, SYS_setsockopt, SYS_fcntl, SYS_sendto,
+                  SYS_sendmmsg, SYS_uname});
+    // Where a user's certificates are, and whether they hold now (where there is no vDSO); random numbers.
+    filter.allow({SYS_getuid, SYS_geteuid, SYS_time, SYS_getrandom});
     filter.allow(SYS_ioctl, {is(1, FIONREAD)});
 }
 

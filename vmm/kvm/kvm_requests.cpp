@@ -49,8 +49,7 @@ constexpr std::array<Request, 34> run{KVM_RUN,
 
 constexpr std::array<Request, 2> interrupt{KVM_SIGNAL_MSI, KVM_IRQ_LINE};
 
-constexpr std::array<Request, 12> build{KVM_GET_API_VERSION,
-                                        KVM_CREATE_VM,
+constexpr std::array<Request, 11> build{KVM_CREATE_VM,
                                         KVM_CREATE_VCPU,
                                         KVM_GET_VCPU_MMAP_SIZE,
                                         kvm_request::get_supported_cpuid,
