@@ -126,7 +126,7 @@ void Jail::confine(ThreadRole role) const
 void Jail::close()
 {
     if (options_.jail.privileges) forbid_dumps();
-    closed.store(!calls_.front().empty());
+    closed.store(!calls_.front().empty() || files_); // no process may be started, or no file of /proc opened
     confine(ThreadRole::Session);
 }
 
