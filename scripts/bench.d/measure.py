@@ -197,6 +197,7 @@ def enter_stage(plan, peers):
     stage.add_program(f"{plan['build']}/porthole", to="/porthole")
     stage.add_program(f"{plan['build']}/bare_exit", to="/bare_exit")
     stage.add(f"{plan['build']}/net_load", to="/net_load")
+    stage.add_library("libslirp.so.0")  # of the processes of user-mode networks
     stage.add_program(shutil.which("ip"))
     for vmm in peers:
         stage.add_program(vmm.binary)

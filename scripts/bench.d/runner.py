@@ -104,6 +104,17 @@ def guest_ram(mib):
     return lambda size: mib << 20 <= size <= (mib + 4) << 20
 
 
+def private_of_children(pid):
+    """KiB that only they have, each by itself: what they share with their parent counts there."""
+    total = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as children:
+            for child in children.read().split():
+                with open(f"/proc/{child}/smaps_rollup", encoding="ascii") as rollup:
+                    total += sum(int(size) for size in re.findall(r"^Private_\w+: +(\d+)", rollup.read(), re.MULTILINE))
+    return total
+
+
 def memory_by_category(pid, is_ram):
     """KiB of the process in memory, resident and private, by what they are."""
     kinds = {}
@@ -118,6 +129,8 @@ def memory_by_category(pid, is_ram):
                 resident, private = kinds.get(kind, (0, 0))
                 amount = int(field[1])
                 kinds[kind] = (resident + amount, private) if field[0] == "Rss:" else (resident, private + amount)
+    if in_helpers := private_of_children(pid):
+        kinds["helper processes"] = in_helpers, in_helpers
     return kinds
 
 

@@ -7,6 +7,8 @@ import re
 import shutil
 import subprocess
 
+from runner import Failed
+
 
 CHUNK = 1 << 16
 
@@ -45,6 +47,14 @@ class Stage:
         libraries = subprocess.run(["ldd", path], capture_output=True, text=True, check=True).stdout
         for library in re.findall(r"(/\S+) \(0x", libraries):
             self.add(library)
+
+    def add_library(self, name):
+        """Puts a library there that a program loads by itself, with those that it needs."""
+        known = subprocess.run(["/sbin/ldconfig", "--print-cache"], capture_output=True, text=True, check=True).stdout
+        found = re.search(rf"^\s{re.escape(name)} \(libc6,x86-64.*\) => (\S+)$", known, re.MULTILINE)
+        if not found:
+            raise Failed(f"this machine has no {name}: get it with scripts/setup")
+        self.add_program(found[1])
 
     def read_through(self, path):
         with open(self.root + path, "rb", buffering=0) as file:
