@@ -1,6 +1,9 @@
 #include "devices/test_devices/pci_test_function.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <string_view>
+#include <tuple>
 
 namespace devices {
 
@@ -18,6 +21,17 @@ constexpr std::uint64_t scratch_register = 0x04;
 constexpr std::uint64_t writes_register = 0x08; ///< how many there were, of any register
 constexpr std::uint64_t raise_msi = 0x0C;
 constexpr std::uint64_t raise_msix = 0x10;
+
+struct RegisterState {
+    std::uint32_t scratch = 0;
+    std::uint32_t writes = 0;
+
+    static constexpr auto fields()
+    {
+        return std::tuple{hv::StateField{"scratch", &RegisterState::scratch},
+                          hv::StateField{"writes", &RegisterState::writes}};
+    }
+};
 
 constexpr std::uint32_t size_mask(unsigned size)
 {
@@ -94,6 +108,40 @@ void PciTestFunction::Bytes::write(std::uint64_t offset, unsigned size, std::uin
 {
     std::lock_guard const guard{lock_};
     std::memcpy(&bytes_[offset], &value, size);
+}
+
+void PciTestFunction::visit(hv::StateVisitor& visitor)
+{
+    endpoint_.visit(visitor);
+    auto const visit = [&](std::string_view name, auto& part) {
+        hv::VisitedNode const node{visitor, name};
+        part.visit(visitor);
+    };
+    visit("registers", registers_);
+    visit("ports", ports_);
+    visit("bytes", bytes_);
+}
+
+void PciTestFunction::Registers::visit(hv::StateVisitor& visitor)
+{
+    RegisterState all{scratch_.load(), writes_.load()};
+    hv::visit(visitor, all);
+    scratch_.store(all.scratch);
+    writes_.store(all.writes);
+}
+
+void PciTestFunction::Ports::visit(hv::StateVisitor& visitor)
+{
+    std::array<std::uint8_t, ports_size> all{};
+    std::ranges::copy(bytes_, all.begin());
+    visitor.bytes("bytes", all);
+    std::ranges::copy(all, bytes_.begin());
+}
+
+void PciTestFunction::Bytes::visit(hv::StateVisitor& visitor)
+{
+    std::lock_guard const guard{lock_};
+    visitor.bytes("bytes", {reinterpret_cast<std::uint8_t*>(bytes_.data()), bytes_.size()});
 }
 
 } // namespace devices

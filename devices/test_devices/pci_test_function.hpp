@@ -3,6 +3,7 @@
 
 #include "devices/pc/byte_ports.hpp"
 #include "devices/pc/pci_endpoint.hpp"
+#include "hv/base/state.hpp"
 
 #include <array>
 #include <atomic>
@@ -15,7 +16,7 @@ namespace devices {
 
 /// Vendor 1AF4, device 10F0, from the range that virtual devices may use for experiments (QEMU
 /// docs/specs/pci-ids.rst). docs/devices.md has the layout of its ranges.
-class PciTestFunction {
+class PciTestFunction final : public PciFunction {
   public:
     static constexpr std::uint32_t magic = 0x5048'5446; ///< "FTHP" in memory
     static constexpr unsigned msi_vectors = 4;
@@ -23,13 +24,24 @@ class PciTestFunction {
 
     PciTestFunction(PciSlot slot, PciBuses buses, MsiSink& interrupts);
 
-    [[nodiscard]] PciFunction& function() { return endpoint_; }
+    [[nodiscard]] PciFunction& function() { return *this; }
+
+    [[nodiscard]] std::uint32_t config_read(std::uint8_t offset, unsigned size) override
+    {
+        return endpoint_.config_read(offset, size);
+    }
+    void config_write(std::uint8_t offset, unsigned size, std::uint32_t value) override
+    {
+        endpoint_.config_write(offset, size, value);
+    }
+    void visit(hv::StateVisitor& visitor) override;
 
   private:
     /// BAR 0.
     class Registers final : public DwordMmio {
       public:
         explicit Registers(PciTestFunction& device) : device_{device} {}
+        void visit(hv::StateVisitor& visitor);
 
       private:
         [[nodiscard]] std::uint32_t read_dword(std::uint64_t offset, unsigned size) override;
@@ -42,6 +54,10 @@ class PciTestFunction {
 
     /// BAR 1.
     class Ports final : public BytePorts {
+      public:
+        void visit(hv::StateVisitor& visitor);
+
+      private:
         [[nodiscard]] std::uint8_t read_byte(std::uint16_t offset) override;
         void write_byte(std::uint16_t offset, std::uint8_t value) override;
 
@@ -54,6 +70,7 @@ class PciTestFunction {
         explicit Bytes(std::size_t size) : bytes_(size) {}
         [[nodiscard]] std::uint64_t read(std::uint64_t offset, unsigned size) override;
         void write(std::uint64_t offset, unsigned size, std::uint64_t value) override;
+        void visit(hv::StateVisitor& visitor);
 
       private:
         std::mutex lock_;
