@@ -56,7 +56,7 @@ struct Bus {
         auto const place = table + random() % vectors * 16 + random() % 4 * 4;
         switch (random() % 8) {
         case 0: config(4, value % 8); break;
-        case 1: config(0x10 + random() % 9 * 4, (value & 0x003F'F001) | 0x4000'0000); break;
+        case 1: config(0x10 + static_cast<unsigned>(random() % 9) * 4, (value & 0x003F'F001) | 0x4000'0000); break;
         case 2: config(static_cast<unsigned>(random() % 64) * 4, value); break;
         case 3: config(0x18, ~0U); break; // is asked for its size
         case 4: msi.raise(value % 8); break;
