@@ -108,9 +108,9 @@ def private_of_children(pid):
     """KiB that only they have, each by itself: what they share with their parent counts there."""
     total = 0
     for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as children:
+        with open(f"/proc/{pid}/task/{task}/children", encoding="utf-8") as children:
             for child in children.read().split():
-                with open(f"/proc/{child}/smaps_rollup", encoding="ascii") as rollup:
+                with open(f"/proc/{child}/smaps_rollup", encoding="utf-8") as rollup:
                     total += sum(int(size) for size in re.findall(r"^Private_\w+: +(\d+)", rollup.read(), re.MULTILINE))
     return total
 
