@@ -35,37 +35,14 @@ std::string folder_of(std::string const& path)
     return folder.empty() ? "." : folder;
 }
 
-/// The value of a key in the query of an NBD server's URI, e.g. tls-certificates.
-std::string query_value(std::string_view uri, std::string_view key)
-{
-    auto const query = uri.find('?');
-    if (query == std::string_view::npos) return {};
-    auto rest = uri.substr(query + 1);
-    while (!rest.empty()) {
-        auto const end = std::min(rest.find_first_of("&;"), rest.size());
-        auto const item = rest.substr(0, end);
-        if (item.starts_with(key) && item.size() > key.size() && item[key.size()] == '=')
-            return std::string{item.substr(key.size() + 1)};
-        rest.remove_prefix(std::min(end + 1, rest.size()));
-    }
-    return {};
-}
-
 /// What the C library looks names up by, and GnuTLS its certificates: also of disks that are added later.
-void allow_servers(Landlock& rules, RunOptions const& options)
+void allow_servers(Landlock& rules)
 {
     constexpr std::array folders{"/etc", "/run/systemd/resolve", "/usr/share/ca-certificates", "/usr/lib/ssl"};
     for (auto const* const folder : folders)
         if_there([&] { rules.allow_read(folder); });
     if (auto const* const home = std::getenv("HOME"))
         if_there([&] { rules.allow_read(std::string{home} + "/.pki"); });
-    for (auto const& guest : options.guests) {
-        for (auto const& disk : guest.disks) {
-            for (auto const* const key : {"tls-certificates", "tls-psk-file"})
-                if (auto const path = query_value(disk.image, key); !path.empty())
-                    if_there([&] { rules.allow_read(path); });
-        }
-    }
 }
 
 /// Of the servers that the options name, and of name servers, whose longer answers come by TCP.
@@ -132,7 +109,7 @@ Landlock rules_for(RunOptions const& options)
     for (auto const& guest : options.guests)
         if (!guest.vsock.empty()) if_there([&] { rules.allow_sockets(folder_of(guest.vsock)); });
     if (!options.control.empty()) if_there([&] { rules.allow_sockets(folder_of(options.control)); });
-    if (has_servers(options)) allow_servers(rules, options);
+    if (has_servers(options)) allow_servers(rules);
     return rules;
 }
 
