@@ -11,9 +11,11 @@
 
 #include <linux/capability.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <malloc.h>
+#include <stdexcept>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -50,6 +52,30 @@ void load_server_library()
         (void)devices::block::nbd_library();
     } catch (std::exception const&) { // who opens the disk says so
     }
+}
+
+/// Whether a run with these options has such threads, now or later. A list takes 0.1 ms to make.
+bool may_begin(ThreadRole role, RunOptions const& options)
+{
+    auto const any_guest = [&](auto const& has) { return std::ranges::any_of(options.guests, has); };
+    switch (role) {
+    case ThreadRole::DiskRing:
+    case ThreadRole::Opener:
+        return !options.jail.folders.empty() || any_guest([](auto const& guest) { return !guest.disks.empty(); });
+    case ThreadRole::NbdClient: return has_servers(options);
+    case ThreadRole::Relay: return any_guest([](auto const& guest) { return !guest.vsock.empty(); });
+    case ThreadRole::Tap:
+    case ThreadRole::UserNetwork:
+        return any_guest([&](auto const& guest) {
+            return std::ranges::any_of(
+                guest.nets, [&](auto const& net) { return net.tap.empty() == (role == ThreadRole::UserNetwork); });
+        });
+    case ThreadRole::Session:
+    case ThreadRole::Events:
+    case ThreadRole::Vcpu:
+    case ThreadRole::LineWriter: break;
+    }
+    return true;
 }
 
 } // namespace
@@ -99,8 +125,10 @@ void Jail::look_for_missing()
 void Jail::prepare_calls(HypervisorRequests const& requests)
 {
     tell_violations();
-    for (unsigned role = 0; role < devices::thread_roles; ++role)
-        calls_[role] = program_of(static_cast<ThreadRole>(role), requests, {.servers = has_servers(options_)});
+    for (unsigned i = 0; i < devices::thread_roles; ++i) {
+        auto const role = static_cast<ThreadRole>(i);
+        if (may_begin(role, options_)) calls_[i] = program_of(role, requests, {.servers = has_servers(options_)});
+    }
     ::malloc_trim(0); // of what libseccomp has used
 }
 
@@ -119,8 +147,10 @@ void Jail::confine(ThreadRole role) const
 {
     if (options_.jail.privileges && role != ThreadRole::Opener) drop_capabilities();
     if (files_) (void)files_->restrict_self();
+    if (calls_.front().empty()) return; // without seccomp
     auto const& program = calls_[static_cast<std::size_t>(role)];
-    if (!program.empty()) load_program(program);
+    if (program.empty()) throw std::logic_error{"the options name nothing that it is for"};
+    load_program(program);
 }
 
 void Jail::close()

@@ -206,18 +206,24 @@ SeccompFilter calls_of(ThreadRole role, HypervisorRequests const& requests, Need
     return filter;
 }
 
-/// Running the guest, of which there may be a million a second, comes before libseccomp's search for the call's
-/// number and request, which takes about fifty steps.
-std::array<sock_filter, 7> first_of_all(std::uint32_t run)
+/// Running the guest and interrupting it, of which there may be a million a second, come before libseccomp's search
+/// for the call's number and request, which takes about fifty steps. `requests` is not empty.
+std::vector<sock_filter> first_of_all(std::span<std::uint32_t const> requests)
 {
-    constexpr auto other_call = std::uint8_t{5}; // steps to what libseccomp made
-    return {{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-             BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, other_call),
-             BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[1])),
-             BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, run, 0, other_call - 2),
-             BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch)),
-             BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, other_call - 4),
-             BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)}};
+    auto const count = static_cast<std::uint8_t>(requests.size());
+    auto const other_call = static_cast<std::uint8_t>(count + 4); // steps from the second to what libseccomp made
+    std::vector<sock_filter> program{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+                                     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, other_call),
+                                     BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[1]))};
+    for (std::uint8_t left = count; left > 0; --left) {
+        auto const found = static_cast<std::uint8_t>(left - 1);
+        auto const other = static_cast<std::uint8_t>(left == 1 ? 3 : 0);
+        program.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, requests[count - left], found, other));
+    }
+    program.push_back(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch)));
+    program.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, 1));
+    program.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+    return program;
 }
 
 } // namespace
@@ -225,9 +231,13 @@ std::array<sock_filter, 7> first_of_all(std::uint32_t run)
 std::vector<std::byte> program_of(ThreadRole role, HypervisorRequests const& requests, Needs needs)
 {
     auto program = calls_of(role, requests, needs).program();
+    std::vector<std::uint32_t> often;
     bool const runs_guests = role == ThreadRole::Vcpu || role == ThreadRole::Session; // and whom it starts
-    if (!runs_guests || requests.run.empty()) return program;
-    auto const first = first_of_all(requests.run.front());
+    if (runs_guests && !requests.run.empty()) often.push_back(requests.run.front());
+    bool const interrupts = role != ThreadRole::LineWriter;
+    if (interrupts && !requests.interrupt.empty()) often.push_back(requests.interrupt.front());
+    if (often.empty()) return program;
+    auto const first = first_of_all(often);
     auto const bytes = std::as_bytes(std::span{first});
     program.insert(program.begin(), bytes.begin(), bytes.end());
     return program;

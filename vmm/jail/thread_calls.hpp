@@ -13,7 +13,7 @@ namespace vmm::jail {
 /// Requests of ioctl(2) by which a hypervisor is used: numbers of its own.
 struct HypervisorRequests {
     std::span<std::uint32_t const> run{};       ///< by a VP's own thread; the one that runs the guest is the first
-    std::span<std::uint32_t const> interrupt{}; ///< by the thread of any device
+    std::span<std::uint32_t const> interrupt{}; ///< by the thread of any device; the one made most often is the first
     std::span<std::uint32_t const> build{};     ///< where guests are built, beside these
 };
 
