@@ -93,7 +93,7 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
             if (answer) require(message.size() == sizeof answer->error, "an answer has its size");
             continue;
         }
-        if (auto const file = parse_file_request(message)) check_file(*file);
+        if (auto const file = parse_file_request(std::as_bytes(std::span{message}))) check_file(*file);
         (void)::send(porthole.get(), message.data(), message.size(), MSG_DONTWAIT);
         auto const received = receive_request(spawner_end.get());
         require(received.what != Received::What::End, "nobody has gone");
