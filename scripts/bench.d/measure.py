@@ -251,7 +251,7 @@ def benchmarks(wanted, runs, machines, guest):
     if LOGIN in kinds or LOGIN_MEMORY in kinds:
         for machine in machines:
             if hasattr(machine, "debian_command"):
-                logins(machine, "/debian", runs, kinds)
+                logins(machine, "/debian", runs if LOGIN in kinds else 1, kinds)
             else:
                 absent(machine, LOGIN)
                 absent(machine, LOGIN_MEMORY)
