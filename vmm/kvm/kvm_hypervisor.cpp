@@ -42,9 +42,8 @@ std::vector<CpuidEntry> KvmHypervisor::supported_cpuid() const
 AccelerationOffer KvmHypervisor::acceleration() const
 {
     static bool const exits = eoi_exits(); // a restarted guest is built where no file can be opened
-    return {.calls = host_.has(KVM_CAP_HYPERV_TLBFLUSH),
-            .timers = host_.has(KVM_CAP_HYPERV_SYNIC2),
-            .eoi_exits = exits};
+    return {
+        .calls = host_.has(KVM_CAP_HYPERV_TLBFLUSH), .timers = host_.has(KVM_CAP_HYPERV_SYNIC2), .eoi_exits = exits};
 }
 
 } // namespace vmm
