@@ -6,6 +6,7 @@
 #include "vmm/cli/standard_streams.hpp"
 #include "vmm/helper/spawner.hpp"
 #include "vmm/helper/user_network_process.hpp"
+#include "vmm/jail/seccomp_filter.hpp"
 #include "vmm/log/standard_error.hpp"
 
 #include <boost/system/system_error.hpp>
@@ -13,6 +14,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <malloc.h>
+#include <pthread.h>
 #include <span>
 #include <string_view>
 #include <system_error>
@@ -50,10 +52,23 @@ void share_one_heap()
 #endif
 }
 
+/// Of threads: less than a huge page, with which a host that gives them to any memory would fill each stack, and more
+/// than name look-ups and TLS take. A sanitizer's frames are larger.
+void limit_stacks()
+{
+    if constexpr (vmm::jail::sanitized) return;
+    constexpr std::size_t stack_bytes = 1 << 20;
+    pthread_attr_t attributes{};
+    if (::pthread_attr_init(&attributes) != 0) return;
+    if (::pthread_attr_setstacksize(&attributes, stack_bytes) == 0) ::pthread_setattr_default_np(&attributes);
+    ::pthread_attr_destroy(&attributes);
+}
+
 int carry_out(int argc, char** argv)
 {
     try {
         share_one_heap();
+        limit_stacks();
         vmm::reserve_standard_streams();
         vmm::settle_signals();
         auto const privileges = names_of(hv::privilege_names());
