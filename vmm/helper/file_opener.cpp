@@ -3,10 +3,13 @@
 #include "vmm/helper/child_process.hpp"
 #include "vmm/helper/messages.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <array>
 #include <cerrno>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <sys/socket.h>
 #include <utility>
 
@@ -23,6 +26,12 @@ UniqueFd failed(int error)
     return {};
 }
 
+UniqueFd nobody_answers()
+{
+    spdlog::error("the process that opens files for guests (porthole-files) has ended");
+    return failed(EPIPE);
+}
+
 /// It waits for as long as the file system lets the server wait, as open(2) would.
 UniqueFd open_by_helper(char const* path, devices::FileAccess access)
 {
@@ -35,10 +44,12 @@ UniqueFd open_by_helper(char const* path, devices::FileAccess access)
         std::lock_guard const lock{mutex};
         return current;
     }();
-    if (!server || !send_file_request(server->socket.get(), {access, path}, std::move(there))) return failed(EIO);
-    auto answer = receive_answer(here.get(), without_limit);
-    if (!answer) return failed(EIO);
-    if (answer->error != 0 || !answer->descriptors[0]) return failed(answer->error != 0 ? answer->error : EIO);
+    if (!server) return failed(EPIPE); // the run is at its end
+    int const error = send_file_request(server->socket.get(), {access, path}, std::move(there));
+    if (error != 0 && error != EPIPE) return failed(error);
+    auto answer = error == 0 ? receive_answer(here.get(), without_limit) : std::nullopt;
+    if (!answer || (answer->error == 0 && !answer->descriptors[0])) return nobody_answers();
+    if (answer->error != 0) return failed(answer->error);
     return std::move(answer->descriptors[0]);
 }
 

@@ -8,14 +8,14 @@
 namespace vmm::helper {
 
 /// While one exists, devices::open_host_file asks the process behind it: EPERM for what the policy does not allow,
-/// EIO when nobody answers. One of a process.
+/// EPIPE when that process has ended. One of a process.
 class FileOpener {
   public:
     /// Forks the process (run_file_server), while this one has one thread. Throws std::system_error.
     FileOpener(std::span<int const> kept, PreparePolicy const& prepare);
     FileOpener(FileOpener const&) = delete;
     FileOpener& operator=(FileOpener const&) = delete;
-    /// Ends the process: who still waits for it gets EIO.
+    /// Ends the process: who still waits for it gets EPIPE.
     ~FileOpener();
 };
 

@@ -106,14 +106,15 @@ std::optional<FileRequest> parse_file_request(std::span<std::byte const> bytes)
     return request;
 }
 
-bool send_file_request(int socket, FileRequest const& request, UniqueFd answer)
+int send_file_request(int socket, FileRequest const& request, UniqueFd answer)
 {
     auto access = static_cast<std::uint32_t>(request.access);
-    if (request.path.empty() || sizeof access + request.path.size() > longest) return false;
+    if (request.path.empty()) return ENOENT;
+    if (sizeof access + request.path.size() > longest) return ENAMETOOLONG;
     std::vector<char> bytes(sizeof access + request.path.size());
     std::memcpy(bytes.data(), &access, sizeof access);
     std::memcpy(bytes.data() + sizeof access, request.path.data(), request.path.size());
-    return send_passing(socket, std::as_bytes(std::span{bytes}), std::array{answer.get()});
+    return send_passing(socket, std::as_bytes(std::span{bytes}), std::array{answer.get()}, 0) ? 0 : errno;
 }
 
 void serve_files(int socket, std::shared_ptr<FilePolicy const> const& policy)

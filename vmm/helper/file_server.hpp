@@ -25,8 +25,9 @@ struct FileRequest {
 /// The wanted access, four bytes, and the path without its end. Nothing when these bytes are no request.
 [[nodiscard]] std::optional<FileRequest> parse_file_request(std::span<std::byte const> bytes);
 
-/// `answer` becomes the server's. False when nobody takes the request, or the path is no path.
-bool send_file_request(int socket, FileRequest const& request, UniqueFd answer);
+/// `answer` becomes the server's. Waits until the server takes the request. 0, or an errno: EPIPE when it has ended,
+/// and for a path that is none what open(2) would say.
+[[nodiscard]] int send_file_request(int socket, FileRequest const& request, UniqueFd answer);
 
 /// Answers requests, each on a thread of its own, 64 at a time at most, until the socket has no other end. Answers
 /// are those of messages.hpp: one descriptor, or an errno.

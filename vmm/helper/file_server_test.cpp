@@ -12,9 +12,13 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <optional>
+#include <span>
+#include <stdexcept>
 #include <string>
 #include <sys/socket.h>
 #include <thread>
+#include <tuple>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -60,7 +64,7 @@ struct Server {
     [[nodiscard]] std::optional<Answer> answer_to(std::span<std::byte const> bytes) const
     {
         auto [here, there] = sockets();
-        REQUIRE(send_passing(porthole.get(), bytes, std::array{there.get()}));
+        REQUIRE(send_passing(porthole.get(), bytes, std::array{there.get()}, 0));
         there.reset();
         return receive_answer(here.get(), -1);
     }
@@ -88,7 +92,6 @@ TEST_CASE("what is no request for a file is known as such", "[helper][files][hos
     CHECK_FALSE(parse_file_request(request_bytes(2, "/file")));
     CHECK_FALSE(parse_file_request(request_bytes(0, std::string{"/fi\0le", 6})));
     CHECK_FALSE(parse_file_request(request_bytes(0, std::string(PATH_MAX, 'a'))));
-    CHECK_FALSE(send_file_request(-1, {FileAccess::Read, std::string(PATH_MAX, 'a')}, UniqueFd{}));
 }
 
 TEST_CASE("the server answers with a file or with why not, whatever else it is sent", "[helper][files][hostile]")
@@ -97,8 +100,8 @@ TEST_CASE("the server answers with a file or with why not, whatever else it is s
     auto const file = folder.file("file", "content");
     Server const server{file};
     // Nobody can be told what is wrong with these.
-    REQUIRE(send_passing(server.porthole.get(), request_bytes(0, file), {}));
-    REQUIRE(send_passing(server.porthole.get(), request_bytes(0, file), std::array{0, 0}));
+    REQUIRE(send_passing(server.porthole.get(), request_bytes(0, file), {}, 0));
+    REQUIRE(send_passing(server.porthole.get(), request_bytes(0, file), std::array{0, 0}, 0));
 
     CHECK(server.answer_to(request_bytes(7, file))->error == EINVAL);
     CHECK(server.answer_to(request_bytes(0, "/etc/passwd"))->error == EPERM);
@@ -107,6 +110,13 @@ TEST_CASE("the server answers with a file or with why not, whatever else it is s
     REQUIRE((answer && answer->error == 0 && answer->descriptors[0]));
     std::array<char, 16> text{};
     CHECK(::read(answer->descriptors[0].get(), text.data(), text.size()) == 7);
+}
+
+TEST_CASE("a process that opens files and has ended is known as such", "[helper][files]")
+{
+    FileOpener const opener{std::array{0, 1, 2}, []() -> FilePolicy { throw std::runtime_error{"no policy"}; }};
+    CHECK_FALSE(devices::open_host_file("/etc/passwd", FileAccess::Read));
+    CHECK(errno == EPIPE);
 }
 
 TEST_CASE("Porthole's files are opened by a process of its own, until that has gone", "[helper][files]")
@@ -129,6 +139,10 @@ TEST_CASE("Porthole's files are opened by a process of its own, until that has g
         CHECK(devices::open_host_file(late.c_str(), FileAccess::Read));
         CHECK_FALSE(devices::open_host_file("/etc/passwd", FileAccess::Read));
         CHECK(errno == EPERM);
+        CHECK_FALSE(devices::open_host_file("", FileAccess::Read));
+        CHECK(errno == ENOENT);
+        CHECK_FALSE(devices::open_host_file(std::string(PATH_MAX, 'a').c_str(), FileAccess::Read));
+        CHECK(errno == ENAMETOOLONG); // as without the process
     }
     CHECK(devices::open_host_file("/etc/passwd", FileAccess::Read)); // by itself again
 }

@@ -39,7 +39,8 @@ bool send_answer(int socket, Answer const& answer)
     std::size_t count = 0;
     for (auto const& fd : answer.descriptors)
         if (fd) fds[count++] = fd.get();
-    return send_passing(socket, std::as_bytes(std::span{&answer.error, 1}), std::span{fds}.first(count));
+    return send_passing(socket, std::as_bytes(std::span{&answer.error, 1}), std::span{fds}.first(count),
+                        MSG_DONTWAIT);
 }
 
 std::optional<Answer> receive_answer(int socket, int patience_ms)

@@ -33,7 +33,7 @@ std::vector<UniqueFd> take_descriptors(msghdr& message)
 
 } // namespace
 
-bool send_passing(int socket, std::span<std::byte const> bytes, std::span<int const> descriptors)
+bool send_passing(int socket, std::span<std::byte const> bytes, std::span<int const> descriptors, int flags)
 {
     iovec piece{const_cast<std::byte*>(bytes.data()), bytes.size()}; // it is only read
     msghdr message{};
@@ -50,7 +50,7 @@ bool send_passing(int socket, std::span<std::byte const> bytes, std::span<int co
         part->cmsg_len = CMSG_LEN(size);
         std::memcpy(CMSG_DATA(part), descriptors.data(), size);
     }
-    auto const sent = again_if_interrupted([&] { return ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT); });
+    auto const sent = again_if_interrupted([&] { return ::sendmsg(socket, &message, flags | MSG_NOSIGNAL); });
     return sent == static_cast<ssize_t>(bytes.size());
 }
 

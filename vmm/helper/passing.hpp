@@ -22,8 +22,8 @@ ssize_t again_if_interrupted(Call call)
     }
 }
 
-/// False when nobody takes it, or it would have to wait for that.
-bool send_passing(int socket, std::span<std::byte const> bytes, std::span<int const> descriptors);
+/// False when nobody takes it, and errno says why. `flags` as those of sendmsg(2); no signal comes of it.
+bool send_passing(int socket, std::span<std::byte const> bytes, std::span<int const> descriptors, int flags);
 
 struct Passed {
     ssize_t size = 0;   ///< 0 at the end, -1 with errno
