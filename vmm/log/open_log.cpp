@@ -9,7 +9,6 @@
 #include <spdlog/spdlog.h>
 
 #include <cstdio>
-#include <ctime>
 #include <mutex>
 #include <string_view>
 #include <time.h>
@@ -64,7 +63,6 @@ std::shared_ptr<LineWriter> open_log(std::string const& level, std::string const
     if (parsed == spdlog::level::off && level != "off")
         throw UserError{"unknown log level '" + level + "': use trace, debug, info, warning, error, critical or off"};
 
-    ::tzset(); // reads the time zone's file, which a confined thread could not
     auto writer = file.empty() ? nullptr : open_text_file("the log", file, Existing::Continued);
     auto sink = writer ? std::make_shared<LineSink>(*writer, false)
                        : std::make_shared<LineSink>(standard_error(), is_coloured(stderr));
