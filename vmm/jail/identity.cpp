@@ -120,7 +120,7 @@ void check_root(JailOptions const& options, bool has_user_network)
 {
     if (has_user_network && ::access("/proc/self/exe", F_OK) != 0)
         throw UserError{"--chroot " + options.chroot +
-                        ": there is no /proc in it, which a user-mode network needs: " + "mkdir " + options.chroot +
+                        ": there is no /proc in it, which a user-mode network needs: mkdir " + options.chroot +
                         "/proc && mount -t proc proc " + options.chroot + "/proc"};
     if (::access(device, R_OK | W_OK) == 0) return;
     auto const error = errno;

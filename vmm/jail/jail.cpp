@@ -64,12 +64,8 @@ bool may_begin(ThreadRole role, RunOptions const& options)
         return !options.jail.folders.empty() || any_guest([](auto const& guest) { return !guest.disks.empty(); });
     case ThreadRole::NbdClient: return has_servers(options);
     case ThreadRole::Relay: return any_guest([](auto const& guest) { return !guest.vsock.empty(); });
-    case ThreadRole::Tap:
-    case ThreadRole::UserNetwork:
-        return any_guest([&](auto const& guest) {
-            return std::ranges::any_of(
-                guest.nets, [&](auto const& net) { return net.tap.empty() == (role == ThreadRole::UserNetwork); });
-        });
+    case ThreadRole::Tap: return has_tap(options);
+    case ThreadRole::UserNetwork: return has_user_network(options);
     case ThreadRole::Session:
     case ThreadRole::Events:
     case ThreadRole::Vcpu:

@@ -81,8 +81,19 @@ void allow_files(Landlock& rules, GuestOptions const& guest)
         if (devices::block::NbdBackend::is_uri(disk.image)) continue;
         if_there([&] { rules.allow_disk(place_of(disk.image), disk.read_only || disk.dvd); });
     }
-    if (std::ranges::any_of(guest.nets, [](auto const& net) { return !net.tap.empty(); }))
-        if_there([&] { rules.allow_device("/dev/net/tun"); });
+}
+
+/// Whether commands may add disks on any server.
+bool allows_any_server(RunOptions const& options)
+{
+    return std::ranges::find(options.jail.folders, JailOptions::servers) != options.jail.folders.end();
+}
+
+template <typename Predicate>
+bool any_card(RunOptions const& options, Predicate predicate)
+{
+    return std::ranges::any_of(options.guests,
+                               [&](auto const& guest) { return std::ranges::any_of(guest.nets, predicate); });
 }
 
 /// Adds the descriptor that a path stands for.
@@ -101,8 +112,7 @@ void add_descriptor(std::vector<int>& out, std::string_view path)
 
 Landlock rules_for(RunOptions const& options)
 {
-    bool const any_server =
-        std::ranges::find(options.jail.folders, JailOptions::servers) != options.jail.folders.end();
+    bool const any_server = allows_any_server(options);
     // Signals between the threads of a process are a scope to some kernels: none is asked for.
     Landlock rules{{.tcp = !any_server, .scopes = false}};
     if (!any_server) allow_ports(rules, options);
@@ -118,6 +128,7 @@ Landlock file_rules_for(RunOptions const& options)
     Landlock rules;
     for (auto const& guest : options.guests)
         allow_files(rules, guest);
+    if (has_tap(options)) if_there([&] { rules.allow_device("/dev/net/tun"); });
     for (auto const& folder : options.jail.folders)
         if (folder != JailOptions::servers) rules.allow_disk(folder, false);
     return rules;
@@ -125,8 +136,7 @@ Landlock file_rules_for(RunOptions const& options)
 
 bool has_servers(RunOptions const& options)
 {
-    return std::ranges::find(options.jail.folders, JailOptions::servers) != options.jail.folders.end() ||
-           std::ranges::any_of(options.guests, [](auto const& guest) {
+    return allows_any_server(options) || std::ranges::any_of(options.guests, [](auto const& guest) {
                return std::ranges::any_of(
                    guest.disks, [](auto const& disk) { return devices::block::NbdBackend::is_uri(disk.image); });
            });
@@ -151,9 +161,12 @@ std::optional<std::uint16_t> server_port(std::string_view uri)
 
 bool has_user_network(RunOptions const& options)
 {
-    return std::ranges::any_of(options.guests, [](auto const& guest) {
-        return std::ranges::any_of(guest.nets, [](auto const& net) { return net.tap.empty(); });
-    });
+    return any_card(options, [](auto const& net) { return net.tap.empty(); });
+}
+
+bool has_tap(RunOptions const& options)
+{
+    return any_card(options, [](auto const& net) { return !net.tap.empty(); });
 }
 
 std::vector<int> named_descriptors(RunOptions const& options)

@@ -26,8 +26,9 @@ namespace vmm::jail {
 /// The TCP port of an NBD server's URI; nothing for one on a UNIX socket, or what is no port.
 [[nodiscard]] std::optional<std::uint16_t> server_port(std::string_view uri);
 
-/// Whether a guest has a card with a user-mode network, which is a process of its own.
+/// Whether a guest has a card with a user-mode network, which is a process of its own; or one on a tap.
 [[nodiscard]] bool has_user_network(RunOptions const& options);
+[[nodiscard]] bool has_tap(RunOptions const& options);
 
 /// Descriptors that the options name by /dev/fd/N or /proc/self/fd/N, and the standard streams.
 [[nodiscard]] std::vector<int> named_descriptors(RunOptions const& options);
