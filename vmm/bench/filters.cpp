@@ -1,5 +1,8 @@
 #include "vmm/bench/filters.hpp"
 
+#include "vmm/jail/privileges.hpp"
+#include "vmm/jail/thread_calls.hpp"
+
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/kvm.h>
@@ -8,24 +11,11 @@
 #include <array>
 #include <cstddef>
 #include <span>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 namespace vmm::bench {
 
-namespace {
-
-bool load_program(std::span<sock_filter> program)
-{
-    sock_fprog const filter{static_cast<unsigned short>(program.size()), program.data()};
-    return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-           ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0U, &filter) == 0;
-}
-
-} // namespace
-
-bool load(Filter filter)
+void load(Filter filter)
 {
     // Neither refuses anything that this program does: one system call that it never makes is refused.
     std::array cached{sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
@@ -40,7 +30,11 @@ bool load(Filter filter)
                        sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, 1),
                        sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
                        sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
-    return filter == Filter::Cached ? load_program(cached) : load_program(request);
+    jail::forbid_new_privileges();
+    std::span<std::byte const> const steps = filter == Filter::Cached
+                                                 ? std::as_bytes(std::span{cached})
+                                                 : std::span<std::byte const>{std::as_bytes(std::span{request})};
+    jail::load_program(steps);
 }
 
 } // namespace vmm::bench

@@ -8,7 +8,7 @@ enum class Filter {
     Request, ///< looks at its request, as those of vCPUs do
 };
 
-/// Loads a seccomp filter for the calling thread, beside what it has. False when the kernel refuses it.
-[[nodiscard]] bool load(Filter filter);
+/// Loads a seccomp filter for the calling thread, beside what it has. Throws std::system_error.
+void load(Filter filter);
 
 } // namespace vmm::bench

@@ -9,7 +9,6 @@
 #include "vmm/jail/run_files.hpp"
 #include "vmm/jail/violation.hpp"
 #include "vmm/kvm/kvm_hypervisor.hpp"
-#include "vmm/kvm/kvm_requests.hpp"
 #include "vmm/log/open_log.hpp"
 #include "vmm/log/standard_error.hpp"
 #include "vmm/log/text_file.hpp"
@@ -30,7 +29,7 @@ int run(RunOptions const& options)
 
     raise_open_file_limit();
     jail::set_last_act(&Terminal::restore);
-    jail::Jail jail{options, {kvm_run_requests(), kvm_interrupt_requests(), kvm_build_requests()}};
+    jail::Jail jail{options};
     std::optional<helper::FileOpener> files;
     if (options.jail.seccomp || options.jail.landlock)
         files.emplace(jail::named_descriptors(options), [&] {

@@ -7,15 +7,13 @@
 #include "vmm/jail/privileges.hpp"
 #include "vmm/jail/run_files.hpp"
 #include "vmm/jail/seccomp_filter.hpp"
+#include "vmm/jail/thread_programs.hpp"
 #include "vmm/jail/violation.hpp"
 
 #include <linux/capability.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <malloc.h>
-#include <stdexcept>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -54,29 +52,9 @@ void load_server_library()
     }
 }
 
-/// Whether a run with these options has such threads, now or later. A list takes 0.1 ms to make.
-bool may_begin(ThreadRole role, RunOptions const& options)
-{
-    auto const any_guest = [&](auto const& has) { return std::ranges::any_of(options.guests, has); };
-    switch (role) {
-    case ThreadRole::DiskRing:
-    case ThreadRole::Opener:
-        return !options.jail.folders.empty() || any_guest([](auto const& guest) { return !guest.disks.empty(); });
-    case ThreadRole::NbdClient: return has_servers(options);
-    case ThreadRole::Relay: return any_guest([](auto const& guest) { return !guest.vsock.empty(); });
-    case ThreadRole::Tap: return has_tap(options);
-    case ThreadRole::UserNetwork: return has_user_network(options);
-    case ThreadRole::Session:
-    case ThreadRole::Events:
-    case ThreadRole::Vcpu:
-    case ThreadRole::LineWriter: break;
-    }
-    return true;
-}
-
 } // namespace
 
-Jail::Jail(RunOptions const& options, HypervisorRequests const& requests) : options_{options}
+Jail::Jail(RunOptions const& options) : options_{options}
 {
     auto const& wanted = options.jail;
     if (wanted.seccomp && has_servers(options)) load_server_library(); // where /usr still is, and code may be mapped
@@ -95,7 +73,8 @@ Jail::Jail(RunOptions const& options, HypervisorRequests const& requests) : opti
     }
     if (wanted.privileges || wanted.seccomp || wanted.landlock) forbid_new_privileges();
     if (wanted.landlock && Landlock::version() != 0) files_.emplace(rules_for(options));
-    if (wanted.seccomp && SeccompFilter::supported()) prepare_calls(requests);
+    filters_ = wanted.seccomp && SeccompFilter::supported();
+    if (filters_) tell_violations();
     the_one = this;
     devices::set_on_thread_begin(&Jail::confine_thread);
 }
@@ -118,16 +97,6 @@ void Jail::look_for_missing()
     missing_ += ": the jail goes without (--jail chooses its layers)";
 }
 
-void Jail::prepare_calls(HypervisorRequests const& requests)
-{
-    tell_violations();
-    for (unsigned i = 0; i < devices::thread_roles; ++i) {
-        auto const role = static_cast<ThreadRole>(i);
-        if (may_begin(role, options_)) calls_[i] = program_of(role, requests, {.servers = has_servers(options_)});
-    }
-    ::malloc_trim(0); // of what libseccomp has used
-}
-
 void Jail::confine_thread(ThreadRole role)
 {
     if (!the_one || role == ThreadRole::Session) return;
@@ -143,16 +112,13 @@ void Jail::confine(ThreadRole role) const
 {
     if (options_.jail.privileges && role != ThreadRole::Opener) drop_capabilities();
     if (files_) (void)files_->restrict_self();
-    if (calls_.front().empty()) return; // without seccomp
-    auto const& program = calls_[static_cast<std::size_t>(role)];
-    if (program.empty()) throw std::logic_error{"the options name nothing that it is for"};
-    load_program(program);
+    if (filters_) load_program(thread_program(role, {.servers = has_servers(options_)}));
 }
 
 void Jail::close()
 {
     if (options_.jail.privileges) forbid_dumps();
-    closed.store(!calls_.front().empty() || files_); // no process may be started, or no file of /proc opened
+    closed.store(filters_ || files_); // no process may be started, or no file of /proc opened
     confine(ThreadRole::Session);
 }
 

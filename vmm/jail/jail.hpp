@@ -1,15 +1,12 @@
 /// What confines a run: from its start on, more for each thread that begins, and all of it before a guest runs.
 #pragma once
 
+#include "devices/base/thread_role.hpp"
 #include "vmm/jail/landlock.hpp"
-#include "vmm/jail/thread_calls.hpp"
 #include "vmm/options/run_options.hpp"
 
-#include <array>
-#include <cstddef>
 #include <optional>
 #include <string>
-#include <vector>
 
 namespace vmm::jail {
 
@@ -19,7 +16,7 @@ class Jail {
   public:
     /// Closes what was inherited, becomes who the process is to be, and has threads that begin from now on confined.
     /// While there is one thread. `options` must outlive it. Throws UserError.
-    Jail(RunOptions const& options, HypervisorRequests const& requests);
+    explicit Jail(RunOptions const& options);
     Jail(Jail const&) = delete;
     Jail& operator=(Jail const&) = delete;
     ~Jail();
@@ -33,17 +30,14 @@ class Jail {
     void close();
 
   private:
-    using Program = std::vector<std::byte>; ///< of a filter
-
     static void confine_thread(devices::ThreadRole role);
     void confine(devices::ThreadRole role) const;
     void look_for_missing();
-    void prepare_calls(HypervisorRequests const& requests);
 
     RunOptions const& options_;
     std::string missing_;
     std::optional<Landlock> files_;
-    std::array<Program, devices::thread_roles> calls_{};
+    bool filters_ = false; ///< of system calls
 };
 
 } // namespace vmm::jail

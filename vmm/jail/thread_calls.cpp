@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
+#include <cstring>
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -27,6 +28,9 @@ namespace vmm::jail {
 namespace {
 
 using devices::ThreadRole;
+
+/// Stands in a list for the ID of the process that loads it; none has this one (PID_MAX_LIMIT).
+constexpr std::uint32_t this_process = 0x7FFF'FFFF;
 
 constexpr std::array<std::uint32_t, 2> card_requests{TUNSETOFFLOAD, TUNSETQUEUE}; // a card's driver comes or goes
 constexpr std::array<std::uint32_t, 3> terminal_requests{TCGETS, TCSETS, TIOCGPGRP};
@@ -65,7 +69,7 @@ void any_thread(SeccompFilter& filter)
     filter.allow({SYS_futex, SYS_sched_yield, SYS_clock_gettime, SYS_clock_nanosleep, SYS_restart_syscall, SYS_exit,
                   SYS_exit_group});
     filter.allow({SYS_getpid, SYS_gettid, SYS_rt_sigprocmask, SYS_rt_sigreturn});
-    filter.allow(SYS_tgkill, {is(0, static_cast<std::uint32_t>(::getpid()))}); // kicks of vCPUs; abort(3)
+    filter.allow(SYS_tgkill, {is(0, this_process)}); // kicks of vCPUs; abort(3)
     // Descriptors that are there; frames and whole messages are gathered.
     filter.allow({SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_close, SYS_poll});
     // Which limit was reached, for a line that says so.
@@ -245,9 +249,12 @@ std::vector<std::byte> program_of(ThreadRole role, HypervisorRequests const& req
 
 void load_program(std::span<std::byte const> program)
 {
-    // The kernel only reads it.
-    sock_fprog const filter{static_cast<unsigned short>(program.size() / sizeof(sock_filter)),
-                            reinterpret_cast<sock_filter*>(const_cast<std::byte*>(program.data()))};
+    std::vector<sock_filter> steps(program.size() / sizeof(sock_filter));
+    std::memcpy(steps.data(), program.data(), steps.size() * sizeof(sock_filter));
+    for (auto& step : steps)
+        if (step.code == (BPF_JMP | BPF_JEQ | BPF_K) && step.k == this_process)
+            step.k = static_cast<std::uint32_t>(::getpid());
+    sock_fprog const filter{static_cast<unsigned short>(steps.size()), steps.data()};
     if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0U, &filter) != 0)
         throw std::system_error{errno, std::generic_category(), "seccomp"};
 }

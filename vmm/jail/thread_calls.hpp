@@ -22,8 +22,8 @@ struct Needs {
     bool servers = false; ///< disks on NBD servers
 };
 
-/// The role's list, as the kernel gets it: sock_filter of <linux/filter.h>. Any other call raises SIGSYS
-/// (violation.hpp).
+/// The role's list, for `load_program`: sock_filter of <linux/filter.h>, and the same for every process. Any other
+/// call raises SIGSYS (violation.hpp).
 [[nodiscard]] std::vector<std::byte> program_of(devices::ThreadRole role, HypervisorRequests const& requests,
                                                 Needs needs);
 

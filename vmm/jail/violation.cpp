@@ -1,13 +1,12 @@
 #include "vmm/jail/violation.hpp"
 
+#include "vmm/jail/thread_programs.hpp"
+
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
 #include <cstring>
 #include <poll.h>
-#include <seccomp.h>
-#include <string>
 #include <string_view>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -18,35 +17,6 @@ namespace vmm::jail {
 
 namespace {
 
-constexpr int calls = 512;
-
-/// Names of calls, looked up while that may still allocate.
-struct CallNames {
-    std::string text{};
-    std::array<std::uint16_t, calls + 1> begin{};
-
-    CallNames()
-    {
-        for (int call = 0; call < calls; ++call) {
-            begin[static_cast<std::size_t>(call)] = static_cast<std::uint16_t>(text.size());
-            auto* const name = ::seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, call);
-            if (name) text += name;
-            std::free(name); // NOLINT(cppcoreguidelines-no-malloc): the library's allocation
-        }
-        begin.back() = static_cast<std::uint16_t>(text.size());
-    }
-
-    [[nodiscard]] std::string_view of(int call) const
-    {
-        if (call < 0 || call >= calls) return "unknown";
-        auto const at = static_cast<std::size_t>(call);
-        auto const name =
-            std::string_view{text}.substr(begin[at], static_cast<std::size_t>(begin[at + 1] - begin[at]));
-        return name.empty() ? "unknown" : name;
-    }
-};
-
-CallNames const* names = nullptr;
 LastAct last_act = nullptr;
 
 /// A line that is put together without allocating.
@@ -96,7 +66,7 @@ extern "C" void end_at_violation(int, siginfo_t* info, void* context)
     (void)::prctl(PR_GET_NAME, thread.data(), 0L, 0L, 0L);
     Line line;
     line << "porthole: thread '" << thread.data() << "' made system call " << info->si_syscall << " ("
-         << names->of(info->si_syscall);
+         << call_name(info->si_syscall);
     if (info->si_syscall == SYS_ioctl) // with which request
         line.put_hexadecimal(
             static_cast<std::uint32_t>(static_cast<ucontext_t const*>(context)->uc_mcontext.gregs[REG_RSI]));
@@ -109,8 +79,6 @@ extern "C" void end_at_violation(int, siginfo_t* info, void* context)
 
 void tell_violations()
 {
-    static CallNames const known;
-    names = &known;
     struct sigaction action {};
     action.sa_sigaction = end_at_violation;
     action.sa_flags = SA_SIGINFO;
