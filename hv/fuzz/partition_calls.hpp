@@ -202,12 +202,13 @@ class PartitionCalls {
         require(!Ledger::awaited(seat, vp, sint) || slot.type() != 0, "EOM delivers what waits");
     }
 
-    static void enable(Seat& seat, Input& input)
+    void enable(Seat& seat, Input& input)
     {
         auto const vp = input.below(vps_per_guest);
         auto const bits = input.byte();
         auto const offset = vp * place::per_vp;
         write_msr(*seat.guest, abi::msr::scontrol, bits & 1U, vp);
+        ledger_.look_at_slots(); // what waited may have entered a slot that SIMP now takes away
         write_msr(*seat.guest, abi::msr::simp, (place::message_page + offset) | (bits >> 1 & 1U), vp);
         write_msr(*seat.guest, abi::msr::siefp, (place::event_page + offset) | (bits >> 2 & 1U), vp);
     }
