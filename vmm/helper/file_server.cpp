@@ -1,10 +1,12 @@
 #include "vmm/helper/file_server.hpp"
 
 #include "devices/base/guarded_thread.hpp"
+#include "vmm/helper/file_calls.hpp"
 #include "vmm/helper/messages.hpp"
 #include "vmm/helper/passing.hpp"
 #include "vmm/jail/privileges.hpp"
 #include "vmm/jail/seccomp_filter.hpp"
+#include "vmm/jail/thread_calls.hpp"
 
 #include <linux/capability.h>
 #include <linux/limits.h>
@@ -17,11 +19,8 @@
 #include <cstring>
 #include <exception>
 #include <fcntl.h>
-#include <sched.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <thread>
 #include <unistd.h>
 #include <utility>
@@ -32,7 +31,6 @@ namespace vmm::helper {
 namespace {
 
 using devices::FileAccess;
-using jail::Argument;
 
 constexpr unsigned most_at_once = 64;
 constexpr std::size_t longest = sizeof(std::uint32_t) + PATH_MAX - 1;
@@ -61,27 +59,6 @@ void answer(int socket, FilePolicy const& policy, FileRequest const& request)
     reply.descriptors[0] = policy.open(request.path, request.access);
     if (!reply.descriptors[0]) reply.error = errno;
     send_answer(socket, reply);
-}
-
-/// What opening takes, and threads that do it.
-jail::SeccompFilter file_server_filter()
-{
-    constexpr std::uint32_t thread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
-    jail::SeccompFilter filter;
-    filter.allow({SYS_recvmsg, SYS_sendmsg, SYS_close});
-    filter.allow(SYS_openat, {Argument::masked(2, O_CREAT | O_TRUNC, 0)});
-    filter.allow({SYS_openat2, SYS_fstat, SYS_newfstatat, SYS_stat, SYS_lstat, SYS_statx, SYS_readlink, SYS_getcwd,
-                  SYS_faccessat, SYS_faccessat2});
-    filter.allow(SYS_clone, {Argument::masked(0, thread, thread)}).refuse(SYS_clone3, ENOSYS);
-    filter.allow({SYS_set_robust_list, SYS_rseq, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn,
-                  SYS_sched_getaffinity, SYS_sched_yield, SYS_gettid, SYS_getpid, SYS_futex, SYS_exit,
-                  SYS_exit_group});
-    for (auto const call : {SYS_mmap, SYS_mprotect})
-        filter.allow(static_cast<int>(call), {Argument::masked(2, PROT_EXEC, 0)});
-    filter.allow({SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise});
-    filter.allow_for_sanitizers();
-    if constexpr (jail::sanitized) filter.allow({SYS_read, SYS_write}); // a pipe tells whether memory can be read
-    return filter;
 }
 
 /// A reader of Porthole's output sees its end by Porthole's own.
@@ -158,7 +135,7 @@ void run_file_server(UniqueFd socket, std::span<int const> kept, PreparePolicy c
         jail::drop_capabilities(1U << CAP_DAC_OVERRIDE | 1U << CAP_DAC_READ_SEARCH);
         jail::limit(RLIMIT_FSIZE, 0);
         auto const policy = std::make_shared<FilePolicy const>(prepare());
-        if (jail::SeccompFilter::supported()) file_server_filter().load();
+        if (jail::SeccompFilter::supported()) jail::load_program(built_file_server_program());
         serve_files(socket.get(), policy);
     } catch (std::exception const&) { // whoever asks sees that nobody answers
     }

@@ -1,5 +1,7 @@
-// Writes what vmm/jail/thread_programs.hpp declares, a C++ source, to standard output. Run when Porthole is built:
-// libseccomp takes a third as long for the lists as Porthole for all else until its guest runs.
+// Writes a C++ source to standard output: what vmm/jail/thread_programs.hpp declares, and the programs that helper
+// processes are built with. Run when Porthole is built: libseccomp takes a third as long for the lists as Porthole
+// for all else until its guest runs.
+#include "vmm/helper/file_calls.hpp"
 #include "vmm/jail/thread_calls.hpp"
 #include "vmm/kvm/kvm_requests.hpp"
 
@@ -10,14 +12,15 @@
 #include <exception>
 #include <iostream>
 #include <seccomp.h>
+#include <span>
 #include <vector>
 
 namespace {
 
 using devices::ThreadRole;
-using vmm::jail::Needs;
 
-constexpr char const* beginning = R"(#include "vmm/jail/thread_programs.hpp"
+constexpr char const* beginning = R"(#include "vmm/helper/file_calls.hpp"
+#include "vmm/jail/thread_programs.hpp"
 
 #include <cstdint>
 
@@ -25,11 +28,9 @@ namespace vmm::jail {
 
 )";
 
-void write_program(ThreadRole role, Needs needs)
+/// The body of a function or case that gives the program.
+void write_program(std::span<std::byte const> program)
 {
-    vmm::jail::HypervisorRequests const requests{vmm::kvm_run_requests(), vmm::kvm_interrupt_requests(),
-                                                 vmm::kvm_build_requests()};
-    auto const program = vmm::jail::program_of(role, requests, needs);
     std::cout << "    {\n        static constexpr std::uint64_t program[]{";
     for (std::size_t at = 0; at < program.size(); at += sizeof(std::uint64_t)) {
         std::uint64_t instruction = 0;
@@ -39,14 +40,16 @@ void write_program(ThreadRole role, Needs needs)
     std::cout << "};\n        return std::as_bytes(std::span{program});\n    }\n";
 }
 
-void write_programs()
+void write_thread_programs()
 {
+    vmm::jail::HypervisorRequests const requests{vmm::kvm_run_requests(), vmm::kvm_interrupt_requests(),
+                                                 vmm::kvm_build_requests()};
     std::cout << "std::span<std::byte const> thread_program(devices::ThreadRole role, Needs needs)\n"
                  "{\n    switch (static_cast<unsigned>(role) * 2 + (needs.servers ? 1 : 0)) {\n";
     for (unsigned role = 0; role < devices::thread_roles; ++role) {
         for (bool const servers : {false, true}) {
             std::cout << "    case " << role * 2 + (servers ? 1 : 0) << ":\n";
-            write_program(static_cast<ThreadRole>(role), {.servers = servers});
+            write_program(vmm::jail::program_of(static_cast<ThreadRole>(role), requests, {.servers = servers}));
         }
     }
     std::cout << "    default: return {};\n    }\n}\n\n";
@@ -69,9 +72,12 @@ void write_names()
 int main()
 try {
     std::cout << beginning;
-    write_programs();
+    write_thread_programs();
     write_names();
-    std::cout << "} // namespace vmm::jail\n" << std::flush;
+    std::cout << "} // namespace vmm::jail\n\n"
+                 "namespace vmm::helper {\n\nstd::span<std::byte const> built_file_server_program()\n{\n";
+    write_program(vmm::helper::file_server_program());
+    std::cout << "}\n\n} // namespace vmm::helper\n" << std::flush;
     return std::cout ? EXIT_SUCCESS : EXIT_FAILURE;
 } catch (std::exception const& error) {
     std::cerr << error.what() << '\n';

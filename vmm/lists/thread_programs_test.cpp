@@ -1,4 +1,5 @@
 #include "hv/testing/catch.hpp"
+#include "vmm/helper/file_calls.hpp"
 #include "vmm/jail/thread_programs.hpp"
 #include "vmm/kvm/kvm_requests.hpp"
 
@@ -18,6 +19,11 @@ TEST_CASE("the lists that were built are those of the roles", "[jail][seccomp]")
                                      program_of(which, requests, {.servers = servers})));
         }
     }
+}
+
+TEST_CASE("the list that was built for the process which opens files is its own", "[jail][seccomp]")
+{
+    CHECK(std::ranges::equal(helper::built_file_server_program(), helper::file_server_program()));
 }
 
 TEST_CASE("system calls have their names", "[jail][seccomp]")
