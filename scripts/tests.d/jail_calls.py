@@ -212,15 +212,22 @@ class Supervisor:
         self.threads = {}  # thread: its role and filter, or None for what is no thread of Porthole's, or has no filter yet
         self.filters = {}
 
-    def serve(self, listener):
-        """Until nobody is left who asks."""
+    def serve(self, listener, child, process):
+        """Until nobody is left who asks. The exit status of the child, of which `process` is the pidfd."""
         waiting = select.poll()
         waiting.register(listener, select.POLLIN)
+        waiting.register(process, select.POLLIN)
         notice = bytearray(NOTICE.size)
+        status = None
         while True:
-            events = waiting.poll()[0][1]
-            if not events & select.POLLIN:
-                return
+            events = dict(waiting.poll())
+            if process in events:  # before Linux 6.11 it counts as one who may ask until it has been waited for
+                waiting.unregister(process)
+                status = os.waitpid(child, 0)[1]
+            if listener not in events:
+                continue
+            if not events[listener] & select.POLLIN:
+                return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1] if status is None else status)
             notice[:] = bytes(NOTICE.size)
             try:
                 fcntl.ioctl(listener, NOTIF_RECV, notice)
@@ -294,7 +301,7 @@ def role_of(thread):
 
 
 def start_asking(command):
-    """Starts the command. Its process, and the descriptor that its calls are told by."""
+    """Starts the command. The descriptor that its calls are told by, its process, and that one's pidfd."""
     steps = INSTRUCTION.pack(Filter.RETURN, 0, 0, RET_USER_NOTIF)
     program = ctypes.create_string_buffer(steps, len(steps))
     filters = ctypes.create_string_buffer(struct.pack("=H6xQ", 1, ctypes.addressof(program)))
@@ -318,7 +325,7 @@ def start_asking(command):
             except OSError:
                 continue
             if found:
-                return child, syscall(SYS_PIDFD_GETFD, process, int(descriptor), 0)
+                return syscall(SYS_PIDFD_GETFD, process, int(descriptor), 0), child, process
         if fact(child, "State").startswith("Z"):
             sys.exit("jail-calls: this kernel, or the container, has no seccomp_unotify(2): Linux 5.5 and the right to it")
 
@@ -334,12 +341,11 @@ def main():
         return 0 if record.report() else 1
     if not options.command:
         parser.error("no command")
-    child, listener = start_asking(options.command)
+    asking = start_asking(options.command)
     try:
-        Supervisor(record).serve(listener)
+        return Supervisor(record).serve(*asking)
     finally:
         record.save()
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 if __name__ == "__main__":
