@@ -203,7 +203,7 @@ TEST_CASE("two processors set a function up at the same time", "[pci][threads]")
     auto const hammer = [&](unsigned seed) {
         std::mt19937 random{seed};
         for (unsigned n = 0; n < 2000; ++n) {
-            function.config(4 * (1 + random() % 20), static_cast<std::uint32_t>(random()));
+            function.config(static_cast<unsigned>(4 * (1 + random() % 20)), static_cast<std::uint32_t>(random()));
             (void)function.read(random() & 0xFFFF'FFF0);
             (void)function.port_bus.read(static_cast<std::uint16_t>(random()), 1);
         }
