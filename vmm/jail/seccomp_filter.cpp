@@ -1,15 +1,18 @@
 #include "vmm/jail/seccomp_filter.hpp"
 
 #include "vmm/host/unique_fd.hpp"
+#include "vmm/jail/shorter_program.hpp"
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <fcntl.h>
 #include <new>
 #include <seccomp.h>
+#include <span>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <system_error>
@@ -119,8 +122,11 @@ std::vector<std::byte> SeccompFilter::program() const
     std::vector<std::byte> bytes(most);
     auto const size = ::read(from.get(), bytes.data(), bytes.size());
     if (size < 0) throw std::system_error{errno, std::generic_category(), "read"};
-    bytes.resize(static_cast<std::size_t>(size));
-    return bytes;
+    std::vector<sock_filter> steps(static_cast<std::size_t>(size) / sizeof(sock_filter));
+    std::memcpy(steps.data(), bytes.data(), steps.size() * sizeof(sock_filter));
+    auto const shorter = shorten(steps);
+    auto const out = std::as_bytes(std::span{shorter});
+    return {out.begin(), out.end()};
 }
 
 void SeccompFilter::load() const
