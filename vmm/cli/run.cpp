@@ -31,7 +31,7 @@ int run(RunOptions const& options)
     jail::set_last_act(&Terminal::restore);
     jail::Jail jail{options};
     std::optional<helper::FileOpener> files;
-    if (options.jail.seccomp || options.jail.landlock)
+    if ((options.jail.seccomp || options.jail.landlock) && helper::opens_files_confined(options))
         files.emplace(jail::named_descriptors(options), [&] {
             auto policy = helper::file_policy_of(options);
             if (options.jail.landlock) jail::file_rules_for(options).restrict_self();

@@ -2,6 +2,7 @@
 
 #include "devices/base/os_error.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <stdexcept>
@@ -45,6 +46,13 @@ FilePolicy file_policy_of(RunOptions const& options)
     for (auto const& folder : options.jail.folders)
         if (folder != JailOptions::servers) policy.allow_folder(folder);
     return policy;
+}
+
+bool opens_files_confined(RunOptions const& options)
+{
+    return !options.control.empty() || std::ranges::any_of(options.guests, [](auto const& guest) {
+        return !guest.disks.empty() || guest.on_reboot == OnReboot::Restart;
+    });
 }
 
 Helpers::Helpers(Policy policy, char const* program)

@@ -22,6 +22,10 @@ namespace vmm::helper {
 /// The files that a run names, and its folders. Throws std::system_error when one of these is none.
 [[nodiscard]] FilePolicy file_policy_of(RunOptions const& options);
 
+/// Whether a thread of this run opens files when it is confined: those that open disks always are, and the session's
+/// is once guests run, when commands or a guest that starts anew may have it open some.
+[[nodiscard]] bool opens_files_confined(RunOptions const& options);
+
 /// Callable from any thread.
 class Helpers {
   public:
