@@ -7,6 +7,7 @@
 #include "vmm/cli/testing/puppet.hpp"
 #include "vmm/console/testing/streams.hpp"
 #include "vmm/host/testing/contains.hpp"
+#include "vmm/host/unique_fd.hpp"
 #include "vmm/host/unix_listener.hpp"
 #include "vmm/jail/landlock.hpp"
 #include "vmm/jail/testing/forbidden_calls.hpp"
@@ -20,6 +21,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <poll.h>
 #include <string>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -43,11 +45,21 @@ static_assert(names.size() == vmm::jail::testing::forbidden_calls);
 
 Arguments run(Arguments const& more)
 {
-    Arguments all{
-        "run",    "--kernel", puppet(), "--memory", "16M", "--test-devices", "--cmdline", "say:up await-power-button",
-        "--jail", "on"};
+    Arguments all{"run",       "--kernel",
+                  puppet(),    "--memory",
+                  "16M",       "--test-devices",
+                  "--cmdline", "say:up await-power-button power-off",
+                  "--jail",    "on"};
     all.insert(all.end(), more.begin(), more.end());
     return all;
+}
+
+std::string thread_name(pid_t process, pid_t thread)
+{
+    std::ifstream file{"/proc/" + std::to_string(process) + "/task/" + std::to_string(thread) + "/comm"};
+    std::string found;
+    std::getline(file, found);
+    return found;
 }
 
 /// One of its threads. An empty name is for the first, which has that of the program.
@@ -55,10 +67,19 @@ std::optional<pid_t> thread_of(pid_t process, std::string const& name)
 {
     if (name.empty()) return process;
     for (auto const& task : std::filesystem::directory_iterator{"/proc/" + std::to_string(process) + "/task"}) {
-        std::ifstream file{task.path() / "comm"};
-        std::string found;
-        if (std::getline(file, found) && found == name) return std::stoi(task.path().filename().string());
+        auto const thread = std::stoi(task.path().filename().string());
+        if (thread_name(process, thread) == name) return thread;
     }
+    return {};
+}
+
+/// A process that it has started, by its name.
+std::optional<pid_t> child_of(pid_t process, std::string const& name)
+{
+    auto const tasks = "/proc/" + std::to_string(process) + "/task/" + std::to_string(process) + "/children";
+    std::ifstream children{tasks};
+    for (pid_t child = 0; children >> child;)
+        if (thread_name(child, child) == name) return child;
     return {};
 }
 
@@ -81,13 +102,31 @@ class Compromised {
         std::optional<pid_t> found;
         while (!found) // one that opens begins with its work
             found = thread_of(process.pid(), thread);
-        siginfo_t info{};
-        info.si_code = SI_QUEUE;
-        info.si_value = value;
-        REQUIRE(::syscall(SYS_rt_tgsigqueueinfo, process.pid(), *found, signal, &info) == 0);
+        queue(process.pid(), *found, signal, value);
+    }
+    /// A helper process makes that call, and has ended.
+    void has_helper_obey(std::string const& helper, Order order) const
+    {
+        std::optional<pid_t> found;
+        while (!found) // it has its name when it has begun
+            found = child_of(process.pid(), helper);
+        vmm::UniqueFd const ends{static_cast<int>(::syscall(SYS_pidfd_open, *found, 0U))};
+        REQUIRE(ends);
+        queue(*found, *found, Order::signal, order.value());
+        pollfd polled{ends.get(), POLLIN, 0};
+        REQUIRE(::poll(&polled, 1, -1) == 1);
     }
 
     Process process;
+
+  private:
+    static void queue(pid_t to, pid_t thread, int signal, sigval value)
+    {
+        siginfo_t info{};
+        info.si_code = SI_QUEUE;
+        info.si_value = value;
+        REQUIRE(::syscall(SYS_rt_tgsigqueueinfo, to, thread, signal, &info) == 0);
+    }
 };
 
 /// What is not to be reached: a file, and the run of another guest.
@@ -133,6 +172,26 @@ void check_gets_nothing(Others const& others, std::string const& thread, Argumen
         auto const who = thread.empty() ? "porthole_compro" : thread;
         CHECK_THAT(end.err, Contains("porthole: thread '" + who + "' made system call "));
         CHECK_THAT(end.err, Contains(std::string{" ("} + names.at(i) + "), which its jail does not allow"));
+    }
+}
+
+/// The same for a process of Porthole's, which alone ends; its run says how. `ask` has Porthole notice.
+void check_helper_gets_nothing(Others const& others, std::string const& helper, Arguments const& more,
+                               Calls const& refused, Calls const& work, std::function<void()> const& ask)
+{
+    for (unsigned i = 0; i < vmm::jail::testing::forbidden_calls; ++i) {
+        auto const call = static_cast<Forbidden>(i);
+        bool const may = has(refused, call);
+        if (has(work, call) || (may && Landlock::version() < 1)) continue;
+        CAPTURE(helper, names.at(i));
+        Compromised compromised{more};
+        compromised.has_helper_obey(helper, others.order(call));
+        ask();
+        auto const how = may ? "has ended with status " + std::to_string(vmm::jail::testing::was_refused)
+                             : "was ended by signal " + std::to_string(SIGSYS);
+        compromised.process.await_error(how);
+        compromised.process.signal(SIGTERM);
+        CHECK(compromised.process.end().status == 0); // the guest has gone on
     }
 }
 
@@ -184,6 +243,28 @@ TEST_CASE("a compromised thread that opens disks opens those of its guest alone"
                            return std::make_unique<Process>(
                                Arguments{"ctl", control, "disk-add", "nbd+unix:///?socket=" + folder.path("server")});
                        });
+}
+
+TEST_CASE("a compromised process that opens files opens none of somebody else", "[binary][jail][files]")
+{
+    if (!can_run()) return;
+    Folder const folder;
+    Others const others;
+    auto const control = folder.path("control");
+    auto const disk = folder.file("disk", std::string(4096, '\0'));
+    check_helper_gets_nothing(others, "porthole-files", {"--control", control, "--allow", folder.path("")},
+                              {Forbidden::OpenFile, Forbidden::OpenMemory}, {}, [&] {
+                                  auto const answer = vmm::testing::porthole({"ctl", control, "disk-add", disk});
+                                  CHECK(answer.status != 0);
+                              });
+}
+
+TEST_CASE("a compromised user-mode network reaches what its user can, and nothing else", "[binary][jail][user]")
+{
+    if (!can_run()) return;
+    Others const others;
+    check_helper_gets_nothing(others, "porthole-net", {"--net", "user"}, {Forbidden::OpenFile, Forbidden::OpenMemory},
+                              {Forbidden::Connect}, [] {});
 }
 
 TEST_CASE("a compromised thread of a tap gets nothing", "[binary][jail][tap]")

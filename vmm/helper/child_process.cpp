@@ -52,22 +52,21 @@ ForkedHelper fork_helper(std::function<void(UniqueFd)> const& body)
     return {std::move(ours), std::make_unique<ChildProcess>(std::move(pidfd))};
 }
 
-bool ChildProcess::await_end(int milliseconds)
+std::string const& ChildProcess::ended_within(int milliseconds)
 {
-    if (!how_.empty()) return true;
     pollfd polled{pidfd_.get(), POLLIN, 0};
-    if (::poll(&polled, 1, milliseconds) <= 0) return false;
+    if (!how_.empty() || ::poll(&polled, 1, milliseconds) <= 0) return how_;
     siginfo_t info{};
     auto const waited = ::waitid(of_pidfd, static_cast<id_t>(pidfd_.get()), &info, WEXITED | WNOHANG) == 0;
-    if (waited && info.si_pid == 0) return false;
+    if (waited && info.si_pid == 0) return how_;
     how_ = waited ? describe_end(info) : "has ended"; // SIGCHLD may be ignored: then nobody knows how
-    return true;
+    return how_;
 }
 
 std::string ChildProcess::how_it_ended()
 {
     constexpr int by_itself_ms = 5000;
-    if (await_end(by_itself_ms)) return how_;
+    if (!ended_within(by_itself_ms).empty()) return how_;
     kill();
     return "stands still";
 }
@@ -82,7 +81,7 @@ ChildProcess::~ChildProcess()
 {
     constexpr int killed_ms = 5000;
     kill();
-    static_cast<void>(await_end(killed_ms));
+    static_cast<void>(ended_within(killed_ms));
 }
 
 } // namespace vmm::helper

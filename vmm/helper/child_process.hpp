@@ -20,11 +20,11 @@ class ChildProcess final : public devices::net::NetworkProcess {
     [[nodiscard]] std::string how_it_ended() override;
     void kill() override;
 
+    /// How it has ended, or empty when it is there after that time.
+    [[nodiscard]] std::string const& ended_within(int milliseconds);
     [[nodiscard]] int pidfd() const { return pidfd_.get(); }
 
   private:
-    [[nodiscard]] bool await_end(int milliseconds);
-
     UniqueFd const pidfd_;
     std::string how_; ///< once it has ended, and is no child any more
 };

@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <sys/socket.h>
 #include <utility>
 
@@ -26,9 +27,16 @@ UniqueFd failed(int error)
     return {};
 }
 
-UniqueFd nobody_answers()
+UniqueFd nobody_answers(ChildProcess& server)
 {
-    spdlog::error("the process that opens files for guests (porthole-files) has ended");
+    constexpr int patience_ms = 5000; // its sockets close before it is known how it ended
+    std::string how;
+    {
+        std::lock_guard const lock{mutex};
+        how = server.ended_within(patience_ms);
+    }
+    spdlog::error("the process that opens files for guests (porthole-files) {}",
+                  how.empty() ? "does not answer" : how);
     return failed(EPIPE);
 }
 
@@ -48,7 +56,7 @@ UniqueFd open_by_helper(char const* path, devices::FileAccess access)
     int const error = send_file_request(server->socket.get(), {access, path}, std::move(there));
     if (error != 0 && error != EPIPE) return failed(error);
     auto answer = error == 0 ? receive_answer(here.get(), without_limit) : std::nullopt;
-    if (!answer || (answer->error == 0 && !answer->descriptors[0])) return nobody_answers();
+    if (!answer || (answer->error == 0 && !answer->descriptors[0])) return nobody_answers(*server->process);
     if (answer->error != 0) return failed(answer->error);
     return std::move(answer->descriptors[0]);
 }

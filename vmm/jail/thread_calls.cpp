@@ -172,6 +172,7 @@ void opener(SeccompFilter& filter, HypervisorRequests const& requests, Needs nee
     filter.allow(
         {SYS_fstat, SYS_newfstatat, SYS_statfs, SYS_fstatfs, SYS_eventfd2, SYS_fcntl, SYS_fsync, SYS_pread64});
     filter.allow({SYS_io_uring_setup, SYS_io_uring_register});
+    filter.allow({SYS_waitid}); // how that process has ended
     allow_requests(filter, disk_requests);
 }
 
