@@ -67,109 +67,148 @@ TEST_CASE("once HvDeletePort has returned, nothing enters the slot (TLFS 2.0a 14
     CHECK(rounds > 0);
 }
 
-TEST_CASE("ports and connections that come and go under traffic leave the pools whole (TLFS 2.0a 14.2.1, 14.4)",
-          "[threads]")
-{
-    constexpr std::uint32_t ids = 6; // ports 0 to 3 for messages, 4 and 5 for events
-    constexpr unsigned vps = 3;
-    PartitionRegistry registry;
-    TestGuest receiver{registry, Rights::root(), vps};
-    TestGuest sender{registry, Rights::root(), vps};
-    auto const receiver_id = receiver.partition->id().value;
-    auto const sender_id = sender.partition->id().value;
-    for (unsigned vp = 0; vp < vps; ++vp)
-        start_synic(receiver, vp);
+namespace {
 
-    auto const type_of = [](std::uint32_t id) { return id < 4 ? abi::PortType::Message : abi::PortType::Event; };
-    auto const create = [&](std::uint32_t id, unsigned vp) {
+/// Two guests whose VPs make and delete ports and connections, and send through them.
+struct Traffic {
+    static constexpr std::uint32_t ids = 6; // ports 0 to 3 for messages, 4 and 5 for events
+    static constexpr unsigned vps = 3;
+
+    Traffic()
+    {
+        for (unsigned vp = 0; vp < vps; ++vp)
+            start_synic(receiver, vp);
+    }
+
+    [[nodiscard]] Status create(std::uint32_t id, unsigned vp) const
+    {
         auto const info = id < 4 ? message_port(sint.value, id == 3 ? any_vp.value : id % 2)
                                  : event_port(sint.value, 0, 64, id % 2);
         return call(receiver, CallCode::CreatePort, abi::CreatePortInput{self, id, 0, sender_id, info}, vp);
-    };
-    auto const remove = [&](std::uint32_t id, unsigned vp) {
+    }
+    [[nodiscard]] Status remove(std::uint32_t id, unsigned vp) const
+    {
         return call(receiver, CallCode::DeletePort, abi::DeletePortInput{self, id, 0}, vp);
-    };
-    auto const connect = [&](std::uint32_t id, unsigned vp) {
-        return call(sender, CallCode::ConnectPort,
-                    abi::ConnectPortInput{self, id, 0, receiver_id, id, 0, type_of(id), 0}, vp);
-    };
-    auto const disconnect = [&](std::uint32_t id, unsigned vp) {
+    }
+    [[nodiscard]] Status connect(std::uint32_t id, unsigned vp) const
+    {
+        auto const type = id < 4 ? abi::PortType::Message : abi::PortType::Event;
+        return call(sender, CallCode::ConnectPort, abi::ConnectPortInput{self, id, 0, receiver_id, id, 0, type, 0},
+                    vp);
+    }
+    [[nodiscard]] Status disconnect(std::uint32_t id, unsigned vp) const
+    {
         return call(sender, CallCode::DisconnectPort, abi::DisconnectPortInput{self, id, 0}, vp);
-    };
-    auto const tear_down = [&] {
+    }
+    void set_up() const
+    {
+        for (std::uint32_t id = 0; id < ids; ++id) {
+            REQUIRE(create(id, 0) == Status::Success);
+            REQUIRE(connect(id, 0) == Status::Success);
+        }
+    }
+    void tear_down() const
+    {
         for (std::uint32_t id = 0; id < ids; ++id) {
             (void)disconnect(id, 0);
             (void)remove(id, 0);
         }
-    };
-
-    for (std::uint32_t id = 0; id < ids; ++id) { // so that the table nodes are there
-        REQUIRE(create(id, 0) == Status::Success);
-        REQUIRE(connect(id, 0) == Status::Success);
     }
-    tear_down();
-    auto const receiver_pool = receiver.partition->pool().free_bytes();
-    auto const sender_pool = sender.partition->pool().free_bytes();
 
-    std::array<std::atomic<std::uint32_t>, 0x100> seen{}; // by status
-    std::atomic<std::uint64_t> accepted{0};
-    std::atomic<std::uint64_t> taken{0};
-    auto const note = [&](Status status) {
+    /// Makes and deletes ports, and reads its slot.
+    void receive(unsigned vp)
+    {
+        Patience const time{1200ms};
+        Choices choices{vp};
+        GuestSlot const slot{receiver, sint, vp};
+        while (time.lasts()) {
+            auto const id = choices.below(ids);
+            switch (choices.below(4)) {
+            case 0: (void)note(remove(id, vp)); break;
+            case 1: (void)note(create(id, vp)); break;
+            default: break;
+            }
+            while (slot.take())
+                ++taken;
+        }
+    }
+    /// Connects, disconnects, posts and signals.
+    void send(unsigned vp)
+    {
+        Patience const time{1200ms};
+        Choices choices{100 + vp};
+        while (time.lasts()) {
+            auto const id = choices.below(ids);
+            switch (choices.below(8)) {
+            case 0: (void)note(connect(id, vp)); break;
+            case 1: (void)note(disconnect(id, vp)); break;
+            case 2: (void)note(call(sender, CallCode::SignalEvent, abi::SignalEventInput{id, 5, 0}, vp)); break;
+            default:
+                if (note(call(sender, CallCode::PostMessage, message_input(id, 1), vp))) ++accepted;
+                break;
+            }
+        }
+    }
+    bool note(Status status)
+    {
         ++seen[static_cast<std::size_t>(status) & 0xFF];
         return status == Status::Success;
-    };
+    }
+    /// How often there was a status that none of these calls may have here.
+    [[nodiscard]] std::uint32_t unexpected() const
+    {
+        std::uint32_t count = 0;
+        for (std::size_t status = 0; status < seen.size(); ++status) {
+            auto const expected = status == static_cast<std::size_t>(Status::Success) ||
+                                  status == static_cast<std::size_t>(Status::InvalidPortId) ||
+                                  status == static_cast<std::size_t>(Status::InvalidConnectionId) ||
+                                  status == static_cast<std::size_t>(Status::InsufficientBuffers);
+            if (!expected) count += seen[status];
+        }
+        return count;
+    }
+
+    PartitionRegistry registry;
+    TestGuest receiver{registry, Rights::root(), vps};
+    TestGuest sender{registry, Rights::root(), vps};
+    std::uint64_t const receiver_id = receiver.partition->id().value;
+    std::uint64_t const sender_id = sender.partition->id().value;
+    std::array<std::atomic<std::uint32_t>, 0x100> seen{}; ///< by status
+    std::atomic<std::uint64_t> accepted{0};
+    std::atomic<std::uint64_t> taken{0};
+};
+
+} // namespace
+
+TEST_CASE("ports and connections that come and go under traffic leave the pools whole (TLFS 2.0a 14.2.1, 14.4)",
+          "[threads]")
+{
+    Traffic traffic;
+    auto const& receiver_pool = traffic.receiver.partition->pool();
+    auto const& sender_pool = traffic.sender.partition->pool();
+    traffic.set_up(); // so that the table nodes are there
+    traffic.tear_down();
+    auto const receiver_free = receiver_pool.free_bytes();
+    auto const sender_free = sender_pool.free_bytes();
+
     std::vector<std::function<void()>> bodies;
-    for (unsigned vp = 0; vp < vps; ++vp) {
-        bodies.emplace_back([&, vp] { // the receiver's VPs make and delete ports and read their slots
-            Patience const time{1200ms};
-            Choices choices{vp};
-            GuestSlot const slot{receiver, sint, vp};
-            while (time.lasts()) {
-                auto const id = choices.below(ids);
-                switch (choices.below(4)) {
-                case 0: (void)note(remove(id, vp)); break;
-                case 1: (void)note(create(id, vp)); break;
-                default: break;
-                }
-                while (slot.take())
-                    ++taken;
-            }
-        });
-        bodies.emplace_back([&, vp] { // the sender's VPs connect, disconnect, post and signal
-            Patience const time{1200ms};
-            Choices choices{100 + vp};
-            while (time.lasts()) {
-                auto const id = choices.below(ids);
-                switch (choices.below(8)) {
-                case 0: (void)note(connect(id, vp)); break;
-                case 1: (void)note(disconnect(id, vp)); break;
-                case 2: (void)note(call(sender, CallCode::SignalEvent, abi::SignalEventInput{id, 5, 0}, vp)); break;
-                default:
-                    if (note(call(sender, CallCode::PostMessage, message_input(id, 1), vp))) ++accepted;
-                    break;
-                }
-            }
-        });
+    for (unsigned vp = 0; vp < Traffic::vps; ++vp) {
+        bodies.emplace_back([&, vp] { traffic.receive(vp); });
+        bodies.emplace_back([&, vp] { traffic.send(vp); });
     }
     run_together(bodies);
-    tear_down();
+    traffic.tear_down();
 
-    CHECK(receiver.partition->pool().free_bytes() == receiver_pool);
-    CHECK(sender.partition->pool().free_bytes() == sender_pool);
-    CHECK(taken > 0);
-    CHECK(taken <= accepted);
-    for (unsigned vp = 0; vp < vps; ++vp) { // no queue has kept a deleted port's message
-        GuestSlot const slot{receiver, sint, vp};
+    CHECK(receiver_pool.free_bytes() == receiver_free);
+    CHECK(sender_pool.free_bytes() == sender_free);
+    CHECK(traffic.taken > 0);
+    CHECK(traffic.taken <= traffic.accepted);
+    CHECK(traffic.unexpected() == 0);
+    for (unsigned vp = 0; vp < Traffic::vps; ++vp) { // no queue has kept a deleted port's message
+        GuestSlot const slot{traffic.receiver, sint, vp};
         slot.empty();
         slot.end_of_message();
         CHECK(slot.type() == 0);
-    }
-    for (std::size_t status = 0; status < seen.size(); ++status) {
-        auto const expected = status == static_cast<std::size_t>(Status::Success) ||
-                              status == static_cast<std::size_t>(Status::InvalidPortId) ||
-                              status == static_cast<std::size_t>(Status::InvalidConnectionId) ||
-                              status == static_cast<std::size_t>(Status::InsufficientBuffers);
-        if (!expected) CHECK(seen[status] == 0);
     }
 }
 

@@ -59,22 +59,11 @@ class BusyDevice final : public ChannelDevice {
     std::shared_ptr<Channel> channel_;
 };
 
-} // namespace
-
-TEST_CASE("a channel closes and its memory goes back while device and VPs use it, and each GPADL is told torn down",
-          "[threads][vmbus]")
-{
-    constexpr unsigned rounds = 60;
-    BusGuest guest;
-    auto const device = std::make_shared<BusyDevice>();
-    guest.bus->offer({.interface = interface_a, .instance = instance_a}, device);
-    guest.contact();
-    REQUIRE(guest.offers().size() == 1);
-
-    std::atomic<bool> done{false};
-    unsigned finished = 0;
-    Patience const time{std::chrono::seconds{60}};
-    auto const hear = [&](Type type, unsigned count) {
+/// Its first VP's part.
+struct Driver {
+    /// Waits for messages of a type; others are taken and dropped. False when time is over.
+    bool hear(Type type, unsigned count)
+    {
         while (time.lasts()) {
             auto const message = guest.slot.take();
             if (!message)
@@ -83,8 +72,10 @@ TEST_CASE("a channel closes and its memory goes back while device and VPs use it
                 return true;
         }
         return false;
-    };
-    auto const round = [&] {
+    }
+    /// Opens the channel, uses it and closes it.
+    bool round()
+    {
         std::memset(guest.guest.ram.get() + 16 * page_size, 0, 8 * page_size);
         GuestRing const to_host{guest.guest.ram.get() + 16 * page_size, 4};
         guest.say_bytes(BusGuest::gpadl_message(1, 1, 8, BusGuest::ring_pages));
@@ -105,10 +96,30 @@ TEST_CASE("a channel closes and its memory goes back while device and VPs use it
         guest.say(abi::ChannelMessage{{Type::CloseChannel, 0}, 1});
         guest.say(abi::GpadlTeardown{{Type::GpadlTeardown, 0}, 1, 1});
         return hear(Type::GpadlTorndown, 2);
-    };
+    }
+
+    BusGuest& guest;
+    Patience const time{std::chrono::seconds{60}};
+};
+
+} // namespace
+
+TEST_CASE("a channel closes and its memory goes back while device and VPs use it, and each GPADL is told torn down",
+          "[threads][vmbus]")
+{
+    constexpr unsigned rounds = 60;
+    BusGuest guest;
+    auto const device = std::make_shared<BusyDevice>();
+    guest.bus->offer({.interface = interface_a, .instance = instance_a}, device);
+    guest.contact();
+    REQUIRE(guest.offers().size() == 1);
+
+    std::atomic<bool> done{false};
+    unsigned finished = 0;
+    Driver driver{guest};
     run_together({
         [&] { // the guest's first VP
-            while (finished < rounds && round())
+            while (finished < rounds && driver.round())
                 ++finished;
             done = true;
         },

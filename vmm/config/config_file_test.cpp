@@ -78,9 +78,7 @@ TEST_CASE("a name and a kernel are enough for a guest", "[config]")
     CHECK(only.ready == ReadySignal{});
 }
 
-TEST_CASE("every key of a guest arrives in its field", "[config]")
-{
-    auto const guests = parse(R"(
+constexpr auto every_key = R"(
 # The one that the other waits for.
 [[guest]]
 name = "server-1"
@@ -117,7 +115,11 @@ name = "third"
 kernel = "vmlinuz"
 cmdline = ""
 after = ["server-1", "client"]
-)");
+)";
+
+TEST_CASE("every key of a guest arrives in its field", "[config]")
+{
+    auto const guests = parse(every_key);
     REQUIRE(guests.size() == 3);
     auto const& server = guests[0];
     CHECK(server.name == "server-1");

@@ -226,43 +226,47 @@ TEST_CASE("a task that outlives its device does nothing", "[worker]")
     CHECK(runner.executor.crank() == 1);
 }
 
+namespace {
+
+/// Packets that several threads add to.
+struct Shared final : Served, std::enable_shared_from_this<Shared> {
+    explicit Shared(hv::vmbus::Runner& runner) : worker{*this, runner, {.packets = 4}} {}
+    Left serve(Turn& turn) override
+    {
+        std::lock_guard const lock{device};
+        if (inside.exchange(true)) ++clashes;
+        if (held) ++clashes;
+        auto left = Left::Nothing;
+        while (ring.load() > 0) {
+            if (turn.over()) {
+                left = Left::Some;
+                break;
+            }
+            turn.count_packet();
+            --ring;
+            ++served;
+        }
+        inside = false;
+        return left;
+    }
+    std::weak_ptr<void> owner() override { return weak_from_this(); }
+
+    std::atomic<unsigned> ring{0};
+    std::atomic<unsigned> served{0};
+    std::atomic<unsigned> clashes{0};
+    std::atomic<bool> inside{false};
+    std::atomic<bool> held{false};
+    std::mutex device;
+    ChannelWorker worker;
+};
+
+} // namespace
+
 TEST_CASE("one thread at a time serves, no signal is lost, and a hold is heard while VPs refill the ring",
           "[worker][threads]")
 {
     constexpr unsigned rounds = 2000;
     constexpr unsigned signallers = 2;
-
-    /// Packets that several threads add to.
-    struct Shared final : Served, std::enable_shared_from_this<Shared> {
-        explicit Shared(hv::vmbus::Runner& runner) : worker{*this, runner, {.packets = 4}} {}
-        Left serve(Turn& turn) override
-        {
-            std::lock_guard const lock{device};
-            if (inside.exchange(true)) ++clashes;
-            if (held) ++clashes;
-            auto left = Left::Nothing;
-            while (ring.load() > 0) {
-                if (turn.over()) {
-                    left = Left::Some;
-                    break;
-                }
-                turn.count_packet();
-                --ring;
-                ++served;
-            }
-            inside = false;
-            return left;
-        }
-        std::weak_ptr<void> owner() override { return weak_from_this(); }
-
-        std::atomic<unsigned> ring{0};
-        std::atomic<unsigned> served{0};
-        std::atomic<unsigned> clashes{0};
-        std::atomic<bool> inside{false};
-        std::atomic<bool> held{false};
-        std::mutex device;
-        ChannelWorker worker;
-    };
 
     CountingRunner runner;
     auto const shared = std::make_shared<Shared>(runner);

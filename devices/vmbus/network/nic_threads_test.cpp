@@ -10,19 +10,14 @@ namespace devices::network {
 using testing::Bytes;
 using testing::NicGuest;
 
-TEST_CASE("a guest opens, resets and closes its card while frames come, its cable is pulled and it is looked at",
-          "[net][nic][threads]")
-{
-    constexpr unsigned rounds = 50;
-    constexpr std::size_t frame_size = 300; // of those that the guest receives
-    NicGuest guest{2, {true, true}, 64};
-    guest.backend->has_thread = true;
-    guest.patient = true;
-    std::atomic<bool> done{false};
-    std::size_t frames = 0;
-    std::size_t others = 0;
+namespace {
 
-    auto const take = [&](unsigned channel) {
+constexpr std::size_t frame_size = 300; // of those that the guest receives
+
+/// What the guest does, and the frames that it has taken.
+struct Driver {
+    void take(unsigned channel)
+    {
         std::optional<std::uint64_t> completed; // once for a packet, which may bring several frames
         for (auto const& frame : guest.take_frames(channel)) {
             ++frames;
@@ -31,8 +26,9 @@ TEST_CASE("a guest opens, resets and closes its card while frames come, its cabl
             guest.complete(frame, channel);
             completed = frame.transaction;
         }
-    };
-    auto const round = [&](unsigned number) {
+    }
+    void round(unsigned number)
+    {
         guest.set_up();
         bool const two = number % 2 == 0;
         if (two) {
@@ -53,11 +49,29 @@ TEST_CASE("a guest opens, resets and closes its card while frames come, its cabl
         guest.patient = true;
         guest.close();
         if (two && number % 4 != 0) guest.close(1);
-    };
+    }
+
+    NicGuest& guest;
+    std::size_t frames = 0;
+    std::size_t others = 0;
+};
+
+} // namespace
+
+TEST_CASE("a guest opens, resets and closes its card while frames come, its cable is pulled and it is looked at",
+          "[net][nic][threads]")
+{
+    constexpr unsigned rounds = 50;
+    NicGuest guest{2, {true, true}, 64};
+    guest.backend->has_thread = true;
+    guest.patient = true;
+    Driver driver{guest};
+    std::atomic<bool> done{false};
+
     hv::testing::run_together({
         [&] { // the guest
             for (unsigned i = 0; i < rounds; ++i)
-                round(i);
+                driver.round(i);
             done = true;
         },
         [&] { // the backend
@@ -77,7 +91,7 @@ TEST_CASE("a guest opens, resets and closes its card while frames come, its cabl
             guest.nic->set_link(true);
         },
     });
-    CHECK(others == 0);
+    CHECK(driver.others == 0);
     CHECK(guest.complaints.empty());
     while (guest.backend->run_thread()) { // a task for each channel, perhaps
     }
@@ -87,13 +101,13 @@ TEST_CASE("a guest opens, resets and closes its card while frames come, its cabl
     guest.listen();
     while (guest.backend->waiting() > 0) { // those that had come last
         guest.backend->deliver_waiting();
-        take(0);
+        driver.take(0);
     }
-    auto const before = frames;
+    auto const before = driver.frames;
     guest.backend->deliver({{}, Bytes(frame_size, std::byte{7})});
-    take(0);
-    CHECK(frames == before + 1);
-    CHECK(others == 0);
+    driver.take(0);
+    CHECK(driver.frames == before + 1);
+    CHECK(driver.others == 0);
 }
 
 } // namespace devices::network
