@@ -4,6 +4,8 @@
 #include "devices/base/lock_rank.hpp"
 
 #include <mutex>
+#include <optional>
+#include <type_traits>
 #include <utility>
 
 namespace devices {
@@ -34,6 +36,15 @@ class Guarded {
 
     [[nodiscard]] Access<Value> lock() { return {mutex_, value_}; }
     [[nodiscard]] Access<Value const> lock() const { return {mutex_, value_}; }
+
+    /// What `body`, called with the value, returns; nothing, and no call, while another thread has the lock.
+    template <typename Body>
+    [[nodiscard]] std::optional<std::invoke_result_t<Body&, Value&>> try_with(Body body)
+    {
+        std::unique_lock const held{mutex_, std::try_to_lock};
+        if (!held) return std::nullopt;
+        return body(value_);
+    }
 
   private:
     mutable Mutex<Rank> mutex_;

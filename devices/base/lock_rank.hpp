@@ -13,7 +13,10 @@ enum class LockRank : unsigned {
     Card,           ///< what the channels of a network card share
     Receiver,       ///< frames on their way from a backend to a ring
     Ring,           ///< the outgoing ring of a network card's channel
-    Leaf,           ///< no other lock of a device is taken while it is held: lists, budgets, queues of a backend
+    Clock,          ///< the real-time clock, whose alarm is an event of ACPI's fixed hardware
+    PciFunction,    ///< a PCI function's configuration: its ranges are on buses, its capabilities have registers
+    TestPeer,       ///< the test peer, whose ports have inboxes
+    Leaf,           ///< no other lock of a device is taken while it is held: registers, lists, budgets, queues
 };
 static_assert(static_cast<unsigned>(LockRank::Leaf) < hv::first_model_rank);
 

@@ -21,9 +21,9 @@ std::unique_ptr<Backend> BackendOpener::open(What const& what, std::stop_token s
 
 std::shared_ptr<IoRing> BackendOpener::ring()
 {
-    auto const lock = std::lock_guard{mutex_};
-    if (!ring_) ring_ = std::make_shared<IoRing>(notice_);
-    return ring_;
+    auto const ring = ring_.lock();
+    if (!*ring) *ring = std::make_shared<IoRing>(notice_);
+    return *ring;
 }
 
 } // namespace devices::block

@@ -1,13 +1,13 @@
 /// From what a user names to what holds the blocks.
 #pragma once
 
+#include "devices/base/guarded.hpp"
 #include "devices/block/backend.hpp"
 #include "devices/block/io_budget.hpp"
 #include "devices/block/io_ring.hpp"
 
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <stop_token>
 #include <string>
 
@@ -37,8 +37,7 @@ class BackendOpener {
 
     Notice const notice_;
     std::shared_ptr<IoBudget> const memory_;
-    std::mutex mutex_;
-    std::shared_ptr<IoRing> ring_;
+    Guarded<std::shared_ptr<IoRing>, LockRank::Controller> ring_;
 };
 
 } // namespace devices::block

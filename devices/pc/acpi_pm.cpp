@@ -52,14 +52,21 @@ std::uint16_t in_byte(std::uint8_t value, unsigned index)
 
 } // namespace
 
-AcpiPm::AcpiPm(Clock& clock, IrqLine& sci, PowerEvents& events) : clock_{clock}, sci_{sci}, events_{events}
+AcpiPm::AcpiPm(Clock& clock, IrqLine& sci, PowerEvents& events)
+    : clock_{clock}, events_{events}, registers_{clock, sci}
+{
+    clock_.on_deadline([this] { registers_.lock()->on_deadline(); });
+}
+
+AcpiPm::Registers::Registers(Clock& clock, IrqLine& sci) : clock_{clock}, sci_{sci}
 {
     state_.carry_period = ticks_at(clock.now()) >> carry_bit;
-    clock_.on_deadline([this] {
-        std::scoped_lock const guard{mutex_};
-        catch_up();
-        update();
-    });
+}
+
+void AcpiPm::Registers::on_deadline()
+{
+    catch_up();
+    update();
 }
 
 void AcpiPm::press_power_button()
@@ -72,16 +79,19 @@ void AcpiPm::rtc_alarm()
     raise(pm1_rtc_alarm);
 }
 
-void AcpiPm::raise(std::uint16_t bit)
+void AcpiPm::Registers::raise(std::uint16_t bit)
 {
-    std::scoped_lock const guard{mutex_};
     state_.status |= bit;
     update();
 }
 
 void AcpiPm::visit(hv::StateVisitor& visitor)
 {
-    std::scoped_lock const guard{mutex_};
+    registers_.lock()->visit(visitor);
+}
+
+void AcpiPm::Registers::visit(hv::StateVisitor& visitor)
+{
     hv::visit(visitor, state_);
     if (!visitor.restores()) return;
     sci_.set(state_.line);
@@ -93,7 +103,11 @@ std::uint8_t AcpiPm::read_byte(std::uint16_t offset)
     if (offset >= timer_base && offset < timer_base + platform::acpi_pm_timer.count)
         return byte_of(static_cast<std::uint32_t>(ticks_at(clock_.now())), offset - timer_base);
 
-    std::scoped_lock const guard{mutex_};
+    return registers_.lock()->read(offset);
+}
+
+std::uint8_t AcpiPm::Registers::read(std::uint16_t offset)
+{
     switch (offset) {
     case event_base:
     case event_base + 1: catch_up(); return byte_of(state_.status, offset - event_base);
@@ -107,32 +121,33 @@ std::uint8_t AcpiPm::read_byte(std::uint16_t offset)
 
 void AcpiPm::write_byte(std::uint16_t offset, std::uint8_t value)
 {
-    bool power_off = false;
-    {
-        std::scoped_lock const guard{mutex_};
-        switch (offset) {
-        case event_base:
-        case event_base + 1: clear_status(in_byte(value, offset - event_base)); break;
-        case event_base + 2: set_enable(static_cast<std::uint16_t>((state_.enable & 0xFF00U) | value)); break;
-        case event_base + 3:
-            set_enable(static_cast<std::uint16_t>((state_.enable & 0x00FFU) | in_byte(value, 1)));
-            break;
-        case control_base:
-        case control_base + 1: power_off = set_control(offset - control_base, value); break;
-        default: return;
-        }
-    }
+    bool const power_off = registers_.lock()->write(offset, value);
     if (power_off) events_.power_off();
 }
 
-void AcpiPm::clear_status(std::uint16_t bits)
+bool AcpiPm::Registers::write(std::uint16_t offset, std::uint8_t value)
+{
+    switch (offset) {
+    case event_base:
+    case event_base + 1: clear_status(in_byte(value, offset - event_base)); return false;
+    case event_base + 2: set_enable(static_cast<std::uint16_t>((state_.enable & 0xFF00U) | value)); return false;
+    case event_base + 3:
+        set_enable(static_cast<std::uint16_t>((state_.enable & 0x00FFU) | in_byte(value, 1)));
+        return false;
+    case control_base:
+    case control_base + 1: return set_control(offset - control_base, value);
+    default: return false;
+    }
+}
+
+void AcpiPm::Registers::clear_status(std::uint16_t bits)
 {
     catch_up();
     state_.status = static_cast<std::uint16_t>(state_.status & ~bits);
     update();
 }
 
-void AcpiPm::set_enable(std::uint16_t value)
+void AcpiPm::Registers::set_enable(std::uint16_t value)
 {
     catch_up();
     state_.enable = value & pm1_enable_bits;
@@ -140,7 +155,7 @@ void AcpiPm::set_enable(std::uint16_t value)
 }
 
 /// True when this asks for S5. SLP_TYP and SLP_EN share the high byte, so a guest that writes bytes works as well.
-bool AcpiPm::set_control(unsigned byte, std::uint8_t value)
+bool AcpiPm::Registers::set_control(unsigned byte, std::uint8_t value)
 {
     auto const kept = byte == 0 ? state_.control & 0xFF00U : state_.control & 0x00FFU;
     auto const written = kept | in_byte(value, byte);
@@ -152,7 +167,7 @@ bool AcpiPm::set_control(unsigned byte, std::uint8_t value)
 }
 
 /// TMR_STS: the timer's highest bit has changed since last time.
-void AcpiPm::catch_up()
+void AcpiPm::Registers::catch_up()
 {
     auto const period = ticks_at(clock_.now()) >> carry_bit;
     if (period == state_.carry_period) return;
@@ -160,7 +175,7 @@ void AcpiPm::catch_up()
     state_.status |= pm1_timer;
 }
 
-void AcpiPm::update()
+void AcpiPm::Registers::update()
 {
     auto const level = (state_.status & state_.enable) != 0;
     if (level != state_.line) {

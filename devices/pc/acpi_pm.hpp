@@ -1,13 +1,13 @@
 /// ACPI fixed hardware: the PM1 event and control registers and the power management timer.
 #pragma once
 
+#include "devices/base/guarded.hpp"
 #include "devices/pc/byte_ports.hpp"
 #include "devices/pc/clock.hpp"
 #include "devices/pc/power_events.hpp"
 #include "hv/base/state.hpp"
 
 #include <cstdint>
-#include <mutex>
 #include <tuple>
 
 namespace devices {
@@ -32,36 +32,52 @@ class AcpiPm final : public BytePorts {
     [[nodiscard]] std::uint8_t read_byte(std::uint16_t offset) override;
     void write_byte(std::uint16_t offset, std::uint8_t value) override;
 
-    void raise(std::uint16_t bit);
-    void clear_status(std::uint16_t bits);
-    void set_enable(std::uint16_t value);
-    [[nodiscard]] bool set_control(unsigned byte, std::uint8_t value);
+    void raise(std::uint16_t bit) { registers_.lock()->raise(bit); }
 
-    void catch_up();
-    void update();
+    /// What the lock guards.
+    class Registers {
+      public:
+        Registers(Clock& clock, IrqLine& sci);
 
-    struct State {
-        std::uint16_t status = 0;
-        std::uint16_t enable = 0;
-        std::uint16_t control = 0;
-        std::uint64_t carry_period = 0; ///< how often the timer's highest bit had changed when we last looked
-        bool line = false;              ///< the SCI
+        [[nodiscard]] std::uint8_t read(std::uint16_t offset);
+        /// True when this asks for S5.
+        [[nodiscard]] bool write(std::uint16_t offset, std::uint8_t value);
+        void raise(std::uint16_t bit);
+        void on_deadline();
+        void visit(hv::StateVisitor& visitor);
 
-        static constexpr auto fields()
-        {
-            return std::tuple{hv::StateField{"status", &State::status}, hv::StateField{"enable", &State::enable},
-                              hv::StateField{"control", &State::control},
-                              hv::StateField{"carry_period", &State::carry_period},
-                              hv::StateField{"line", &State::line}};
-        }
+      private:
+        void clear_status(std::uint16_t bits);
+        void set_enable(std::uint16_t value);
+        [[nodiscard]] bool set_control(unsigned byte, std::uint8_t value);
+
+        void catch_up();
+        void update();
+
+        struct State {
+            std::uint16_t status = 0;
+            std::uint16_t enable = 0;
+            std::uint16_t control = 0;
+            std::uint64_t carry_period = 0; ///< how often the timer's highest bit had changed when we last looked
+            bool line = false;              ///< the SCI
+
+            static constexpr auto fields()
+            {
+                return std::tuple{hv::StateField{"status", &State::status}, hv::StateField{"enable", &State::enable},
+                                  hv::StateField{"control", &State::control},
+                                  hv::StateField{"carry_period", &State::carry_period},
+                                  hv::StateField{"line", &State::line}};
+            }
+        };
+
+        Clock& clock_;
+        IrqLine& sci_;
+        State state_;
     };
 
     Clock& clock_;
-    IrqLine& sci_;
     PowerEvents& events_;
-
-    std::mutex mutex_;
-    State state_; ///< guarded by mutex_
+    Guarded<Registers, LockRank::Leaf> registers_;
 };
 
 } // namespace devices

@@ -1,13 +1,13 @@
 /// Which device answers which address of a bus: what port_bus and mmio_bus are made of.
 #pragma once
 
+#include "devices/base/guarded.hpp"
 #include "hv/base/range_table.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -64,22 +64,13 @@ class BusMap {
     /// For good. The device outlives the map. Throws std::logic_error, with both names, when it overlaps another.
     void claim(std::uint64_t first, std::uint64_t size, Device& device, std::string owner)
     {
-        std::lock_guard const guard{lock_};
-        for (auto const& other : ranges_) {
-            if (other.window || other.size == 0 || other.last() < first || first + (size - 1) < other.first) continue;
-            throw std::logic_error{"'" + owner + "' cannot have the addresses " + text(first, size) + ": '" +
-                                   other.owner + "' has " + text(other.first, other.size)};
-        }
-        add({std::nullopt, first, size, &device, std::move(owner)});
-        rebuild();
+        owners_.lock()->claim({std::nullopt, first, size, &device, std::move(owner)});
     }
 
     /// A window for a device, which outlives the map. Throws std::logic_error when there is one of that number.
     [[nodiscard]] Window window(unsigned number, Device& device)
     {
-        std::lock_guard const guard{lock_};
-        if (find_window(number) != ranges_.end()) throw std::logic_error{"two windows of a bus have one number"};
-        add({number, 0, 0, &device, {}});
+        owners_.lock()->add_window({number, 0, 0, &device, {}});
         return {*this, number};
     }
 
@@ -100,79 +91,111 @@ class BusMap {
     };
     using Ranges = std::vector<Range>;
 
-    static std::string text(std::uint64_t first, std::uint64_t size)
-    {
-        char buffer[48];
-        std::snprintf(buffer, sizeof buffer, "%#llx-%#llx", static_cast<unsigned long long>(first),
-                      static_cast<unsigned long long>(first + (size - 1)));
-        return buffer;
-    }
+    /// Who has what; each change makes the table anew.
+    class Owners {
+      public:
+        explicit Owners(Table& table) : table_{table} {}
 
-    [[nodiscard]] typename Ranges::iterator find_window(unsigned number)
-    {
-        return std::ranges::find_if(ranges_, [&](Range const& range) { return range.window == number; });
-    }
+        void claim(Range range)
+        {
+            for (auto const& other : ranges_) {
+                if (other.window || other.size == 0 || other.last() < range.first || range.last() < other.first)
+                    continue;
+                throw std::logic_error{"'" + range.owner + "' cannot have the addresses " + text(range) + ": '" +
+                                       other.owner + "' has " + text(other)};
+            }
+            add(std::move(range));
+            rebuild();
+        }
 
-    /// In the order of who comes first. With room for what each can leave of others, so that moving a window, which
-    /// is the guest's doing, needs no memory.
-    void add(Range range)
-    {
-        auto const place = std::ranges::upper_bound(ranges_, range.window, {}, &Range::window);
-        auto const most = 2 * (ranges_.size() + 1);
-        table_.reserve(most);
-        pieces_.reserve(most);
-        ranges_.insert(place, std::move(range));
-    }
+        void add_window(Range window)
+        {
+            if (find_window(*window.window) != ranges_.end())
+                throw std::logic_error{"two windows of a bus have one number"};
+            add(std::move(window));
+        }
+
+        void place(unsigned number, std::uint64_t first, std::uint64_t size)
+        {
+            auto const range = find_window(number);
+            if (range->size == size && (size == 0 || range->first == first)) return;
+            range->first = first;
+            range->size = size;
+            rebuild();
+        }
+
+        void remove(unsigned number)
+        {
+            ranges_.erase(find_window(number));
+            rebuild();
+        }
+
+      private:
+        static std::string text(Range const& range)
+        {
+            char buffer[48];
+            std::snprintf(buffer, sizeof buffer, "%#llx-%#llx", static_cast<unsigned long long>(range.first),
+                          static_cast<unsigned long long>(range.last()));
+            return buffer;
+        }
+
+        [[nodiscard]] typename Ranges::iterator find_window(unsigned number)
+        {
+            return std::ranges::find_if(ranges_, [&](Range const& range) { return range.window == number; });
+        }
+
+        /// In the order of who comes first. With room for what each can leave of others, so that moving a window,
+        /// which is the guest's doing, needs no memory.
+        void add(Range range)
+        {
+            auto const place = std::ranges::upper_bound(ranges_, range.window, {}, &Range::window);
+            auto const most = 2 * (ranges_.size() + 1);
+            table_.reserve(most);
+            pieces_.reserve(most);
+            ranges_.insert(place, std::move(range));
+        }
+
+        void rebuild()
+        {
+            pieces_.clear();
+            for (auto const& range : ranges_) {
+                if (range.size != 0) add_what_is_left(range);
+            }
+            table_.replace(pieces_);
+        }
+
+        /// What the pieces so far, which ascend, leave of a range.
+        void add_what_is_left(Range const& range)
+        {
+            auto const before = pieces_.size();
+            auto first = range.first;
+            bool rest = true;
+            for (std::size_t n = 0; n < before && rest; ++n) {
+                auto const [at, size, target] = pieces_[n];
+                auto const last = at + (size - 1);
+                if (last < first) continue;
+                if (at > range.last()) break;
+                if (at > first) pieces_.push_back({first, at - first, {range.device, range.first}});
+                rest = last < range.last();
+                first = last + 1;
+            }
+            if (rest) pieces_.push_back({first, range.last() - first + 1, {range.device, range.first}});
+            std::ranges::sort(pieces_, {}, &Table::Range::first); // in place: without memory
+        }
+
+        Table& table_;
+        Ranges ranges_; ///< fixed ones, then windows by their numbers
+        std::vector<typename Table::Range> pieces_;
+    };
 
     void place(unsigned number, std::uint64_t first, std::uint64_t size)
     {
-        std::lock_guard const guard{lock_};
-        auto const range = find_window(number);
-        if (range->size == size && (size == 0 || range->first == first)) return;
-        range->first = first;
-        range->size = size;
-        rebuild();
+        owners_.lock()->place(number, first, size);
     }
+    void remove(unsigned number) { owners_.lock()->remove(number); }
 
-    void remove(unsigned number)
-    {
-        std::lock_guard const guard{lock_};
-        ranges_.erase(find_window(number));
-        rebuild();
-    }
-
-    void rebuild()
-    {
-        pieces_.clear();
-        for (auto const& range : ranges_) {
-            if (range.size != 0) add_what_is_left(range);
-        }
-        table_.replace(pieces_);
-    }
-
-    /// What the pieces so far, which ascend, leave of a range.
-    void add_what_is_left(Range const& range)
-    {
-        auto const before = pieces_.size();
-        auto first = range.first;
-        bool rest = true;
-        for (std::size_t n = 0; n < before && rest; ++n) {
-            auto const [at, size, target] = pieces_[n];
-            auto const last = at + (size - 1);
-            if (last < first) continue;
-            if (at > range.last()) break;
-            if (at > first) pieces_.push_back({first, at - first, {range.device, range.first}});
-            rest = last < range.last();
-            first = last + 1;
-        }
-        if (rest) pieces_.push_back({first, range.last() - first + 1, {range.device, range.first}});
-        std::ranges::sort(pieces_, {}, &Table::Range::first); // in place: without memory
-    }
-
-    std::mutex lock_; // all but the table's readers
-    Ranges ranges_;   ///< fixed ones, then windows by their numbers
-    std::vector<typename Table::Range> pieces_;
-    Table table_;
+    Table table_; ///< its readers take no lock
+    Guarded<Owners, LockRank::Leaf> owners_{table_};
 };
 
 } // namespace devices

@@ -50,24 +50,22 @@ std::uint32_t FwCfg::read(std::uint16_t offset, unsigned size)
 {
     if (offset != data_port || size != 1) return 0;
 
-    std::scoped_lock const guard{mutex_};
-    auto const item = std::ranges::find(items_, state_.selected, &Item::key);
-    if (item == items_.end() || state_.offset >= item->bytes.size()) return 0;
-    return std::to_integer<std::uint32_t>(item->bytes[state_.offset++]);
+    auto const state = state_.lock();
+    auto const item = std::ranges::find(items_, state->selected, &Item::key);
+    if (item == items_.end() || state->offset >= item->bytes.size()) return 0;
+    return std::to_integer<std::uint32_t>(item->bytes[state->offset++]);
 }
 
 void FwCfg::write(std::uint16_t offset, unsigned size, std::uint32_t value)
 {
     if (offset != selector_port || size != 2) return;
 
-    std::scoped_lock const guard{mutex_};
-    state_ = {static_cast<std::uint16_t>(value), 0};
+    *state_.lock() = {static_cast<std::uint16_t>(value), 0};
 }
 
 void FwCfg::visit(hv::StateVisitor& visitor)
 {
-    std::scoped_lock const guard{mutex_};
-    hv::visit(visitor, state_);
+    hv::visit(visitor, *state_.lock());
 }
 
 } // namespace devices

@@ -1,12 +1,12 @@
 /// QEMU's firmware configuration interface, as much of it as test kernels ask for.
 #pragma once
 
+#include "devices/base/guarded.hpp"
 #include "devices/pc/port_io.hpp"
 #include "hv/base/state.hpp"
 
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <tuple>
 #include <vector>
 
@@ -45,8 +45,7 @@ class FwCfg final : public PortDevice {
         }
     };
 
-    std::mutex mutex_;
-    State state_;
+    Guarded<State, LockRank::Leaf> state_;
 };
 
 } // namespace devices

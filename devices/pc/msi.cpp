@@ -27,40 +27,33 @@ constexpr std::uint32_t bits(unsigned count)
 
 } // namespace
 
-Msi::Msi(unsigned vectors, MsiSink& sink) : vectors_{vectors}, sink_{sink}
+Msi::Registers::Registers(unsigned vectors, MsiSink& sink) : vectors_{vectors}, sink_{sink}
 {
     if (!std::has_single_bit(vectors) || vectors > 32) throw std::logic_error{"MSI has 1, 2, 4, 8, 16 or 32 vectors"};
 }
 
-bool Msi::is_enabled() const
+bool Msi::Registers::enabled() const
 {
     return (state_.control & enable) != 0;
 }
 
-bool Msi::enabled() const
-{
-    std::lock_guard const guard{lock_};
-    return is_enabled();
-}
-
 /// A guest that gives more than there are gets what there is.
-unsigned Msi::allowed() const
+unsigned Msi::Registers::allowed() const
 {
     auto const given = 1U << ((state_.control & allowed_mask) >> allowed_shift);
     return given < vectors_ ? given : vectors_;
 }
 
-void Msi::raise(unsigned vector)
+void Msi::Registers::raise(unsigned vector)
 {
-    std::lock_guard const guard{lock_};
-    if (!is_enabled()) return;
+    if (!enabled()) return;
     state_.pending |= 1U << vector % allowed();
     send_pending();
 }
 
-void Msi::send_pending()
+void Msi::Registers::send_pending()
 {
-    if (!is_enabled() || !bus_master_) return;
+    if (!enabled() || !bus_master_) return;
     for (auto due = state_.pending & ~state_.mask; due != 0; due &= due - 1) {
         auto const vector = static_cast<unsigned>(std::countr_zero(due));
         sink_.send({state_.address, (state_.data & ~(allowed() - 1)) | vector});
@@ -68,9 +61,8 @@ void Msi::send_pending()
     state_.pending &= state_.mask;
 }
 
-std::uint32_t Msi::read(unsigned dword) const
+std::uint32_t Msi::Registers::read(unsigned dword) const
 {
-    std::lock_guard const guard{lock_};
     switch (dword) {
     case Control:
         return state_.control | static_cast<std::uint32_t>(std::countr_zero(vectors_)) << capable_shift | is_64bit |
@@ -84,13 +76,12 @@ std::uint32_t Msi::read(unsigned dword) const
     }
 }
 
-void Msi::write(unsigned dword, std::uint32_t value, std::uint32_t mask)
+void Msi::Registers::write(unsigned dword, std::uint32_t value, std::uint32_t mask)
 {
-    std::lock_guard const guard{lock_};
     switch (dword) {
     case Control:
         state_.control = pci::merged(state_.control, value, mask & (enable | allowed_mask));
-        if (!is_enabled()) state_.pending = 0;
+        if (!enabled()) state_.pending = 0;
         break;
     case Address:
         state_.address = (state_.address >> 32 << 32) |
@@ -108,9 +99,8 @@ void Msi::write(unsigned dword, std::uint32_t value, std::uint32_t mask)
     send_pending();
 }
 
-void Msi::visit(hv::StateVisitor& visitor)
+void Msi::Registers::visit(hv::StateVisitor& visitor)
 {
-    std::lock_guard const guard{lock_};
     hv::visit(visitor, state_);
     state_.control &= enable | allowed_mask;
     state_.address &= ~std::uint64_t{0xFFFF'FFFF} | address_mask;
@@ -119,9 +109,8 @@ void Msi::visit(hv::StateVisitor& visitor)
     state_.pending &= bits(vectors_);
 }
 
-void Msi::set_bus_master(bool on)
+void Msi::Registers::set_bus_master(bool on)
 {
-    std::lock_guard const guard{lock_};
     bus_master_ = on;
     send_pending();
 }

@@ -30,7 +30,7 @@ std::uint64_t memory_for(unsigned vectors)
 
 } // namespace
 
-Msix::Msix(unsigned bar, unsigned vectors, MsiSink& sink)
+Msix::Registers::Registers(unsigned bar, unsigned vectors, MsiSink& sink)
     : bar_{bar},
       vectors_{vectors},
       memory_size_{memory_for(vectors)},
@@ -41,48 +41,40 @@ Msix::Msix(unsigned bar, unsigned vectors, MsiSink& sink)
         throw std::logic_error{"MSI-X has 1 to 2048 vectors, in a BAR"};
 }
 
-bool Msix::is_enabled() const
+bool Msix::Registers::enabled() const
 {
     return (state_.control & enable) != 0;
 }
 
-bool Msix::enabled() const
-{
-    std::lock_guard const guard{lock_};
-    return is_enabled();
-}
-
-bool Msix::is_masked(unsigned vector) const
+bool Msix::Registers::is_masked(unsigned vector) const
 {
     return !bus_master_ || (state_.control & function_mask) != 0 ||
            (state_.table[vector][VectorControl] & masked) != 0;
 }
 
-void Msix::raise(unsigned vector)
+void Msix::Registers::raise(unsigned vector)
 {
-    std::lock_guard const guard{lock_};
-    if (vector >= vectors_ || !is_enabled()) return;
+    if (vector >= vectors_ || !enabled()) return;
     state_.pending[vector / 32] |= 1U << vector % 32;
     send_if_pending(vector);
 }
 
-void Msix::send_if_pending(unsigned vector)
+void Msix::Registers::send_if_pending(unsigned vector)
 {
-    if (!is_enabled() || !is_pending(vector) || is_masked(vector)) return;
+    if (!enabled() || !is_pending(vector) || is_masked(vector)) return;
     state_.pending[vector / 32] &= ~(1U << vector % 32);
     auto const& entry = state_.table[vector];
     sink_.send({std::uint64_t{entry[UpperAddress]} << 32 | entry[Address], entry[Data]});
 }
 
-void Msix::send_pending()
+void Msix::Registers::send_pending()
 {
     for (unsigned vector = 0; vector < vectors_; ++vector)
         send_if_pending(vector);
 }
 
-std::uint32_t Msix::read(unsigned dword) const
+std::uint32_t Msix::Registers::read(unsigned dword) const
 {
-    std::lock_guard const guard{lock_};
     switch (dword) {
     case Control: return state_.control | (vectors_ - 1) << size_shift;
     case Table: return bar_;
@@ -91,18 +83,16 @@ std::uint32_t Msix::read(unsigned dword) const
     }
 }
 
-void Msix::write(unsigned dword, std::uint32_t value, std::uint32_t mask)
+void Msix::Registers::write(unsigned dword, std::uint32_t value, std::uint32_t mask)
 {
     if (dword != Control) return;
-    std::lock_guard const guard{lock_};
     state_.control = pci::merged(state_.control, value, mask & (enable | function_mask));
-    if (!is_enabled()) std::ranges::fill(state_.pending, 0);
+    if (!enabled()) std::ranges::fill(state_.pending, 0);
     send_pending();
 }
 
-void Msix::visit(hv::StateVisitor& visitor)
+void Msix::Registers::visit(hv::StateVisitor& visitor)
 {
-    std::lock_guard const guard{lock_};
     hv::visit(visitor, state_);
     if (!visitor.restores()) return;
     state_.control &= enable | function_mask;
@@ -115,17 +105,16 @@ void Msix::visit(hv::StateVisitor& visitor)
     if (vectors_ % 32 != 0) state_.pending.back() &= (1U << vectors_ % 32) - 1;
 }
 
-void Msix::set_bus_master(bool on)
+void Msix::Registers::set_bus_master(bool on)
 {
-    std::lock_guard const guard{lock_};
     if (bus_master_ == on) return;
     bus_master_ = on;
     send_pending();
 }
 
-/// With lock_ held.
-std::uint32_t Msix::memory_dword(std::uint64_t dword) const
+std::uint32_t Msix::Registers::read_memory(std::uint64_t offset) const
 {
+    auto const dword = offset / 4;
     if (dword < std::uint64_t{vectors_} * entry_dwords)
         return state_.table[dword / entry_dwords][dword % entry_dwords];
     auto const pending = dword - memory_size_ / 2 / sizeof(std::uint32_t);
@@ -134,16 +123,19 @@ std::uint32_t Msix::memory_dword(std::uint64_t dword) const
 
 std::uint32_t Msix::Memory::read_dword(std::uint64_t offset, unsigned)
 {
-    std::lock_guard const guard{msix_.lock_};
-    return msix_.memory_dword(offset / 4) >> 8 * (offset % 4);
+    return msix_.registers_.lock()->read_memory(offset) >> 8 * (offset % 4);
+}
+
+void Msix::Memory::write_dword(std::uint64_t offset, unsigned size, std::uint32_t value)
+{
+    msix_.registers_.lock()->write_memory(offset, size, value);
 }
 
 /// Software may write only dwords and qwords; of less, the bytes named are written. Pending bits are read-only.
-void Msix::Memory::write_dword(std::uint64_t offset, unsigned size, std::uint32_t value)
+void Msix::Registers::write_memory(std::uint64_t offset, unsigned size, std::uint32_t value)
 {
-    std::lock_guard const guard{msix_.lock_};
     auto const dword = offset / 4;
-    if (dword >= std::uint64_t{msix_.vectors_} * entry_dwords) return;
+    if (dword >= std::uint64_t{vectors_} * entry_dwords) return;
     auto const vector = static_cast<unsigned>(dword / entry_dwords);
     auto const shift = 8 * static_cast<unsigned>(offset % 4);
     auto mask = (size >= 4 ? ~0U : (1U << 8 * size) - 1) << shift;
@@ -152,9 +144,9 @@ void Msix::Memory::write_dword(std::uint64_t offset, unsigned size, std::uint32_
     case VectorControl: mask &= masked; break;
     default: break;
     }
-    auto& word = msix_.state_.table[vector][dword % entry_dwords];
+    auto& word = state_.table[vector][dword % entry_dwords];
     word = pci::merged(word, value << shift, mask);
-    msix_.send_if_pending(vector);
+    send_if_pending(vector);
 }
 
 } // namespace devices

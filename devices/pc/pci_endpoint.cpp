@@ -23,10 +23,14 @@ constexpr bool is_bar(unsigned dword)
 } // namespace
 
 PciEndpoint::PciEndpoint(PciIdentity const& identity, PciSlot slot, PciBuses buses)
-    : identity_{identity}, slot_{slot}, bars_{buses, slot}
+    : slot_{slot}, configuration_{identity, slot, buses}
 {}
 
-void PciEndpoint::add(std::unique_ptr<PciCapability> capability)
+PciEndpoint::Configuration::Configuration(PciIdentity const& identity, PciSlot slot, PciBuses buses)
+    : identity_{identity}, bars_{buses, slot}
+{}
+
+void PciEndpoint::Configuration::add(std::unique_ptr<PciCapability> capability)
 {
     auto first = pci::first_capability;
     if (!capabilities_.empty()) first = capabilities_.back().first + capabilities_.back().capability->dwords();
@@ -39,7 +43,7 @@ Msi& PciEndpoint::add_msi(unsigned vectors, MsiSink& sink)
 {
     auto made = std::make_unique<Msi>(vectors, sink);
     auto& msi = *made;
-    add(std::move(made));
+    configuration_.lock()->add(std::move(made));
     return msi;
 }
 
@@ -48,24 +52,22 @@ Msix& PciEndpoint::add_msix(unsigned bar, unsigned vectors, MsiSink& sink)
     auto made = std::make_unique<Msix>(bar, vectors, sink);
     auto& msix = *made;
     add_bar(bar, {PciBar::Kind::Memory32, msix.memory_size(), &msix.memory()});
-    add(std::move(made));
+    configuration_.lock()->add(std::move(made));
     return msix;
 }
 
 std::uint32_t PciEndpoint::config_read(std::uint8_t offset, unsigned)
 {
-    std::lock_guard const guard{lock_};
-    return read_dword(offset / 4U) >> 8 * (offset % 4U);
+    return configuration_.lock()->read(offset / 4U) >> 8 * (offset % 4U);
 }
 
 void PciEndpoint::config_write(std::uint8_t offset, unsigned size, std::uint32_t value)
 {
     auto const shift = 8 * (offset % 4U);
-    std::lock_guard const guard{lock_};
-    write_dword(offset / 4U, value << shift, size_mask(size) << shift);
+    configuration_.lock()->write(offset / 4U, value << shift, size_mask(size) << shift);
 }
 
-PciEndpoint::Placed const* PciEndpoint::capability_at(unsigned dword) const
+PciEndpoint::Configuration::Placed const* PciEndpoint::Configuration::capability_at(unsigned dword) const
 {
     for (auto const& placed : capabilities_) {
         if (dword - placed.first < placed.capability->dwords()) return &placed;
@@ -74,13 +76,13 @@ PciEndpoint::Placed const* PciEndpoint::capability_at(unsigned dword) const
 }
 
 /// Its identity, and where the next is.
-std::uint32_t PciEndpoint::link_of(Placed const& placed) const
+std::uint32_t PciEndpoint::Configuration::link_of(Placed const& placed) const
 {
     auto const next = placed.first + placed.capability->dwords();
     return placed.capability->id() | (capability_at(next) ? next * 4 << 8 : 0);
 }
 
-std::uint32_t PciEndpoint::read_dword(unsigned dword) const
+std::uint32_t PciEndpoint::Configuration::read(unsigned dword) const
 {
     if (is_bar(dword)) return bars_.read(dword);
     if (auto const* const placed = capability_at(dword))
@@ -98,7 +100,7 @@ std::uint32_t PciEndpoint::read_dword(unsigned dword) const
     }
 }
 
-void PciEndpoint::write_dword(unsigned dword, std::uint32_t value, std::uint32_t mask)
+void PciEndpoint::Configuration::write(unsigned dword, std::uint32_t value, std::uint32_t mask)
 {
     if (is_bar(dword)) return bars_.write(dword, value, mask);
     if (auto const* const placed = capability_at(dword))
@@ -115,7 +117,7 @@ void PciEndpoint::write_dword(unsigned dword, std::uint32_t value, std::uint32_t
 }
 
 /// A function that has no ranges of a kind cannot be told to answer them.
-void PciEndpoint::write_command(std::uint32_t value, std::uint32_t mask)
+void PciEndpoint::Configuration::write_command(std::uint32_t value, std::uint32_t mask)
 {
     auto const writable = pci::bus_master | pci::parity_response | pci::serr_enable | pci::interrupt_disable |
                           (bars_.has_memory() ? pci::decode_memory : 0) | (bars_.has_ports() ? pci::decode_io : 0);
@@ -125,9 +127,8 @@ void PciEndpoint::write_command(std::uint32_t value, std::uint32_t mask)
         placed.capability->set_bus_master((state_.command & pci::bus_master) != 0);
 }
 
-void PciEndpoint::visit(hv::StateVisitor& visitor)
+void PciEndpoint::Configuration::visit(hv::StateVisitor& visitor)
 {
-    std::lock_guard const guard{lock_};
     hv::visit(visitor, state_);
     {
         hv::VisitedNode const node{visitor, "bars"};

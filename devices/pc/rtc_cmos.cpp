@@ -88,6 +88,12 @@ constexpr std::uint64_t part_above(std::uint64_t size, std::uint64_t start)
 } // namespace
 
 RtcCmos::RtcCmos(WallClock& clock, IrqLine& irq, Memory memory, std::function<void()> alarm)
+    : registers_{clock, irq, memory, std::move(alarm)}
+{
+    clock.on_deadline([this] { registers_.lock()->on_deadline(); });
+}
+
+RtcCmos::Registers::Registers(WallClock& clock, IrqLine& irq, Memory memory, std::function<void()> alarm)
     : clock_{clock}, irq_{irq}, alarm_came_{std::move(alarm)}
 {
     state_.seen = clock.now();
@@ -95,17 +101,17 @@ RtcCmos::RtcCmos(WallClock& clock, IrqLine& irq, Memory memory, std::function<vo
     state_.cmos[control] = b::hours_24;
     state_.cmos[equipment] = coprocessor;
     store_memory(memory);
+}
 
-    clock_.on_deadline([this] {
-        std::scoped_lock const guard{mutex_};
-        armed_.reset();
-        catch_up();
-        update();
-    });
+void RtcCmos::Registers::on_deadline()
+{
+    armed_.reset();
+    catch_up();
+    update();
 }
 
 /// Sizes are little-endian and saturate. 1 KiB units up to the 16 MiB field, 64 KiB units from there on.
-void RtcCmos::store_memory(Memory memory)
+void RtcCmos::Registers::store_memory(Memory memory)
 {
     auto const store = [this](unsigned index, unsigned bytes, std::uint64_t value) {
         auto const stored = std::min(value, (std::uint64_t{1} << (8 * bytes)) - 1);
@@ -121,7 +127,11 @@ void RtcCmos::store_memory(Memory memory)
 
 void RtcCmos::visit(hv::StateVisitor& visitor)
 {
-    std::scoped_lock const guard{mutex_};
+    registers_.lock()->visit(visitor);
+}
+
+void RtcCmos::Registers::visit(hv::StateVisitor& visitor)
+{
     hv::visit(visitor, state_);
     if (!visitor.restores()) return;
     state_.index = static_cast<std::uint8_t>(state_.index % state_.cmos.size());
@@ -133,19 +143,32 @@ void RtcCmos::visit(hv::StateVisitor& visitor)
 std::uint8_t RtcCmos::read_byte(std::uint16_t offset)
 {
     if (offset != 1) return 0xFF; // the index cannot be read back
-    std::scoped_lock const guard{mutex_};
-    return read_register(state_.index);
+    return registers_.lock()->read();
 }
 
 void RtcCmos::write_byte(std::uint16_t offset, std::uint8_t value)
 {
     if (offset > 1) return;
-    std::scoped_lock const guard{mutex_};
-    if (offset == 1) return write_register(state_.index, value);
-    state_.index = value & 0x7F; // bit 7 masks NMIs, of which there are none here
+    auto const registers = registers_.lock();
+    offset == 1 ? registers->write(value) : registers->select(value);
 }
 
-std::uint8_t RtcCmos::read_register(unsigned index)
+std::uint8_t RtcCmos::Registers::read()
+{
+    return read_register(state_.index);
+}
+
+void RtcCmos::Registers::write(std::uint8_t value)
+{
+    write_register(state_.index, value);
+}
+
+void RtcCmos::Registers::select(std::uint8_t index)
+{
+    state_.index = index & 0x7F; // bit 7 masks NMIs, of which there are none here
+}
+
+std::uint8_t RtcCmos::Registers::read_register(unsigned index)
 {
     if (is_calendar(index) && !calendar_held()) store_calendar();
 
@@ -158,7 +181,7 @@ std::uint8_t RtcCmos::read_register(unsigned index)
     }
 }
 
-void RtcCmos::write_register(unsigned index, std::uint8_t value)
+void RtcCmos::Registers::write_register(unsigned index, std::uint8_t value)
 {
     if (index == flags || index == validity) return;
 
@@ -178,7 +201,7 @@ void RtcCmos::write_register(unsigned index, std::uint8_t value)
     if (index == divider || index == control || is_calendar(index) || is_alarm(index)) update();
 }
 
-void RtcCmos::write_divider(std::uint8_t value)
+void RtcCmos::Registers::write_divider(std::uint8_t value)
 {
     auto const before = hold();
     state_.cmos[divider] = static_cast<std::uint8_t>(value & ~a::update_in_progress);
@@ -186,7 +209,7 @@ void RtcCmos::write_divider(std::uint8_t value)
 }
 
 /// SET also disables the update-ended interrupt, as the datasheet has it.
-void RtcCmos::write_control(std::uint8_t value)
+void RtcCmos::Registers::write_control(std::uint8_t value)
 {
     auto const before = hold();
     state_.cmos[control] = static_cast<std::uint8_t>(value & b::set ? value & ~update_ended : value);
@@ -194,7 +217,7 @@ void RtcCmos::write_control(std::uint8_t value)
 }
 
 /// What stands still now; with the calendar's registers as they are to be found if it is about to.
-RtcCmos::Held RtcCmos::hold()
+RtcCmos::Registers::Held RtcCmos::Registers::hold()
 {
     if (!calendar_held()) store_calendar();
     return {.calendar = calendar_held(), .divider = divider_held()};
@@ -202,7 +225,7 @@ RtcCmos::Held RtcCmos::hold()
 
 /// Lets time go on from what the calendar says, if nothing holds it any longer. The first update after a divider
 /// reset comes half a second later.
-void RtcCmos::resume(Held before)
+void RtcCmos::Registers::resume(Held before)
 {
     if (before.divider && !divider_held()) {
         auto const now = clock_.now();
@@ -212,7 +235,7 @@ void RtcCmos::resume(Held before)
     if (before.calendar && !calendar_held()) adopt_calendar();
 }
 
-std::uint8_t RtcCmos::take_flags()
+std::uint8_t RtcCmos::Registers::take_flags()
 {
     catch_up();
     auto const raised = std::exchange(state_.cmos[flags], std::uint8_t{0});
@@ -221,7 +244,7 @@ std::uint8_t RtcCmos::take_flags()
     return static_cast<std::uint8_t>(raised | (any_enabled ? c_any_enabled : 0));
 }
 
-void RtcCmos::store_calendar()
+void RtcCmos::Registers::store_calendar()
 {
     auto const now = to_calendar(calendar_at(chain()), format());
     state_.cmos[second] = now.second;
@@ -234,7 +257,7 @@ void RtcCmos::store_calendar()
     state_.cmos[century] = now.century;
 }
 
-void RtcCmos::adopt_calendar()
+void RtcCmos::Registers::adopt_calendar()
 {
     RtcCalendar const set{
         .second = state_.cmos[second],
@@ -249,51 +272,51 @@ void RtcCmos::adopt_calendar()
     state_.shift = from_calendar(set, format()).time_since_epoch() - floor<seconds>(chain());
 }
 
-RtcFormat RtcCmos::format() const
+RtcFormat RtcCmos::Registers::format() const
 {
     return {.binary = (state_.cmos[control] & b::binary) != 0, .hours_24 = (state_.cmos[control] & b::hours_24) != 0};
 }
 
-RtcAlarm RtcCmos::alarm() const
+RtcAlarm RtcCmos::Registers::alarm() const
 {
     return {
         .second = state_.cmos[second_alarm], .minute = state_.cmos[minute_alarm], .hour = state_.cmos[hour_alarm]};
 }
 
-bool RtcCmos::divider_held() const
+bool RtcCmos::Registers::divider_held() const
 {
     return (state_.cmos[divider] & a::divider_reset) == a::divider_reset;
 }
 
-bool RtcCmos::calendar_held() const
+bool RtcCmos::Registers::calendar_held() const
 {
     return (state_.cmos[control] & b::set) || divider_held();
 }
 
-bool RtcCmos::update_in_progress() const
+bool RtcCmos::Registers::update_in_progress() const
 {
     auto const now = chain();
     return !calendar_held() && now - floor<seconds>(now) >= seconds{1} - update_warning;
 }
 
-sys_seconds RtcCmos::calendar_at(nanoseconds chain) const
+sys_seconds RtcCmos::Registers::calendar_at(nanoseconds chain) const
 {
     return sys_seconds{floor<seconds>(chain) + state_.shift};
 }
 
-nanoseconds RtcCmos::chain_at(sys_seconds time) const
+nanoseconds RtcCmos::Registers::chain_at(sys_seconds time) const
 {
     return time.time_since_epoch() - state_.shift;
 }
 
 /// The divider's tap for the periodic interrupt: 2^n cycles of the crystal. Rates 1 and 2 equal 8 and 9.
-unsigned RtcCmos::periodic_shift() const
+unsigned RtcCmos::Registers::periodic_shift() const
 {
     auto const rate = static_cast<unsigned>(state_.cmos[divider] & a::rate);
     return (rate < 3 ? rate + 7 : rate) - 1;
 }
 
-std::int64_t RtcCmos::periodic_ticks(nanoseconds chain) const
+std::int64_t RtcCmos::Registers::periodic_ticks(nanoseconds chain) const
 {
     auto const whole = floor<seconds>(chain);
     auto const cycles = whole.count() * crystal_hz + (chain - whole).count() * crystal_hz / ns_per_second;
@@ -301,7 +324,7 @@ std::int64_t RtcCmos::periodic_ticks(nanoseconds chain) const
 }
 
 /// Raises the flags of everything that has happened since last time.
-void RtcCmos::catch_up()
+void RtcCmos::Registers::catch_up()
 {
     auto const before = std::exchange(state_.seen, chain());
     if (state_.seen <= before || divider_held()) return;
@@ -316,7 +339,7 @@ void RtcCmos::catch_up()
 }
 
 /// When the next enabled interrupt is due, on the chain.
-std::optional<nanoseconds> RtcCmos::next_interrupt() const
+std::optional<nanoseconds> RtcCmos::Registers::next_interrupt() const
 {
     std::optional<nanoseconds> next;
     auto const consider = [&next](nanoseconds t) { next = next ? std::min(*next, t) : t; };
@@ -334,14 +357,14 @@ std::optional<nanoseconds> RtcCmos::next_interrupt() const
 }
 
 /// When the alarm is due, unless it has come and waits to be collected.
-std::optional<nanoseconds> RtcCmos::next_alarm_interrupt() const
+std::optional<nanoseconds> RtcCmos::Registers::next_alarm_interrupt() const
 {
     if (calendar_held() || state_.alarmed || !(state_.cmos[control] & alarm_matched)) return std::nullopt;
     auto const match = next_alarm(alarm(), format(), calendar_at(state_.seen));
     return match ? std::optional{chain_at(*match)} : std::nullopt;
 }
 
-void RtcCmos::update()
+void RtcCmos::Registers::update()
 {
     bool const alarmed_before =
         std::exchange(state_.alarmed, (state_.cmos[flags] & state_.cmos[control] & alarm_matched) != 0);

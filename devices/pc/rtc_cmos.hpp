@@ -1,6 +1,7 @@
 /// The PC's battery-backed clock and its CMOS memory.
 #pragma once
 
+#include "devices/base/guarded.hpp"
 #include "devices/pc/byte_ports.hpp"
 #include "devices/pc/clock.hpp"
 #include "devices/pc/rtc_calendar.hpp"
@@ -10,7 +11,6 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <tuple>
 
@@ -36,71 +36,84 @@ class RtcCmos final : public BytePorts {
     void visit(hv::StateVisitor& visitor);
 
   private:
-    using Nanoseconds = std::chrono::nanoseconds;
-
-    struct Held {
-        bool calendar;
-        bool divider;
-    };
-
     [[nodiscard]] std::uint8_t read_byte(std::uint16_t offset) override;
     void write_byte(std::uint16_t offset, std::uint8_t value) override;
 
-    [[nodiscard]] std::uint8_t read_register(unsigned index);
-    void write_register(unsigned index, std::uint8_t value);
-    void write_divider(std::uint8_t value);
-    void write_control(std::uint8_t value);
-    [[nodiscard]] Held hold();
-    void resume(Held before);
-    [[nodiscard]] std::uint8_t take_flags();
+    /// What the lock guards.
+    class Registers {
+      public:
+        Registers(WallClock& clock, IrqLine& irq, Memory memory, std::function<void()> alarm);
 
-    void store_memory(Memory memory);
-    void store_calendar();
-    void adopt_calendar();
+        [[nodiscard]] std::uint8_t read();
+        void write(std::uint8_t value);
+        void select(std::uint8_t index);
+        void on_deadline();
+        void visit(hv::StateVisitor& visitor);
 
-    [[nodiscard]] RtcFormat format() const;
-    [[nodiscard]] RtcAlarm alarm() const;
-    [[nodiscard]] bool divider_held() const;
-    [[nodiscard]] bool calendar_held() const;
-    [[nodiscard]] bool update_in_progress() const;
+      private:
+        using Nanoseconds = std::chrono::nanoseconds;
 
-    // The divider chain counts the clock's time plus a phase; the calendar is whole seconds apart from it.
-    [[nodiscard]] Nanoseconds chain() const { return clock_.now() + state_.phase; }
-    [[nodiscard]] std::chrono::sys_seconds calendar_at(Nanoseconds chain) const;
-    [[nodiscard]] Nanoseconds chain_at(std::chrono::sys_seconds time) const;
+        struct Held {
+            bool calendar;
+            bool divider;
+        };
 
-    [[nodiscard]] unsigned periodic_shift() const;
-    [[nodiscard]] std::int64_t periodic_ticks(Nanoseconds chain) const;
-    [[nodiscard]] std::optional<Nanoseconds> next_interrupt() const;
-    [[nodiscard]] std::optional<Nanoseconds> next_alarm_interrupt() const;
-    void catch_up();
-    void update();
+        [[nodiscard]] std::uint8_t read_register(unsigned index);
+        void write_register(unsigned index, std::uint8_t value);
+        void write_divider(std::uint8_t value);
+        void write_control(std::uint8_t value);
+        [[nodiscard]] Held hold();
+        void resume(Held before);
+        [[nodiscard]] std::uint8_t take_flags();
 
-    struct State {
-        std::array<std::uint8_t, 128> cmos{}; ///< its calendar is right only while that is held
-        std::uint8_t index = 0;
-        Nanoseconds phase{0};
-        std::chrono::seconds shift{0};
-        Nanoseconds seen{0};  ///< up to here on the chain the flags say what has happened
-        bool line = false;    ///< the interrupt's
-        bool alarmed = false; ///< by an enabled alarm that the guest has not collected
+        void store_memory(Memory memory);
+        void store_calendar();
+        void adopt_calendar();
 
-        static constexpr auto fields()
-        {
-            return std::tuple{hv::StateField{"cmos", &State::cmos},      hv::StateField{"index", &State::index},
-                              hv::StateField{"phase", &State::phase},    hv::StateField{"shift", &State::shift},
-                              hv::StateField{"seen", &State::seen},      hv::StateField{"line", &State::line},
-                              hv::StateField{"alarmed", &State::alarmed}};
-        }
+        [[nodiscard]] RtcFormat format() const;
+        [[nodiscard]] RtcAlarm alarm() const;
+        [[nodiscard]] bool divider_held() const;
+        [[nodiscard]] bool calendar_held() const;
+        [[nodiscard]] bool update_in_progress() const;
+
+        // The divider chain counts the clock's time plus a phase; the calendar is whole seconds apart from it.
+        [[nodiscard]] Nanoseconds chain() const { return clock_.now() + state_.phase; }
+        [[nodiscard]] std::chrono::sys_seconds calendar_at(Nanoseconds chain) const;
+        [[nodiscard]] Nanoseconds chain_at(std::chrono::sys_seconds time) const;
+
+        [[nodiscard]] unsigned periodic_shift() const;
+        [[nodiscard]] std::int64_t periodic_ticks(Nanoseconds chain) const;
+        [[nodiscard]] std::optional<Nanoseconds> next_interrupt() const;
+        [[nodiscard]] std::optional<Nanoseconds> next_alarm_interrupt() const;
+        void catch_up();
+        void update();
+
+        struct State {
+            std::array<std::uint8_t, 128> cmos{}; ///< its calendar is right only while that is held
+            std::uint8_t index = 0;
+            Nanoseconds phase{0};
+            std::chrono::seconds shift{0};
+            Nanoseconds seen{0};  ///< up to here on the chain the flags say what has happened
+            bool line = false;    ///< the interrupt's
+            bool alarmed = false; ///< by an enabled alarm that the guest has not collected
+
+            static constexpr auto fields()
+            {
+                return std::tuple{hv::StateField{"cmos", &State::cmos},      hv::StateField{"index", &State::index},
+                                  hv::StateField{"phase", &State::phase},    hv::StateField{"shift", &State::shift},
+                                  hv::StateField{"seen", &State::seen},      hv::StateField{"line", &State::line},
+                                  hv::StateField{"alarmed", &State::alarmed}};
+            }
+        };
+
+        WallClock& clock_;
+        IrqLine& irq_;
+        std::function<void()> const alarm_came_;
+        State state_;
+        std::optional<Nanoseconds> armed_; ///< what the clock calls at; follows from the state
     };
 
-    WallClock& clock_;
-    IrqLine& irq_;
-    std::function<void()> const alarm_came_;
-
-    std::mutex mutex_; // the rest
-    State state_;
-    std::optional<Nanoseconds> armed_; ///< what the clock calls at; follows from the state
+    Guarded<Registers, LockRank::Clock> registers_;
 };
 
 } // namespace devices

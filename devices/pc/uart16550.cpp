@@ -72,12 +72,12 @@ constexpr std::uint8_t lcr_dlab = 0x80;
 
 } // namespace
 
-void Uart16550::push_received(std::uint8_t value)
+void Uart16550::Registers::push_received(std::uint8_t value)
 {
     state_.received[(state_.first_received + state_.received_count++) % fifo_size] = value;
 }
 
-std::uint8_t Uart16550::pop_received()
+std::uint8_t Uart16550::Registers::pop_received()
 {
     if (state_.received_count == 0) return 0;
     auto const value = state_.received[state_.first_received];
@@ -86,17 +86,13 @@ std::uint8_t Uart16550::pop_received()
     return value;
 }
 
-void Uart16550::replace_newest_received(std::uint8_t value)
+void Uart16550::Registers::replace_newest_received(std::uint8_t value)
 {
     state_.received[(state_.first_received + state_.received_count - 1U) % fifo_size] = value;
 }
 
-std::size_t Uart16550::receive(std::span<std::byte const> data)
+std::size_t Uart16550::Registers::receive(std::span<std::byte const> data)
 {
-    if (quiesced_.load()) return 0;
-    auto const lock = lock_for_input();
-    if (!lock) return 0;
-
     // In loopback the receiver's pin is disconnected; the sender waits rather than talking to nobody.
     auto const room = looped() ? 0U : capacity() - std::min(capacity(), unsigned{state_.received_count});
     auto const taken = std::min<std::size_t>(room, data.size());
@@ -108,10 +104,45 @@ std::size_t Uart16550::receive(std::span<std::byte const> data)
     return taken;
 }
 
+bool Uart16550::Registers::receive_interrupt_enabled() const
+{
+    return (state_.interrupt_enable & ier::received) != 0;
+}
+
+std::uint8_t Uart16550::Registers::read(unsigned reg)
+{
+    auto const value = read_register(reg);
+    update_line();
+    return value;
+}
+
+void Uart16550::Registers::write(unsigned reg, std::uint8_t value)
+{
+    write_register(reg, value);
+    update_line();
+}
+
+/// Nothing when somebody has the lock. Then they, or who has it next, see that input was turned away: they look after
+/// they have let go of the lock, and here the mark is made before the lock is tried for the last time. Both sides
+/// exchange the mark: if theirs came first, the lock that they had let go of before is seen to be free.
+template <typename Body>
+auto Uart16550::with_input(Body body)
+{
+    auto result = registers_.try_with(body);
+    if (result) return result;
+    (void)turned_away_.exchange(true);
+    return registers_.try_with(body);
+}
+
+std::size_t Uart16550::receive(std::span<std::byte const> data)
+{
+    if (quiesced_.load()) return 0;
+    return with_input([data](Registers& registers) { return registers.receive(data); }).value_or(0);
+}
+
 bool Uart16550::receive_interrupt_enabled()
 {
-    auto const lock = lock_for_input();
-    return lock && (state_.interrupt_enable & ier::received) != 0;
+    return with_input([](Registers& registers) { return registers.receive_interrupt_enabled(); }).value_or(false);
 }
 
 std::uint8_t Uart16550::read_byte(std::uint16_t offset)
@@ -121,10 +152,9 @@ std::uint8_t Uart16550::read_byte(std::uint16_t offset)
     std::uint8_t value = 0;
     bool drained = false;
     {
-        std::scoped_lock const guard{mutex_};
-        value = read_register(offset);
-        update_line();
-        drained = take_drained();
+        auto const registers = registers_.lock();
+        value = registers->read(offset);
+        drained = registers->take_drained();
     }
     if (take_turned_away() || drained) sink_.input_drained();
     return value;
@@ -136,17 +166,20 @@ void Uart16550::write_byte(std::uint16_t offset, std::uint8_t value)
 
     bool drained = false;
     {
-        std::scoped_lock const guard{mutex_};
-        write_register(offset, value);
-        update_line();
-        drained = take_drained();
+        auto const registers = registers_.lock();
+        registers->write(offset, value);
+        drained = registers->take_drained();
     }
     if (take_turned_away() || drained) sink_.input_drained();
 }
 
 void Uart16550::visit(hv::StateVisitor& visitor)
 {
-    std::scoped_lock const guard{mutex_};
+    registers_.lock()->visit(visitor);
+}
+
+void Uart16550::Registers::visit(hv::StateVisitor& visitor)
+{
     hv::visit(visitor, state_);
     if (!visitor.restores()) return;
     state_.first_received %= fifo_size;
@@ -164,24 +197,12 @@ void Uart16550::resume()
     if (quiesced_.exchange(false)) sink_.input_drained();
 }
 
-/// The lock, unless somebody has it. Then they, or who has it next, see that input was turned away: they look after
-/// they have let go of the lock, and here the mark is made before the lock is tried for the last time. Both sides
-/// exchange the mark: if theirs came first, the lock that they had let go of before is seen to be free.
-std::unique_lock<std::mutex> Uart16550::lock_for_input()
-{
-    std::unique_lock lock{mutex_, std::try_to_lock};
-    if (lock) return lock;
-    (void)turned_away_.exchange(true);
-    (void)lock.try_lock();
-    return lock;
-}
-
 bool Uart16550::take_turned_away()
 {
     return turned_away_.exchange(false);
 }
 
-std::uint8_t Uart16550::read_register(unsigned reg)
+std::uint8_t Uart16550::Registers::read_register(unsigned reg)
 {
     switch (reg) {
     case data: return divisor_latch_open() ? static_cast<std::uint8_t>(state_.divisor) : pop_received();
@@ -201,7 +222,7 @@ std::uint8_t Uart16550::read_register(unsigned reg)
     }
 }
 
-void Uart16550::write_register(unsigned reg, std::uint8_t value)
+void Uart16550::Registers::write_register(unsigned reg, std::uint8_t value)
 {
     switch (reg) {
     case data:
@@ -220,7 +241,7 @@ void Uart16550::write_register(unsigned reg, std::uint8_t value)
     }
 }
 
-void Uart16550::transmit(std::uint8_t value)
+void Uart16550::Registers::transmit(std::uint8_t value)
 {
     if (looped()) {
         loop_back(value);
@@ -232,7 +253,7 @@ void Uart16550::transmit(std::uint8_t value)
 }
 
 /// A character that finds no room is lost with FIFOs on, and overwrites its predecessor without them.
-void Uart16550::loop_back(std::uint8_t value)
+void Uart16550::Registers::loop_back(std::uint8_t value)
 {
     if (state_.received_count < capacity()) {
         push_received(value);
@@ -244,7 +265,7 @@ void Uart16550::loop_back(std::uint8_t value)
 
 /// Enabling the transmitter's interrupt while it is idle raises it, also when IIR has shown it before: Linux tests
 /// for that, Windows relies on it.
-void Uart16550::set_interrupt_enable(std::uint8_t value)
+void Uart16550::Registers::set_interrupt_enable(std::uint8_t value)
 {
     auto const raised = static_cast<std::uint8_t>(value & ~state_.interrupt_enable);
     state_.interrupt_enable = value & ier::all;
@@ -254,14 +275,14 @@ void Uart16550::set_interrupt_enable(std::uint8_t value)
 
 /// A character received just before FIFOs go on stays, so that none is lost between a driver's enabling the interrupt
 /// and its enabling the FIFOs, which is the order in which Linux does it.
-void Uart16550::set_fifo_control(std::uint8_t value)
+void Uart16550::Registers::set_fifo_control(std::uint8_t value)
 {
     auto const enabled = (value & fcr::enable) != 0;
     if ((fifos_on() && !enabled) || (enabled && (value & fcr::clear_receiver))) state_.received_count = 0;
     state_.fifo_control = enabled ? value : std::uint8_t{0};
 }
 
-void Uart16550::set_modem_control(std::uint8_t value)
+void Uart16550::Registers::set_modem_control(std::uint8_t value)
 {
     auto const before = modem_lines();
     state_.modem_control = value & mcr::all;
@@ -273,7 +294,7 @@ void Uart16550::set_modem_control(std::uint8_t value)
 }
 
 /// The line's far end is always there and ready; in loopback the modem's inputs are our own outputs.
-std::uint8_t Uart16550::modem_lines() const
+std::uint8_t Uart16550::Registers::modem_lines() const
 {
     if (!looped()) return msr::dcd | msr::dsr | msr::cts;
 
@@ -285,7 +306,7 @@ std::uint8_t Uart16550::modem_lines() const
     return static_cast<std::uint8_t>(lines);
 }
 
-std::uint8_t Uart16550::read_interrupt_identification()
+std::uint8_t Uart16550::Registers::read_interrupt_identification()
 {
     auto const pending = pending_interrupt();
     if (pending == iir::transmitter) state_.transmitter_pending = false;
@@ -293,7 +314,7 @@ std::uint8_t Uart16550::read_interrupt_identification()
 }
 
 /// The character timeout comes at once: nothing more is on its way that would be worth waiting for.
-std::uint8_t Uart16550::pending_interrupt() const
+std::uint8_t Uart16550::Registers::pending_interrupt() const
 {
     if ((state_.interrupt_enable & ier::line) && state_.overrun) return iir::line;
     if ((state_.interrupt_enable & ier::received) && state_.received_count != 0)
@@ -303,33 +324,33 @@ std::uint8_t Uart16550::pending_interrupt() const
     return iir::none;
 }
 
-bool Uart16550::divisor_latch_open() const
+bool Uart16550::Registers::divisor_latch_open() const
 {
     return (state_.line_control & lcr_dlab) != 0;
 }
 
-bool Uart16550::looped() const
+bool Uart16550::Registers::looped() const
 {
     return (state_.modem_control & mcr::loop) != 0;
 }
 
-bool Uart16550::fifos_on() const
+bool Uart16550::Registers::fifos_on() const
 {
     return (state_.fifo_control & fcr::enable) != 0;
 }
 
-unsigned Uart16550::capacity() const
+unsigned Uart16550::Registers::capacity() const
 {
     return fifos_on() ? fifo_size : 1;
 }
 
-unsigned Uart16550::trigger_level() const
+unsigned Uart16550::Registers::trigger_level() const
 {
     static constexpr std::array<unsigned, 4> levels{1, 4, 8, 14};
     return fifos_on() ? levels[state_.fifo_control >> fcr::trigger_shift] : 1;
 }
 
-void Uart16550::update_line()
+void Uart16550::Registers::update_line()
 {
     auto const gate_open = (state_.modem_control & mcr::out2) && !looped(); // loopback forces the OUT2 pin off
     auto const level = gate_open && pending_interrupt() != iir::none;
@@ -338,7 +359,7 @@ void Uart16550::update_line()
     irq_.set(level);
 }
 
-bool Uart16550::take_drained()
+bool Uart16550::Registers::take_drained()
 {
     if (std::exchange(state_.announce, false)) {
         state_.offered_more = false;

@@ -13,8 +13,7 @@ void DebugConsole::write(std::uint16_t offset, unsigned size, std::uint32_t valu
 {
     if (offset != 0 || size != 1) return;
     auto const out = static_cast<std::byte>(value);
-    std::scoped_lock const guard{mutex_};
-    sink_.write({&out, 1});
+    sink_.lock()->get().write({&out, 1});
 }
 
 } // namespace devices

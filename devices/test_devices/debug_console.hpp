@@ -1,11 +1,12 @@
 /// The simplest console there is: a port that prints.
 #pragma once
 
+#include "devices/base/guarded.hpp"
 #include "devices/pc/port_io.hpp"
 #include "devices/pc/serial_sink.hpp"
 
 #include <cstdint>
-#include <mutex>
+#include <functional>
 
 namespace devices {
 
@@ -19,8 +20,7 @@ class DebugConsole final : public PortDevice {
     void write(std::uint16_t offset, unsigned size, std::uint32_t value) override;
 
   private:
-    SerialSink& sink_;
-    std::mutex mutex_; // one character at a time
+    Guarded<std::reference_wrapper<SerialSink>, LockRank::Leaf> sink_; ///< one character at a time
 };
 
 } // namespace devices

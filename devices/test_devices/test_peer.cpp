@@ -39,10 +39,10 @@ class TestPeer::Inbox final : public hv::PortHandler {
     }
     bool take(Arrival& out)
     {
-        std::lock_guard const guard{lock_};
-        if (arrivals_.empty()) return false;
-        out = arrivals_.front();
-        arrivals_.pop_front();
+        auto const arrivals = arrivals_.lock();
+        if (arrivals->empty()) return false;
+        out = arrivals->front();
+        arrivals->pop_front();
         return true;
     }
 
@@ -51,23 +51,23 @@ class TestPeer::Inbox final : public hv::PortHandler {
 
     void keep(Arrival const& arrival)
     {
-        std::lock_guard const guard{lock_};
-        if (arrivals_.size() >= most_arrivals) return;
+        auto const arrivals = arrivals_.lock();
+        if (arrivals->size() >= most_arrivals) return;
         try {
-            arrivals_.push_back(arrival);
+            arrivals->push_back(arrival);
         } catch (std::bad_alloc const&) { // dropped as well: it runs on the sender's thread, which has to go on
         }
     }
 
-    std::mutex lock_;
-    std::deque<Arrival> arrivals_;
+    Guarded<std::deque<Arrival>, LockRank::Leaf> arrivals_;
 };
 
 TestPeer::~TestPeer()
 {
-    for (auto const id : connections_)
+    auto const objects = objects_.lock();
+    for (auto const id : objects->connections)
         (void)comm::disconnect(root(), hv::ConnectionId{id});
-    for (auto const& [id, inbox] : ports_)
+    for (auto const& [id, inbox] : objects->ports)
         (void)comm::delete_port(root(), hv::PortId{id});
 }
 
@@ -127,47 +127,47 @@ void TestPeer::perform(PeerRequest& request)
 
 hv::Status TestPeer::connect(PeerRequest const& request)
 {
-    std::lock_guard const guard{lock_};
-    if (connections_.size() == most_objects) return hv::Status::NoResources;
+    auto const objects = objects_.lock();
+    if (objects->connections.size() == most_objects) return hv::Status::NoResources;
     auto const status = comm::connect(root(), hv::ConnectionId{request.connection_id}, *guest_,
                                       hv::PortId{request.port_id}, hv::abi::PortType{request.port_type});
-    if (status == hv::Status::Success) connections_.insert(request.connection_id);
+    if (status == hv::Status::Success) objects->connections.insert(request.connection_id);
     return status;
 }
 
 hv::Status TestPeer::disconnect(PeerRequest const& request)
 {
-    std::lock_guard const guard{lock_};
-    if (connections_.erase(request.connection_id) == 0) return hv::Status::InvalidConnectionId;
+    auto const objects = objects_.lock();
+    if (objects->connections.erase(request.connection_id) == 0) return hv::Status::InvalidConnectionId;
     return comm::disconnect(root(), hv::ConnectionId{request.connection_id});
 }
 
 hv::Status TestPeer::listen(PeerRequest const& request)
 {
-    std::lock_guard const guard{lock_};
-    if (ports_.size() == most_objects) return hv::Status::NoResources;
+    auto const objects = objects_.lock();
+    if (objects->ports.size() == most_objects) return hv::Status::NoResources;
     auto inbox = std::make_shared<Inbox>();
     auto const status = comm::create_port(root(), hv::PortId{request.port_id},
                                           {.type = hv::abi::PortType{request.port_type},
                                            .flag_count = hv::abi::event_flag_count,
                                            .connection_partition = guest_->id(),
                                            .handler = inbox});
-    if (status == hv::Status::Success) ports_.emplace(request.port_id, std::move(inbox));
+    if (status == hv::Status::Success) objects->ports.emplace(request.port_id, std::move(inbox));
     return status;
 }
 
 hv::Status TestPeer::close(PeerRequest const& request)
 {
-    std::lock_guard const guard{lock_};
-    if (ports_.erase(request.port_id) == 0) return hv::Status::InvalidPortId;
+    auto const objects = objects_.lock();
+    if (objects->ports.erase(request.port_id) == 0) return hv::Status::InvalidPortId;
     return comm::delete_port(root(), hv::PortId{request.port_id});
 }
 
 hv::Status TestPeer::take(PeerRequest& request)
 {
-    std::lock_guard const guard{lock_};
-    auto const port = ports_.find(request.port_id);
-    if (port == ports_.end()) return hv::Status::InvalidPortId;
+    auto const objects = objects_.lock();
+    auto const port = objects->ports.find(request.port_id);
+    if (port == objects->ports.end()) return hv::Status::InvalidPortId;
     Inbox::Arrival arrival;
     if (!port->second->take(arrival)) return hv::Status::Success;
     request.taken = 1;

@@ -2,6 +2,7 @@
 /// both. Exists only with --test-devices; docs/user-guide.md describes the request for those who write such programs.
 #pragma once
 
+#include "devices/base/guarded.hpp"
 #include "devices/pc/port_io.hpp"
 #include "hv/partition/partition.hpp"
 #include "hv/port/port.hpp"
@@ -11,7 +12,6 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <set>
 
 namespace devices {
@@ -72,9 +72,12 @@ class TestPeer final : public PortDevice {
     [[nodiscard]] hv::Partition& root() const;
 
     std::shared_ptr<hv::Partition> const guest_;
-    std::mutex lock_; // the two below
-    std::set<std::uint32_t> connections_;
-    std::map<std::uint32_t, std::shared_ptr<Inbox>> ports_;
+    /// The root's that it has made for the guest, by their IDs.
+    struct Objects {
+        std::set<std::uint32_t> connections;
+        std::map<std::uint32_t, std::shared_ptr<Inbox>> ports;
+    };
+    Guarded<Objects, LockRank::TestPeer> objects_;
 };
 
 } // namespace devices

@@ -41,6 +41,13 @@ class Mutex {
         note_lock(static_cast<unsigned>(Rank));
         mutex_.lock();
     }
+    /// In the same order: whoever may try may wait as well.
+    [[nodiscard]] bool try_lock()
+    {
+        if (!mutex_.try_lock()) return false;
+        note_lock(static_cast<unsigned>(Rank));
+        return true;
+    }
     void unlock()
     {
         mutex_.unlock();
