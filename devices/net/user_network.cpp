@@ -151,9 +151,9 @@ bool UserNetwork::send(Offload const& offload, std::span<iovec const> frame)
     auto taken = false;
     auto wake = false;
     {
-        std::lock_guard const lock{lock_};
-        taken = to_network_.put(offload, frame, size);
-        wake = to_network_.publish();
+        auto const to_network = to_network_.lock();
+        taken = to_network->put(offload, frame, size);
+        wake = to_network->publish();
     }
     if (!taken) send_dropped_.fetch_add(1, std::memory_order_relaxed);
     if (wake) socket_.send(LinkMessage::Wake); // when there is no room for it, others wait there to be read

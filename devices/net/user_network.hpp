@@ -3,7 +3,7 @@
 /// other end of a link, in that process: UserNetworkService.
 #pragma once
 
-#include "devices/base/lock_rank.hpp"
+#include "devices/base/guarded.hpp"
 #include "devices/net/backend_thread.hpp"
 #include "devices/net/frame_backend.hpp"
 #include "devices/net/frame_ring.hpp"
@@ -13,7 +13,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <utility>
 
@@ -80,8 +79,7 @@ class UserNetwork final : public FrameBackend {
     std::atomic<std::uint64_t> send_dropped_{0};
     std::atomic<std::uint64_t> receive_dropped_{0};
 
-    devices::Mutex<devices::LockRank::Leaf> lock_;
-    FrameWriter to_network_;
+    Guarded<FrameWriter, LockRank::Leaf> to_network_;
 
     // The thread's.
     FrameReader to_guest_;

@@ -29,13 +29,20 @@ std::shared_ptr<ReceiveBuffer> ReceiveBuffer::make_again(std::shared_ptr<hv::vmb
 
 ReceiveBuffer::ReceiveBuffer(std::shared_ptr<hv::vmbus::Gpadl const> memory, std::uint16_t id,
                              std::uint32_t section_size, std::size_t count)
-    : memory_{std::move(memory)}, id_{id}, section_size_{section_size}, entries_(count)
+    : memory_{std::move(memory)},
+      id_{id},
+      section_size_{section_size},
+      section_count_{static_cast<std::uint32_t>(count)},
+      sections_{count}
+{}
+
+ReceiveBuffer::Sections::Sections(std::size_t count) : entries_(count)
 {
     for (auto section = static_cast<Section>(count); section-- > 0;)
         push(section);
 }
 
-Section ReceiveBuffer::pop()
+Section ReceiveBuffer::Sections::pop()
 {
     auto const section = first_free_;
     auto& entry = entries_[section];
@@ -45,16 +52,15 @@ Section ReceiveBuffer::pop()
     return section;
 }
 
-void ReceiveBuffer::push(Section section)
+void ReceiveBuffer::Sections::push(Section section)
 {
     entries_[section] = {Entry::State::Free, first_free_};
     first_free_ = section;
     ++free_;
 }
 
-std::size_t ReceiveBuffer::take(std::span<Section> out)
+std::size_t ReceiveBuffer::Sections::take(std::span<Section> out)
 {
-    std::lock_guard const lock{lock_};
     auto const left = free_ > control_reserve ? free_ - control_reserve : 0;
     auto const count = std::min(left, out.size());
     for (auto& section : out.first(count))
@@ -63,32 +69,28 @@ std::size_t ReceiveBuffer::take(std::span<Section> out)
     return count;
 }
 
-std::optional<Section> ReceiveBuffer::take_for_control()
+std::optional<Section> ReceiveBuffer::Sections::take_for_control()
 {
-    std::lock_guard const lock{lock_};
     if (free_ == 0) return std::nullopt;
     return pop();
 }
 
-void ReceiveBuffer::give_back(std::span<Section const> sections)
+void ReceiveBuffer::Sections::give_back(std::span<Section const> sections)
 {
-    std::lock_guard const lock{lock_};
     for (auto const section : sections)
         push(section);
 }
 
-void ReceiveBuffer::lend(std::span<Section const> sections)
+void ReceiveBuffer::Sections::lend(std::span<Section const> sections)
 {
-    std::lock_guard const lock{lock_};
     for (std::size_t i = 0; i < sections.size(); ++i) {
         auto const next = i + 1 < sections.size() ? sections[i + 1] : none;
         entries_[sections[i]] = {i == 0 ? Entry::State::FirstLent : Entry::State::Lent, next};
     }
 }
 
-ReceiveBuffer::Completed ReceiveBuffer::complete(std::uint64_t transaction)
+ReceiveBuffer::Completed ReceiveBuffer::Sections::complete(std::uint64_t transaction)
 {
-    std::lock_guard const lock{lock_};
     if (transaction >= entries_.size() || entries_[transaction].state != Entry::State::FirstLent)
         return Completed::Unknown;
     for (auto section = static_cast<Section>(transaction); section != none;) {
@@ -102,16 +104,9 @@ ReceiveBuffer::Completed ReceiveBuffer::complete(std::uint64_t transaction)
     return Completed::RoomAgain;
 }
 
-std::size_t ReceiveBuffer::free_sections() const
-{
-    std::lock_guard const lock{lock_};
-    return free_;
-}
-
-std::vector<std::uint32_t> ReceiveBuffer::with_guest() const
+std::vector<std::uint32_t> ReceiveBuffer::Sections::with_guest() const
 {
     std::vector<std::uint32_t> all;
-    std::lock_guard const lock{lock_};
     for (Section first = 0; first < entries_.size(); ++first) {
         if (entries_[first].state != Entry::State::FirstLent) continue;
         for (auto section = first; section != none; section = entries_[section].next)
@@ -121,14 +116,8 @@ std::vector<std::uint32_t> ReceiveBuffer::with_guest() const
     return all;
 }
 
-bool ReceiveBuffer::room_awaited() const
-{
-    std::lock_guard const lock{lock_};
-    return awaited_;
-}
-
-void ReceiveBuffer::restore(std::span<Section const> taken, std::span<std::uint32_t const> with_guest,
-                            bool room_awaited)
+void ReceiveBuffer::Sections::restore(std::span<Section const> taken, std::span<std::uint32_t const> with_guest,
+                                      bool room_awaited)
 {
     for (auto const section : taken)
         entries_[section].state = Entry::State::Taken;

@@ -44,7 +44,10 @@ UniqueFd connect_to(std::string const& path)
 
 } // namespace
 
-Relay::Relay(World world) : world_{std::move(world)}, poller_{std::make_shared<Poller>()}, next_id_{first_id} {}
+Relay::Relay(World world) : world_{std::move(world)}, poller_{std::make_shared<Poller>()}
+{
+    book_.lock()->next_id = first_id;
+}
 
 Relay::~Relay()
 {
@@ -77,9 +80,9 @@ void Relay::end_all()
 {
     std::vector<std::shared_ptr<Connection>> connections;
     {
-        std::scoped_lock const lock{mutex_};
-        clients_.clear();
-        for (auto const& [id, entry] : connections_)
+        auto const book = book_.lock();
+        book->clients.clear();
+        for (auto const& [id, entry] : book->connections)
             connections.push_back(entry.connection);
     }
     for (auto const& connection : connections)
@@ -97,8 +100,8 @@ void Relay::run()
 void Relay::put_off_deadlines(std::chrono::nanoseconds by)
 {
     if (by == by.zero()) return;
-    std::scoped_lock const lock{mutex_};
-    for (auto& [id, deadline] : deadlines_)
+    auto const book = book_.lock();
+    for (auto& [id, deadline] : book->deadlines)
         deadline += by;
 }
 
@@ -116,11 +119,10 @@ void Relay::drop(std::uint64_t id, char const* why)
     if (id == listener_id) poller_->ask(world_.listener, listener_id, EPOLLIN); // who was being accepted is gone
     std::shared_ptr<Connection> connection;
     {
-        std::scoped_lock const lock{mutex_};
-        clients_.erase(id);
-        deadlines_.erase(id);
-        if (auto const found = connections_.find(id); found != connections_.end())
-            connection = found->second.connection;
+        auto const book = book_.lock();
+        book->clients.erase(id);
+        book->deadlines.erase(id);
+        connection = book->connection(id);
     }
     if (connection) connection->end();
     say_dropped(why);
@@ -147,13 +149,7 @@ void Relay::host_ready(std::uint64_t id)
     }
     if (id == listener_id) return accept_clients();
 
-    std::shared_ptr<Connection> connection;
-    {
-        std::scoped_lock const lock{mutex_};
-        if (auto const found = connections_.find(id); found != connections_.end())
-            connection = found->second.connection;
-    }
-    if (connection)
+    if (auto const connection = book_.lock()->connection(id))
         connection->host_ready();
     else
         read_line(id);
@@ -166,19 +162,19 @@ void Relay::accept_clients()
         auto const error = fd ? 0 : errno;
         if (error == EAGAIN) break;
         if (error == EINTR || error == ECONNABORTED) continue;
-        std::scoped_lock const lock{mutex_};
+        auto const book = book_.lock();
         if (!fd) { // whoever waits does so still: not at once again
-            deadlines_[listener_id] = std::chrono::steady_clock::now() + retry;
+            book->deadlines[listener_id] = std::chrono::steady_clock::now() + retry;
             return no_socket(error);
         }
-        if (full()) {
-            ++refused_;
+        if (book->full()) {
+            ++book->refused;
             continue;
         }
-        auto const id = next_id_++;
-        deadlines_[id] = std::chrono::steady_clock::now() + world_.patience;
+        auto const id = book->next_id++;
+        book->deadlines[id] = std::chrono::steady_clock::now() + world_.patience;
         poller_->ask(fd.get(), id, EPOLLIN);
-        clients_.emplace(id, Client{std::move(fd), {}});
+        book->clients.emplace(id, Client{std::move(fd), {}});
     }
     poller_->ask(world_.listener, listener_id, EPOLLIN);
 }
@@ -186,14 +182,25 @@ void Relay::accept_clients()
 /// Takes no byte beyond the line's end: the rest is the guest's.
 void Relay::read_line(std::uint64_t id)
 {
-    std::unique_lock lock{mutex_};
-    auto const found = clients_.find(id);
-    if (found == clients_.end()) return;
+    auto asked = take_request(id);
+    if (asked) connect_to_guest(std::move(asked->client), asked->port);
+}
+
+/// Nothing when it has not said all, or nothing that can be done: then it is gone.
+std::optional<Relay::Asked> Relay::take_request(std::uint64_t id)
+{
+    auto const book = book_.lock();
+    auto const found = book->clients.find(id);
+    if (found == book->clients.end()) return std::nullopt;
     auto& client = found->second;
 
     std::array<char, longest_request> bytes{};
     auto const seen = ::recv(client.fd.get(), bytes.data(), bytes.size() - client.line.size(), MSG_PEEK);
-    if (seen < 0 && (errno == EAGAIN || errno == EINTR)) return poller_->ask(client.fd.get(), id, EPOLLIN);
+    auto const go_on = [&] {
+        poller_->ask(client.fd.get(), id, EPOLLIN);
+        return std::nullopt;
+    };
+    if (seen < 0 && (errno == EAGAIN || errno == EINTR)) return go_on();
     std::string_view const text{bytes.data(), static_cast<std::size_t>(std::max<ssize_t>(seen, 0))};
     auto const end = text.find('\n');
     bool const whole = end != std::string_view::npos;
@@ -201,25 +208,25 @@ void Relay::read_line(std::uint64_t id)
     auto const taken = ::recv(client.fd.get(), bytes.data(), wanted, 0);
     if (taken == static_cast<ssize_t>(wanted)) client.line += text.substr(0, wanted);
     bool const hopeless = taken <= 0 || (!whole && client.line.size() == longest_request);
-    if (!whole && !hopeless) return poller_->ask(client.fd.get(), id, EPOLLIN);
+    if (!whole && !hopeless) return go_on();
 
     auto const port = whole ? requested_port(client.line) : std::nullopt;
     auto fd = std::move(client.fd);
-    clients_.erase(found);
-    deadlines_.erase(id);
-    if (!port) ++refused_;
-    lock.unlock();
-    if (port) connect_to_guest(std::move(fd), *port);
+    book->clients.erase(found);
+    book->deadlines.erase(id);
+    if (port) return Asked{std::move(fd), *port};
+    ++book->refused;
+    return std::nullopt;
 }
 
 void Relay::connect_to_guest(UniqueFd client, Port port)
 {
     Port end;
     {
-        std::scoped_lock const lock{mutex_};
+        auto const book = book_.lock();
         do
-            end.value = next_port_++;
-        while (knows(host_end_of(end)));
+            end.value = book->next_port++;
+        while (book->knows(host_end_of(end)));
     }
     static_cast<void>(
         add(std::move(client), greeting_for(end), host_end_of(end), service_of(port), Direction::FromHost));
@@ -238,20 +245,20 @@ bool Relay::add(UniqueFd host, std::string greeting, hv::vmbus::Guid const& inst
 {
     std::shared_ptr<Connection> connection;
     {
-        std::scoped_lock const lock{mutex_};
-        if (full() || knows(instance)) {
-            ++refused_;
+        auto const book = book_.lock();
+        if (book->full() || book->knows(instance)) {
+            ++book->refused;
             return false;
         }
-        auto const id = next_id_++;
+        auto const id = book->next_id++;
         connection = std::make_shared<Connection>(Connection::Parts{id, std::move(host), std::move(greeting), poller_,
                                                                     [weak = weak_from_this(), id] {
                                                                         if (auto const self = weak.lock())
                                                                             self->ended(id);
                                                                     }},
                                                   world_.bus.runner());
-        connections_.emplace(id, Entry{instance, connection});
-        deadlines_[id] = std::chrono::steady_clock::now() + world_.patience;
+        book->connections.emplace(id, Entry{instance, connection});
+        book->deadlines[id] = std::chrono::steady_clock::now() + world_.patience;
     }
     thread_.wake(); // there is one more deadline
     return contain([&] { world_.bus.offer(offer(service, instance, direction), connection); },
@@ -265,27 +272,33 @@ void Relay::ended(std::uint64_t id)
 {
     std::optional<hv::vmbus::Guid> instance;
     {
-        std::scoped_lock const lock{mutex_};
-        auto const found = connections_.find(id);
-        if (found == connections_.end()) return;
+        auto const book = book_.lock();
+        auto const found = book->connections.find(id);
+        if (found == book->connections.end()) return;
         instance = found->second.instance;
-        connections_.erase(found);
-        deadlines_.erase(id);
+        book->connections.erase(found);
+        book->deadlines.erase(id);
     }
     world_.bus.withdraw(*instance);
 }
 
-bool Relay::knows(hv::vmbus::Guid const& instance) const
+bool Relay::Book::knows(hv::vmbus::Guid const& instance) const
 {
-    return std::ranges::any_of(connections_, [&](auto const& item) { return item.second.instance == instance; });
+    return std::ranges::any_of(connections, [&](auto const& item) { return item.second.instance == instance; });
+}
+
+std::shared_ptr<Connection> Relay::Book::connection(std::uint64_t id) const
+{
+    auto const found = connections.find(id);
+    return found == connections.end() ? nullptr : found->second.connection;
 }
 
 std::optional<std::chrono::milliseconds> Relay::until_next_deadline()
 {
     using std::chrono::ceil, std::chrono::milliseconds;
-    std::scoped_lock const lock{mutex_};
-    if (deadlines_.empty()) return std::nullopt;
-    auto const first = std::ranges::min_element(deadlines_, {}, &std::pair<std::uint64_t const, Time>::second);
+    auto const book = book_.lock();
+    if (book->deadlines.empty()) return std::nullopt;
+    auto const first = std::ranges::min_element(book->deadlines, {}, &std::pair<std::uint64_t const, Time>::second);
     return std::max(milliseconds{0}, ceil<milliseconds>(first->second - std::chrono::steady_clock::now()));
 }
 
@@ -293,14 +306,14 @@ void Relay::end_overdue()
 {
     std::vector<std::shared_ptr<Connection>> connections;
     {
-        std::scoped_lock const lock{mutex_};
+        auto const book = book_.lock();
         auto const now = std::chrono::steady_clock::now();
-        std::erase_if(deadlines_, [&](auto const& item) {
+        std::erase_if(book->deadlines, [&](auto const& item) {
             if (item.second > now) return false;
             if (item.first == listener_id) poller_->ask(world_.listener, listener_id, EPOLLIN);
-            if (clients_.erase(item.first) > 0) {
-                ++refused_;
-            } else if (auto const found = connections_.find(item.first); found != connections_.end()) {
+            if (book->clients.erase(item.first) > 0) {
+                ++book->refused;
+            } else if (auto const found = book->connections.find(item.first); found != book->connections.end()) {
                 connections.push_back(found->second.connection);
             }
             return true;
@@ -314,11 +327,11 @@ void Relay::end_overdue()
 void Relay::inspect(hv::Inspector& inspector) const
 {
     hv::InspectedNode const node{inspector, "sockets"};
-    std::scoped_lock const lock{mutex_};
+    auto const book = book_.lock();
     inspector.text("path", world_.path);
-    inspector.number("clients", clients_.size());
-    inspector.number("connections", connections_.size());
-    inspector.number("refused", refused_);
+    inspector.number("clients", book->clients.size());
+    inspector.number("connections", book->connections.size());
+    inspector.number("refused", book->refused);
 }
 
 } // namespace devices::vmbus::socket

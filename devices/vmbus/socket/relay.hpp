@@ -4,7 +4,7 @@
 #pragma once
 
 #include "devices/base/component.hpp"
-#include "devices/base/lock_rank.hpp"
+#include "devices/base/guarded.hpp"
 #include "devices/net/backend_thread.hpp"
 #include "devices/vmbus/socket/connection.hpp"
 #include "devices/vmbus/socket/protocol.hpp"
@@ -17,7 +17,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -71,6 +70,25 @@ class Relay final : public hv::vmbus::SocketListener, public Component, public s
         std::shared_ptr<Connection> connection;
     };
 
+    /// Who is connected, and until when those may take who are not yet.
+    struct Book {
+        [[nodiscard]] bool full() const { return clients.size() + connections.size() >= most_connections; }
+        [[nodiscard]] bool knows(hv::vmbus::Guid const& instance) const;
+        [[nodiscard]] std::shared_ptr<Connection> connection(std::uint64_t id) const; ///< nullptr when there is none
+
+        std::uint64_t next_id = 0;
+        std::map<std::uint64_t, Client> clients;
+        std::map<std::uint64_t, Entry> connections;
+        std::map<std::uint64_t, Time> deadlines; ///< of clients, and of connections that are not open yet
+        std::uint32_t next_port = 1U << 30;      ///< the host's ends of connections that it begins
+        std::uint64_t refused = 0;
+    };
+    /// What a client has asked for.
+    struct Asked {
+        UniqueFd client;
+        Port port;
+    };
+
     void run();
     void host_ready(std::uint64_t id);
     void accept_clients();
@@ -79,6 +97,7 @@ class Relay final : public hv::vmbus::SocketListener, public Component, public s
     void no_socket(int error);
     void end_all();
     void read_line(std::uint64_t id);
+    [[nodiscard]] std::optional<Asked> take_request(std::uint64_t id);
     void connect_to_guest(UniqueFd client, Port port);
     /// False when there are too many already, or one of that instance, or it cannot be offered.
     [[nodiscard]] bool add(UniqueFd host, std::string greeting, hv::vmbus::Guid const& instance,
@@ -88,23 +107,13 @@ class Relay final : public hv::vmbus::SocketListener, public Component, public s
     void end_overdue();
     void put_off_deadlines(std::chrono::nanoseconds by);
 
-    // With the lock held.
-    [[nodiscard]] bool full() const { return clients_.size() + connections_.size() >= most_connections; }
-    [[nodiscard]] bool knows(hv::vmbus::Guid const& instance) const;
-
     World const world_;
     std::shared_ptr<Poller const> const poller_;
     net::BackendThread thread_{ThreadRole::Relay};
     std::atomic<bool> said_dropped_{false};
     std::atomic<bool> said_no_socket_{false};
 
-    mutable devices::Mutex<devices::LockRank::Leaf> mutex_;
-    std::uint64_t next_id_ = 0;
-    std::map<std::uint64_t, Client> clients_;
-    std::map<std::uint64_t, Entry> connections_;
-    std::map<std::uint64_t, Time> deadlines_; ///< of clients, and of connections that are not open yet
-    std::uint32_t next_port_ = 1U << 30;      ///< the host's ends of connections that it begins
-    std::uint64_t refused_ = 0;
+    devices::Guarded<Book, devices::LockRank::Leaf> book_;
 };
 
 } // namespace devices::vmbus::socket
