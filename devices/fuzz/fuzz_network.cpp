@@ -19,6 +19,7 @@
 ///      0 times: the guest refills a ring with a packet instead: bit 0 for the sub-channel, and up to 64 bytes
 /// Bytes of any number have a value before them that says how many.
 #include "devices/fuzz/flood.hpp"
+#include "devices/fuzz/state.hpp"
 #include "devices/net/testing/recorders.hpp"
 #include "devices/testing/vmbus_channel.hpp"
 #include "devices/vmbus/network/nic.hpp"
@@ -109,6 +110,8 @@ class World {
         hv::testing::Inspected seen;
         for (auto const& [number, device] : bus_.devices)
             device->inspect(seen);
+        for (auto const& [number, channel] : channels_)
+            devices::testing::save_at_rest(*bus_.devices.at(number), bus_.executor);
         close(1);
         close(0);
         require(gone_.expired(), "a closed channel is let go of");

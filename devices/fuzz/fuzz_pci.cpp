@@ -7,6 +7,7 @@
 ///   2  ports: an address (2 bytes), size as above, a value to write
 ///   3  memory of a range: function, which (modulo 4: BAR 0, 2, 4 or the ROM), an offset (2 bytes), size, and a value
 /// Bit 7 of the first byte: it is read.
+#include "devices/fuzz/state.hpp"
 #include "devices/pc/mmio_bus.hpp"
 #include "devices/pc/pci_host.hpp"
 #include "devices/pc/port_bus.hpp"
@@ -74,6 +75,8 @@ class World final : MsiSink {
     {
         for (unsigned function = 0; function < slots.size(); ++function)
             require(config(function, 0) == 0x10F0'1AF4, "a function is what it was");
+        for (auto& function : functions_)
+            devices::testing::check_state_stays(*function);
     }
 
   private:

@@ -16,6 +16,7 @@
 ///      0 times: the guest refills the ring with a packet instead, of up to 128 bytes
 ///   8  the guest agrees with the versions that it is offered last; of other devices: says hello as a driver would
 #include "devices/fuzz/flood.hpp"
+#include "devices/fuzz/state.hpp"
 #include "devices/testing/vmbus_channel.hpp"
 #include "devices/vmbus/keyboard/keyboard.hpp"
 #include "devices/vmbus/services/heartbeat.hpp"
@@ -72,6 +73,7 @@ class World {
     {
         memory_->change_after(0, 0, 0);
         inspect();
+        devices::testing::save_at_rest(*device_, executor_);
         device_->close();
         executor_.crank();
         fuzz::require(asked_ == told_, "each request is answered once");

@@ -5,6 +5,7 @@
 // most; the rest is read by `Input` as the steps below say.
 #include "devices/block/testing/recording_backend.hpp"
 #include "devices/fuzz/flood.hpp"
+#include "devices/fuzz/state.hpp"
 #include "devices/vmbus/storage/storage_controller.hpp"
 #include "devices/vmbus/storage/testing/storage_guest.hpp"
 #include "hv/fuzz/changing_memory.hpp"
@@ -67,6 +68,8 @@ class World {
         bus_.executor.crank();
         for (auto* const backend : backends_)
             if (backend) backend->later = false;
+        for (auto const& device : bus_.devices)
+            devices::testing::save_at_rest(*device, bus_.executor);
     }
 
   private:
