@@ -223,6 +223,29 @@ TEST_CASE("Where no guest has such a network, nothing is started", "[helper]")
     CHECK(policy.networks.at({0, 1}).forwards.size() == 3);
 }
 
+TEST_CASE("Runs whose confined threads open files have the process that does", "[helper][files]")
+{
+    RunOptions options;
+    options.guests.resize(2);
+    CHECK_FALSE(opens_files_confined(options));
+    options.guests[0].nets.resize(1); // a tap or a network is there before guests run
+    CHECK_FALSE(opens_files_confined(options));
+
+    SECTION("a command may add a disk")
+    {
+        options.control = "/run/control";
+    }
+    SECTION("a disk")
+    {
+        options.guests[1].disks.resize(1);
+    }
+    SECTION("a guest that starts anew")
+    {
+        options.guests[1].on_reboot = OnReboot::Restart;
+    }
+    CHECK(opens_files_confined(options));
+}
+
 TEST_CASE("A network's process is not started by hand", "[helper]")
 {
     auto const outcome = vmm::testing::porthole({user_network_command, "x"});
