@@ -175,7 +175,7 @@ class World final : MsiSink {
     {
         if (Range{fixed_at, fixed_size}.touches(address, count)) return true;
         for (unsigned function = 0; function < slots.size(); ++function) {
-            for (unsigned const which : {0x10, 0x18, 0x20, 0x30})
+            for (auto const which : {0x10U, 0x18U, 0x20U, 0x30U})
                 if (range(function, which).touches(address, count)) return true;
         }
         return false;

@@ -18,7 +18,8 @@ void check_state_stays(Device& device)
     hv::fuzz::require(before.fields() == after.fields(), "a state that is put back is what it was");
 }
 
-/// The device comes to rest, says what its state is, and goes on.
+/// The device is asked to come to rest, says what its state is, and goes on. What a backend still holds does not
+/// matter.
 template <typename Device, typename Executor>
 void save_at_rest(Device& device, Executor& executor)
 {
