@@ -17,7 +17,7 @@ BackendThread::BackendThread(ThreadRole role) : role_{role}, event_{::eventfd(0,
 void BackendThread::end()
 {
     {
-        std::lock_guard const lock{mutex_};
+        auto const work = work_.lock();
         ending_.store(true, std::memory_order_release);
     }
     rest_over_.notify_all();
@@ -28,17 +28,17 @@ void BackendThread::end()
 void BackendThread::set_running(bool running)
 {
     hv::StillBusy rests; // let go of without the lock
-    std::lock_guard const lock{mutex_};
-    running_ = running;
-    rests = std::move(busy_);
+    auto const work = work_.lock();
+    work->running = running;
+    rests = std::move(work->busy);
 }
 
 void BackendThread::quiesce(hv::StillBusy busy)
 {
     {
-        std::lock_guard const lock{mutex_};
+        auto const work = work_.lock();
         rest_wanted_.store(true, std::memory_order_release);
-        if (running_) busy_ = std::move(busy);
+        if (work->running) work->busy = std::move(busy);
     }
     wake();
 }
@@ -47,9 +47,9 @@ void BackendThread::resume()
 {
     hv::StillBusy forgotten;
     {
-        std::lock_guard const lock{mutex_};
+        auto const work = work_.lock();
         rest_wanted_.store(false, std::memory_order_release);
-        forgotten = std::move(busy_);
+        forgotten = std::move(work->busy);
     }
     rest_over_.notify_all();
 }
@@ -59,14 +59,12 @@ std::chrono::nanoseconds BackendThread::rest_if_asked()
     using Clock = std::chrono::steady_clock;
     if (!rest_wanted_.load(std::memory_order_acquire)) return {};
     auto const start = Clock::now();
-    std::unique_lock lock{mutex_};
+    auto work = work_.lock();
     auto const may_go = [this] { return !rest_wanted_.load() || ending(); };
     while (!may_go()) {
-        auto rests = std::move(busy_);
-        lock.unlock();
-        rests.reset();
-        lock.lock();
-        rest_over_.wait(lock, [&] { return may_go() || busy_; });
+        auto rests = std::move(work->busy);
+        work.unlocked([&] { rests.reset(); });
+        work.wait(rest_over_, [&] { return may_go() || work->busy; });
     }
     return Clock::now() - start;
 }
@@ -74,8 +72,8 @@ std::chrono::nanoseconds BackendThread::rest_if_asked()
 void BackendThread::run(std::function<void()> task)
 {
     {
-        std::lock_guard const lock{mutex_};
-        tasks_.push_back(std::move(task));
+        auto const work = work_.lock();
+        work->tasks.push_back(std::move(task));
     }
     wake();
 }
@@ -84,8 +82,8 @@ void BackendThread::run_tasks()
 {
     std::vector<std::function<void()>> tasks;
     {
-        std::lock_guard const lock{mutex_};
-        tasks.swap(tasks_);
+        auto const work = work_.lock();
+        tasks.swap(work->tasks);
     }
     std::exception_ptr failure;
     for (auto const& task : tasks) {

@@ -1,8 +1,8 @@
 /// The thread that a frame backend owns, and the event that wakes it.
 #pragma once
 
+#include "devices/base/guarded.hpp"
 #include "devices/base/guarded_thread.hpp"
-#include "devices/base/lock_rank.hpp"
 #include "devices/base/unique_fd.hpp"
 #include "hv/base/quiesce.hpp"
 #include "hv/vmbus/executor.hpp"
@@ -11,7 +11,6 @@
 #include <chrono>
 #include <condition_variable>
 #include <functional>
-#include <mutex>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -66,17 +65,20 @@ class BackendThread final : public hv::vmbus::Runner {
     [[nodiscard]] bool ending() const { return ending_.load(std::memory_order_acquire); }
 
   private:
+    struct Work {
+        bool running = false; ///< the body
+        hv::StillBusy busy{};
+        std::vector<std::function<void()>> tasks{};
+    };
+
     void set_running(bool running);
 
     ThreadRole const role_;
     UniqueFd event_;
-    std::atomic<bool> ending_{false};
-    std::atomic<bool> rest_wanted_{false}; ///< changes under mutex_
-    Mutex<LockRank::Leaf> mutex_;          ///< the next four
+    std::atomic<bool> ending_{false}; ///< these two change while the work is locked
+    std::atomic<bool> rest_wanted_{false};
+    Guarded<Work, LockRank::Leaf> work_;
     std::condition_variable_any rest_over_;
-    bool running_ = false; ///< the body
-    hv::StillBusy busy_{};
-    std::vector<std::function<void()>> tasks_;
     std::thread thread_;
 };
 

@@ -68,8 +68,7 @@ void ChannelWorker::tell_holders()
 {
     if (holds_.load() == 0) return;
     hv::StillBusy ended; // let go of without the lock
-    std::lock_guard const guard{quiescing_};
-    ended = std::move(busy_);
+    ended = std::move(quiescing_.lock()->busy);
 }
 
 void ChannelWorker::enqueue()
@@ -106,25 +105,24 @@ bool ChannelWorker::serving() const
 /// A turn that is seen to be under way here sees the hold when it ends, and then waits for the lock.
 void ChannelWorker::quiesce(hv::StillBusy busy)
 {
-    std::lock_guard const guard{quiescing_};
-    if (std::exchange(quiesced_, true)) return;
+    auto const quiescing = quiescing_.lock();
+    if (std::exchange(quiescing->quiesced, true)) return;
     hold();
-    if (serving()) busy_ = std::move(busy);
+    if (serving()) quiescing->busy = std::move(busy);
 }
 
 bool ChannelWorker::quiesced() const
 {
-    std::lock_guard const guard{quiescing_};
-    return quiesced_;
+    return quiescing_.lock()->quiesced;
 }
 
 void ChannelWorker::resume()
 {
     hv::StillBusy forgotten;
     {
-        std::lock_guard const guard{quiescing_};
-        if (!std::exchange(quiesced_, false)) return;
-        forgotten = std::move(busy_);
+        auto const quiescing = quiescing_.lock();
+        if (!std::exchange(quiescing->quiesced, false)) return;
+        forgotten = std::move(quiescing->busy);
     }
     release();
 }

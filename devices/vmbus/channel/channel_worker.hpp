@@ -2,7 +2,7 @@
 /// that.
 #pragma once
 
-#include "devices/base/lock_rank.hpp"
+#include "devices/base/guarded.hpp"
 #include "devices/vmbus/channel/turn.hpp"
 #include "hv/base/quiesce.hpp"
 #include "hv/vmbus/executor.hpp"
@@ -10,7 +10,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 
 namespace devices::vmbus {
 
@@ -85,6 +84,11 @@ class ChannelWorker {
         Held,             ///< there is something to do, which waits for `release`
     };
 
+    struct Quiescing {
+        bool quiesced = false;
+        hv::StillBusy busy{}; ///< until the turn under way ends
+    };
+
     [[nodiscard]] bool enter(State wanted);
     void take_turn(bool on_runner);
     [[nodiscard]] bool end_held();
@@ -100,9 +104,7 @@ class ChannelWorker {
     TurnLimits const limits_;
     std::atomic<State> state_{State::Idle};
     std::atomic<unsigned> holds_{0};
-    mutable devices::Mutex<devices::LockRank::Leaf> quiescing_; ///< the two below; last in every order
-    bool quiesced_ = false;
-    hv::StillBusy busy_{}; ///< until the turn under way ends
+    devices::Guarded<Quiescing, devices::LockRank::Leaf> quiescing_; ///< last in every order
 };
 
 } // namespace devices::vmbus
