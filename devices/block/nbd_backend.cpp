@@ -88,8 +88,8 @@ class NbdBackend::Worker {
         }
         connection_.reset();
         refuse_waiting();
-        auto const lock = std::lock_guard{shared_->mutex};
-        shared_->ended = true;
+        auto const line = shared_->line.lock();
+        line->ended = true;
         shared_->end_came.notify_all();
     }
 
@@ -108,18 +108,18 @@ class NbdBackend::Worker {
     /// Rests while the backend is quiesced. False when it is and is to stop.
     [[nodiscard]] bool begin_using_memory() const
     {
-        auto lock = std::unique_lock{shared_->mutex};
-        shared_->rest_over.wait(lock, [this] { return !shared_->quiesced || shared_->stopping; });
-        shared_->uses_memory = !shared_->quiesced;
-        return shared_->uses_memory;
+        auto line = shared_->line.lock();
+        line.wait(shared_->rest_over, [&] { return !line->quiesced || line->stopping; });
+        line->uses_memory = !line->quiesced;
+        return line->uses_memory;
     }
 
     void end_using_memory() const
     {
         hv::StillBusy at_rest; // let go of without the lock
-        auto const lock = std::lock_guard{shared_->mutex};
-        shared_->uses_memory = false;
-        at_rest = std::move(shared_->busy);
+        auto const line = shared_->line.lock();
+        line->uses_memory = false;
+        at_rest = std::move(line->busy);
     }
 
     /// Something was thrown, for want of memory. What was under way on the connection is answered with it.
@@ -130,27 +130,23 @@ class NbdBackend::Worker {
         pause();
     }
 
-    [[nodiscard]] bool stopping() const
-    {
-        auto const lock = std::lock_guard{shared_->mutex};
-        return shared_->stopping;
-    }
+    [[nodiscard]] bool stopping() const { return shared_->line.lock()->stopping; }
 
     [[nodiscard]] Request* take_waiting() const
     {
-        auto const lock = std::lock_guard{shared_->mutex};
-        auto* const first = std::exchange(shared_->first, nullptr);
-        shared_->end = &shared_->first;
+        auto const line = shared_->line.lock();
+        auto* const first = std::exchange(line->first, nullptr);
+        line->end = &line->first;
         return first;
     }
 
     [[nodiscard]] Request* take_one() const
     {
-        auto const lock = std::lock_guard{shared_->mutex};
-        auto* const request = shared_->first;
+        auto const line = shared_->line.lock();
+        auto* const request = line->first;
         if (!request) return nullptr;
-        shared_->first = request->progress.next;
-        if (!shared_->first) shared_->end = &shared_->first;
+        line->first = request->progress.next;
+        if (!line->first) line->end = &line->first;
         return request;
     }
 
@@ -175,17 +171,17 @@ class NbdBackend::Worker {
 
     void set_connected() const
     {
-        auto const lock = std::lock_guard{shared_->mutex};
-        shared_->connected = true;
-        shared_->sizes = connection_->block_sizes();
+        auto const line = shared_->line.lock();
+        line->connected = true;
+        line->sizes = connection_->block_sizes();
     }
 
     void lose(char const* why)
     {
         {
-            auto const lock = std::lock_guard{shared_->mutex};
-            shared_->connected = false;
-            ++shared_->lost_connections;
+            auto const line = shared_->line.lock();
+            line->connected = false;
+            ++line->lost_connections;
         }
         lost_writes_ = lost_writes_ || connection_->has_unflushed_writes();
         connection_.reset();
@@ -269,8 +265,9 @@ NbdBackend::~NbdBackend()
     stop();
     bool ended = false;
     if (thread_.get_id() != std::this_thread::get_id()) {
-        auto lock = std::unique_lock{shared_->mutex};
-        ended = shared_->end_came.wait_for(lock, patience, [this] { return shared_->ended; });
+        auto line = shared_->line.lock();
+        auto const deadline = std::chrono::steady_clock::now() + patience;
+        ended = line.wait_until(shared_->end_came, deadline, [&] { return line->ended; });
     }
     if (ended)
         thread_.join();
@@ -281,11 +278,11 @@ NbdBackend::~NbdBackend()
 std::optional<Result> NbdBackend::submit(Request& request)
 {
     {
-        auto const lock = std::lock_guard{shared_->mutex};
-        if (shared_->stopping || !shared_->connected) return Result::Unreachable;
+        auto const line = shared_->line.lock();
+        if (line->stopping || !line->connected) return Result::Unreachable;
         request.progress.next = nullptr;
-        *shared_->end = &request;
-        shared_->end = &request.progress.next;
+        *line->end = &request;
+        line->end = &request.progress.next;
     }
     wake_up(shared_->wake.get());
     return std::nullopt;
@@ -293,10 +290,7 @@ std::optional<Result> NbdBackend::submit(Request& request)
 
 void NbdBackend::stop()
 {
-    {
-        auto const lock = std::lock_guard{shared_->mutex};
-        shared_->stopping = true;
-    }
+    shared_->line.lock()->stopping = true;
     shared_->rest_over.notify_all();
     wake_up(shared_->wake.get());
 }
@@ -304,9 +298,9 @@ void NbdBackend::stop()
 void NbdBackend::quiesce(hv::StillBusy busy)
 {
     {
-        auto const lock = std::lock_guard{shared_->mutex};
-        shared_->quiesced = true;
-        if (shared_->uses_memory) shared_->busy = std::move(busy);
+        auto const line = shared_->line.lock();
+        line->quiesced = true;
+        if (line->uses_memory) line->busy = std::move(busy);
     }
     wake_up(shared_->wake.get());
 }
@@ -315,22 +309,22 @@ void NbdBackend::resume()
 {
     hv::StillBusy forgotten;
     {
-        auto const lock = std::lock_guard{shared_->mutex};
-        shared_->quiesced = false;
-        forgotten = std::move(shared_->busy);
+        auto const line = shared_->line.lock();
+        line->quiesced = false;
+        forgotten = std::move(line->busy);
     }
     shared_->rest_over.notify_all();
 }
 
 void NbdBackend::inspect(hv::Inspector& inspector) const
 {
-    auto const lock = std::lock_guard{shared_->mutex};
+    auto const line = shared_->line.lock();
     inspector.text("uri", uri_);
-    inspector.flag("connected", shared_->connected);
-    inspector.number("lost_connections", shared_->lost_connections);
-    inspector.number("minimum_block", shared_->sizes.minimum);
-    inspector.number("preferred_block", shared_->sizes.preferred);
-    inspector.number("maximum_transfer", shared_->sizes.maximum);
+    inspector.flag("connected", line->connected);
+    inspector.number("lost_connections", line->lost_connections);
+    inspector.number("minimum_block", line->sizes.minimum);
+    inspector.number("preferred_block", line->sizes.preferred);
+    inspector.number("maximum_transfer", line->sizes.maximum);
 }
 
 } // namespace devices::block

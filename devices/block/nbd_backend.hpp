@@ -1,7 +1,7 @@
 /// A disk that an NBD server holds: what brings qcow2, VHDX and remote images.
 #pragma once
 
-#include "devices/base/lock_rank.hpp"
+#include "devices/base/guarded.hpp"
 #include "devices/base/unique_fd.hpp"
 #include "devices/block/backend.hpp"
 #include "devices/block/io_budget.hpp"
@@ -10,7 +10,6 @@
 #include <condition_variable>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -48,9 +47,8 @@ class NbdBackend final : public Backend {
     void inspect(hv::Inspector& inspector) const override;
 
   private:
-    /// What the thread shares with the others. It keeps it alive, should the backend end on that very thread.
-    struct Shared {
-        Mutex<LockRank::Leaf> mutex;
+    /// Requests on their way to the thread, and how it does.
+    struct Line {
         bool stopping = false;
         bool connected = false;
         Request* first = nullptr; ///< waiting for the thread, a list in the order of submission
@@ -58,10 +56,14 @@ class NbdBackend final : public Backend {
         bool quiesced = false;
         bool uses_memory = false; ///< the thread may move data to or from a request's memory
         hv::StillBusy busy{};
-        std::condition_variable_any rest_over;
         std::uint64_t lost_connections = 0;
         NbdBlockSizes sizes{}; ///< of the connection that there is, or was
         bool ended = false;    ///< the thread's work
+    };
+    /// What the thread shares with the others. It keeps it alive, should the backend end on that very thread.
+    struct Shared {
+        Guarded<Line, LockRank::Leaf> line;
+        std::condition_variable_any rest_over;
         std::condition_variable_any end_came;
         UniqueFd wake; ///< eventfd
     };
