@@ -7,112 +7,141 @@
 
 namespace devices::block {
 
-bool IoBudget::refuse(Accounts& waiting, Account& account)
+bool IoBudget::Books::refuse(Accounts& waiting, Account& account)
 {
     ++refusals_;
     if (std::ranges::find(waiting, &account) == waiting.end()) waiting.push_back(&account);
-    crowded_.store(!commands_.empty(), std::memory_order_relaxed);
+    note_crowd();
     return false;
 }
 
-void IoBudget::add(Account& account, std::uint64_t bytes)
+void IoBudget::Books::add(Account& account, std::uint64_t bytes)
 {
-    account.used_ += bytes;
+    account.entry_.used += bytes;
     used_ += bytes;
     most_used_ = std::max(most_used_, used_);
 }
 
-void IoBudget::tell(std::unique_lock<Lock> lock, bool copies)
+bool IoBudget::Books::take(Account& account, std::uint64_t bytes)
 {
-    auto* const first = commands_.empty() ? nullptr : commands_.front();
-    Accounts others;
-    if (copies) others.swap(copies_);
-    if (first) ++first->calls_;
-    for (auto* const account : others)
-        ++account->calls_;
-    if (!first && others.empty()) return;
+    bool const in_turn = commands_.empty() || commands_.front() == &account;
+    if (!in_turn || used_ + bytes > limit_) return refuse(commands_, account);
+    add(account, bytes);
+    if (!commands_.empty()) {
+        commands_.erase(commands_.begin());
+        note_crowd();
+    }
+    return true;
+}
 
-    lock.unlock();
-    if (first) first->room_();
-    for (auto* const account : others)
-        account->room_();
-    lock.lock();
-    if (first) --first->calls_;
-    for (auto* const account : others)
-        --account->calls_;
+bool IoBudget::Books::take_fair_share(Account& account, std::uint64_t bytes)
+{
+    auto const free = limit_ - std::min(limit_, used_);
+    if (bytes > free || account.entry_.used + bytes > free - bytes) return refuse(copies_, account);
+    add(account, bytes);
+    return true;
+}
+
+void IoBudget::Books::give_back(Account& account, std::uint64_t bytes)
+{
+    account.entry_.used -= bytes;
+    used_ -= bytes;
+}
+
+bool IoBudget::Books::forget(Account& account)
+{
+    std::erase(copies_, &account);
+    bool const was_first = !commands_.empty() && commands_.front() == &account;
+    std::erase(commands_, &account);
+    note_crowd();
+    return was_first;
+}
+
+IoBudget::Callees IoBudget::Books::begin_calls(bool copies)
+{
+    Callees callees;
+    if (!commands_.empty()) callees.first = commands_.front();
+    if (copies) callees.others.swap(copies_);
+    callees.for_each([](Account& account) { ++account.entry_.calls; });
+    return callees;
+}
+
+void IoBudget::Books::end_calls(Callees const& callees)
+{
+    callees.for_each([](Account& account) { --account.entry_.calls; });
+}
+
+void IoBudget::tell(GuardedBooks::Held& books, bool copies)
+{
+    auto const callees = books->begin_calls(copies);
+    if (callees.nobody()) return;
+    books.unlocked([&] { callees.for_each(Books::call); });
+    books->end_calls(callees);
     no_calls_.notify_all();
 }
 
 IoBudget::Account::~Account()
 {
     leave();
-    if (used_ != 0) give_back(used_);
+    auto books = budget_.books_.lock();
+    if (auto const used = books->used(*this); used != 0) {
+        books->give_back(*this, used);
+        budget_.tell(books, true);
+    }
 }
 
 bool IoBudget::Account::take(std::uint64_t bytes)
 {
-    auto lock = std::unique_lock{budget_.mutex_};
-    auto& waiting = budget_.commands_;
-    bool const in_turn = waiting.empty() || waiting.front() == this;
-    if (!in_turn || budget_.used_ + bytes > budget_.limit_) return budget_.refuse(waiting, *this);
-    budget_.add(*this, bytes);
-    if (waiting.empty()) return true;
-    waiting.erase(waiting.begin());
-    budget_.crowded_.store(!waiting.empty(), std::memory_order_relaxed);
-    budget_.tell(std::move(lock), false);
+    auto books = budget_.books_.lock();
+    auto const waited = books->waits_for_command();
+    if (!books->take(*this, bytes)) return false;
+    if (waited) budget_.tell(books, false);
     return true;
 }
 
 bool IoBudget::Account::take_fair_share(std::uint64_t bytes)
 {
-    auto const lock = std::lock_guard{budget_.mutex_};
-    auto const free = budget_.limit_ - std::min(budget_.limit_, budget_.used_);
-    if (bytes > free || used_ + bytes > free - bytes) return budget_.refuse(budget_.copies_, *this);
-    budget_.add(*this, bytes);
-    return true;
+    return budget_.books_.lock()->take_fair_share(*this, bytes);
 }
 
 void IoBudget::Account::take_always(std::uint64_t bytes)
 {
-    auto const lock = std::lock_guard{budget_.mutex_};
-    budget_.add(*this, bytes);
+    budget_.books_.lock()->add(*this, bytes);
 }
 
 void IoBudget::Account::give_back(std::uint64_t bytes)
 {
-    auto lock = std::unique_lock{budget_.mutex_};
-    used_ -= bytes;
-    budget_.used_ -= bytes;
-    budget_.tell(std::move(lock), true);
+    auto books = budget_.books_.lock();
+    books->give_back(*this, bytes);
+    budget_.tell(books, true);
 }
 
 void IoBudget::Account::leave()
 {
-    auto lock = std::unique_lock{budget_.mutex_};
-    std::erase(budget_.copies_, this);
-    bool const was_first = !budget_.commands_.empty() && budget_.commands_.front() == this;
-    std::erase(budget_.commands_, this);
-    budget_.crowded_.store(!budget_.commands_.empty(), std::memory_order_relaxed);
-    budget_.no_calls_.wait(lock, [this] { return calls_ == 0; });
-    if (was_first) budget_.tell(std::move(lock), false);
+    auto books = budget_.books_.lock();
+    bool const was_first = books->forget(*this);
+    books.wait(budget_.no_calls_, [&] { return !books->is_called(*this); });
+    if (was_first) budget_.tell(books, false);
 }
 
 std::uint64_t IoBudget::used() const
 {
-    auto const lock = std::lock_guard{mutex_};
-    return used_;
+    return books_.lock()->used();
 }
 
 std::uint64_t IoBudget::most_used() const
 {
-    auto const lock = std::lock_guard{mutex_};
-    return most_used_;
+    return books_.lock()->most_used();
 }
 
 void IoBudget::inspect(hv::Inspector& inspector) const
 {
     hv::InspectedNode const node{inspector, "io_memory"};
-    auto const lock = std::lock_guard{mutex_};
+    books_.lock()->inspect(inspector);
+}
+
+void IoBudget::Books::inspect(hv::Inspector& inspector) const
+{
     inspector.number("limit", limit_);
     inspector.number("used", used_);
     inspector.number("most_used", most_used_);

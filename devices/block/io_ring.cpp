@@ -52,10 +52,7 @@ IoRing::IoRing(Notice notice, Submit submit) : state_{std::make_shared<State>(st
 
 IoRing::~IoRing()
 {
-    {
-        auto const lock = std::lock_guard{state_->mutex};
-        state_->ending = true;
-    }
+    state_->submissions.lock()->ending = true;
     state_->wake();
     if (thread_.get_id() == std::this_thread::get_id()) {
         thread_.detach(); // it answered the last request, and its owner went with it
@@ -70,19 +67,18 @@ void IoRing::begin(RingClient& client, Request& request)
     request.progress.next = nullptr;
     bool left = false;
     {
-        auto const lock = std::lock_guard{state_->mutex};
-        *state_->end = &request;
-        state_->end = &request.progress.next;
-        left = !state_->flush();
+        auto const submissions = state_->submissions.lock();
+        submissions->add(request);
+        left = !submissions->flush();
     }
     if (left) state_->wake();
 }
 
 void IoRing::quiesce(hv::StillBusy busy)
 {
-    auto const lock = std::lock_guard{state_->mutex};
+    auto const submissions = state_->submissions.lock();
     state_->quiesced = true;
-    if (state_->reads.load() != 0) state_->busy = std::move(busy);
+    if (state_->reads.load() != 0) submissions->busy = std::move(busy);
 }
 
 void IoRing::resume()
@@ -90,40 +86,60 @@ void IoRing::resume()
     hv::StillBusy forgotten;
     bool left = false;
     {
-        auto const lock = std::lock_guard{state_->mutex};
+        auto const submissions = state_->submissions.lock();
         if (!state_->quiesced.exchange(false)) return;
-        forgotten = std::move(state_->busy);
-        left = !state_->flush();
+        forgotten = std::move(submissions->busy);
+        left = !submissions->flush();
     }
     if (left) state_->wake();
 }
 
+void IoRing::Submissions::add(Request& request)
+{
+    *end = &request;
+    end = &request.progress.next;
+}
+
+Request* IoRing::Submissions::take_first()
+{
+    auto* const request = first;
+    first = request->progress.next;
+    if (!first) end = &first;
+    return request;
+}
+
+void IoRing::Submissions::prepare_watch()
+{
+    auto* const entry = io_uring_get_sqe(&state.ring);
+    if (!entry) return;
+    io_uring_prep_poll_add(entry, state.event.get(), POLLIN);
+    io_uring_sqe_set_data(entry, nullptr);
+    queued[queued_to++ % entries] = nullptr;
+    must_watch = false;
+}
+
+void IoRing::Submissions::prepare_requests()
+{
+    while (first && !state.quiesced.load(std::memory_order_relaxed)) {
+        auto* const entry = io_uring_get_sqe(&state.ring);
+        if (!entry) return;
+        auto* const request = take_first();
+        if (request->operation == Operation::Read) state.reads.fetch_add(1, std::memory_order_relaxed);
+        request->progress.client->prepare(*entry, *request);
+        io_uring_sqe_set_data(entry, request);
+        queued[queued_to++ % entries] = request;
+    }
+}
+
 /// A request may be over, and gone, as soon as the kernel has taken its entry: none is touched after that.
-bool IoRing::State::flush()
+bool IoRing::Submissions::flush()
 {
     while (error == 0) {
-        if (must_watch) {
-            if (auto* const entry = io_uring_get_sqe(&ring)) {
-                io_uring_prep_poll_add(entry, event.get(), POLLIN);
-                io_uring_sqe_set_data(entry, nullptr);
-                queued[queued_to++ % entries] = nullptr;
-                must_watch = false;
-            }
-        }
-        while (first && !quiesced.load(std::memory_order_relaxed)) {
-            auto* const entry = io_uring_get_sqe(&ring);
-            if (!entry) break;
-            auto* const request = first;
-            first = request->progress.next;
-            if (!first) end = &first;
-            if (request->operation == Operation::Read) reads.fetch_add(1, std::memory_order_relaxed);
-            request->progress.client->prepare(*entry, *request);
-            io_uring_sqe_set_data(entry, request);
-            queued[queued_to++ % entries] = request;
-        }
+        if (must_watch) prepare_watch();
+        prepare_requests();
         if (queued_from == queued_to) return true;
-        handed_over.fetch_add(1, std::memory_order_release);
-        int const taken = submit(&ring);
+        state.handed_over.fetch_add(1, std::memory_order_release);
+        int const taken = state.submit(&state.ring);
         if (taken == -EINTR) continue;
         if (taken == 0 || passes(taken)) return false;
         if (taken < 0)
@@ -134,28 +150,28 @@ bool IoRing::State::flush()
     return !first && queued_from == queued_to;
 }
 
+IoRing::Refused IoRing::Submissions::take_refused()
+{
+    if (error == 0) return {};
+    if (queued_from != queued_to) {
+        auto* const request = queued[queued_from++ % entries];
+        return {.any = true, .request = request, .was_read = request && request->operation == Operation::Read};
+    }
+    if (first) return {.any = true, .request = take_first()};
+    return {};
+}
+
 /// The kernel refuses the ring itself. What is in it will not be given to the kernel any more.
 void IoRing::State::fail_rest()
 {
     for (;;) {
-        Request* request = nullptr;
-        bool was_read = false;
-        {
-            auto const lock = std::lock_guard{mutex};
-            if (error == 0) return;
-            if (queued_from != queued_to) {
-                request = queued[queued_from++ % entries];
-                was_read = request && request->operation == Operation::Read;
-            } else if (first) {
-                request = first;
-                first = request->progress.next;
-                if (!first) end = &first;
-            } else {
-                return;
-            }
-        }
-        if (was_read) read_ended();
-        if (request) request->progress.client->ended(*request, error);
+        auto const [refused, error] = [this] {
+            auto const given = submissions.lock();
+            return std::pair{given->take_refused(), given->error};
+        }();
+        if (!refused.any) return;
+        if (refused.was_read) read_ended();
+        if (refused.request) refused.request->progress.client->ended(*refused.request, error);
     }
 }
 
@@ -164,8 +180,7 @@ void IoRing::State::read_ended()
 {
     if (reads.fetch_sub(1) != 1 || !quiesced.load()) return;
     hv::StillBusy at_rest; // let go of without the lock
-    auto const lock = std::lock_guard{mutex};
-    at_rest = std::move(busy);
+    at_rest = std::move(submissions.lock()->busy);
 }
 
 /// Whether the event was among what has completed.
@@ -200,11 +215,11 @@ void IoRing::State::take_completions()
             std::uint64_t count = 0;
             (void)!::read(event.get(), &count, sizeof count);
             {
-                auto const lock = std::lock_guard{mutex};
-                if (ending) return;
-                must_watch = must_watch || woken;
-                left = !flush();
-                refused = error != 0;
+                auto const given = submissions.lock();
+                if (given->ending) return;
+                given->must_watch = given->must_watch || woken;
+                left = !given->flush();
+                refused = given->error != 0;
             }
             fail_rest();
             left = left && !refused;

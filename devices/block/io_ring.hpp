@@ -1,7 +1,7 @@
 /// An io_uring and the thread that takes its completions: for what the kernel does not answer at once.
 #pragma once
 
-#include "devices/base/lock_rank.hpp"
+#include "devices/base/guarded.hpp"
 #include "devices/base/unique_fd.hpp"
 #include "devices/block/backend.hpp"
 
@@ -10,7 +10,6 @@
 #include <functional>
 #include <liburing.h>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
 
@@ -59,6 +58,42 @@ class IoRing {
   private:
     static constexpr unsigned entries = 128;
 
+    struct State;
+
+    /// What the kernel will not get any more.
+    struct Refused {
+        bool any = false;
+        Request* request = nullptr; ///< nullptr: the event's entry
+        bool was_read = false;      ///< counted in `reads`
+    };
+
+    /// What the kernel is to get, and has not taken yet.
+    struct Submissions {
+        explicit Submissions(State& of) : state{of} {}
+
+        void add(Request& request);
+        /// Gives the kernel what it takes. False when something is left.
+        [[nodiscard]] bool flush();
+        /// The next one, if there is one, when the kernel refuses the ring.
+        [[nodiscard]] Refused take_refused();
+
+        State& state;
+        Request* first = nullptr; ///< that have no entry yet, a list in order
+        Request** end = &first;
+        std::array<Request*, entries> queued{}; ///< in entries that the kernel has not taken; nullptr: the event's
+        unsigned queued_from = 0;
+        unsigned queued_to = 0;
+        hv::StillBusy busy{};   ///< until no read is left
+        int error = 0;          ///< the kernel takes nothing any more
+        bool must_watch = true; ///< the ring is to say when the event comes
+        bool ending = false;
+
+      private:
+        void prepare_watch();
+        void prepare_requests();
+        [[nodiscard]] Request* take_first();
+    };
+
     /// The thread keeps it alive, should the ring end on that very thread.
     struct State {
         explicit State(Submit how);
@@ -66,8 +101,6 @@ class IoRing {
         State& operator=(State const&) = delete;
         ~State();
 
-        /// Gives the kernel what it takes. False when something is left. With the lock held.
-        [[nodiscard]] bool flush();
         void fail_rest();
         void take_completions();
         [[nodiscard]] bool take_ready();
@@ -75,25 +108,16 @@ class IoRing {
         void wake() const;
 
         Submit const submit;
-        io_uring ring{}; ///< the submission queue under the lock; the completion queue is the thread's
+        io_uring ring{}; ///< its submission queue is `submissions`' alone; the completion queue is the thread's
         UniqueFd event;
 
         std::atomic<unsigned> reads{0};    ///< that the kernel has, or is to get next
-        std::atomic<bool> quiesced{false}; ///< changes under the lock
-
-        devices::Mutex<devices::LockRank::Leaf> mutex;
-        Request* first = nullptr; ///< that have no entry yet, a list in order
-        Request** end = &first;
-        std::array<Request*, entries> queued{}; ///< in entries that the kernel has not taken; nullptr: the event's
-        unsigned queued_from = 0;
+        std::atomic<bool> quiesced{false}; ///< changes while the submissions are locked
         /// Written before the kernel gets entries and read after their completions: what it orders is an order for
         /// C++ too.
         std::atomic<unsigned> handed_over{0};
-        unsigned queued_to = 0;
-        hv::StillBusy busy{};   ///< until no read is left
-        int error = 0;          ///< the kernel takes nothing any more
-        bool must_watch = true; ///< the ring is to say when the event comes
-        bool ending = false;
+
+        devices::Guarded<Submissions, devices::LockRank::Leaf> submissions{*this};
     };
 
     std::shared_ptr<State> const state_;
