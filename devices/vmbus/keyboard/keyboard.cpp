@@ -37,22 +37,22 @@ bool Keyboard::strike(ScanCode code, Stroke stroke)
     if (value >> 8 == 0xE1) message.flags |= flags::e1;
     if (stroke == Stroke::Release) message.flags |= flags::released;
 
-    std::scoped_lock const lock{mutex_};
-    if (quiesced_ || !state_.accepted || !write(*channel_, message)) {
-        ++state_.lost_strokes;
+    auto const line = line_.lock();
+    if (line->quiesced || !line->state.accepted || !write(*line->channel, message)) {
+        ++line->state.lost_strokes;
         return false;
     }
-    ++state_.strokes;
-    channel_->publish();
+    ++line->state.strokes;
+    line->channel->publish();
     return true;
 }
 
 void Keyboard::open(std::shared_ptr<hv::vmbus::Channel> channel)
 {
     {
-        std::scoped_lock const lock{mutex_};
-        channel_ = std::move(channel);
-        state_.accepted = false;
+        auto const line = line_.lock();
+        line->channel = std::move(channel);
+        line->state.accepted = false;
     }
     worker_.signal();
 }
@@ -60,24 +60,20 @@ void Keyboard::open(std::shared_ptr<hv::vmbus::Channel> channel)
 void Keyboard::close()
 {
     ChannelWorker::Hold const hold{worker_};
-    std::scoped_lock const lock{mutex_};
-    channel_.reset();
-    state_.accepted = false;
+    auto const line = line_.lock();
+    line->channel.reset();
+    line->state.accepted = false;
 }
 
 void Keyboard::quiesce(hv::StillBusy busy)
 {
     worker_.quiesce(std::move(busy));
-    std::scoped_lock const lock{mutex_};
-    quiesced_ = true;
+    line_.lock()->quiesced = true;
 }
 
 void Keyboard::resume()
 {
-    {
-        std::scoped_lock const lock{mutex_};
-        quiesced_ = false;
-    }
+    line_.lock()->quiesced = false;
     worker_.resume();
 }
 
@@ -88,47 +84,47 @@ void Keyboard::signalled()
 
 Served::Left Keyboard::serve(Turn& turn)
 {
-    std::scoped_lock const lock{mutex_};
-    if (!channel_) return Left::Nothing;
-    return serve_packets(turn, *channel_, [this](hv::vmbus::Packet const& packet) { take(packet); });
+    auto const line = line_.lock();
+    if (!line->channel) return Left::Nothing;
+    return serve_packets(turn, *line->channel, [&](hv::vmbus::Packet const& packet) { line->take(packet); });
 }
 
-void Keyboard::take(hv::vmbus::Packet const& packet)
+void Keyboard::Line::take(hv::vmbus::Packet const& packet)
 {
     MessageType type{};
     if (packet.type() == hv::abi::PacketType::DataInband && packet.read(type)) {
         if (type == MessageType::ProtocolRequest) return answer_request(packet);
         keyboard::Indicators message{};
         if (type == MessageType::Indicators && packet.read(message)) {
-            state_.indicators = message.lit;
+            state.indicators = message.lit;
             return;
         }
     }
-    ++state_.ignored_packets;
+    ++state.ignored_packets;
 }
 
 /// A driver that got no room for the answer asks again, or gives up.
-void Keyboard::answer_request(hv::vmbus::Packet const& packet)
+void Keyboard::Line::answer_request(hv::vmbus::Packet const& packet)
 {
     keyboard::ProtocolRequest request{};
     auto const known = packet.read(request) && request.version == keyboard::version_1_0;
     keyboard::ProtocolResponse const response{MessageType::ProtocolResponse, known ? 1U : 0U};
-    state_.accepted = write(*channel_, response) && known;
-    if (packet.wants_completion()) static_cast<void>(channel_->outgoing().complete(packet.transaction(), {}));
+    state.accepted = write(*channel, response) && known;
+    if (packet.wants_completion()) static_cast<void>(channel->outgoing().complete(packet.transaction(), {}));
 }
 
 void Keyboard::visit(hv::StateVisitor& visitor)
 {
-    std::scoped_lock const lock{mutex_};
-    hv::visit(visitor, state_);
-    if (!channel_) state_.accepted = false;
+    auto const line = line_.lock();
+    hv::visit(visitor, line->state);
+    if (!line->channel) line->state.accepted = false;
 }
 
 void Keyboard::inspect(hv::Inspector& inspector) const
 {
-    std::scoped_lock const lock{mutex_};
-    inspector.text("state", !channel_ ? "closed" : state_.accepted ? "ready" : "no version agreed on");
-    show(inspector, state_);
+    auto const line = line_.lock();
+    inspector.text("state", !line->channel ? "closed" : line->state.accepted ? "ready" : "no version agreed on");
+    show(inspector, line->state);
 }
 
 } // namespace devices::vmbus

@@ -1,7 +1,7 @@
 /// The synthetic keyboard.
 #pragma once
 
-#include "devices/base/lock_rank.hpp"
+#include "devices/base/guarded.hpp"
 #include "devices/vmbus/channel/channel_worker.hpp"
 #include "devices/vmbus/keyboard/protocol.hpp"
 #include "hv/base/state.hpp"
@@ -10,7 +10,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <tuple>
 
 namespace devices::vmbus {
@@ -43,9 +42,6 @@ class Keyboard final : public hv::vmbus::ChannelDevice, public std::enable_share
   private:
     [[nodiscard]] Left serve(Turn& turn) override;
     [[nodiscard]] std::weak_ptr<void> owner() override { return weak_from_this(); }
-    void take(hv::vmbus::Packet const& packet);
-    void answer_request(hv::vmbus::Packet const& packet);
-
     struct State {
         bool accepted = false; ///< the guest speaks our version
         std::uint16_t indicators = 0;
@@ -63,11 +59,18 @@ class Keyboard final : public hv::vmbus::ChannelDevice, public std::enable_share
         }
     };
 
+    /// The keyboard and its end of the channel.
+    struct Line {
+        void take(hv::vmbus::Packet const& packet);
+        void answer_request(hv::vmbus::Packet const& packet);
+
+        std::shared_ptr<hv::vmbus::Channel> channel{};
+        bool quiesced = false;
+        State state{};
+    };
+
     ChannelWorker worker_;
-    mutable Mutex<LockRank::Channel> mutex_;
-    std::shared_ptr<hv::vmbus::Channel> channel_;
-    bool quiesced_ = false;
-    State state_;
+    Guarded<Line, LockRank::Channel> line_;
 };
 
 } // namespace devices::vmbus

@@ -37,19 +37,24 @@ ssize_t send_to(UniqueFd const& fd, std::span<std::byte const> bytes)
 
 void Connection::open(std::shared_ptr<hv::vmbus::Channel> channel)
 {
-    {
-        DeferredCalls deferred;
-        std::scoped_lock const lock{mutex_};
-        if (state_.ended) return;
-        state_.opened = true;
-        channel_ = std::move(channel);
-        bytes_in_packet_ = suitable_packet(channel_->outgoing());
-        auto const greeting = std::as_bytes(std::span{parts_.greeting});
-        bool const greeted = greeting.empty() || send_to(parts_.host, greeting) == std::ssize(greeting);
-        if (bytes_in_packet_ == 0 || !greeted) return finish(deferred);
-        state_.may_read_host = true;
+    DeferredCalls deferred;
+    if (ends_.lock()->open(std::move(channel), deferred)) worker_.signal();
+}
+
+bool Connection::Ends::open(std::shared_ptr<hv::vmbus::Channel> channel, DeferredCalls& deferred)
+{
+    if (state_.ended) return false;
+    state_.opened = true;
+    channel_ = std::move(channel);
+    bytes_in_packet_ = suitable_packet(channel_->outgoing());
+    auto const greeting = std::as_bytes(std::span{parts_.greeting});
+    bool const greeted = greeting.empty() || send_to(parts_.host, greeting) == std::ssize(greeting);
+    if (bytes_in_packet_ == 0 || !greeted) {
+        finish(deferred);
+        return false;
     }
-    worker_.signal();
+    state_.may_read_host = true;
+    return true;
 }
 
 void Connection::signalled()
@@ -59,12 +64,14 @@ void Connection::signalled()
 
 void Connection::host_ready()
 {
-    {
-        std::scoped_lock const lock{mutex_};
-        asked_ = 0;
-        state_.may_read_host = true;
-    }
+    ends_.lock()->host_ready();
     worker_.signal();
+}
+
+void Connection::Ends::host_ready()
+{
+    asked_ = 0;
+    state_.may_read_host = true;
 }
 
 void Connection::close()
@@ -76,14 +83,12 @@ void Connection::end()
 {
     DeferredCalls deferred;
     ChannelWorker::Hold const hold{worker_};
-    std::scoped_lock const lock{mutex_};
-    finish(deferred);
+    ends_.lock()->finish(deferred);
 }
 
 bool Connection::was_opened() const
 {
-    std::scoped_lock const lock{mutex_};
-    return state_.opened;
+    return ends_.lock()->was_opened();
 }
 
 /// What is left after a turn goes on when the poller says that the socket is ready: its thread comes to all
@@ -91,18 +96,22 @@ bool Connection::was_opened() const
 Served::Left Connection::serve(Turn& turn)
 {
     DeferredCalls deferred;
-    std::scoped_lock const lock{mutex_};
-    if (!channel_) return Left::Nothing;
+    ends_.lock()->serve(turn, deferred);
+    return Left::Nothing;
+}
+
+void Connection::Ends::serve(Turn& turn, DeferredCalls& deferred)
+{
+    if (!channel_) return;
     bool const goes_on = guest_to_host(turn) && host_to_guest();
     channel_->publish();
     if (!goes_on || (state_.guest_told && (state_.host_told || state_.host_deaf)))
         finish(deferred);
     else
         ask_poller();
-    return Left::Nothing;
 }
 
-bool Connection::guest_to_host(Turn& turn)
+bool Connection::Ends::guest_to_host(Turn& turn)
 {
     flush_to_host();
     hv::vmbus::Packet packet{};
@@ -122,7 +131,7 @@ bool Connection::guest_to_host(Turn& turn)
     return true;
 }
 
-bool Connection::take(hv::vmbus::Packet const& packet)
+bool Connection::Ends::take(hv::vmbus::Packet const& packet)
 {
     PacketHeader header{};
     if (packet.type() != hv::abi::PacketType::DataInband || !packet.read(header)) return false;
@@ -137,7 +146,7 @@ bool Connection::take(hv::vmbus::Packet const& packet)
     return true;
 }
 
-void Connection::give_host(std::span<std::byte const> bytes)
+void Connection::Ends::give_host(std::span<std::byte const> bytes)
 {
     if (state_.host_deaf) return;
     auto const sent = send_to(parts_.host, bytes);
@@ -150,14 +159,14 @@ void Connection::give_host(std::span<std::byte const> bytes)
     to_host_.assign(rest.begin(), rest.end());
 }
 
-void Connection::flush_to_host()
+void Connection::Ends::flush_to_host()
 {
     if (to_host_.empty()) return;
     auto const bytes = std::exchange(to_host_, {});
     give_host(bytes);
 }
 
-bool Connection::host_to_guest()
+bool Connection::Ends::host_to_guest()
 {
     if (!to_guest_.empty() && give_guest(to_guest_)) to_guest_ = {};
     std::array<std::byte, most_bytes> buffer;
@@ -180,7 +189,7 @@ bool Connection::host_to_guest()
 }
 
 /// False when the ring has no room: then the guest signals once it has.
-bool Connection::give_guest(std::span<std::byte const> bytes)
+bool Connection::Ends::give_guest(std::span<std::byte const> bytes)
 {
     PacketHeader const header{packet_data, static_cast<std::uint32_t>(bytes.size())};
     hv::abi::PacketDescriptor descriptor{};
@@ -190,7 +199,7 @@ bool Connection::give_guest(std::span<std::byte const> bytes)
     return true;
 }
 
-void Connection::ask_poller()
+void Connection::Ends::ask_poller()
 {
     bool const wants_read = to_guest_.empty() && !state_.host_finished;
     bool const wants_write = !to_host_.empty() || state_.more_from_guest;
@@ -201,7 +210,7 @@ void Connection::ask_poller()
     asked_ = events;
 }
 
-void Connection::finish(DeferredCalls& deferred)
+void Connection::Ends::finish(DeferredCalls& deferred)
 {
     if (std::exchange(state_.ended, true)) return;
     parts_.host.reset();
@@ -214,7 +223,11 @@ void Connection::finish(DeferredCalls& deferred)
 void Connection::visit(hv::StateVisitor& visitor)
 {
     DeferredCalls deferred;
-    std::scoped_lock const lock{mutex_};
+    ends_.lock()->visit(visitor, deferred);
+}
+
+void Connection::Ends::visit(hv::StateVisitor& visitor, DeferredCalls& deferred)
+{
     hv::visit(visitor, state_);
     if (!visitor.restores()) return;
     state_.ended = false;
@@ -223,7 +236,11 @@ void Connection::visit(hv::StateVisitor& visitor)
 
 void Connection::inspect(hv::Inspector& inspector) const
 {
-    std::scoped_lock const lock{mutex_};
+    ends_.lock()->inspect(inspector);
+}
+
+void Connection::Ends::inspect(hv::Inspector& inspector) const
+{
     inspector.text("state", state_.ended ? "ended" : state_.opened ? "open" : "offered");
     show(inspector, state_);
     inspector.flag("host_is_full", !to_host_.empty());

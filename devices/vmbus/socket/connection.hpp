@@ -1,7 +1,7 @@
 /// One connection: bytes between a channel and a UNIX socket, both ways, until both ends have said all.
 #pragma once
 
-#include "devices/base/lock_rank.hpp"
+#include "devices/base/guarded.hpp"
 #include "devices/base/unique_fd.hpp"
 #include "devices/vmbus/channel/channel_worker.hpp"
 #include "devices/vmbus/channel/deferred_calls.hpp"
@@ -12,7 +12,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <string>
 #include <tuple>
@@ -34,7 +33,7 @@ class Connection final : public hv::vmbus::ChannelDevice, public std::enable_sha
     };
 
     /// `runner` outlives it.
-    Connection(Parts parts, hv::vmbus::Runner& runner) : parts_{std::move(parts)}, worker_{*this, runner, turn_limits}
+    Connection(Parts parts, hv::vmbus::Runner& runner) : worker_{*this, runner, turn_limits}, ends_{std::move(parts)}
     {}
 
     /// The host's socket is ready, on the poller's thread.
@@ -56,16 +55,6 @@ class Connection final : public hv::vmbus::ChannelDevice, public std::enable_sha
   private:
     [[nodiscard]] Left serve(Turn& turn) override;
     [[nodiscard]] std::weak_ptr<void> owner() override { return weak_from_this(); }
-
-    // All with the lock held. Those that return bool say false when the connection cannot go on.
-    [[nodiscard]] bool guest_to_host(Turn& turn);
-    [[nodiscard]] bool take(hv::vmbus::Packet const& packet);
-    void give_host(std::span<std::byte const> bytes);
-    void flush_to_host();
-    [[nodiscard]] bool host_to_guest();
-    [[nodiscard]] bool give_guest(std::span<std::byte const> bytes);
-    void finish(DeferredCalls& deferred);
-    void ask_poller();
 
     struct State {
         bool opened = false;
@@ -96,15 +85,41 @@ class Connection final : public hv::vmbus::ChannelDevice, public std::enable_sha
         }
     };
 
-    Parts parts_;
+    /// The channel and the socket, and what is between them.
+    class Ends {
+      public:
+        explicit Ends(Parts parts) : parts_{std::move(parts)} {}
+
+        /// False when there is nothing to serve.
+        [[nodiscard]] bool open(std::shared_ptr<hv::vmbus::Channel> channel, DeferredCalls& deferred);
+        void serve(Turn& turn, DeferredCalls& deferred);
+        void finish(DeferredCalls& deferred);
+        void host_ready();
+        [[nodiscard]] bool was_opened() const { return state_.opened; }
+        void inspect(hv::Inspector& inspector) const;
+        void visit(hv::StateVisitor& visitor, DeferredCalls& deferred);
+
+      private:
+        // Those that return bool say false when the connection cannot go on.
+        [[nodiscard]] bool guest_to_host(Turn& turn);
+        [[nodiscard]] bool take(hv::vmbus::Packet const& packet);
+        void give_host(std::span<std::byte const> bytes);
+        void flush_to_host();
+        [[nodiscard]] bool host_to_guest();
+        [[nodiscard]] bool give_guest(std::span<std::byte const> bytes);
+        void ask_poller();
+
+        Parts parts_;
+        std::shared_ptr<hv::vmbus::Channel> channel_;
+        State state_;
+        std::uint32_t asked_ = 0;         ///< what the poller is to tell
+        std::size_t bytes_in_packet_ = 0; ///< at most, to the guest
+        std::vector<std::byte> to_host_;  ///< the rest of one packet that the socket had no room for
+        std::vector<std::byte> to_guest_; ///< what the ring had no room for, a packet's worth
+    };
+
     ChannelWorker worker_;
-    mutable Mutex<LockRank::Channel> mutex_;
-    std::shared_ptr<hv::vmbus::Channel> channel_;
-    State state_;
-    std::uint32_t asked_ = 0;         ///< what the poller is to tell
-    std::size_t bytes_in_packet_ = 0; ///< at most, to the guest
-    std::vector<std::byte> to_host_;  ///< the rest of one packet that the socket had no room for
-    std::vector<std::byte> to_guest_; ///< what the ring had no room for, a packet's worth
+    Guarded<Ends, LockRank::Channel> ends_;
 };
 
 } // namespace devices::vmbus::socket
