@@ -94,4 +94,20 @@ class GuardedBy {
 template <typename Value, LockRank Rank>
 using Guarded = GuardedBy<Value, Mutex<Rank>>;
 
+/// A value that the lock of another one guards, which a class has further up: reached by showing that one, which is
+/// itself reached by its lock alone.
+template <typename Value, typename Proof>
+class GuardedWith {
+  public:
+    template <typename... Arguments>
+    explicit GuardedWith(Arguments&&... arguments) : value_{std::forward<Arguments>(arguments)...}
+    {}
+
+    [[nodiscard]] Value& with(Proof const&) { return value_; }
+    [[nodiscard]] Value const& with(Proof const&) const { return value_; }
+
+  private:
+    Value value_;
+};
+
 } // namespace devices

@@ -18,58 +18,62 @@ constexpr ServiceKind kind{"heartbeat", hv::vmbus::guid("57164f39-9115-4e78-ab55
 
 HeartbeatService::HeartbeatService(hv::vmbus::Executor& executor) : Service{kind, executor} {}
 
-void HeartbeatService::ready(DeferredCalls&)
+void HeartbeatService::ready(Line& line, DeferredCalls&)
 {
-    pulse_.beats = 0;
-    pulse_.missed = 0;
-    pulse_.applications = Applications::Unknown;
-    beat();
-    tick_after(period);
+    auto& pulse = pulse_.with(line);
+    pulse.beats = 0;
+    pulse.missed = 0;
+    pulse.applications = Applications::Unknown;
+    beat(line);
+    tick_after(line, period);
 }
 
-void HeartbeatService::tick(DeferredCalls&)
+void HeartbeatService::tick(Line& line, DeferredCalls&)
 {
-    if (waits_for_answer())
-        pulse_.missed = std::min(pulse_.missed + 1, lost_after);
+    auto& pulse = pulse_.with(line);
+    if (line.waits_for_answer())
+        pulse.missed = std::min(pulse.missed + 1, lost_after);
     else
-        beat();
-    tick_after(period);
+        beat(line);
+    tick_after(line, period);
 }
 
-void HeartbeatService::beat()
+void HeartbeatService::beat(Line& line)
 {
+    auto& pulse = pulse_.with(line);
     ic::Heartbeat message{};
-    message.number = ++pulse_.number;
-    if (!ask(std::as_bytes(std::span{&message, 1}))) pulse_.missed = std::min(pulse_.missed + 1, lost_after);
+    message.number = ++pulse.number;
+    if (!ask(line, std::as_bytes(std::span{&message, 1}))) pulse.missed = std::min(pulse.missed + 1, lost_after);
 }
 
-void HeartbeatService::answered(Answer const& answer, DeferredCalls&)
+void HeartbeatService::answered(Line& line, Answer const& answer, DeferredCalls&)
 {
+    auto& pulse = pulse_.with(line);
     std::uint64_t number = 0;
-    if (!answer.read(number) || number != pulse_.number + 1) return;
-    pulse_.number = number;
-    ++pulse_.beats;
-    pulse_.missed = 0;
+    if (!answer.read(number) || number != pulse.number + 1) return;
+    pulse.number = number;
+    ++pulse.beats;
+    pulse.missed = 0;
     std::uint32_t state = 0;
-    if (version() >= applications_since && answer.read(state, offsetof(ic::Heartbeat, application_state)))
-        pulse_.applications = state <= 3 ? Applications{state} : Applications::Unknown;
+    if (line.version() >= applications_since && answer.read(state, offsetof(ic::Heartbeat, application_state)))
+        pulse.applications = state <= 3 ? Applications{state} : Applications::Unknown;
 }
 
 HeartbeatService::Status HeartbeatService::status() const
 {
-    std::scoped_lock const lock{mutex()};
-    return current();
+    return current(*line().lock());
 }
 
-HeartbeatService::Status HeartbeatService::current() const
+HeartbeatService::Status HeartbeatService::current(Line const& line) const
 {
-    auto const state = !is_ready() ? State::NoContact : pulse_.missed >= lost_after ? State::Lost : State::Ok;
-    return {state, pulse_.applications, pulse_.beats};
+    auto const& pulse = pulse_.with(line);
+    auto const state = !line.is_ready() ? State::NoContact : pulse.missed >= lost_after ? State::Lost : State::Ok;
+    return {state, pulse.applications, pulse.beats};
 }
 
-void HeartbeatService::inspect_more(hv::Inspector& inspector) const
+void HeartbeatService::inspect_more(Line const& line, hv::Inspector& inspector) const
 {
-    auto const now = current();
+    auto const now = current(line);
     inspector.text("heartbeat", to_string(now.state));
     inspector.text("applications", to_string(now.applications));
     inspector.number("beats", now.beats);

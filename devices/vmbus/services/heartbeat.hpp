@@ -30,14 +30,17 @@ class HeartbeatService final : public Service {
     [[nodiscard]] Status status() const;
 
   private:
-    void ready(DeferredCalls&) override;
-    void answered(Answer const& answer, DeferredCalls&) override;
-    void closed(DeferredCalls&) override { pulse_.missed = 0; }
-    void tick(DeferredCalls&) override;
-    void inspect_more(hv::Inspector& inspector) const override;
-    void visit_more(hv::StateVisitor& visitor) override { hv::visit(visitor, "pulse", pulse_); }
-    [[nodiscard]] Status current() const;
-    void beat();
+    void ready(Line& line, DeferredCalls&) override;
+    void answered(Line& line, Answer const& answer, DeferredCalls&) override;
+    void closed(Line& line, DeferredCalls&) override { pulse_.with(line).missed = 0; }
+    void tick(Line& line, DeferredCalls&) override;
+    void inspect_more(Line const& line, hv::Inspector& inspector) const override;
+    void visit_more(Line& line, hv::StateVisitor& visitor) override
+    {
+        hv::visit(visitor, "pulse", pulse_.with(line));
+    }
+    [[nodiscard]] Status current(Line const& line) const;
+    void beat(Line& line);
 
     struct Pulse {
         std::uint64_t number = 0; ///< of the last question
@@ -52,7 +55,7 @@ class HeartbeatService final : public Service {
                               hv::StateField{"applications", &Pulse::applications}};
         }
     };
-    Pulse pulse_;
+    GuardedWith<Pulse, Line> pulse_;
 };
 
 [[nodiscard]] std::string_view to_string(HeartbeatService::State state);

@@ -108,36 +108,40 @@ void KeyValueService::submit(Message const& message, Operation operation, std::c
                              Callback done)
 {
     DeferredCalls deferred;
-    std::scoped_lock const lock{mutex()};
+    auto const held = line().lock();
+    auto& book = book_.with(*held);
     auto const fail = [&](Error error) { deferred.add([done, error] { done({error}); }); };
-    if (!is_ready()) return fail(Error::NotReady);
-    if (requests_.size() == most_requests) return fail(Error::Busy);
+    if (!held->is_ready()) return fail(Error::NotReady);
+    if (book.requests.size() == most_requests) return fail(Error::Busy);
 
     auto const bytes = std::as_bytes(std::span{&message, 1});
-    requests_.push_back({++state_.number, {bytes.begin(), bytes.end()}, operation, std::move(done)});
-    executor().run_after(patience, [weak = weak_from_this(), number = state_.number] {
+    book.requests.push_back({++book.state.number, {bytes.begin(), bytes.end()}, operation, std::move(done)});
+    executor().run_after(patience, [weak = weak_from_this(), number = book.state.number] {
         if (auto const self = std::static_pointer_cast<KeyValueService>(weak.lock())) self->time_is_up(number);
     });
-    send_next(deferred);
+    send_next(*held, deferred);
 }
 
-void KeyValueService::send_next(DeferredCalls& deferred)
+void KeyValueService::send_next(Line& line, DeferredCalls& deferred)
 {
-    while (!requests_.empty() && !waits_for_answer()) {
-        auto& request = requests_.front();
-        if (ask(request.message)) {
+    auto& book = book_.with(line);
+    while (!book.requests.empty() && !line.waits_for_answer()) {
+        auto& request = book.requests.front();
+        if (ask(line, request.message)) {
             request.sent = true;
             return;
         }
-        finish_first(Error::NotReady, deferred); // a guest whose ring has no room
+        finish_first(book, Error::NotReady, deferred); // a guest whose ring has no room
     }
 }
 
-void KeyValueService::answered(Answer const& answer, DeferredCalls& deferred)
+void KeyValueService::answered(Line& line, Answer const& answer, DeferredCalls& deferred)
 {
-    if (requests_.empty() || !requests_.front().sent) return send_next(deferred); // whoever asked has given up
+    auto& book = book_.with(line);
+    if (book.requests.empty() || !book.requests.front().sent)
+        return send_next(line, deferred); // whoever asked has given up
 
-    auto& request = requests_.front();
+    auto& request = book.requests.front();
     auto error = answer.status == ic::status::success ? Error::None : Error::Refused;
     bool more = false;
     if (request.operation == Operation::Enumerate) {
@@ -150,8 +154,8 @@ void KeyValueService::answered(Answer const& answer, DeferredCalls& deferred)
     } else if (request.operation == Operation::GetAddresses && error == Error::None) {
         error = take_addresses(request, answer);
     }
-    if (!more) finish_first(error, deferred);
-    send_next(deferred);
+    if (!more) finish_first(book, error, deferred);
+    send_next(line, deferred);
 }
 
 KeyValueService::Error KeyValueService::take_pair(Request& request, Answer const& answer)
@@ -179,33 +183,36 @@ KeyValueService::Error KeyValueService::take_addresses(Request& request, Answer 
 void KeyValueService::time_is_up(std::uint64_t number)
 {
     DeferredCalls deferred;
-    std::scoped_lock const lock{mutex()};
-    auto const found = std::ranges::find(requests_, number, &Request::number);
-    if (found == requests_.end()) return;
+    auto const held = line().lock();
+    auto& book = book_.with(*held);
+    auto const found = std::ranges::find(book.requests, number, &Request::number);
+    if (found == book.requests.end()) return;
     deferred.add([done = std::move(found->done)] { done({Error::TimedOut}); });
-    ++state_.requests_finished;
-    requests_.erase(found);
+    ++book.state.requests_finished;
+    book.requests.erase(found);
 }
 
-void KeyValueService::closed(DeferredCalls& deferred)
+void KeyValueService::closed(Line& line, DeferredCalls& deferred)
 {
-    while (!requests_.empty())
-        finish_first(Error::Gone, deferred);
+    auto& book = book_.with(line);
+    while (!book.requests.empty())
+        finish_first(book, Error::Gone, deferred);
 }
 
-void KeyValueService::finish_first(Error error, DeferredCalls& deferred)
+void KeyValueService::finish_first(Book& book, Error error, DeferredCalls& deferred)
 {
-    auto request = std::move(requests_.front());
-    requests_.pop_front();
-    ++state_.requests_finished;
+    auto request = std::move(book.requests.front());
+    book.requests.pop_front();
+    ++book.state.requests_finished;
     request.result.error = error;
     deferred.add([done = std::move(request.done), result = std::move(request.result)] { done(result); });
 }
 
-void KeyValueService::inspect_more(hv::Inspector& inspector) const
+void KeyValueService::inspect_more(Line const& line, hv::Inspector& inspector) const
 {
-    inspector.number("requests_waiting", requests_.size());
-    show(inspector, state_);
+    auto const& book = book_.with(line);
+    inspector.number("requests_waiting", book.requests.size());
+    show(inspector, book.state);
 }
 
 std::string_view to_string(KeyValueService::Error error)

@@ -83,24 +83,30 @@ class KeyValueService final : public Service {
                               hv::StateField{"requests_finished", &State::requests_finished, hv::Shown::Yes}};
         }
     };
+    struct Book {
+        std::deque<Request> requests{}; ///< the first one may be on its way
+        State state{};
+    };
 
-    void ready(DeferredCalls&) override {}
-    void answered(Answer const& answer, DeferredCalls& deferred) override;
-    void closed(DeferredCalls& deferred) override;
-    void inspect_more(hv::Inspector& inspector) const override;
-    void visit_more(hv::StateVisitor& visitor) override { hv::visit(visitor, "key_value", state_); }
+    void ready(Line&, DeferredCalls&) override {}
+    void answered(Line& line, Answer const& answer, DeferredCalls& deferred) override;
+    void closed(Line& line, DeferredCalls& deferred) override;
+    void inspect_more(Line const& line, hv::Inspector& inspector) const override;
+    void visit_more(Line& line, hv::StateVisitor& visitor) override
+    {
+        hv::visit(visitor, "key_value", book_.with(line).state);
+    }
 
     template <typename Message>
     void submit(Message const& message, key_value::Operation operation, std::chrono::milliseconds patience,
                 Callback done);
-    void send_next(DeferredCalls& deferred);
+    void send_next(Line& line, DeferredCalls& deferred);
     void time_is_up(std::uint64_t number);
-    void finish_first(Error error, DeferredCalls& deferred);
-    [[nodiscard]] Error take_pair(Request& request, Answer const& answer);
+    static void finish_first(Book& book, Error error, DeferredCalls& deferred);
+    [[nodiscard]] static Error take_pair(Request& request, Answer const& answer);
     [[nodiscard]] static Error take_addresses(Request& request, Answer const& answer);
 
-    std::deque<Request> requests_; ///< the first one may be on its way
-    State state_;
+    GuardedWith<Book, Line> book_;
 };
 
 /// For a user.

@@ -35,18 +35,17 @@ hv::vmbus::OfferSpec Service::offer() const
 
 bool Service::listens() const
 {
-    std::scoped_lock const lock{mutex_};
-    return is_ready();
+    return line_.lock()->is_ready();
 }
 
 void Service::open(std::shared_ptr<hv::vmbus::Channel> channel)
 {
     {
-        std::scoped_lock const lock{mutex_};
-        channel_ = std::move(channel);
-        talk_.step = Step::Negotiating;
-        talk_.waits_for_answer = false;
-        if (!quiesced_) negotiate();
+        auto const line = line_.lock();
+        line->channel_ = std::move(channel);
+        line->talk_.step = Step::Negotiating;
+        line->talk_.waits_for_answer = false;
+        if (!line->quiesced_) negotiate(*line);
     }
     worker_.signal();
 }
@@ -55,27 +54,26 @@ void Service::close()
 {
     DeferredCalls deferred;
     ChannelWorker::Hold const hold{worker_};
-    std::scoped_lock const lock{mutex_};
-    channel_.reset();
-    talk_.step = Step::Closed;
-    talk_.waits_for_answer = false;
-    closed(deferred);
+    auto const line = line_.lock();
+    line->channel_.reset();
+    line->talk_.step = Step::Closed;
+    line->talk_.waits_for_answer = false;
+    closed(*line, deferred);
 }
 
 void Service::quiesce(hv::StillBusy busy)
 {
     worker_.quiesce(std::move(busy));
-    std::scoped_lock const lock{mutex_};
-    quiesced_ = true;
+    line_.lock()->quiesced_ = true;
 }
 
 void Service::resume()
 {
     {
         DeferredCalls deferred;
-        std::scoped_lock const lock{mutex_};
-        quiesced_ = false;
-        if (std::exchange(talk_.tick_held, false) && talk_.step == Step::Ready) tick(deferred);
+        auto const line = line_.lock();
+        line->quiesced_ = false;
+        if (std::exchange(line->talk_.tick_held, false) && line->talk_.step == Step::Ready) tick(*line, deferred);
     }
     worker_.resume();
 }
@@ -88,42 +86,43 @@ void Service::signalled()
 Served::Left Service::serve(Turn& turn)
 {
     DeferredCalls deferred;
-    std::scoped_lock const lock{mutex_};
-    if (!channel_) return Left::Nothing;
-    return serve_packets(turn, *channel_, [&](hv::vmbus::Packet const& packet) { take(packet, deferred); });
+    auto const line = line_.lock();
+    if (!line->channel_) return Left::Nothing;
+    return serve_packets(turn, *line->channel_,
+                         [&](hv::vmbus::Packet const& packet) { take(*line, packet, deferred); });
 }
 
-void Service::take(hv::vmbus::Packet const& packet, DeferredCalls& deferred)
+void Service::take(Line& line, hv::vmbus::Packet const& packet, DeferredCalls& deferred)
 {
-    auto const answer = answer_in(packet);
+    auto const answer = answer_in(line, packet);
     if (!answer) {
-        ++talk_.ignored_packets;
+        ++line.talk_.ignored_packets;
         return;
     }
-    ++talk_.answers;
-    talk_.waits_for_answer = false;
-    if (talk_.step == Step::Negotiating)
-        take_versions(*answer, deferred);
-    else if (talk_.step == Step::Ready)
-        answered(*answer, deferred);
+    ++line.talk_.answers;
+    line.talk_.waits_for_answer = false;
+    if (line.talk_.step == Step::Negotiating)
+        take_versions(line, *answer, deferred);
+    else if (line.talk_.step == Step::Ready)
+        answered(line, *answer, deferred);
 }
 
 /// What the guest says to the question that waits for it, if that is what the packet is.
-std::optional<Service::Answer> Service::answer_in(hv::vmbus::Packet const& packet) const
+std::optional<Service::Answer> Service::answer_in(Line const& line, hv::vmbus::Packet const& packet) const
 {
     ic::Header header{};
     if (packet.type() != hv::abi::PacketType::DataInband) return std::nullopt;
     if (!packet.read(header, sizeof(ic::PipeHeader)) || (header.flags & ic::flags::response) == 0)
         return std::nullopt;
     auto const body = packet.payload.subspan(sizeof(ic::PipeHeader) + sizeof header);
-    auto const expected = talk_.step == Step::Negotiating ? ic::MessageType::Negotiate : kind_.message;
-    if (header.size > body.size() || !talk_.waits_for_answer || header.transaction != talk_.transaction ||
+    auto const expected = line.talk_.step == Step::Negotiating ? ic::MessageType::Negotiate : kind_.message;
+    if (header.size > body.size() || !line.talk_.waits_for_answer || header.transaction != line.talk_.transaction ||
         header.type != expected)
         return std::nullopt;
     return Answer{header.status, body.first(header.size)};
 }
 
-void Service::negotiate()
+void Service::negotiate(Line& line) const
 {
     ic::Negotiate const counts{static_cast<std::uint16_t>(framework_versions.size()),
                                static_cast<std::uint16_t>(kind_.versions.size()), 0};
@@ -138,57 +137,58 @@ void Service::negotiate()
 
     ic::Header header{};
     header.type = ic::MessageType::Negotiate;
-    if (!send(header, body)) talk_.step = Step::NoCommonVersion; // a ring without room for the first packet
+    if (!send(line, header, body))
+        line.talk_.step = Step::NoCommonVersion; // a ring without room for the first packet
 }
 
 /// The guest answers with the versions it has chosen among those offered, each of which must be one of them.
-void Service::take_versions(Answer const& answer, DeferredCalls& deferred)
+void Service::take_versions(Line& line, Answer const& answer, DeferredCalls& deferred)
 {
     ic::Negotiate counts{};
     std::array<ic::Version, 2> chosen{};
-    talk_.step = Step::NoCommonVersion;
+    line.talk_.step = Step::NoCommonVersion;
     if (!answer.read(counts) || !answer.read(chosen, sizeof counts)) return;
     if (counts.framework_count != 1 || counts.message_count != 1) return;
     if (!contains(std::span<ic::Version const>{framework_versions}, chosen[0])) return;
     if (!contains(kind_.versions, chosen[1])) return;
-    talk_.framework = chosen[0];
-    talk_.version = chosen[1];
-    talk_.step = Step::Ready;
-    ready(deferred);
+    line.talk_.framework = chosen[0];
+    line.talk_.version = chosen[1];
+    line.talk_.step = Step::Ready;
+    ready(line, deferred);
 }
 
-bool Service::ask(std::span<std::byte const> body)
+bool Service::ask(Line& line, std::span<std::byte const> body) const
 {
-    if (talk_.step != Step::Ready || quiesced_) return false;
+    if (line.talk_.step != Step::Ready || line.quiesced_) return false;
     ic::Header header{};
-    header.framework = talk_.framework;
+    header.framework = line.talk_.framework;
     header.type = kind_.message;
-    header.message = talk_.version;
-    return send(header, body);
+    header.message = line.talk_.version;
+    return send(line, header, body);
 }
 
-bool Service::send(ic::Header header, std::span<std::byte const> body)
+bool Service::send(Line& line, ic::Header header, std::span<std::byte const> body)
 {
-    if (talk_.waits_for_answer) return false;
+    if (line.talk_.waits_for_answer) return false;
     header.size = static_cast<std::uint16_t>(body.size());
-    header.transaction = ++talk_.transaction;
+    header.transaction = ++line.talk_.transaction;
     header.flags = ic::flags::transaction | ic::flags::request;
     ic::PipeHeader const pipe{ic::pipe_data, static_cast<std::uint32_t>(sizeof header + body.size())};
     hv::abi::PacketDescriptor descriptor{};
     descriptor.type = hv::abi::PacketType::DataInband;
-    if (!channel_->outgoing().write(descriptor, {},
-                                    {std::as_bytes(std::span{&pipe, 1}), std::as_bytes(std::span{&header, 1}), body}))
+    if (!line.channel_->outgoing().write(
+            descriptor, {}, {std::as_bytes(std::span{&pipe, 1}), std::as_bytes(std::span{&header, 1}), body}))
         return false;
-    ++talk_.questions;
-    talk_.waits_for_answer = true;
-    channel_->publish();
+    ++line.talk_.questions;
+    line.talk_.waits_for_answer = true;
+    line.channel_->publish();
     return true;
 }
 
-void Service::tick_after(std::chrono::milliseconds delay)
+void Service::tick_after(Line& line, std::chrono::milliseconds delay)
 {
-    if (std::exchange(talk_.tick_to_come, true)) return;
-    talk_.tick_delay = delay;
+    if (std::exchange(line.talk_.tick_to_come, true)) return;
+    line.talk_.tick_delay = delay;
     executor_.run_after(delay, [weak = weak_from_this()] {
         if (auto const self = weak.lock()) self->on_tick();
     });
@@ -197,17 +197,17 @@ void Service::tick_after(std::chrono::milliseconds delay)
 void Service::on_tick()
 {
     DeferredCalls deferred;
-    std::scoped_lock const lock{mutex_};
-    talk_.tick_to_come = false;
-    if (quiesced_)
-        talk_.tick_held = true;
-    else if (talk_.step == Step::Ready)
-        tick(deferred);
+    auto const line = line_.lock();
+    line->talk_.tick_to_come = false;
+    if (line->quiesced_)
+        line->talk_.tick_held = true;
+    else if (line->talk_.step == Step::Ready)
+        tick(*line, deferred);
 }
 
-std::string_view Service::step_name() const
+std::string_view Service::name_of(Step step)
 {
-    switch (talk_.step) {
+    switch (step) {
     case Step::Closed: return "closed";
     case Step::Negotiating: return "negotiating";
     case Step::Ready: return "ready";
@@ -218,36 +218,36 @@ std::string_view Service::step_name() const
 
 void Service::inspect(hv::Inspector& inspector) const
 {
-    std::scoped_lock const lock{mutex_};
+    auto const line = line_.lock();
     inspector.text("service", kind_.name);
-    inspector.text("state", step_name());
-    if (talk_.step == Step::Ready)
-        inspector.text("version", std::to_string(talk_.version.major) + '.' + std::to_string(talk_.version.minor));
-    show(inspector, talk_);
-    inspect_more(inspector);
+    inspector.text("state", name_of(line->talk_.step));
+    if (auto const version = line->version(); line->is_ready())
+        inspector.text("version", std::to_string(version.major) + '.' + std::to_string(version.minor));
+    show(inspector, line->talk_);
+    inspect_more(*line, inspector);
 }
 
 void Service::visit(hv::StateVisitor& visitor)
 {
-    std::scoped_lock const lock{mutex_};
-    hv::visit(visitor, talk_);
-    visit_more(visitor);
-    if (visitor.restores()) make_sense_of_restored();
+    auto const line = line_.lock();
+    hv::visit(visitor, line->talk_);
+    visit_more(*line, visitor);
+    if (visitor.restores()) make_sense_of_restored(*line);
 }
 
 /// A tick that was to come does so after its whole delay.
-void Service::make_sense_of_restored()
+void Service::make_sense_of_restored(Line& line)
 {
     constexpr std::chrono::milliseconds longest = std::chrono::minutes{1};
-    bool const known = talk_.step == Step::Negotiating || talk_.step == Step::Ready;
-    if (!channel_) {
-        talk_.step = Step::Closed;
-        talk_.waits_for_answer = false;
+    bool const known = line.talk_.step == Step::Negotiating || line.talk_.step == Step::Ready;
+    if (!line.channel_) {
+        line.talk_.step = Step::Closed;
+        line.talk_.waits_for_answer = false;
     } else if (!known) {
-        talk_.step = Step::NoCommonVersion;
+        line.talk_.step = Step::NoCommonVersion;
     }
-    if (std::exchange(talk_.tick_to_come, false))
-        tick_after(std::clamp(talk_.tick_delay, std::chrono::milliseconds{0}, longest));
+    if (std::exchange(line.talk_.tick_to_come, false))
+        tick_after(line, std::clamp(line.talk_.tick_delay, std::chrono::milliseconds{0}, longest));
 }
 
 } // namespace devices::vmbus

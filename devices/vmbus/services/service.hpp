@@ -2,7 +2,7 @@
 /// time, after the two have agreed on versions.
 #pragma once
 
-#include "devices/base/lock_rank.hpp"
+#include "devices/base/guarded.hpp"
 #include "devices/vmbus/channel/channel_worker.hpp"
 #include "devices/vmbus/channel/deferred_calls.hpp"
 #include "devices/vmbus/services/protocol.hpp"
@@ -14,7 +14,6 @@
 #include <cstring>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -33,7 +32,7 @@ struct ServiceKind {
     std::span<ic::Version const> versions; ///< oldest first
 };
 
-/// The device of one service. What a kind of service adds is called with the lock held.
+/// The device of one service. What a kind of service adds is called with the line, and so with its lock held.
 class Service : public hv::vmbus::ChannelDevice, public std::enable_shared_from_this<Service>, Served {
   public:
     static constexpr TurnLimits turn_limits{.packets = 16};
@@ -51,7 +50,8 @@ class Service : public hv::vmbus::ChannelDevice, public std::enable_shared_from_
     void visit(hv::StateVisitor& visitor) final;
 
   protected:
-    using Lock = Mutex<LockRank::Channel>;
+    class Line;
+    using GuardedLine = Guarded<Line, LockRank::Channel>;
 
     /// `kind` and `executor` outlive the service.
     Service(ServiceKind const& kind, hv::vmbus::Executor& executor)
@@ -72,23 +72,21 @@ class Service : public hv::vmbus::ChannelDevice, public std::enable_shared_from_
         }
     };
 
-    virtual void ready(DeferredCalls&) = 0; ///< versions are agreed on
-    virtual void answered(Answer const& answer, DeferredCalls& deferred) = 0;
-    virtual void closed(DeferredCalls&) {} ///< nothing that was asked is answered any more
-    virtual void tick(DeferredCalls&) {}   ///< only while ready
-    virtual void inspect_more(hv::Inspector&) const {}
-    virtual void visit_more(hv::StateVisitor& visitor) = 0; ///< what a kind of service has besides
+    virtual void ready(Line&, DeferredCalls&) = 0; ///< versions are agreed on
+    virtual void answered(Line&, Answer const& answer, DeferredCalls& deferred) = 0;
+    virtual void closed(Line&, DeferredCalls&) {} ///< nothing that was asked is answered any more
+    virtual void tick(Line&, DeferredCalls&) {}   ///< only while ready
+    virtual void inspect_more(Line const&, hv::Inspector&) const {}
+    virtual void visit_more(Line&, hv::StateVisitor& visitor) = 0; ///< what a kind of service has besides
 
-    [[nodiscard]] bool is_ready() const { return talk_.step == Step::Ready; }
-    [[nodiscard]] bool waits_for_answer() const { return talk_.waits_for_answer; }
-    [[nodiscard]] ic::Version version() const { return talk_.version; } ///< of messages, when ready
     /// Asks the guest. False when the guest has left no room for it, or has to answer first, or the service is
     /// quiesced.
-    [[nodiscard]] bool ask(std::span<std::byte const> body);
+    [[nodiscard]] bool ask(Line& line, std::span<std::byte const> body) const;
     /// At most one is to come, whatever happens to the channel meanwhile.
-    void tick_after(std::chrono::milliseconds delay);
+    void tick_after(Line& line, std::chrono::milliseconds delay);
 
-    [[nodiscard]] Lock& mutex() const { return mutex_; }
+    [[nodiscard]] GuardedLine& line() { return line_; }
+    [[nodiscard]] GuardedLine const& line() const { return line_; }
     [[nodiscard]] hv::vmbus::Executor& executor() const { return executor_; }
 
   private:
@@ -124,26 +122,38 @@ class Service : public hv::vmbus::ChannelDevice, public std::enable_shared_from_
         }
     };
 
+  protected:
+    /// The channel, and what is said on it.
+    class Line {
+      public:
+        [[nodiscard]] bool is_ready() const { return talk_.step == Step::Ready; }
+        [[nodiscard]] bool waits_for_answer() const { return talk_.waits_for_answer; }
+        [[nodiscard]] ic::Version version() const { return talk_.version; } ///< of messages, when ready
+
+      private:
+        std::shared_ptr<hv::vmbus::Channel> channel_{};
+        Conversation talk_{};
+        bool quiesced_ = false;
+        friend Service;
+    };
+
+  private:
     [[nodiscard]] Left serve(Turn& turn) final;
     [[nodiscard]] std::weak_ptr<void> owner() final { return weak_from_this(); }
 
-    [[nodiscard]] std::string_view step_name() const;
-    void make_sense_of_restored();
-    [[nodiscard]] bool send(ic::Header header, std::span<std::byte const> body);
-    void negotiate();
-    void take(hv::vmbus::Packet const& packet, DeferredCalls& deferred);
-    [[nodiscard]] std::optional<Answer> answer_in(hv::vmbus::Packet const& packet) const;
-    void take_versions(Answer const& answer, DeferredCalls& deferred);
+    [[nodiscard]] static std::string_view name_of(Step step);
+    void make_sense_of_restored(Line& line);
+    [[nodiscard]] static bool send(Line& line, ic::Header header, std::span<std::byte const> body);
+    void negotiate(Line& line) const;
+    void take(Line& line, hv::vmbus::Packet const& packet, DeferredCalls& deferred);
+    [[nodiscard]] std::optional<Answer> answer_in(Line const& line, hv::vmbus::Packet const& packet) const;
+    void take_versions(Line& line, Answer const& answer, DeferredCalls& deferred);
     void on_tick();
 
     ServiceKind const& kind_;
     hv::vmbus::Executor& executor_;
     ChannelWorker worker_;
-
-    mutable Lock mutex_;
-    std::shared_ptr<hv::vmbus::Channel> channel_;
-    Conversation talk_;
-    bool quiesced_ = false;
+    GuardedLine line_;
 };
 
 } // namespace devices::vmbus

@@ -46,41 +46,43 @@ ShutdownService::ShutdownService(hv::vmbus::Executor& executor) : Service{kind, 
 void ShutdownService::request(What what, Callback done)
 {
     DeferredCalls deferred;
-    std::scoped_lock const lock{mutex()};
+    auto const held = line().lock();
+    auto& asked = asked_.with(*held);
     auto const fail = [&](Result result) { deferred.add([done, result] { done(result); }); };
-    if (!is_ready() || done_) return fail(Result::NotReady);
-    if (version() < needed_for(what)) return fail(Result::NotSupported);
+    if (!held->is_ready() || asked.done) return fail(Result::NotReady);
+    if (held->version() < needed_for(what)) return fail(Result::NotSupported);
 
     ic::Shutdown message{};
     message.reason = ic::shutdown_planned;
     message.timeout_seconds = seconds_to_go_down;
     message.flags = flags_for(what) | ic::shutdown_flags::force;
-    if (!ask(std::as_bytes(std::span{&message, 1}))) return fail(Result::NotReady);
-    done_ = std::move(done);
-    executor().run_after(answer_time, [weak = weak_from_this(), number = ++state_.request] {
+    if (!ask(*held, std::as_bytes(std::span{&message, 1}))) return fail(Result::NotReady);
+    asked.done = std::move(done);
+    executor().run_after(answer_time, [weak = weak_from_this(), number = ++asked.state.request] {
         auto const self = std::static_pointer_cast<ShutdownService>(weak.lock());
         if (!self) return;
         DeferredCalls late;
-        std::scoped_lock const guard{self->mutex()};
-        if (number == self->state_.request) self->finish(Result::TimedOut, late);
+        auto const guard = self->line().lock();
+        auto& present = self->asked_.with(*guard);
+        if (number == present.state.request) finish(present, Result::TimedOut, late);
     });
 }
 
-void ShutdownService::answered(Answer const& answer, DeferredCalls& deferred)
+void ShutdownService::answered(Line& line, Answer const& answer, DeferredCalls& deferred)
 {
-    finish(answer.status == ic::status::success ? Result::Accepted : Result::Refused, deferred);
+    finish(asked_.with(line), answer.status == ic::status::success ? Result::Accepted : Result::Refused, deferred);
 }
 
-void ShutdownService::closed(DeferredCalls& deferred)
+void ShutdownService::closed(Line& line, DeferredCalls& deferred)
 {
-    finish(Result::Gone, deferred);
+    finish(asked_.with(line), Result::Gone, deferred);
 }
 
-void ShutdownService::finish(Result result, DeferredCalls& deferred)
+void ShutdownService::finish(Asked& asked, Result result, DeferredCalls& deferred)
 {
-    if (!done_) return;
-    deferred.add([done = std::move(done_), result] { done(result); });
-    done_ = nullptr;
+    if (!asked.done) return;
+    deferred.add([done = std::move(asked.done), result] { done(result); });
+    asked.done = nullptr;
 }
 
 } // namespace devices::vmbus

@@ -28,11 +28,16 @@ class ShutdownService final : public Service {
     void request(What what, Callback done);
 
   private:
-    void ready(DeferredCalls&) override {}
-    void answered(Answer const& answer, DeferredCalls& deferred) override;
-    void closed(DeferredCalls& deferred) override;
-    void visit_more(hv::StateVisitor& visitor) override { hv::visit(visitor, "shutdown", state_); }
-    void finish(Result result, DeferredCalls& deferred);
+    struct Asked;
+
+    void ready(Line&, DeferredCalls&) override {}
+    void answered(Line& line, Answer const& answer, DeferredCalls& deferred) override;
+    void closed(Line& line, DeferredCalls& deferred) override;
+    void visit_more(Line& line, hv::StateVisitor& visitor) override
+    {
+        hv::visit(visitor, "shutdown", asked_.with(line).state);
+    }
+    static void finish(Asked& asked, Result result, DeferredCalls& deferred);
 
     /// Whoever asked elsewhere is not told how that ends: the guest's answer is taken, and that is all.
     struct State {
@@ -40,9 +45,12 @@ class ShutdownService final : public Service {
 
         static constexpr auto fields() { return std::tuple{hv::StateField{"request", &State::request}}; }
     };
+    struct Asked {
+        Callback done{}; ///< of the request that the guest has not answered
+        State state{};
+    };
 
-    Callback done_; ///< of the request that the guest has not answered
-    State state_;
+    GuardedWith<Asked, Line> asked_;
 };
 
 } // namespace devices::vmbus

@@ -52,64 +52,67 @@ TimeSyncService::TimeSyncService(hv::vmbus::Executor& executor, std::function<Ti
     : Service{kind, executor}, clock_{std::move(clock)}
 {}
 
-void TimeSyncService::ready(DeferredCalls&)
+void TimeSyncService::ready(Line& line, DeferredCalls&)
 {
-    state_.sync_due = true;
-    tell(clock_());
-    tick_after(period);
+    state_.with(line).sync_due = true;
+    tell(line, clock_());
+    tick_after(line, period);
 }
 
-void TimeSyncService::tick(DeferredCalls&)
+void TimeSyncService::tick(Line& line, DeferredCalls&)
 {
     auto const now = clock_();
-    if (jumped(now)) state_.sync_due = true;
-    tell(now);
-    tick_after(period);
+    auto& state = state_.with(line);
+    if (jumped(state.last, now)) state.sync_due = true;
+    tell(line, now);
+    tick_after(line, period);
 }
 
 /// A host that slept has a boot time ahead of its monotonic time; a clock that was set moves against the boot time;
 /// the reference time of a guest that was paused has stood still.
-bool TimeSyncService::jumped(TimeReading const& now) const
+bool TimeSyncService::jumped(TimeReading const& last, TimeReading const& now)
 {
-    auto const slept = (now.boot - now.monotonic) - (state_.last.boot - state_.last.monotonic);
-    auto const set = (now.wall - now.boot) - (state_.last.wall - state_.last.boot);
-    auto const paused = (now.monotonic - reference(now)) - (state_.last.monotonic - reference(state_.last));
+    auto const slept = (now.boot - now.monotonic) - (last.boot - last.monotonic);
+    auto const set = (now.wall - now.boot) - (last.wall - last.boot);
+    auto const paused = (now.monotonic - reference(now)) - (last.monotonic - reference(last));
     return std::chrono::abs(slept) >= jump || std::chrono::abs(set) >= jump || std::chrono::abs(paused) >= jump;
 }
 
-void TimeSyncService::tell(TimeReading const& now)
+void TimeSyncService::tell(Line& line, TimeReading const& now)
 {
-    auto const set = state_.sync_due;
+    auto& state = state_.with(line);
+    auto const set = state.sync_due;
     auto const flags = set ? ic::time_flags::sync : ic::time_flags::sample;
     bool asked = false;
-    if (version() >= reference_time_since) {
+    if (line.version() >= reference_time_since) {
         ic::ReferenceTimeSample message{};
         message.host_time = since_1601(now.wall);
         message.reference_time = now.reference;
         message.flags = flags;
-        asked = ask(std::as_bytes(std::span{&message, 1}));
+        asked = ask(line, std::as_bytes(std::span{&message, 1}));
     } else {
         ic::TimeSample message{};
         message.host_time = since_1601(now.wall);
         message.flags = flags;
-        asked = ask(std::as_bytes(std::span{&message, 1}));
+        asked = ask(line, std::as_bytes(std::span{&message, 1}));
     }
-    state_.last = now;
+    state.last = now;
     if (!asked) return;
-    state_.sync_due = false; // else with the next tick
-    ++(set ? state_.syncs : state_.samples);
+    state.sync_due = false; // else with the next tick
+    ++(set ? state.syncs : state.samples);
 }
 
-void TimeSyncService::inspect_more(hv::Inspector& inspector) const
+void TimeSyncService::inspect_more(Line const& line, hv::Inspector& inspector) const
 {
-    show(inspector, state_);
+    show(inspector, state_.with(line));
 }
 
 /// A guest that was restored has stood still, and may be with another host: it sets its clock.
-void TimeSyncService::visit_more(hv::StateVisitor& visitor)
+void TimeSyncService::visit_more(Line& line, hv::StateVisitor& visitor)
 {
-    hv::visit(visitor, "time", state_);
-    if (visitor.restores()) state_.sync_due = true;
+    auto& state = state_.with(line);
+    hv::visit(visitor, "time", state);
+    if (visitor.restores()) state.sync_due = true;
 }
 
 } // namespace devices::vmbus

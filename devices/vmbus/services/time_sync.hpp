@@ -37,13 +37,13 @@ class TimeSyncService final : public Service {
     TimeSyncService(hv::vmbus::Executor& executor, std::function<TimeReading()> clock);
 
   private:
-    void ready(DeferredCalls&) override;
-    void answered(Answer const&, DeferredCalls&) override {}
-    void tick(DeferredCalls&) override;
-    void inspect_more(hv::Inspector& inspector) const override;
-    void visit_more(hv::StateVisitor& visitor) override;
-    void tell(TimeReading const& now);
-    [[nodiscard]] bool jumped(TimeReading const& now) const;
+    void ready(Line& line, DeferredCalls&) override;
+    void answered(Line&, Answer const&, DeferredCalls&) override {}
+    void tick(Line& line, DeferredCalls&) override;
+    void inspect_more(Line const& line, hv::Inspector& inspector) const override;
+    void visit_more(Line& line, hv::StateVisitor& visitor) override;
+    void tell(Line& line, TimeReading const& now);
+    [[nodiscard]] static bool jumped(TimeReading const& last, TimeReading const& now);
 
     std::function<TimeReading()> const clock_;
     struct State {
@@ -59,7 +59,7 @@ class TimeSyncService final : public Service {
                               hv::StateField{"samples", &State::samples, hv::Shown::Yes}};
         }
     };
-    State state_;
+    GuardedWith<State, Line> state_;
 };
 
 } // namespace devices::vmbus
