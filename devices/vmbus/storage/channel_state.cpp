@@ -6,40 +6,40 @@
 
 namespace devices::storage {
 
-void StorageChannel::lend_to_backend(Transaction& transaction)
+void StorageChannel::Work::lend_to_backend(Transaction& transaction)
 {
-    transaction.place = with_backend_.size();
-    with_backend_.push_back(&transaction);
+    transaction.place = with_backend.size();
+    with_backend.push_back(&transaction);
 }
 
-void StorageChannel::take_from_backend(Transaction const& transaction)
+void StorageChannel::Work::take_from_backend(Transaction const& transaction)
 {
-    auto* const last = with_backend_.back();
+    auto* const last = with_backend.back();
     last->place = transaction.place;
-    with_backend_[last->place] = last;
-    with_backend_.pop_back();
+    with_backend[last->place] = last;
+    with_backend.pop_back();
 }
 
 /// Those of a channel that was closed meanwhile have nobody to answer to.
-StorageChannel::Saved StorageChannel::saved() const
+StorageChannel::Saved StorageChannel::saved(Work const& work) const
 {
-    Saved out{.condition = condition_,
+    Saved out{.condition = work.condition,
               .version = primary() ? state_->version.load(std::memory_order_relaxed) : Version::None,
-              .unanswered = {repeated_.begin(), repeated_.end()},
-              .answers = answers_};
+              .unanswered = {work.repeated.begin(), work.repeated.end()},
+              .answers = work.answers};
     std::vector<Transaction const*> under_way;
-    for (auto const* const transaction : with_backend_)
-        if (channel_ && transaction->channel == channel_) under_way.push_back(transaction);
+    for (auto const* const transaction : work.with_backend)
+        if (work.channel && transaction->channel == work.channel) under_way.push_back(transaction);
     std::ranges::sort(under_way, {}, &Transaction::number);
-    if (parked_) under_way.push_back(parked_.get());
+    if (work.parked) under_way.push_back(work.parked.get());
     out.unanswered.reserve(out.unanswered.size() + under_way.size());
     std::ranges::transform(under_way, std::back_inserter(out.unanswered), &Transaction::unanswered);
-    std::ranges::rotate(out.unanswered, out.unanswered.begin() + static_cast<std::ptrdiff_t>(repeated_.size()));
+    std::ranges::rotate(out.unanswered, out.unanswered.begin() + static_cast<std::ptrdiff_t>(work.repeated.size()));
 
     auto const version = state_->version.load(std::memory_order_relaxed);
-    for (auto const* held = held_.get(); held; held = held->next.get()) {
+    for (auto const* held = work.held.get(); held; held = held->next.get()) {
         if (held->failed()) ++out.condition.errors;
-        if (!channel_ || held->channel != channel_ || !held->wants_answer) continue;
+        if (!work.channel || held->channel != work.channel || !held->wants_answer) continue;
         out.answers.keep(hv::abi::PacketType::Completion, held->id, held->answer_bytes(version));
     }
     out.condition.commands -= out.unanswered.size(); // they are counted when they are served
@@ -48,33 +48,35 @@ StorageChannel::Saved StorageChannel::saved() const
 
 void StorageChannel::visit(hv::StateVisitor& visitor)
 {
-    auto const lock = std::lock_guard{mutex_};
-    auto all = saved();
+    auto const work = work_.lock();
+    auto all = saved(*work);
     hv::visit(visitor, all);
-    if (visitor.restores()) restore(std::move(all));
+    if (visitor.restores()) restore(*work, std::move(all));
 }
 
-void StorageChannel::restore(Saved all)
+void StorageChannel::restore(Work& work, Saved all)
 {
-    condition_ = all.condition;
-    if (!channel_) {
-        condition_.step = Step::Closed;
+    work.condition = all.condition;
+    if (!work.channel) {
+        work.condition.step = Step::Closed;
         return;
     }
     if (!primary()) {
-        condition_.step = Step::Ready;
+        work.condition.step = Step::Ready;
     } else {
-        if (condition_.step <= Step::Closed || condition_.step > Step::Ready) condition_.step = Step::Begin;
+        if (work.condition.step <= Step::Closed || work.condition.step > Step::Ready)
+            work.condition.step = Step::Begin;
         state_->version.store(known_version(static_cast<std::uint16_t>(all.version)), std::memory_order_relaxed);
     }
-    repeated_.assign(std::make_move_iterator(all.unanswered.begin()), std::make_move_iterator(all.unanswered.end()));
-    answers_ = std::move(all.answers);
+    work.repeated.assign(std::make_move_iterator(all.unanswered.begin()),
+                         std::make_move_iterator(all.unanswered.end()));
+    work.answers = std::move(all.answers);
 }
 
 std::shared_ptr<hv::vmbus::ChannelDevice> StorageChannel::sub_channel(std::uint16_t n)
 {
-    auto const lock = std::lock_guard{mutex_};
-    if (!primary() || !condition_.sub_channels_made || n == 0 || n > state_->max_sub_channels) return nullptr;
+    auto const work = work_.lock();
+    if (!primary() || !work->condition.sub_channels_made || n == 0 || n > state_->max_sub_channels) return nullptr;
     return make_sub_channel_();
 }
 

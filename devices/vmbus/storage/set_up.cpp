@@ -12,11 +12,11 @@ Version known_version(std::uint16_t version)
     return std::ranges::find(versions, Version{version}) == versions.end() ? Version::None : Version{version};
 }
 
-void StorageChannel::set_up(Transaction& transaction)
+void StorageChannel::set_up(Work& work, Transaction& transaction)
 {
     auto const step = [&](Step from, Step to) {
-        bool const right = condition_.step == from;
-        if (right) condition_.step = to;
+        bool const right = work.condition.step == from;
+        if (right) work.condition.step = to;
         transaction.answer(right ? PacketStatus::Success : PacketStatus::InvalidDeviceState);
         return right;
     };
@@ -24,7 +24,7 @@ void StorageChannel::set_up(Transaction& transaction)
     case Operation::BeginInitialization: (void)step(Step::Begin, Step::Version); break;
     case Operation::QueryProtocolVersion: {
         auto const version = transaction.word();
-        if (condition_.step == Step::Version && known_version(version) == Version::None) {
+        if (work.condition.step == Step::Version && known_version(version) == Version::None) {
             transaction.answer(PacketStatus::RevisionMismatch); // the guest offers another one
         } else if (step(Step::Version, Step::Properties)) {
             state_->version.store(Version{version}, std::memory_order_relaxed);
@@ -45,7 +45,7 @@ void StorageChannel::set_up(Transaction& transaction)
         break;
     }
     case Operation::EndInitialization: (void)step(Step::End, Step::Ready); break;
-    case Operation::CreateSubChannels: transaction.answer(create_sub_channels(transaction.word())); break;
+    case Operation::CreateSubChannels: transaction.answer(create_sub_channels(work, transaction.word())); break;
     case Operation::ResetLun:
     case Operation::ResetAdapter:
     case Operation::ResetBus:
@@ -56,14 +56,14 @@ void StorageChannel::set_up(Transaction& transaction)
     }
 }
 
-PacketStatus StorageChannel::create_sub_channels(std::uint16_t count)
+PacketStatus StorageChannel::create_sub_channels(Work& work, std::uint16_t count)
 {
-    if (!primary() || (condition_.step != Step::End && condition_.step != Step::Ready) ||
-        condition_.sub_channels_made)
+    if (!primary() || (work.condition.step != Step::End && work.condition.step != Step::Ready) ||
+        work.condition.sub_channels_made)
         return PacketStatus::InvalidDeviceState;
     if (state_->version.load(std::memory_order_relaxed) < Version::Windows8 || count > state_->max_sub_channels)
         return PacketStatus::InvalidParameter;
-    condition_.sub_channels_made = true;
+    work.condition.sub_channels_made = true;
     for (std::uint16_t n = 1; n <= count; ++n)
         state_->bus.offer(state_->offer(n), make_sub_channel_());
     return PacketStatus::Success;

@@ -28,9 +28,12 @@ StorageChannel::StorageChannel(std::shared_ptr<ControllerState> state, SubChanne
       make_sub_channel_{std::move(make_sub_channel)},
       worker_{*this, state_->bus.runner(), turn_limits},
       memory_{*state_->host.io_memory, [this] { worker_.post(); }}
+{}
+
+StorageChannel::Work::Work()
 {
-    free_.reserve(most_free);
-    with_backend_.reserve(max_under_way);
+    free.reserve(most_free);
+    with_backend.reserve(max_under_way);
 }
 
 StorageChannel::~StorageChannel() = default;
@@ -38,13 +41,13 @@ StorageChannel::~StorageChannel() = default;
 void StorageChannel::open(std::shared_ptr<hv::vmbus::Channel> channel)
 {
     {
-        auto const lock = std::lock_guard{mutex_};
-        if (stopped_) return;
-        channel_ = std::move(channel);
-        condition_.step = primary() ? Step::Begin : Step::Ready;
-        condition_.sub_channels_made = false;
-        condition_.tell_of_units = false;
-        stalled_ = false;
+        auto const work = work_.lock();
+        if (work->stopped) return;
+        work->channel = std::move(channel);
+        work->condition.step = primary() ? Step::Begin : Step::Ready;
+        work->condition.sub_channels_made = false;
+        work->condition.tell_of_units = false;
+        work->stalled = false;
         if (primary()) state_->version.store(Version::None, std::memory_order_relaxed);
     }
     signalled();
@@ -53,34 +56,34 @@ void StorageChannel::open(std::shared_ptr<hv::vmbus::Channel> channel)
 void StorageChannel::close()
 {
     vmbus::ChannelWorker::Hold const hold{worker_};
-    auto const lock = std::lock_guard{mutex_};
-    condition_.step = Step::Closed;
+    auto const work = work_.lock();
+    work->condition.step = Step::Closed;
     if (primary()) state_->version.store(Version::None, std::memory_order_relaxed);
-    forget_channel();
+    forget_channel(*work);
 }
 
 std::size_t StorageChannel::stop(std::chrono::steady_clock::time_point deadline)
 {
     worker_.hold(); // for good
-    auto lock = std::unique_lock{mutex_};
-    stopped_ = true;
-    stalled_ = false;
-    forget_channel();
-    idle_.wait_until(lock, deadline, [this] { return with_backend_.empty(); });
-    return with_backend_.size();
+    auto work = work_.lock();
+    work->stopped = true;
+    work->stalled = false;
+    forget_channel(*work);
+    (void)work.wait_until(idle_, deadline, [&] { return work->with_backend.empty(); });
+    return work->with_backend.size();
 }
 
-void StorageChannel::forget_channel()
+void StorageChannel::forget_channel(Work& work)
 {
-    channel_.reset();
-    answers_.clear();
-    repeated_.clear();
-    while (auto transaction = take_held())
-        retire(std::move(transaction));
-    if (parked_) retire(std::move(parked_));
-    while (!free_.empty()) {
-        retire(std::move(free_.back()));
-        free_.pop_back();
+    work.channel.reset();
+    work.answers.clear();
+    work.repeated.clear();
+    while (auto transaction = work.take_held())
+        retire(work, std::move(transaction));
+    if (work.parked) retire(work, std::move(work.parked));
+    while (!work.free.empty()) {
+        retire(work, std::move(work.free.back()));
+        work.free.pop_back();
     }
     memory_.leave();
 }
@@ -88,7 +91,7 @@ void StorageChannel::forget_channel()
 void StorageChannel::quiesce(hv::StillBusy busy)
 {
     {
-        auto const lock = std::lock_guard{mutex_};
+        auto const work = work_.lock();
         quiesced_ = true;
     }
     worker_.quiesce(std::move(busy));
@@ -97,11 +100,11 @@ void StorageChannel::quiesce(hv::StillBusy busy)
 void StorageChannel::resume()
 {
     auto const settle_held = [this] {
-        auto const lock = std::lock_guard{mutex_};
+        auto const work = work_.lock();
         quiesced_ = false;
-        while (auto transaction = take_held())
-            settle(std::move(transaction));
-        if (channel_) channel_->publish();
+        while (auto transaction = work->take_held())
+            settle(*work, std::move(transaction));
+        if (work->channel) work->channel->publish();
     };
     if (!quiesced_) return;
     contain(settle_held, [this](char const* what) { give_up(what); });
@@ -109,20 +112,26 @@ void StorageChannel::resume()
     worker_.resume();
 }
 
-StorageChannel::OwnedTransaction StorageChannel::take_held()
+void StorageChannel::Work::hold(OwnedTransaction transaction)
 {
-    auto first = std::move(held_);
-    if (first) held_ = std::move(first->next);
-    if (!held_) held_end_ = &held_;
+    *held_end = std::move(transaction);
+    held_end = &(*held_end)->next;
+}
+
+StorageChannel::OwnedTransaction StorageChannel::Work::take_held()
+{
+    auto first = std::move(held);
+    if (first) held = std::move(first->next);
+    if (!held) held_end = &held;
     return first;
 }
 
 void StorageChannel::units_changed()
 {
     {
-        auto const lock = std::lock_guard{mutex_};
-        if (condition_.step != Step::Ready) return; // the guest will look anyway
-        condition_.tell_of_units = true;
+        auto const work = work_.lock();
+        if (work->condition.step != Step::Ready) return; // the guest will look anyway
+        work->condition.tell_of_units = true;
     }
     signalled();
 }
@@ -143,125 +152,123 @@ vmbus::Served::Left StorageChannel::serve(vmbus::Turn& turn)
 void StorageChannel::give_up(char const* why)
 {
     {
-        auto const lock = std::lock_guard{mutex_};
-        ++condition_.broken_rings;
-        forget_channel();
-        if (stopped_) idle_.notify_all();
+        auto const work = work_.lock();
+        ++work->condition.broken_rings;
+        forget_channel(*work);
+        if (work->stopped) idle_.notify_all();
     }
     if (state_->host.notice) state_->host.notice(std::string{"a channel of a guest's disks was given up: "} + why);
 }
 
 vmbus::Served::Left StorageChannel::serve_ring(vmbus::Turn& turn)
 {
-    auto lock = std::unique_lock{mutex_};
-    if (!channel_) return Left::Nothing;
+    auto work = work_.lock();
+    if (!work->channel) return Left::Nothing;
     // When answers wait still, the guest signals once it has made room.
-    auto const left = write_waiting_answers() ? take_packets(turn, lock) : Left::Nothing;
-    if (channel_) channel_->publish();
+    auto const left = write_waiting_answers(*work) ? take_packets(work, turn) : Left::Nothing;
+    if (work->channel) work->channel->publish();
     return left;
 }
 
-vmbus::Served::Left StorageChannel::take_packets(vmbus::Turn& turn, std::unique_lock<Lock>& lock)
+vmbus::Served::Left StorageChannel::take_packets(Held& work, vmbus::Turn& turn)
 {
     hv::vmbus::Packet packet;
     unsigned taken = 0;
-    while (channel_) {
+    while (work->channel) {
         if (turn.over()) return Left::Some;
-        if (parked_) {
-            if (!start(std::move(parked_), turn, lock) || !answers_.empty()) return Left::Nothing;
-            if (!channel_) break; // `start` let go of the lock
+        if (work->parked) {
+            if (!start(work, std::move(work->parked), turn) || !work->answers.empty()) return Left::Nothing;
+            if (!work->channel) break; // `start` let go of the lock
         }
-        auto transaction = take_transaction();
+        auto transaction = take_transaction(*work);
         if (!transaction) {
-            stalled_ = true; // `finished` signals, and so does the account
+            work->stalled = true; // `finished` signals, and so does the account
             return Left::Nothing;
         }
-        if (!repeated_.empty()) {
-            auto const again = std::move(repeated_.front());
-            repeated_.pop_front();
+        if (!work->repeated.empty()) {
+            auto const again = std::move(work->repeated.front());
+            work->repeated.pop_front();
             turn.count_packet();
-            handle(std::move(transaction), again.packet(), turn, lock);
-            if (!answers_.empty() || parked_) return Left::Nothing;
+            handle(work, std::move(transaction), again.packet(), turn);
+            if (!work->answers.empty() || work->parked) return Left::Nothing;
             continue;
         }
-        switch (channel_->incoming().next(packet)) {
+        switch (work->channel->incoming().next(packet)) {
         case hv::vmbus::IncomingRing::Next::Taken: break;
-        case hv::vmbus::IncomingRing::Next::Empty: keep(std::move(transaction)); return Left::Nothing;
+        case hv::vmbus::IncomingRing::Next::Empty: keep(*work, std::move(transaction)); return Left::Nothing;
         case hv::vmbus::IncomingRing::Next::Broken:
-            keep(std::move(transaction));
-            ++condition_.broken_rings;
-            forget_channel();
+            keep(*work, std::move(transaction));
+            ++work->condition.broken_rings;
+            forget_channel(*work);
             return Left::Nothing;
         }
         turn.count_packet();
-        handle(std::move(transaction), packet, turn, lock);
-        if (!answers_.empty() || parked_) return Left::Nothing;
-        if (++taken % batch == 0 && channel_) channel_->publish();
+        handle(work, std::move(transaction), packet, turn);
+        if (!work->answers.empty() || work->parked) return Left::Nothing;
+        if (++taken % batch == 0 && work->channel) work->channel->publish();
     }
     return Left::Nothing;
 }
 
-void StorageChannel::handle(OwnedTransaction transaction, hv::vmbus::Packet const& packet, vmbus::Turn& turn,
-                            std::unique_lock<Lock>& lock)
+void StorageChannel::handle(Held& work, OwnedTransaction transaction, hv::vmbus::Packet const& packet,
+                            vmbus::Turn& turn)
 {
     auto const version = state_->version.load(std::memory_order_relaxed);
     if (!transaction->take(packet, version)) {
         transaction->answer(PacketStatus::InvalidParameter);
     } else if (transaction->operation_asked() != Operation::ExecuteSrb) {
-        set_up(*transaction);
-    } else if (condition_.step != Step::Ready || version == Version::None) {
+        set_up(*work, *transaction);
+    } else if (work->condition.step != Step::Ready || version == Version::None) {
         transaction->answer(PacketStatus::InvalidDeviceState);
     } else {
-        ++condition_.commands;
-        transaction->channel = channel_;
-        bool const waits = transaction->prepare(packet, channel_->memory(), state_->units, spans_);
-        if (spans_.capacity() > usual_spans) std::vector<hv::vmbus::GuestSpan>{}.swap(spans_);
+        ++work->condition.commands;
+        transaction->channel = work->channel;
+        bool const waits = transaction->prepare(packet, work->channel->memory(), state_->units, work->spans);
+        if (work->spans.capacity() > usual_spans) std::vector<hv::vmbus::GuestSpan>{}.swap(work->spans);
         if (waits) {
             transaction->remember(packet);
-            transaction->number = condition_.commands;
-            (void)start(std::move(transaction), turn, lock);
+            transaction->number = work->condition.commands;
+            (void)start(work, std::move(transaction), turn);
             return;
         }
     }
-    settle(std::move(transaction));
+    settle(*work, std::move(transaction));
 }
 
 /// One is run in any case, so that its end lets others run.
-bool StorageChannel::start(OwnedTransaction transaction, vmbus::Turn& turn, std::unique_lock<Lock>& lock)
+bool StorageChannel::start(Held& work, OwnedTransaction transaction, vmbus::Turn& turn)
 {
     if (auto const extra = transaction->extra_memory(); extra != 0) {
-        if (with_backend_.empty()) {
+        if (work->with_backend.empty()) {
             memory_.take_always(extra);
         } else if (!memory_.take(extra)) {
-            parked_ = std::move(transaction);
-            stalled_ = true;
+            work->parked = std::move(transaction);
+            work->stalled = true;
             return false;
         }
         transaction->charged = extra;
     }
-    run(std::move(transaction), turn, lock);
+    run(work, std::move(transaction), turn);
     return true;
 }
 
-void StorageChannel::run(OwnedTransaction transaction, vmbus::Turn& turn, std::unique_lock<Lock>& lock)
+void StorageChannel::run(Held& work, OwnedTransaction transaction, vmbus::Turn& turn)
 {
-    lend_to_backend(*transaction);
+    work->lend_to_backend(*transaction);
     auto* const running = transaction.release(); // from here on it may be the backend's
     running->keeps_owner = shared_from_this();
     if (running->operation == block::Operation::Read || running->operation == block::Operation::Write)
         turn.count_bytes(running->length);
-    lock.unlock();
-    bool const ready = running->run();
-    lock.lock();
+    bool const ready = work.unlocked([&] { return running->run(); });
     if (!ready) {
-        ++condition_.waited;
+        ++work->condition.waited;
         return;
     }
     transaction.reset(running);
     transaction->keeps_owner.reset();
-    take_from_backend(*transaction);
-    if (stopped_) idle_.notify_all();
-    settle(std::move(transaction));
+    work->take_from_backend(*transaction);
+    if (work->stopped) idle_.notify_all();
+    settle(*work, std::move(transaction));
 }
 
 void StorageChannel::finished(Transaction& transaction) noexcept
@@ -270,103 +277,101 @@ void StorageChannel::finished(Transaction& transaction) noexcept
     auto const self = std::move(owned->keeps_owner);
     bool again = false;
     auto const finish = [&] {
-        auto const lock = std::lock_guard{mutex_};
-        take_from_backend(*owned);
-        if (stopped_) idle_.notify_all();
-        if (quiesced_ && !stopped_) {
-            *held_end_ = std::move(owned);
-            held_end_ = &(*held_end_)->next;
-            return;
+        auto const work = work_.lock();
+        work->take_from_backend(*owned);
+        if (work->stopped) idle_.notify_all();
+        if (quiesced_ && !work->stopped) {
+            return work->hold(std::move(owned));
         }
-        settle(std::move(owned));
-        if (channel_) channel_->publish();
-        again = std::exchange(stalled_, false);
+        settle(*work, std::move(owned));
+        if (work->channel) work->channel->publish();
+        again = std::exchange(work->stalled, false);
     };
     contain(finish, [this](char const* what) { give_up(what); });
     if (again) signalled();
 }
 
 /// The first one is beyond the budget, if need be: each channel gets on, if slowly.
-StorageChannel::OwnedTransaction StorageChannel::take_transaction()
+StorageChannel::OwnedTransaction StorageChannel::take_transaction(Work& work)
 {
-    if (!free_.empty()) {
-        auto transaction = std::move(free_.back());
-        free_.pop_back();
+    if (!work.free.empty()) {
+        auto transaction = std::move(work.free.back());
+        work.free.pop_back();
         return transaction;
     }
-    if (transactions_ == max_under_way) return nullptr;
-    if (transactions_ == 0) {
+    if (work.transactions == max_under_way) return nullptr;
+    if (work.transactions == 0) {
         memory_.take_always(Transaction::usual_memory);
     } else if (!memory_.take(Transaction::usual_memory)) {
         return nullptr;
     }
     auto transaction = std::make_unique<Transaction>(*this);
-    ++transactions_;
+    ++work.transactions;
     return transaction;
 }
 
-void StorageChannel::give_back(OwnedTransaction transaction)
+void StorageChannel::give_back(Work& work, OwnedTransaction transaction)
 {
     transaction->reset();
-    keep(std::move(transaction));
+    keep(work, std::move(transaction));
 }
 
 /// One that has forgotten everything. A closed channel keeps none, and an open one few, and none while others wait
 /// for memory.
-void StorageChannel::keep(OwnedTransaction transaction)
+void StorageChannel::keep(Work& work, OwnedTransaction transaction)
 {
-    if (!channel_ || free_.size() == most_free || state_->host.io_memory->crowded())
-        return retire(std::move(transaction));
+    if (!work.channel || work.free.size() == most_free || state_->host.io_memory->crowded())
+        return retire(work, std::move(transaction));
     if (auto const charged = std::exchange(transaction->charged, 0); charged != 0) memory_.give_back(charged);
-    free_.push_back(std::move(transaction));
+    work.free.push_back(std::move(transaction));
 }
 
-void StorageChannel::retire(OwnedTransaction transaction)
+void StorageChannel::retire(Work& work, OwnedTransaction transaction)
 {
     auto const charged = transaction->charged + Transaction::usual_memory;
     transaction.reset();
-    --transactions_;
+    --work.transactions;
     memory_.give_back(charged);
 }
 
 /// Answers what a transaction was about, unless its channel is closed by now.
-void StorageChannel::settle(OwnedTransaction transaction)
+void StorageChannel::settle(Work& work, OwnedTransaction transaction)
 {
-    if (transaction->failed()) ++condition_.errors;
-    bool const open = channel_ && (!transaction->channel || transaction->channel == channel_);
+    if (transaction->failed()) ++work.condition.errors;
+    bool const open = work.channel && (!transaction->channel || transaction->channel == work.channel);
     if (open && transaction->wants_answer) {
         auto const version = state_->version.load(std::memory_order_relaxed);
-        answers_.send(channel_->outgoing(), hv::abi::PacketType::Completion, transaction->id,
-                      transaction->answer_bytes(version));
+        work.answers.send(work.channel->outgoing(), hv::abi::PacketType::Completion, transaction->id,
+                          transaction->answer_bytes(version));
     }
-    give_back(std::move(transaction));
+    give_back(work, std::move(transaction));
 }
 
 /// False when the ring is full.
-bool StorageChannel::write_waiting_answers()
+bool StorageChannel::write_waiting_answers(Work& work)
 {
-    if (!answers_.flush(channel_->outgoing())) return false;
-    if (!condition_.tell_of_units || condition_.step != Step::Ready) return true;
+    if (!work.answers.flush(work.channel->outgoing())) return false;
+    if (!work.condition.tell_of_units || work.condition.step != Step::Ready) return true;
     std::array<std::byte, largest_packet> packet{};
     PacketHeader const header{Operation::EnumerateBus, 0, PacketStatus::Success};
     std::memcpy(packet.data(), &header, sizeof header);
     auto const size = packet_size(state_->version.load(std::memory_order_relaxed));
-    answers_.send(channel_->outgoing(), hv::abi::PacketType::DataInband, 0, std::span{packet}.first(size));
-    condition_.tell_of_units = false;
-    return answers_.empty();
+    work.answers.send(work.channel->outgoing(), hv::abi::PacketType::DataInband, 0, std::span{packet}.first(size));
+    work.condition.tell_of_units = false;
+    return work.answers.empty();
 }
 
 void StorageChannel::inspect(hv::Inspector& inspector) const
 {
-    auto const lock = std::lock_guard{mutex_};
-    inspector.flag("open", channel_ != nullptr);
-    inspector.flag("ready", condition_.step == Step::Ready);
+    auto const work = work_.lock();
+    inspector.flag("open", work->channel != nullptr);
+    inspector.flag("ready", work->condition.step == Step::Ready);
     inspector.number("version", static_cast<std::uint16_t>(state_->version.load(std::memory_order_relaxed)));
-    inspector.number("under_way", with_backend_.size());
-    inspector.number("to_repeat", repeated_.size());
-    inspector.flag("waits_for_memory", parked_ != nullptr);
-    inspector.number("answers_waiting", answers_.size());
-    show(inspector, condition_);
+    inspector.number("under_way", work->with_backend.size());
+    inspector.number("to_repeat", work->repeated.size());
+    inspector.flag("waits_for_memory", work->parked != nullptr);
+    inspector.number("answers_waiting", work->answers.size());
+    show(inspector, work->condition);
 }
 
 } // namespace devices::storage

@@ -2,7 +2,7 @@
 /// sub-channel, which carries commands only.
 #pragma once
 
-#include "devices/base/lock_rank.hpp"
+#include "devices/base/guarded.hpp"
 #include "devices/vmbus/channel/answer_queue.hpp"
 #include "devices/vmbus/channel/channel_worker.hpp"
 #include "devices/vmbus/storage/controller_state.hpp"
@@ -17,7 +17,6 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <tuple>
 #include <vector>
 
@@ -102,35 +101,56 @@ class StorageChannel final : public hv::vmbus::ChannelDevice,
         }
     };
 
-    using Lock = Mutex<LockRank::Channel>;
     using OwnedTransaction = std::unique_ptr<Transaction>;
+
+    /// The channel, and what its guest has under way.
+    struct Work {
+        Work();
+
+        /// Adds one at the end of those that are held.
+        void hold(OwnedTransaction transaction);
+        [[nodiscard]] OwnedTransaction take_held();
+        void lend_to_backend(Transaction& transaction);
+        void take_from_backend(Transaction const& transaction);
+
+        std::shared_ptr<hv::vmbus::Channel> channel{}; ///< while open, and not broken
+        Condition condition{};
+        bool stopped = false;
+        bool stalled = false;                     ///< packets may wait in the ring for an end of others
+        std::vector<Transaction*> with_backend{}; ///< in no order
+        std::deque<UnansweredPacket> repeated{};  ///< from elsewhere: they come before those in the ring
+        std::size_t transactions = 0; ///< that exist: of these some are free, and others own themselves meanwhile
+        OwnedTransaction held{};      ///< finished by backends while this was quiesced: a list, in order
+        OwnedTransaction* held_end = &held;
+        std::vector<OwnedTransaction> free{};
+        OwnedTransaction parked{};                 ///< the next one to run, when there is memory for it
+        std::vector<hv::vmbus::GuestSpan> spans{}; ///< room for `Transaction::prepare` to work in
+        vmbus::AnswerQueue answers{};
+    };
+    using GuardedWork = Guarded<Work, LockRank::Channel>;
+    using Held = GuardedWork::Held; ///< for those that let go of the lock while a backend works
 
     [[nodiscard]] Left serve(vmbus::Turn& turn) override;
     [[nodiscard]] std::weak_ptr<void> owner() override { return weak_from_this(); }
 
-    // All with the lock held.
     [[nodiscard]] Left serve_ring(vmbus::Turn& turn);
-    [[nodiscard]] Left take_packets(vmbus::Turn& turn, std::unique_lock<Lock>& lock);
-    /// False when the transaction has to wait for memory; then it is `parked_`.
-    [[nodiscard]] bool start(OwnedTransaction transaction, vmbus::Turn& turn, std::unique_lock<Lock>& lock);
-    void handle(OwnedTransaction transaction, hv::vmbus::Packet const& packet, vmbus::Turn& turn,
-                std::unique_lock<Lock>& lock);
-    void run(OwnedTransaction transaction, vmbus::Turn& turn, std::unique_lock<Lock>& lock);
-    void set_up(Transaction& transaction);
-    [[nodiscard]] PacketStatus create_sub_channels(std::uint16_t count);
+    [[nodiscard]] Left take_packets(Held& work, vmbus::Turn& turn);
+    /// False when the transaction has to wait for memory; then it is `parked`.
+    [[nodiscard]] bool start(Held& work, OwnedTransaction transaction, vmbus::Turn& turn);
+    void handle(Held& work, OwnedTransaction transaction, hv::vmbus::Packet const& packet, vmbus::Turn& turn);
+    void run(Held& work, OwnedTransaction transaction, vmbus::Turn& turn);
+    void set_up(Work& work, Transaction& transaction);
+    [[nodiscard]] PacketStatus create_sub_channels(Work& work, std::uint16_t count);
 
-    [[nodiscard]] OwnedTransaction take_transaction();
-    void give_back(OwnedTransaction transaction);
-    void keep(OwnedTransaction transaction);
-    void settle(OwnedTransaction transaction);
-    [[nodiscard]] OwnedTransaction take_held();
-    [[nodiscard]] bool write_waiting_answers();
-    void forget_channel();
-    void retire(OwnedTransaction transaction);
-    [[nodiscard]] Saved saved() const;
-    void restore(Saved saved);
-    void lend_to_backend(Transaction& transaction);
-    void take_from_backend(Transaction const& transaction);
+    [[nodiscard]] OwnedTransaction take_transaction(Work& work);
+    void give_back(Work& work, OwnedTransaction transaction);
+    void keep(Work& work, OwnedTransaction transaction);
+    void settle(Work& work, OwnedTransaction transaction);
+    [[nodiscard]] bool write_waiting_answers(Work& work);
+    void forget_channel(Work& work);
+    void retire(Work& work, OwnedTransaction transaction);
+    [[nodiscard]] Saved saved(Work const& work) const;
+    void restore(Work& work, Saved saved);
     void give_up(char const* why);
     [[nodiscard]] bool primary() const { return static_cast<bool>(make_sub_channel_); }
 
@@ -140,22 +160,9 @@ class StorageChannel final : public hv::vmbus::ChannelDevice,
     vmbus::ChannelWorker worker_;
     block::IoBudget::Account memory_; ///< for transactions
 
-    mutable Lock mutex_;
+    std::atomic<bool> quiesced_{false}; ///< changes while the work is locked
+    GuardedWork work_;
     std::condition_variable_any idle_;
-    std::shared_ptr<hv::vmbus::Channel> channel_; ///< while open, and not broken
-    Condition condition_;
-    bool stopped_ = false;
-    bool stalled_ = false;                   ///< packets may wait in the ring for an end of others
-    std::vector<Transaction*> with_backend_; ///< in no order
-    std::deque<UnansweredPacket> repeated_;  ///< from elsewhere: they come before those in the ring
-    std::size_t transactions_ = 0;      ///< that exist: of these some are free, and others own themselves meanwhile
-    std::atomic<bool> quiesced_{false}; ///< changes with the lock held
-    OwnedTransaction held_;             ///< finished by backends while this was quiesced: a list, in order
-    OwnedTransaction* held_end_ = &held_;
-    std::vector<OwnedTransaction> free_;
-    OwnedTransaction parked_;                 ///< the next one to run, when there is memory for it
-    std::vector<hv::vmbus::GuestSpan> spans_; ///< room for `Transaction::prepare` to work in
-    vmbus::AnswerQueue answers_;
 };
 
 } // namespace devices::storage
