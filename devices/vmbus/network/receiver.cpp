@@ -93,12 +93,15 @@ std::uint32_t vlan_info(std::uint16_t tag)
 } // namespace
 
 Receiver::Receiver(TransferSink& sink, std::size_t channels, Traffic& traffic)
+    : sink_{sink}, intake_{sink, channels, traffic}
+{}
+
+Receiver::Intake::Intake(TransferSink& sink, std::size_t channels, Traffic& traffic)
     : sink_{sink}, traffic_{traffic}, transfers_(channels)
 {}
 
-void Receiver::set(Path path)
+void Receiver::Intake::set(Path path)
 {
-    std::lock_guard const lock{lock_};
     if (path.buffer != path_.buffer) drop_transfers();
     empty_hand();
     path_ = std::move(path);
@@ -110,9 +113,9 @@ void Receiver::set(Path path)
 bool Receiver::receive(net::FrameSource& source)
 {
     for (;;) {
-        std::lock_guard const lock{lock_};
-        if (!path_.buffer) return true;
-        switch (receive_batch(source)) {
+        auto const intake = intake_.lock();
+        if (!intake->has_buffer()) return true;
+        switch (intake->receive_batch(source)) {
         case Batch::More: break;
         case Batch::Empty: return true;
         case Batch::NoRoom: return false;
@@ -120,7 +123,7 @@ bool Receiver::receive(net::FrameSource& source)
     }
 }
 
-Receiver::Batch Receiver::receive_batch(net::FrameSource& source)
+Receiver::Batch Receiver::Intake::receive_batch(net::FrameSource& source)
 {
     if (!flush()) return Batch::NoRoom;
     for (std::size_t frames = 0; frames < batch_frames; ++frames) {
@@ -142,7 +145,7 @@ Receiver::Batch Receiver::receive_batch(net::FrameSource& source)
     return flush() ? Batch::More : Batch::NoRoom;
 }
 
-bool Receiver::fill_hand()
+bool Receiver::Intake::fill_hand()
 {
     auto const had = hand_.size();
     if (had == sections_for_frame_) return true;
@@ -154,7 +157,7 @@ bool Receiver::fill_hand()
     return hand_.size() == sections_for_frame_;
 }
 
-void Receiver::empty_hand()
+void Receiver::Intake::empty_hand()
 {
     if (path_.buffer) path_.buffer->give_back(hand_);
     hand_.clear();
@@ -162,7 +165,7 @@ void Receiver::empty_hand()
 }
 
 /// The guest gets the first sections of the hand; the others and their pieces stay where they are.
-void Receiver::drop_from_hand(std::size_t count)
+void Receiver::Intake::drop_from_hand(std::size_t count)
 {
     auto room = count * path_.buffer->frame_room();
     auto piece = pieces_.begin();
@@ -173,7 +176,7 @@ void Receiver::drop_from_hand(std::size_t count)
 }
 
 /// Returns how many ranges the packet has by now that the frame goes with.
-std::size_t Receiver::place(std::size_t size, net::Offload offload)
+std::size_t Receiver::Intake::place(std::size_t size, net::Offload offload)
 {
     auto& buffer = *path_.buffer;
     auto const room = buffer.frame_room();
@@ -221,7 +224,7 @@ std::size_t Receiver::place(std::size_t size, net::Offload offload)
     return transfer.ranges.size();
 }
 
-Receiver::Transfer& Receiver::transfer_for(std::size_t channel)
+Receiver::Transfer& Receiver::Intake::transfer_for(std::size_t channel)
 {
     auto const n = channel < transfers_.size() ? channel : 0;
     auto& transfer = transfers_[n];
@@ -230,7 +233,7 @@ Receiver::Transfer& Receiver::transfer_for(std::size_t channel)
     return transfer;
 }
 
-bool Receiver::flush()
+bool Receiver::Intake::flush()
 {
     while (!transfers_in_use_.empty()) {
         auto const channel = transfers_in_use_.back();
@@ -250,7 +253,7 @@ bool Receiver::flush()
     return true;
 }
 
-void Receiver::drop_transfers()
+void Receiver::Intake::drop_transfers()
 {
     for (auto const channel : transfers_in_use_) {
         auto& transfer = transfers_[channel];

@@ -1,7 +1,7 @@
 /// Frames for the guest: from a backend into sections of the receive buffer, and to the channels as packets.
 #pragma once
 
-#include "devices/base/lock_rank.hpp"
+#include "devices/base/guarded.hpp"
 #include "devices/net/frame_backend.hpp"
 #include "devices/net/frame_headers.hpp"
 #include "devices/vmbus/network/receive_buffer.hpp"
@@ -12,8 +12,8 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
-#include <mutex>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace devices::network {
@@ -53,7 +53,7 @@ class Receiver final : public net::FrameReceiver {
     Receiver(TransferSink& sink, std::size_t channels, Traffic& traffic);
 
     /// Waits for the end of a batch. After that nothing of the former buffer is used.
-    void set(Path path);
+    void set(Path path) { intake_.lock()->set(std::move(path)); }
 
     [[nodiscard]] bool receive(net::FrameSource& source) override;
     void lost() override { sink_.lost(); }
@@ -70,24 +70,37 @@ class Receiver final : public net::FrameReceiver {
         bool queued = false; ///< it is in transfers_in_use_
     };
 
-    [[nodiscard]] Batch receive_batch(net::FrameSource& source);
-    [[nodiscard]] bool fill_hand();
-    void empty_hand();
-    void drop_from_hand(std::size_t count);
-    [[nodiscard]] std::size_t place(std::size_t size, net::Offload offload);
-    [[nodiscard]] Transfer& transfer_for(std::size_t channel);
-    [[nodiscard]] bool flush();
-    void drop_transfers();
+    /// Frames on their way.
+    class Intake {
+      public:
+        Intake(TransferSink& sink, std::size_t channels, Traffic& traffic);
+
+        void set(Path path);
+        [[nodiscard]] bool has_buffer() const { return path_.buffer != nullptr; }
+        /// With a buffer only.
+        [[nodiscard]] Batch receive_batch(net::FrameSource& source);
+
+      private:
+        [[nodiscard]] bool fill_hand();
+        void empty_hand();
+        void drop_from_hand(std::size_t count);
+        [[nodiscard]] std::size_t place(std::size_t size, net::Offload offload);
+        [[nodiscard]] Transfer& transfer_for(std::size_t channel);
+        [[nodiscard]] bool flush();
+        void drop_transfers();
+
+        TransferSink& sink_;
+        Traffic& traffic_;
+        Path path_;
+        std::size_t sections_for_frame_ = 1;
+        std::vector<Section> hand_; ///< empty sections, for the next frame
+        std::vector<iovec> pieces_; ///< where their room lies
+        std::vector<Transfer> transfers_;
+        std::vector<std::size_t> transfers_in_use_;
+    };
 
     TransferSink& sink_;
-    Traffic& traffic_;
-    Mutex<LockRank::Receiver> lock_; // all below
-    Path path_;
-    std::size_t sections_for_frame_ = 1;
-    std::vector<Section> hand_; ///< empty sections, for the next frame
-    std::vector<iovec> pieces_; ///< where their room lies
-    std::vector<Transfer> transfers_;
-    std::vector<std::size_t> transfers_in_use_;
+    Guarded<Intake, LockRank::Receiver> intake_;
 };
 
 } // namespace devices::network
