@@ -44,19 +44,13 @@ void Nic::stop()
 
 void Nic::quiesce(hv::StillBusy busy)
 {
-    {
-        std::lock_guard const lock{state_};
-        quiesced_ = true;
-    }
+    shared_.lock()->quiesced = true;
     backend_->quiesce(std::move(busy));
 }
 
 void Nic::resume()
 {
-    {
-        std::lock_guard const lock{state_};
-        quiesced_ = false;
-    }
+    shared_.lock()->quiesced = false;
     indicate_link();
     backend_->resume();
 }
@@ -84,17 +78,13 @@ void Nic::lost()
 
 void Nic::link_changed()
 {
-    {
-        std::lock_guard const lock{listening_};
-        apply_listening();
-    }
+    apply_listening(*listening_.lock());
     indicate_link();
 }
 
 Card::SendPath Nic::send_path() const
 {
-    std::lock_guard const lock{state_};
-    return path_;
+    return shared_.lock()->path;
 }
 
 void Nic::opening(ChannelQueue& queue)
@@ -167,8 +157,8 @@ nvsp::Status Nic::control(ChannelQueue&, GuestPieces const& message)
     }
 
     if (settings_.initialized != before.initialized) {
-        std::lock_guard const lock{state_};
-        rndis_up_ = settings_.initialized;
+        auto const shared = shared_.lock();
+        shared->rndis_up = settings_.initialized;
         link_indicated_.store(link_up()); // it asks for that next
     }
     if (settings_.rss != before.rss || settings_.receive_offloads() != before.receive_offloads()) update_receiver();
@@ -199,10 +189,10 @@ TransferSink::Sent Nic::send_control(ReceiveBuffer& buffer, Section section, std
 
 void Nic::indicate_link()
 {
-    std::lock_guard const lock{state_};
+    auto const shared = shared_.lock();
     auto const up = link_up();
-    auto& buffer = path_.receive_buffer;
-    if (quiesced_ || !buffer || !rndis_up_ || link_indicated_.load() == up) return;
+    auto& buffer = shared->path.receive_buffer;
+    if (shared->quiesced || !buffer || !shared->rndis_up || link_indicated_.load() == up) return;
     auto const section = buffer->take_for_control();
     if (!section) return; // `served` comes back to it
     auto const message = link_indication(up);
@@ -218,9 +208,9 @@ void Nic::indicate_link()
 void Nic::change_path(ChannelQueue& primary, SendPath path)
 {
     {
-        std::lock_guard const lock{state_};
-        path_ = path;
-        rndis_up_ = settings_.initialized && path.receive_buffer;
+        auto const shared = shared_.lock();
+        shared->path = path;
+        shared->rndis_up = settings_.initialized && path.receive_buffer;
     }
     primary.change_send_path(path);
     for (auto const& queue : queues_)
@@ -240,19 +230,19 @@ void Nic::update_receiver()
 
 void Nic::listen(bool wanted, net::ReceiveOffloads offloads)
 {
-    std::lock_guard const lock{listening_};
-    if (offloads != offloads_) listens_ = false; // so that the backend hears of it
-    wanted_ = wanted;
-    offloads_ = offloads;
-    apply_listening();
+    auto const listening = listening_.lock();
+    if (offloads != listening->offloads) listening->listens = false; // so that the backend hears of it
+    listening->wanted = wanted;
+    listening->offloads = offloads;
+    apply_listening(*listening);
 }
 
-void Nic::apply_listening()
+void Nic::apply_listening(Listening& listening)
 {
-    auto const listen = wanted_ && link_up();
-    if (listen && !listens_) backend_->listen(offloads_);
+    auto const listen = listening.wanted && link_up();
+    if (listen && !listening.listens) backend_->listen(listening.offloads);
     if (!listen) backend_->ignore();
-    listens_ = listen;
+    listening.listens = listen;
 }
 
 TransferSink::Sent Nic::send_transfer(std::size_t channel, ReceiveBuffer& buffer, std::span<Section const> sections,

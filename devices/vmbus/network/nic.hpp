@@ -3,7 +3,7 @@
 #pragma once
 
 #include "devices/base/component.hpp"
-#include "devices/base/lock_rank.hpp"
+#include "devices/base/guarded.hpp"
 #include "devices/vmbus/network/card_state.hpp"
 #include "devices/vmbus/network/channel_queue.hpp"
 #include "devices/vmbus/network/oids.hpp"
@@ -12,7 +12,6 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -61,6 +60,19 @@ class Nic final : Card, TransferSink, public Component, public std::enable_share
   private:
     static constexpr std::size_t most_answers = ReceiveBuffer::control_reserve;
 
+    /// What all channels use.
+    struct Shared {
+        SendPath path{};
+        bool rndis_up = false;
+        bool quiesced = false;
+    };
+    /// What the backend is to do, and does.
+    struct Listening {
+        bool wanted = false;
+        bool listens = false;
+        net::ReceiveOffloads offloads{};
+    };
+
     SendPath send_path() const override;
     void opening(ChannelQueue& queue) override;
     void opened(ChannelQueue& queue, bool again) override;
@@ -99,7 +111,7 @@ class Nic final : Card, TransferSink, public Component, public std::enable_share
     void update_receiver();
     void link_changed();
     void listen(bool wanted, net::ReceiveOffloads offloads);
-    void apply_listening();
+    void apply_listening(Listening& listening);
     void indicate_link();
     void send_answers(ChannelQueue& queue);
     [[nodiscard]] Sent send_control(ReceiveBuffer& buffer, Section section, std::uint32_t size);
@@ -124,15 +136,8 @@ class Nic final : Card, TransferSink, public Component, public std::enable_share
     Settings settings_;
     std::deque<ControlAnswer> answers_;
 
-    Mutex<LockRank::Card> mutable state_; // the three below; after a channel's lock, before a ring's
-    SendPath path_;
-    bool rndis_up_ = false;
-    bool quiesced_ = false;
-
-    Mutex<LockRank::Listening> listening_; // the three below, and calls of the backend that follow from them
-    bool wanted_ = false;
-    bool listens_ = false;
-    net::ReceiveOffloads offloads_;
+    Guarded<Shared, LockRank::Card> shared_;            // after a channel's lock, before a ring's
+    Guarded<Listening, LockRank::Listening> listening_; // and calls of the backend that follow from it
 };
 
 } // namespace devices::network
