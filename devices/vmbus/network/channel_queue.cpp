@@ -39,34 +39,45 @@ bool brings_large_frame(hv::vmbus::Packet const& packet)
 
 } // namespace
 
+ServedChannel::ServedChannel(ChannelQueue& queue, net::FrameBackend& backend)
+    : queue_{queue}, transmitter_{backend, queue.index(), queue.sent}
+{}
+
+std::size_t ServedChannel::index() const
+{
+    return queue_.index();
+}
+
 void ChannelQueue::open(std::shared_ptr<hv::vmbus::Channel> channel)
 {
     bool const again = worker_.quiesced();
-    {
-        std::lock_guard const lock{serving_};
-        {
-            std::lock_guard const out{out_};
-            channel_ = std::move(channel);
-        }
-        answers_.clear();
-        state_ = {};
-        card_.opening(*this);
-        change_send_path(card_.send_path());
-    }
+    served_.lock()->open(std::move(channel));
     signalled(); // there may be packets already
     card_.opened(*this, again);
+}
+
+void ServedChannel::open(std::shared_ptr<hv::vmbus::Channel> channel)
+{
+    channel_ = std::move(channel);
+    queue_.out_.lock()->channel = channel_;
+    answers_.clear();
+    state_ = {};
+    queue_.card_.opening(*this);
+    change_send_path(queue_.card_.send_path());
 }
 
 void ChannelQueue::close()
 {
     vmbus::ChannelWorker::Hold const hold{worker_};
-    std::lock_guard const lock{serving_};
+    served_.lock()->close();
+}
+
+void ServedChannel::close()
+{
     if (!channel_) return;
-    card_.closing(*this);
-    {
-        std::lock_guard const out{out_};
-        channel_ = nullptr;
-    }
+    queue_.card_.closing(*this);
+    channel_ = nullptr;
+    queue_.out_.lock()->channel = nullptr;
     path_ = {};
     answers_.clear();
     state_.packet_left = false;
@@ -77,15 +88,14 @@ void ChannelQueue::close()
 void ChannelQueue::set_send_path(Card::SendPath path)
 {
     vmbus::ChannelWorker::Hold const hold{worker_};
-    std::lock_guard const lock{serving_};
-    if (channel_) change_send_path(std::move(path));
+    auto const served = served_.lock();
+    if (served->is_open()) served->change_send_path(std::move(path));
 }
 
-void ChannelQueue::change_send_path(Card::SendPath path)
+void ServedChannel::change_send_path(Card::SendPath path)
 {
     path_ = std::move(path);
-    std::lock_guard const out{out_};
-    message_size_ = path_.message_size;
+    queue_.out_.lock()->message_size = path_.message_size;
 }
 
 void ChannelQueue::signalled()
@@ -93,10 +103,9 @@ void ChannelQueue::signalled()
     worker_.signal();
 }
 
-vmbus::Served::Left ChannelQueue::serve(vmbus::Turn& turn)
+vmbus::Served::Left ServedChannel::serve(vmbus::Turn& turn)
 {
-    std::lock_guard const lock{serving_};
-    if (!channel_) return Left::Nothing;
+    if (!channel_) return vmbus::Served::Left::Nothing;
     auto& incoming = channel_->incoming();
     incoming.mask_signals(true);
     auto step = serve_some(turn);
@@ -105,18 +114,15 @@ vmbus::Served::Left ChannelQueue::serve(vmbus::Turn& turn)
         step = serve_some(turn); // what came before the guest could see that
         if (step == Step::TurnOver) incoming.mask_signals(true);
     }
-    if (index_ == 0) card_.served(*this);
+    if (index() == 0) queue_.card_.served(*this);
     bool interrupt = incoming.release();
-    {
-        std::lock_guard const out{out_};
-        interrupt |= channel_->outgoing().publish();
-    }
+    interrupt |= queue_.out_.lock()->channel->outgoing().publish();
     if (interrupt) channel_->interrupt();
-    if (blocked_.load(std::memory_order_relaxed) && blocked_.exchange(false)) card_.room_again();
-    return step == Step::TurnOver ? Left::Some : Left::Nothing;
+    if (queue_.blocked_.load(std::memory_order_relaxed) && queue_.blocked_.exchange(false)) queue_.card_.room_again();
+    return step == Step::TurnOver ? vmbus::Served::Left::Some : vmbus::Served::Left::Nothing;
 }
 
-ChannelQueue::Step ChannelQueue::serve_some(vmbus::Turn& turn)
+ServedChannel::Step ServedChannel::serve_some(vmbus::Turn& turn)
 {
     auto step = Step::Done;
     while (step == Step::Done)
@@ -125,7 +131,7 @@ ChannelQueue::Step ChannelQueue::serve_some(vmbus::Turn& turn)
 }
 
 /// Nothing: there is nothing more to do, or no room for an answer.
-ChannelQueue::Step ChannelQueue::serve_one(vmbus::Turn& turn)
+ServedChannel::Step ServedChannel::serve_one(vmbus::Turn& turn)
 {
     if (!write_waiting_answers()) return Step::Nothing;
     if (!state_.packet_left) {
@@ -134,11 +140,12 @@ ChannelQueue::Step ChannelQueue::serve_one(vmbus::Turn& turn)
         case IncomingRing::Next::Empty: return Step::Nothing;
         case IncomingRing::Next::Broken:
             if (!state_.broken)
-                card_.misbehaved("has spoilt a ring of a network card: the card is of no use until it is reset");
+                queue_.card_.misbehaved(
+                    "has spoilt a ring of a network card: the card is of no use until it is reset");
             state_.broken = true;
             return Step::Nothing;
         }
-        state_.packet_left = !turn.on_runner() && brings_large_frame(packet_) && runner_.takes_large_frames();
+        state_.packet_left = !turn.on_runner() && brings_large_frame(packet_) && queue_.runner_.takes_large_frames();
         if (state_.packet_left) return Step::TurnOver;
     }
     state_.packet_left = false;
@@ -148,33 +155,33 @@ ChannelQueue::Step ChannelQueue::serve_one(vmbus::Turn& turn)
 }
 
 /// False when the ring is full: the guest will signal when there is room.
-bool ChannelQueue::write_waiting_answers()
+bool ServedChannel::write_waiting_answers()
 {
     if (answers_.empty()) return true;
-    std::lock_guard const out{out_};
-    return answers_.flush(channel_->outgoing());
+    auto const out = queue_.out_.lock();
+    return answers_.flush(out->channel->outgoing());
 }
 
-void ChannelQueue::send(PacketType type, std::uint64_t transaction, std::span<std::byte const> payload)
+void ServedChannel::send(PacketType type, std::uint64_t transaction, std::span<std::byte const> payload)
 {
     std::array<std::byte, vmbus::AnswerQueue::longest> padded{};
     auto const size = std::min(payload.size(), padded.size());
     std::ranges::copy(payload.first(size), padded.begin());
     auto const whole = size == 0 ? 0 : std::clamp(path_.message_size, size, padded.size());
-    std::lock_guard const out{out_};
-    answers_.send(channel_->outgoing(), type, transaction, std::span{padded}.first(whole));
+    auto const out = queue_.out_.lock();
+    answers_.send(out->channel->outgoing(), type, transaction, std::span{padded}.first(whole));
 }
 
-void ChannelQueue::take(hv::vmbus::Packet const& packet)
+void ServedChannel::take(hv::vmbus::Packet const& packet)
 {
     if (packet.type() == PacketType::Completion) return take_completion(packet);
     auto type = nvsp::Type{};
     if (!packet.read(type)) {
-        sent.malformed.add();
+        queue_.sent.malformed.add();
         return;
     }
     if (type != nvsp::Type::SendRndisPacket) {
-        if (index_ == 0 && packet.type() == PacketType::DataInband) card_.message(*this, *channel_, packet);
+        if (index() == 0 && packet.type() == PacketType::DataInband) queue_.card_.message(*this, *channel_, packet);
         return;
     }
     nvsp::Completed const answer{nvsp::Type::SendRndisPacketComplete, take_rndis(packet)};
@@ -183,42 +190,42 @@ void ChannelQueue::take(hv::vmbus::Packet const& packet)
     std::array<std::byte, nvsp::size_from_v61> payload{};
     std::memcpy(payload.data(), &answer, sizeof answer);
     auto const bytes = std::span{payload}.first(std::clamp(path_.message_size, sizeof answer, payload.size()));
-    std::lock_guard const out{out_};
-    answers_.send(channel_->outgoing(), PacketType::Completion, packet.transaction(), bytes);
+    auto const out = queue_.out_.lock();
+    answers_.send(out->channel->outgoing(), PacketType::Completion, packet.transaction(), bytes);
 }
 
-void ChannelQueue::take_completion(hv::vmbus::Packet const& packet)
+void ServedChannel::take_completion(hv::vmbus::Packet const& packet)
 {
     if (!path_.receive_buffer) return;
     switch (path_.receive_buffer->complete(packet.transaction())) {
-    case ReceiveBuffer::Completed::Unknown: sent.malformed.add(); break;
+    case ReceiveBuffer::Completed::Unknown: queue_.sent.malformed.add(); break;
     case ReceiveBuffer::Completed::Done: break;
-    case ReceiveBuffer::Completed::RoomAgain: card_.room_again(); break;
+    case ReceiveBuffer::Completed::RoomAgain: queue_.card_.room_again(); break;
     }
 }
 
-nvsp::Status ChannelQueue::take_rndis(hv::vmbus::Packet const& packet)
+nvsp::Status ServedChannel::take_rndis(hv::vmbus::Packet const& packet)
 {
     nvsp::SendRndisPacket header;
     if (!packet.read(header) || !locate(packet, header)) {
-        sent.malformed.add();
+        queue_.sent.malformed.add();
         return nvsp::Status::InvalidRndisPacket;
     }
     GuestPieces const message{spans_};
-    if (header.channel == nvsp::data_channel) return transmitter_.send(message, card_.link_up());
-    if (index_ == 0 && header.channel == nvsp::control_channel) return card_.control(*this, message);
-    sent.malformed.add();
+    if (header.channel == nvsp::data_channel) return transmitter_.send(message, queue_.card_.link_up());
+    if (index() == 0 && header.channel == nvsp::control_channel) return queue_.card_.control(*this, message);
+    queue_.sent.malformed.add();
     return nvsp::Status::Failure;
 }
 
 /// Finds the message: what is in a section of the send buffer first, then what the packet itself names.
-bool ChannelQueue::locate(hv::vmbus::Packet const& packet, nvsp::SendRndisPacket const& header)
+bool ServedChannel::locate(hv::vmbus::Packet const& packet, nvsp::SendRndisPacket const& header)
 {
     constexpr std::uint64_t most = 2 * net::largest_frame; // a frame, what is in front of it, and what Windows adds
     spans_.clear();
     if (header.section != nvsp::no_section) {
-        auto const at = std::uint64_t{header.section} * send_section_size;
-        if (!path_.buffer || header.section_size > send_section_size ||
+        auto const at = std::uint64_t{header.section} * ChannelQueue::send_section_size;
+        if (!path_.buffer || header.section_size > ChannelQueue::send_section_size ||
             !path_.buffer->contains(at, header.section_size))
             return false;
         for (std::uint64_t done = 0; done < header.section_size;) {
@@ -250,38 +257,48 @@ TransferSink::Sent ChannelQueue::send_transfer(ReceiveBuffer& buffer, std::uint3
     std::array<std::byte, nvsp::size_from_v61> payload{};
     std::memcpy(payload.data(), &message, sizeof message);
 
-    std::lock_guard const out{out_};
-    if (!channel_) return TransferSink::Sent::Closed;
-    auto& outgoing = channel_->outgoing();
+    auto const out = out_.lock();
+    if (!out->channel) return TransferSink::Sent::Closed;
+    auto& outgoing = out->channel->outgoing();
     hv::abi::PacketDescriptor const descriptor{PacketType::DataUsingTransferPages, 0, 0,
                                                hv::abi::packet_flag_completion_requested, sections.front()};
-    auto const write = [&] { return outgoing.write(descriptor, header, {std::span{payload}.first(message_size_)}); };
+    auto const write = [&] {
+        return outgoing.write(descriptor, header, {std::span{payload}.first(out->message_size)});
+    };
     if (!write()) {
         blocked_.store(true); // whoever makes room from now on resumes; room that was made before is seen here
         if (!write()) return TransferSink::Sent::Full;
         blocked_.store(false);
     }
     buffer.lend(sections);
-    if (outgoing.publish()) channel_->interrupt();
+    if (outgoing.publish()) out->channel->interrupt();
     return TransferSink::Sent::Yes;
 }
 
 void ChannelQueue::inspect(hv::Inspector& inspector) const
 {
-    std::lock_guard const lock{serving_};
-    if (index_ == 0) card_.inspect_card(inspector);
+    served_.lock()->inspect(inspector);
+}
+
+void ServedChannel::inspect(hv::Inspector& inspector) const
+{
+    if (index() == 0) queue_.card_.inspect_card(*this, inspector);
     inspector.flag("open", channel_ != nullptr);
     inspector.number("answers_waiting", answers_.size());
     show(inspector, state_);
-    inspector.number("frames_sent", sent.frames.value());
-    inspector.number("bytes_sent", sent.bytes.value());
-    inspector.number("frames_dropped", sent.dropped.value());
-    inspector.number("malformed_packets", sent.malformed.value());
+    inspector.number("frames_sent", queue_.sent.frames.value());
+    inspector.number("bytes_sent", queue_.sent.bytes.value());
+    inspector.number("frames_dropped", queue_.sent.dropped.value());
+    inspector.number("malformed_packets", queue_.sent.malformed.value());
 }
 
 void ChannelQueue::visit(hv::StateVisitor& visitor)
 {
-    std::lock_guard const lock{serving_};
+    served_.lock()->visit(visitor);
+}
+
+void ServedChannel::visit(hv::StateVisitor& visitor)
+{
     hv::visit(visitor, state_);
     visit_packet(visitor);
     {
@@ -290,11 +307,11 @@ void ChannelQueue::visit(hv::StateVisitor& visitor)
     }
     {
         hv::VisitedNode const node{visitor, "sent"};
-        sent.visit(visitor);
+        queue_.sent.visit(visitor);
     }
-    if (index_ == 0) {
+    if (index() == 0) {
         hv::VisitedNode const node{visitor, "card"};
-        card_.visit_card(*this, channel_.get(), visitor);
+        queue_.card_.visit_card(*this, channel_.get(), visitor);
     }
     if (channel_) return;
     state_ = {};
@@ -302,7 +319,7 @@ void ChannelQueue::visit(hv::StateVisitor& visitor)
 }
 
 /// A packet that is out of the ring but not served.
-void ChannelQueue::visit_packet(hv::StateVisitor& visitor)
+void ServedChannel::visit_packet(hv::StateVisitor& visitor)
 {
     LeftPacket left;
     if (state_.packet_left)

@@ -87,13 +87,14 @@ Card::SendPath Nic::send_path() const
     return shared_.lock()->path;
 }
 
-void Nic::opening(ChannelQueue& queue)
+void Nic::opening(ServedChannel& channel)
 {
-    if (queue.index() != 0) return;
-    settings_ = {};
-    settings_.mac = facts_.mac;
-    settings_.receive_checksum = true; // until the guest says otherwise; it has to ask for all else
-    answers_.clear();
+    if (channel.index() != 0) return;
+    auto& control = control_.with(channel);
+    control.settings = {};
+    control.settings.mac = facts_.mac;
+    control.settings.receive_checksum = true; // until the guest says otherwise; it has to ask for all else
+    control.answers.clear();
 }
 
 void Nic::opened(ChannelQueue& queue, bool again)
@@ -105,24 +106,25 @@ void Nic::opened(ChannelQueue& queue, bool again)
     queues_[0]->signalled();
 }
 
-void Nic::closing(ChannelQueue& queue)
+void Nic::closing(ServedChannel& channel)
 {
-    if (queue.index() != 0) {
+    if (channel.index() != 0) {
         open_sub_channels_.fetch_sub(1);
         return;
     }
+    auto& control = control_.with(channel);
     listen(false, {});
-    settings_ = {};
-    answers_.clear();
+    control.settings = {};
+    control.answers.clear();
     sub_channels_.store(0);
     backend_->use_channels(1);
     table_due_.store(false);
-    change_path(queue, {});
+    change_path(channel, {});
 }
 
-void Nic::served(ChannelQueue& queue)
+void Nic::served(ServedChannel& primary)
 {
-    if (!answers_.empty()) send_answers(queue);
+    if (!control_.with(primary).answers.empty()) send_answers(primary);
     if (link_indicated_.load(std::memory_order_relaxed) != link_up()) indicate_link();
     if (!table_due_.load(std::memory_order_relaxed) || !table_due_.exchange(false)) return;
 
@@ -133,22 +135,23 @@ void Nic::served(ChannelQueue& queue)
     auto const channels = sub_channels_.load() + 1;
     for (unsigned i = 0; i < nvsp::send_table_entries; ++i)
         table.entries[i] = i % channels;
-    queue.send(hv::abi::PacketType::DataInband, 0, std::as_bytes(std::span{&table, 1}));
+    primary.send(hv::abi::PacketType::DataInband, 0, std::as_bytes(std::span{&table, 1}));
 }
 
-nvsp::Status Nic::control(ChannelQueue&, GuestPieces const& message)
+nvsp::Status Nic::control(ServedChannel& primary, GuestPieces const& message)
 {
+    auto& control = control_.with(primary);
     auto const buffer = send_path().receive_buffer;
     if (!buffer || message.size() > longest_control_message) return nvsp::Status::Failure;
-    if (answers_.size() >= most_answers) return nvsp::Status::Busy;
+    if (control.answers.size() >= most_answers) return nvsp::Status::Busy;
     auto const section = buffer->take_for_control();
     if (!section) return nvsp::Status::Busy;
 
     std::vector<std::byte> request(message.size());
     message.read(0, request.data(), request.size());
     std::vector<std::byte> answer;
-    auto const before = settings_;
-    auto const known = network::control(request, facts_, settings_, readings(), answer);
+    auto const before = control.settings;
+    auto const known = network::control(request, facts_, control.settings, readings(), answer);
     auto const size = std::min<std::size_t>(answer.size(), buffer->section_size());
     if (answer.empty()) {
         buffer->give_back({&*section, 1});
@@ -156,28 +159,30 @@ nvsp::Status Nic::control(ChannelQueue&, GuestPieces const& message)
         buffer->write(*section, 0, answer.data(), size);
     }
 
-    if (settings_.initialized != before.initialized) {
+    if (control.settings.initialized != before.initialized) {
         auto const shared = shared_.lock();
-        shared->rndis_up = settings_.initialized;
+        shared->rndis_up = control.settings.initialized;
         link_indicated_.store(link_up()); // it asks for that next
     }
-    if (settings_.rss != before.rss || settings_.receive_offloads() != before.receive_offloads()) update_receiver();
-    listen(settings_.packet_filter != 0, settings_.receive_offloads());
+    if (control.settings.rss != before.rss || control.settings.receive_offloads() != before.receive_offloads())
+        update_receiver(control.settings);
+    listen(control.settings.packet_filter != 0, control.settings.receive_offloads());
 
     if (!answer.empty()) {
-        answers_.push_back({*section, static_cast<std::uint32_t>(size)});
-        send_answers(*queues_[0]);
+        control.answers.push_back({*section, static_cast<std::uint32_t>(size)});
+        send_answers(primary);
     }
     return known ? nvsp::Status::Success : nvsp::Status::InvalidRndisPacket;
 }
 
-void Nic::send_answers(ChannelQueue&)
+void Nic::send_answers(ServedChannel& primary)
 {
+    auto& control = control_.with(primary);
     auto const buffer = send_path().receive_buffer;
-    while (buffer && !answers_.empty()) {
-        auto const& first = answers_.front();
+    while (buffer && !control.answers.empty()) {
+        auto const& first = control.answers.front();
         if (send_control(*buffer, first.section, first.size) == Sent::Full) return;
-        answers_.pop_front();
+        control.answers.pop_front();
     }
 }
 
@@ -205,27 +210,28 @@ void Nic::indicate_link()
 }
 
 /// Puts another path in the place of the present one, of which nothing is used any more then.
-void Nic::change_path(ChannelQueue& primary, SendPath path)
+void Nic::change_path(ServedChannel& primary, SendPath path)
 {
+    auto& control = control_.with(primary);
     {
         auto const shared = shared_.lock();
         shared->path = path;
-        shared->rndis_up = settings_.initialized && path.receive_buffer;
+        shared->rndis_up = control.settings.initialized && path.receive_buffer;
     }
     primary.change_send_path(path);
     for (auto const& queue : queues_)
         if (queue->index() != 0) queue->set_send_path(path);
-    update_receiver();
+    update_receiver(control.settings);
 }
 
-void Nic::update_receiver()
+void Nic::update_receiver(Settings const& settings)
 {
-    auto const offloads = settings_.receive_offloads();
-    bool const spread = sub_channels_.load() > 0 && settings_.rss.on;
+    auto const offloads = settings.receive_offloads();
+    bool const spread = sub_channels_.load() > 0 && settings.rss.on;
     receiver_.set({.buffer = send_path().receive_buffer,
-                   .max_frame = settings_.max_frame,
+                   .max_frame = settings.max_frame,
                    .large = offloads.large4 || offloads.large6,
-                   .rss = spread ? std::make_shared<Rss const>(settings_.rss) : nullptr});
+                   .rss = spread ? std::make_shared<Rss const>(settings.rss) : nullptr});
 }
 
 void Nic::listen(bool wanted, net::ReceiveOffloads offloads)
@@ -271,8 +277,9 @@ void Nic::misbehaved(char const* how)
     config_.misbehaved(how);
 }
 
-void Nic::inspect_card(hv::Inspector& inspector) const
+void Nic::inspect_card(ServedChannel const& primary, hv::Inspector& inspector) const
 {
+    auto const& control = control_.with(primary);
     inspector.text("mac", to_string(facts_.mac));
     inspector.flag("link", link_up());
     inspector.number("sub_channels_open", open_sub_channels_.load());
@@ -284,16 +291,16 @@ void Nic::inspect_card(hv::Inspector& inspector) const
         inspector.number("receive_sections_free", buffer->free_sections());
     }
     inspector.flag("send_buffer", send_path().buffer != nullptr);
-    inspector.number("control_answers_waiting", answers_.size());
+    inspector.number("control_answers_waiting", control.answers.size());
     inspector.flag("link_indicated", link_indicated_.load());
     {
         hv::InspectedNode const node{inspector, "settings"};
-        inspector.number("version", static_cast<std::uint32_t>(settings_.version));
-        show(inspector, settings_);
+        inspector.number("version", static_cast<std::uint32_t>(control.settings.version));
+        show(inspector, control.settings);
     }
     {
         hv::InspectedNode const node{inspector, "receive_scaling"};
-        show(inspector, settings_.rss);
+        show(inspector, control.settings.rss);
     }
     hv::InspectedNode const node{inspector, backend_->description()};
     backend_->inspect(inspector);

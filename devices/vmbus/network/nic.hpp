@@ -60,6 +60,11 @@ class Nic final : Card, TransferSink, public Component, public std::enable_share
   private:
     static constexpr std::size_t most_answers = ReceiveBuffer::control_reserve;
 
+    /// What the guest has set by control messages, and answers to them that wait for room.
+    struct Control {
+        Settings settings{};
+        std::deque<ControlAnswer> answers{};
+    };
     /// What all channels use.
     struct Shared {
         SendPath path{};
@@ -74,46 +79,47 @@ class Nic final : Card, TransferSink, public Component, public std::enable_share
     };
 
     SendPath send_path() const override;
-    void opening(ChannelQueue& queue) override;
+    void opening(ServedChannel& channel) override;
     void opened(ChannelQueue& queue, bool again) override;
-    void closing(ChannelQueue& queue) override;
-    void message(ChannelQueue& queue, hv::vmbus::Channel& channel, hv::vmbus::Packet const& packet) override;
-    nvsp::Status control(ChannelQueue& queue, GuestPieces const& message) override;
+    void closing(ServedChannel& channel) override;
+    void message(ServedChannel& primary, hv::vmbus::Channel& channel, hv::vmbus::Packet const& packet) override;
+    nvsp::Status control(ServedChannel& primary, GuestPieces const& message) override;
     void room_again() override { backend_->room_again(); }
     [[nodiscard]] std::weak_ptr<void> owner() override { return weak_from_this(); }
-    void served(ChannelQueue& queue) override;
+    void served(ServedChannel& primary) override;
     void misbehaved(char const* how) override;
-    void inspect_card(hv::Inspector& inspector) const override;
-    void visit_card(ChannelQueue& queue, hv::vmbus::Channel* channel, hv::StateVisitor& visitor) override;
+    void inspect_card(ServedChannel const& primary, hv::Inspector& inspector) const override;
+    void visit_card(ServedChannel& primary, hv::vmbus::Channel* channel, hv::StateVisitor& visitor) override;
     [[nodiscard]] std::shared_ptr<hv::vmbus::ChannelDevice> sub_channel(std::size_t n) override;
     Sent send_transfer(std::size_t channel, ReceiveBuffer& buffer, std::span<Section const> sections,
                        std::span<hv::abi::TransferPageRange const> ranges) override;
     void lost() override;
 
     template <typename Message>
-    void answer(ChannelQueue& queue, hv::vmbus::Packet const& packet, Message const& message);
-    void initialize(ChannelQueue& queue, hv::vmbus::Packet const& packet);
-    void set_receive_buffer(ChannelQueue& queue, hv::vmbus::Channel& channel, hv::vmbus::Packet const& packet);
-    void set_send_buffer(ChannelQueue& queue, hv::vmbus::Channel& channel, hv::vmbus::Packet const& packet);
-    void take_configuration(hv::vmbus::Packet const& packet);
-    void allocate_channels(ChannelQueue& queue, hv::vmbus::Packet const& packet);
-    void refuse(ChannelQueue& queue, hv::vmbus::Packet const& packet);
+    void answer(ServedChannel& primary, hv::vmbus::Packet const& packet, Message const& message);
+    void initialize(ServedChannel& primary, hv::vmbus::Packet const& packet);
+    void set_receive_buffer(ServedChannel& primary, hv::vmbus::Channel& channel, hv::vmbus::Packet const& packet);
+    void set_send_buffer(ServedChannel& primary, hv::vmbus::Channel& channel, hv::vmbus::Packet const& packet);
+    void take_configuration(ServedChannel& primary, hv::vmbus::Packet const& packet);
+    void allocate_channels(ServedChannel& primary, hv::vmbus::Packet const& packet);
+    void refuse(ServedChannel& primary, hv::vmbus::Packet const& packet);
     [[nodiscard]] static std::size_t message_size(nvsp::Version version);
     /// False, with `path` as before, when the memory is not suitable.
     [[nodiscard]] static bool use_send_buffer(hv::vmbus::Channel const& channel, hv::vmbus::GpadlId id,
                                               SendPath& path);
 
-    [[nodiscard]] CardState card_state() const;
-    void restore(ChannelQueue& queue, hv::vmbus::Channel const& channel, CardState state);
-    void restore_buffers(hv::vmbus::Channel const& channel, CardState const& state, SendPath& path);
+    [[nodiscard]] CardState card_state(ServedChannel const& primary) const;
+    void restore(ServedChannel& primary, hv::vmbus::Channel const& channel, CardState state);
+    void restore_buffers(ServedChannel& primary, hv::vmbus::Channel const& channel, CardState const& state,
+                         SendPath& path);
 
-    void change_path(ChannelQueue& primary, SendPath path);
-    void update_receiver();
+    void change_path(ServedChannel& primary, SendPath path);
+    void update_receiver(Settings const& settings);
     void link_changed();
     void listen(bool wanted, net::ReceiveOffloads offloads);
     void apply_listening(Listening& listening);
     void indicate_link();
-    void send_answers(ChannelQueue& queue);
+    void send_answers(ServedChannel& primary);
     [[nodiscard]] Sent send_control(ReceiveBuffer& buffer, Section section, std::uint32_t size);
     [[nodiscard]] Readings readings() const;
     void offer(unsigned channel);
@@ -132,10 +138,7 @@ class Nic final : Card, TransferSink, public Component, public std::enable_share
     std::atomic<unsigned> open_sub_channels_{0};
     std::atomic<bool> table_due_{false}; ///< the guest is to be told how to spread what it sends
 
-    // Under the primary channel's lock.
-    Settings settings_;
-    std::deque<ControlAnswer> answers_;
-
+    GuardedWith<Control, ServedChannel> control_;       ///< the primary channel's
     Guarded<Shared, LockRank::Card> shared_;            // after a channel's lock, before a ring's
     Guarded<Listening, LockRank::Listening> listening_; // and calls of the backend that follow from it
 };

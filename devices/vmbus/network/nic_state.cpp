@@ -23,15 +23,16 @@ Settings possible(Settings settings, Facts const& facts)
 
 } // namespace
 
-CardState Nic::card_state() const
+CardState Nic::card_state(ServedChannel const& primary) const
 {
+    auto const& control = control_.with(primary);
     CardState state;
-    state.settings = settings_;
+    state.settings = control.settings;
     state.cable_in = link_up_.load();
     state.link_indicated = link_indicated_.load();
     state.sub_channels = sub_channels_.load();
     state.table_due = table_due_.load();
-    state.answers = {answers_.begin(), answers_.end()};
+    state.answers = {control.answers.begin(), control.answers.end()};
     auto const path = send_path();
     if (path.buffer) state.send_buffer = {true, path.buffer_gpadl.value, 0, ChannelQueue::send_section_size};
     if (auto const& buffer = path.receive_buffer) {
@@ -42,9 +43,9 @@ CardState Nic::card_state() const
     return state;
 }
 
-void Nic::visit_card(ChannelQueue& queue, hv::vmbus::Channel* channel, hv::StateVisitor& visitor)
+void Nic::visit_card(ServedChannel& primary, hv::vmbus::Channel* channel, hv::StateVisitor& visitor)
 {
-    auto state = card_state();
+    auto state = card_state(primary);
     hv::visit(visitor, state);
     {
         hv::VisitedNode const node{visitor, "received"};
@@ -53,26 +54,29 @@ void Nic::visit_card(ChannelQueue& queue, hv::vmbus::Channel* channel, hv::State
     if (!visitor.restores()) return;
     link_up_.store(state.cable_in);
     link_indicated_.store(state.link_indicated);
-    if (channel) restore(queue, *channel, std::move(state));
+    if (channel) restore(primary, *channel, std::move(state));
 }
 
 /// Frames that the former card had not brought to a ring are lost, as on any network.
-void Nic::restore(ChannelQueue& queue, hv::vmbus::Channel const& channel, CardState state)
+void Nic::restore(ServedChannel& primary, hv::vmbus::Channel const& channel, CardState state)
 {
-    settings_ = possible(state.settings, facts_);
+    auto& control = control_.with(primary);
+    control.settings = possible(state.settings, facts_);
     sub_channels_.store(std::min(state.sub_channels, facts_.max_channels - 1));
     table_due_.store(state.table_due && sub_channels_.load() != 0);
     SendPath path;
-    if (settings_.version != nvsp::Version::None) {
-        path.message_size = message_size(settings_.version);
-        restore_buffers(channel, state, path);
+    if (control.settings.version != nvsp::Version::None) {
+        path.message_size = message_size(control.settings.version);
+        restore_buffers(primary, channel, state, path);
     }
-    change_path(queue, std::move(path));
-    listen(settings_.packet_filter != 0, settings_.receive_offloads());
+    change_path(primary, std::move(path));
+    listen(control.settings.packet_filter != 0, control.settings.receive_offloads());
 }
 
-void Nic::restore_buffers(hv::vmbus::Channel const& channel, CardState const& state, SendPath& path)
+void Nic::restore_buffers(ServedChannel& primary, hv::vmbus::Channel const& channel, CardState const& state,
+                          SendPath& path)
 {
+    auto& control = control_.with(primary);
     if (state.send_buffer.there) (void)use_send_buffer(channel, hv::vmbus::GpadlId{state.send_buffer.gpadl}, path);
     if (!state.receive_buffer.there) return;
     path.receive_gpadl = hv::vmbus::GpadlId{state.receive_buffer.gpadl};
@@ -86,7 +90,7 @@ void Nic::restore_buffers(hv::vmbus::Channel const& channel, CardState const& st
         bool const twice = std::ranges::find(taken, answer.section) != taken.end();
         if (twice || answer.section >= path.receive_buffer->section_count()) continue;
         taken.push_back(answer.section);
-        answers_.push_back({answer.section, std::min(answer.size, path.receive_buffer->section_size())});
+        control.answers.push_back({answer.section, std::min(answer.size, path.receive_buffer->section_size())});
     }
     path.receive_buffer->restore(taken, state.with_guest, state.room_awaited);
 }
