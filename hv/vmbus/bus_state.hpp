@@ -48,21 +48,37 @@ struct ChannelState {
     }
 };
 
+/// A guest's wish for a connection of Hyper-V sockets.
+struct SocketRequest {
+    std::array<std::uint8_t, 16> endpoint{}; ///< the guest's
+    std::array<std::uint8_t, 16> service{};  ///< the host's
+
+    static constexpr auto fields()
+    {
+        return std::tuple{StateField{"endpoint", &SocketRequest::endpoint},
+                          StateField{"service", &SocketRequest::service}};
+    }
+};
+
 struct BusState {
     static constexpr std::size_t most_channels = 2047;
+    static constexpr std::size_t most_socket_requests = 256;
 
     std::uint32_t version = 0; ///< 0: none is agreed upon
     bool offers_requested = false;
     std::vector<std::uint32_t> unreleased{};
     std::uint8_t after_reset = 0;
-    Contact contact{}; ///< to be answered after the reset
+    Contact contact{};                            ///< to be answered after the reset
+    std::vector<SocketRequest> socket_requests{}; ///< without an answer
 
     static constexpr auto fields()
     {
-        return std::tuple{
-            StateField{"version", &BusState::version}, StateField{"offers_requested", &BusState::offers_requested},
-            StateField{"unreleased", &BusState::unreleased, Shown::No, most_channels},
-            StateField{"after_reset", &BusState::after_reset}, StateField{"contact", &BusState::contact}};
+        return std::tuple{StateField{"version", &BusState::version},
+                          StateField{"offers_requested", &BusState::offers_requested},
+                          StateField{"unreleased", &BusState::unreleased, Shown::No, most_channels},
+                          StateField{"after_reset", &BusState::after_reset},
+                          StateField{"contact", &BusState::contact},
+                          StateField{"socket_requests", &BusState::socket_requests, Shown::No, most_socket_requests}};
     }
 };
 

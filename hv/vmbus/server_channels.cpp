@@ -94,6 +94,7 @@ std::optional<Server::Core::Offer> Server::Core::take_offer()
 
 void Server::Core::offer(OfferSpec const& spec, std::shared_ptr<ChannelDevice> device)
 {
+    if ((spec.flags & channel_flags::hv_socket) != 0) socket_answered(spec.instance);
     bool const guest_asked = spec.sub_channel != 0 || (spec.flags & channel_flags::hv_socket) != 0;
     if (guest_asked && unreleased_.size() >= most_unreleased)
         return report_failed_offer("it has not released those that were taken back");

@@ -214,13 +214,25 @@ void Server::Core::connect_socket(abi::TlConnectRequest const& message)
     // The endpoint would be the instance of a channel, and taking that back would take back another's.
     bool const taken = std::ranges::any_of(
         channels_, [&message](auto const& item) { return item.second->spec().instance == message.endpoint; });
-    if (listener_ && !taken)
-        listener_->connect_requested(message.endpoint, message.service);
-    else
-        refuse_socket(message.endpoint, message.service);
+    if (!listener_ || taken || socket_requests_.size() == BusState::most_socket_requests)
+        return say_refused(message.endpoint, message.service);
+    socket_requests_.push_back({message.endpoint.bytes, message.service.bytes});
+    listener_->connect_requested(message.endpoint, message.service);
 }
 
 void Server::Core::refuse_socket(Guid const& endpoint, Guid const& service)
+{
+    socket_answered(endpoint);
+    say_refused(endpoint, service);
+}
+
+void Server::Core::socket_answered(Guid const& endpoint)
+{
+    auto const found = std::ranges::find(socket_requests_, endpoint.bytes, &SocketRequest::endpoint);
+    if (found != socket_requests_.end()) socket_requests_.erase(found);
+}
+
+void Server::Core::say_refused(Guid const& endpoint, Guid const& service)
 {
     if (!version_) return;
     outbox_->send(abi::TlConnectResult{header(abi::ChannelMessageType::TlConnectResult), endpoint, service,
@@ -244,6 +256,7 @@ void Server::Core::reset(AfterReset then, Contact const& contact)
         at = channel.primary() ? std::next(at) : channels_.erase(at);
     }
     unreleased_.clear();
+    socket_requests_.clear();
     shared_->gpadls.clear();
     after_reset_ = then;
     contact_ = contact;

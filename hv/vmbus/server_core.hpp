@@ -99,6 +99,8 @@ class Server::Core : public std::enable_shared_from_this<Core> {
     void tear_down_gpadl(abi::GpadlTeardown const& message) { tear_down(GpadlId{message.gpadl}); }
     void tear_down(GpadlId id);
     void connect_socket(abi::TlConnectRequest const& message);
+    void socket_answered(Guid const& endpoint);
+    void say_refused(Guid const& endpoint, Guid const& service);
     void unload();
 
     // What they lead to.
@@ -130,6 +132,7 @@ class Server::Core : public std::enable_shared_from_this<Core> {
     std::map<ChannelId, std::unique_ptr<OfferedChannel>> channels_;
     std::set<ChannelId> unreleased_; ///< taken back; the guest has yet to say that it has forgotten them
     std::shared_ptr<SocketListener> listener_;
+    std::vector<SocketRequest> socket_requests_; ///< that it has, and has not answered
     Mutex<LockRank::Leaf> offers_lock_;
     std::deque<Offer> offers_; ///< that a task each is on its way for; guarded by offers_lock_
 

@@ -18,6 +18,7 @@ BusState Server::Core::state() const
         out.unreleased.push_back(id.value);
     out.after_reset = static_cast<std::uint8_t>(after_reset_);
     out.contact = contact_;
+    out.socket_requests = socket_requests_;
     return out;
 }
 
@@ -41,6 +42,10 @@ void Server::Core::visit(StateVisitor& visitor)
     {
         VisitedNode const node{visitor, "outbox"};
         outbox_->visit(visitor);
+    }
+    if (visitor.restores()) {
+        for (auto const& request : all.socket_requests) // whom the guest wanted to reach is not here
+            say_refused(Guid{request.endpoint}, Guid{request.service});
     }
     {
         VisitedNode const node{visitor, "inbox"};
