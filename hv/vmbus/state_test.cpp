@@ -1,6 +1,7 @@
 /// A bus whose state was put into another one, with the guest's memory and its partition, goes on as the first.
 #include "hv/testing/bus_guest.hpp"
 #include "hv/testing/inspected.hpp"
+#include "hv/testing/moved_conversation.hpp"
 #include "hv/testing/saved_state.hpp"
 
 #include <functional>
@@ -187,18 +188,21 @@ std::vector<Conversation::Step> const steps{
     [](auto& to) { to.say_header(Type::RequestOffers); }, // to nobody
 };
 
-/// All that the guest hears. It goes elsewhere before that step, or after it, when nobody has looked at what it said.
-std::vector<std::vector<std::byte>> conversation(unsigned move_at, bool after = false)
+/// All that the guest hears. Each step has two parts, because nobody has looked yet at what the guest says in one.
+Heard<std::vector<std::byte>> conversation(std::size_t move_before)
 {
     Conversation to;
-    for (unsigned step = 0; step < steps.size(); ++step) {
-        if (step == move_at && !after) to.journey.go_on_elsewhere();
-        steps[step](to);
-        if (step == move_at && after) to.journey.go_on_elsewhere();
+    auto const hear = [&to] {
         for (auto const& message : to.here().hear())
             to.heard.push_back(message);
+    };
+    std::vector<std::function<void()>> parts;
+    for (auto const& step : steps) {
+        parts.emplace_back([&] { step(to); });
+        parts.emplace_back(hear);
     }
-    return to.heard;
+    auto const taken = take_steps(parts, move_before, [&] { to.journey.go_on_elsewhere(); });
+    return {to.heard, taken};
 }
 
 abi::OfferChannel offer_in(std::vector<std::byte> const& message)
@@ -214,13 +218,7 @@ abi::OfferChannel offer_in(std::vector<std::byte> const& message)
 
 TEST_CASE("a bus goes on elsewhere at any point of the conversation", "[vmbus][state]")
 {
-    auto const alone = conversation(~0U);
-    REQUIRE(alone.size() > 20);
-    for (unsigned step = 0; step < steps.size(); ++step) {
-        CAPTURE(step);
-        CHECK(conversation(step) == alone);
-        CHECK(conversation(step, true) == alone);
-    }
+    check_moves_anywhere(conversation, 21);
 }
 
 TEST_CASE("a channel that was open is opened at rest elsewhere, and one that was not stays closed", "[vmbus][state]")

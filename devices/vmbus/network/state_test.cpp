@@ -1,8 +1,7 @@
 /// A network card whose state was put into another one goes on with the guest as the first would have.
 #include "devices/vmbus/network/testing/moved_nic.hpp"
 #include "hv/testing/inspected.hpp"
-
-#include <functional>
+#include "hv/testing/moved_conversation.hpp"
 
 namespace devices::network {
 
@@ -48,7 +47,7 @@ rndis::Status spread_over_two(NicGuest& guest)
 
 /// What a guest hears that sets a card up as Linux does, sends and receives. It goes on in another card before that
 /// step.
-std::vector<Bytes> conversation(unsigned move_before)
+hv::testing::Heard<Bytes> conversation(std::size_t move_before)
 {
     NicGuest guest{2};
     MovingCard card{guest};
@@ -104,12 +103,9 @@ std::vector<Bytes> conversation(unsigned move_before)
         [&] { guest.open(); },
         [&] { hear(guest.initialize(nvsp::Version::V1)); },
     };
-    for (unsigned step = 0; step < steps.size(); ++step) {
-        if (step == move_before) card.go_on_elsewhere();
-        steps[step]();
-    }
+    auto const taken = hv::testing::take_steps(steps, move_before, [&] { card.go_on_elsewhere(); });
     hear(guest.complaints.size());
-    return heard;
+    return {heard, taken};
 }
 
 /// A value that the device tells.
@@ -124,12 +120,7 @@ std::string told(NicGuest& guest, std::string const& name, unsigned channel = 0)
 
 TEST_CASE("a network card goes on elsewhere at any point of the conversation", "[net][nic][state]")
 {
-    auto const alone = conversation(~0U);
-    REQUIRE(alone.size() > 20);
-    for (unsigned step = 0; step < 24; ++step) {
-        CAPTURE(step);
-        CHECK(conversation(step) == alone);
-    }
+    hv::testing::check_moves_anywhere(conversation, 21);
 }
 
 TEST_CASE("sections that the guest has stay the guest's elsewhere until it completes them", "[net][nic][state]")

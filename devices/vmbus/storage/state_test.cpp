@@ -2,8 +2,8 @@
 #include "devices/vmbus/storage/testing/moved_storage.hpp"
 #include "devices/vmbus/storage/testing/storage_setup.hpp"
 #include "hv/testing/inspected.hpp"
+#include "hv/testing/moved_conversation.hpp"
 
-#include <functional>
 #include <string>
 
 namespace devices::storage {
@@ -30,7 +30,7 @@ std::string bytes_of(Answer const& answer)
 
 /// What a guest hears that sets a controller up as Linux does and uses it. It goes on in another one before that
 /// step.
-std::vector<std::string> conversation(unsigned move_before)
+hv::testing::Heard<std::string> conversation(std::size_t move_before)
 {
     MovingStorage storage;
     auto& guest = storage.open();
@@ -66,11 +66,8 @@ std::vector<std::string> conversation(unsigned move_before)
                 heard.push_back(counter + seen.at(counter));
         },
     };
-    for (unsigned step = 0; step < steps.size(); ++step) {
-        if (step == move_before) storage.go_on_elsewhere();
-        steps[step]();
-    }
-    return heard;
+    auto const taken = hv::testing::take_steps(steps, move_before, [&] { storage.go_on_elsewhere(); });
+    return {heard, taken};
 }
 
 /// Answers to commands, by the guest's names for them.
@@ -97,12 +94,7 @@ void send(StorageGuest& guest, OpCode what, std::uint32_t n, std::uint8_t flags 
 
 TEST_CASE("a storage controller goes on elsewhere at any point of the conversation", "[storage][state]")
 {
-    auto const alone = conversation(~0U);
-    REQUIRE(alone.size() > 15);
-    for (unsigned step = 0; step < 15; ++step) {
-        CAPTURE(step);
-        CHECK(conversation(step) == alone);
-    }
+    hv::testing::check_moves_anywhere(conversation, 16);
 }
 
 TEST_CASE("commands that no backend has answered are carried out elsewhere, once each and in order",
