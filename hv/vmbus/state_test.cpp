@@ -1,8 +1,6 @@
 /// A bus whose state was put into another one, with the guest's memory and its partition, goes on as the first.
-#include "hv/testing/bus_guest.hpp"
-#include "hv/testing/inspected.hpp"
+#include "hv/testing/moved_bus.hpp"
 #include "hv/testing/moved_conversation.hpp"
-#include "hv/testing/saved_state.hpp"
 
 #include <functional>
 #include <memory>
@@ -13,66 +11,8 @@ using namespace hv::vmbus;
 
 namespace {
 
-constexpr OfferSpec spec_a{.interface = interface_a, .instance = instance_a};
 constexpr OfferSpec spec_b{.interface = interface_a, .instance = instance_b};
 constexpr OfferSpec sub_channel_of_a{.interface = interface_a, .instance = instance_a, .sub_channel = 1};
-
-/// A guest that goes from one machine to another.
-struct Journey {
-    Journey() { arrive(); }
-
-    /// In a machine with one device, which has a sub-channel.
-    void arrive()
-    {
-        guest = std::make_unique<BusGuest>();
-        guest->device->sub_channels.push_back(std::make_shared<RecordingDevice>());
-        guest->bus->offer(spec_a, guest->device);
-        guest->executor->crank();
-    }
-    void quiesce() const
-    {
-        guest->bus->quiesce({});
-        guest->guest.partition->hold_deliveries();
-    }
-    /// From a machine at rest to another one. `prepare` is done there before it has anything of this one.
-    void move(std::function<void(BusGuest&)> const& prepare = [](auto&) {})
-    {
-        auto const former = std::move(guest);
-        arrive();
-        prepare(*guest);
-        guest->executor->crank();
-        quiesce();
-        std::memcpy(guest->guest.ram.get(), former->guest.ram.get(), TestGuest::pages * page_size);
-        SavedState bus;
-        bus.save(*former->bus);
-        SavedState partition;
-        partition.save(*former->guest.partition);
-        bus.restore(*guest->bus);
-        partition.restore(*guest->guest.partition);
-    }
-    void resume() const
-    {
-        guest->guest.partition->release_deliveries();
-        guest->bus->resume();
-    }
-    void go_on_elsewhere(std::function<void(BusGuest&)> const& prepare = [](auto&) {})
-    {
-        quiesce();
-        move(prepare);
-        resume();
-    }
-
-    [[nodiscard]] GuestRing to_host() const { return {guest->guest.ram.get() + 16 * page_size, 4}; }
-    [[nodiscard]] GuestRing to_guest() const { return {guest->guest.ram.get() + 20 * page_size, 4}; }
-    [[nodiscard]] std::string told(std::string const& what) const
-    {
-        Inspected seen;
-        guest->bus->inspect(seen);
-        return seen.at("vmbus/" + what);
-    }
-
-    std::unique_ptr<BusGuest> guest;
-};
 
 std::vector<std::byte> numbered(std::uint64_t number)
 {
@@ -351,57 +291,6 @@ TEST_CASE("a guest hears elsewhere of devices that are gone and of others that h
     CHECK(rescinded.channel == 2);
     CHECK(offer_in(heard[1]).instance == instance_c);
     CHECK(offer_in(heard[1]).channel == 3); // the guest has yet to release the second one
-}
-
-TEST_CASE("a guest's wish for a socket that has no answer yet is refused elsewhere", "[vmbus][state]")
-{
-    struct Listener final : SocketListener {
-        std::function<void(Guid const& endpoint)> answer = [](auto const&) {};
-        void connect_requested(Guid const& endpoint, Guid const&) override { answer(endpoint); }
-    };
-    Journey journey;
-    auto const listener = std::make_shared<Listener>();
-    auto& bus = *journey.guest->bus;
-    bus.set_socket_listener(listener);
-    journey.guest->contact();
-    REQUIRE(journey.guest->offers().size() == 1);
-    auto const ask = [&] {
-        journey.guest->say(abi::TlConnectRequest{{Type::TlConnectRequest, 0}, instance_b, interface_a});
-        REQUIRE(journey.guest->executor->crank_one());
-    };
-    auto const offer_socket = [&](Guid const& endpoint) {
-        bus.offer({.interface = interface_a, .instance = endpoint, .flags = channel_flags::hv_socket},
-                  std::make_shared<RecordingDevice>());
-    };
-    SECTION("one that the listener has")
-    {
-        ask();
-    }
-    SECTION("one that the bus had not come to offer, or to refuse")
-    {
-        bool const refused = GENERATE(false, true);
-        listener->answer = [&](Guid const& endpoint) {
-            if (refused) return bus.refuse_socket(endpoint, interface_a);
-            offer_socket(endpoint);
-        };
-        ask();
-    }
-    SECTION("but none that was answered")
-    {
-        listener->answer = offer_socket;
-        ask();
-        REQUIRE(journey.guest->hear<abi::OfferChannel>(Type::OfferChannel).size() == 1);
-        journey.go_on_elsewhere();
-        CHECK(journey.guest->answer<abi::ChannelMessage>(Type::RescindChannelOffer).channel == 2);
-        return;
-    }
-    journey.go_on_elsewhere();
-    auto const result = journey.guest->answer<abi::TlConnectResult>(Type::TlConnectResult);
-    CHECK(result.endpoint == instance_b);
-    CHECK(result.service == interface_a);
-    CHECK(result.status != 0);
-    journey.go_on_elsewhere();
-    CHECK(journey.guest->hear().empty());
 }
 
 TEST_CASE("a reset that waited for a device is over elsewhere", "[vmbus][state]")
