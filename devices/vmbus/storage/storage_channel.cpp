@@ -112,7 +112,7 @@ void StorageChannel::resume()
     worker_.resume();
 }
 
-void StorageChannel::Work::hold(OwnedTransaction transaction)
+void StorageChannel::Work::hold(OwnedTransaction&& transaction)
 {
     *held_end = std::move(transaction);
     held_end = &(*held_end)->next;
@@ -172,71 +172,73 @@ vmbus::Served::Left StorageChannel::serve_ring(vmbus::Turn& turn)
 
 vmbus::Served::Left StorageChannel::take_packets(Held& work, vmbus::Turn& turn)
 {
+    auto& now = *work;
     hv::vmbus::Packet packet;
     unsigned taken = 0;
-    while (work->channel) {
+    while (now.channel) {
         if (turn.over()) return Left::Some;
-        if (work->parked) {
-            if (!start(work, std::move(work->parked), turn) || !work->answers.empty()) return Left::Nothing;
-            if (!work->channel) break; // `start` let go of the lock
+        if (now.parked) {
+            if (!start(work, std::move(now.parked), turn) || !now.answers.empty()) return Left::Nothing;
+            if (!now.channel) break; // `start` let go of the lock
         }
-        auto transaction = take_transaction(*work);
-        if (!transaction) {
-            work->stalled = true; // `finished` signals, and so does the account
+        if (now.free.empty() && !make_transaction(now)) {
+            now.stalled = true; // `finished` signals, and so does the account
             return Left::Nothing;
         }
-        if (!work->repeated.empty()) {
-            auto const again = std::move(work->repeated.front());
-            work->repeated.pop_front();
+        if (!now.repeated.empty()) {
+            auto const again = std::move(now.repeated.front());
+            now.repeated.pop_front();
             turn.count_packet();
-            handle(work, std::move(transaction), again.packet(), turn);
-            if (!work->answers.empty() || work->parked) return Left::Nothing;
+            handle(work, now.take_free(), again.packet(), turn);
+            if (!now.answers.empty() || now.parked) return Left::Nothing;
             continue;
         }
-        switch (work->channel->incoming().next(packet)) {
+        switch (now.channel->incoming().next(packet)) {
         case hv::vmbus::IncomingRing::Next::Taken: break;
-        case hv::vmbus::IncomingRing::Next::Empty: keep(*work, std::move(transaction)); return Left::Nothing;
+        case hv::vmbus::IncomingRing::Next::Empty:
+            if (state_->host.io_memory->crowded()) retire(now, now.take_free());
+            return Left::Nothing;
         case hv::vmbus::IncomingRing::Next::Broken:
-            keep(*work, std::move(transaction));
-            ++work->condition.broken_rings;
-            forget_channel(*work);
+            ++now.condition.broken_rings;
+            forget_channel(now);
             return Left::Nothing;
         }
         turn.count_packet();
-        handle(work, std::move(transaction), packet, turn);
-        if (!work->answers.empty() || work->parked) return Left::Nothing;
-        if (++taken % batch == 0 && work->channel) work->channel->publish();
+        handle(work, now.take_free(), packet, turn);
+        if (!now.answers.empty() || now.parked) return Left::Nothing;
+        if (++taken % batch == 0 && now.channel) now.channel->publish();
     }
     return Left::Nothing;
 }
 
-void StorageChannel::handle(Held& work, OwnedTransaction transaction, hv::vmbus::Packet const& packet,
+void StorageChannel::handle(Held& work, OwnedTransaction&& transaction, hv::vmbus::Packet const& packet,
                             vmbus::Turn& turn)
 {
+    auto& now = *work;
     auto const version = state_->version.load(std::memory_order_relaxed);
     if (!transaction->take(packet, version)) {
         transaction->answer(PacketStatus::InvalidParameter);
     } else if (transaction->operation_asked() != Operation::ExecuteSrb) {
-        set_up(*work, *transaction);
-    } else if (work->condition.step != Step::Ready || version == Version::None) {
+        set_up(now, *transaction);
+    } else if (now.condition.step != Step::Ready || version == Version::None) {
         transaction->answer(PacketStatus::InvalidDeviceState);
     } else {
-        ++work->condition.commands;
-        transaction->channel = work->channel;
-        bool const waits = transaction->prepare(packet, work->channel->memory(), state_->units, work->spans);
-        if (work->spans.capacity() > usual_spans) std::vector<hv::vmbus::GuestSpan>{}.swap(work->spans);
+        ++now.condition.commands;
+        transaction->channel = now.channel;
+        bool const waits = transaction->prepare(packet, now.channel->memory(), state_->units, now.spans);
+        if (now.spans.capacity() > usual_spans) std::vector<hv::vmbus::GuestSpan>{}.swap(now.spans);
         if (waits) {
             transaction->remember(packet);
-            transaction->number = work->condition.commands;
+            transaction->number = now.condition.commands;
             (void)start(work, std::move(transaction), turn);
             return;
         }
     }
-    settle(*work, std::move(transaction));
+    settle(now, std::move(transaction));
 }
 
 /// One is run in any case, so that its end lets others run.
-bool StorageChannel::start(Held& work, OwnedTransaction transaction, vmbus::Turn& turn)
+bool StorageChannel::start(Held& work, OwnedTransaction&& transaction, vmbus::Turn& turn)
 {
     if (auto const extra = transaction->extra_memory(); extra != 0) {
         if (work->with_backend.empty()) {
@@ -252,7 +254,7 @@ bool StorageChannel::start(Held& work, OwnedTransaction transaction, vmbus::Turn
     return true;
 }
 
-void StorageChannel::run(Held& work, OwnedTransaction transaction, vmbus::Turn& turn)
+void StorageChannel::run(Held& work, OwnedTransaction&& transaction, vmbus::Turn& turn)
 {
     work->lend_to_backend(*transaction);
     auto* const running = transaction.release(); // from here on it may be the backend's
@@ -291,26 +293,21 @@ void StorageChannel::finished(Transaction& transaction) noexcept
     if (again) signalled();
 }
 
-/// The first one is beyond the budget, if need be: each channel gets on, if slowly.
-StorageChannel::OwnedTransaction StorageChannel::take_transaction(Work& work)
+/// One more that is free. The first one is beyond the budget, if need be: each channel gets on, if slowly.
+bool StorageChannel::make_transaction(Work& work)
 {
-    if (!work.free.empty()) {
-        auto transaction = std::move(work.free.back());
-        work.free.pop_back();
-        return transaction;
-    }
-    if (work.transactions == max_under_way) return nullptr;
+    if (work.transactions == max_under_way) return false;
     if (work.transactions == 0) {
         memory_.take_always(Transaction::usual_memory);
     } else if (!memory_.take(Transaction::usual_memory)) {
-        return nullptr;
+        return false;
     }
-    auto transaction = std::make_unique<Transaction>(*this);
+    work.free.push_back(std::make_unique<Transaction>(*this));
     ++work.transactions;
-    return transaction;
+    return true;
 }
 
-void StorageChannel::give_back(Work& work, OwnedTransaction transaction)
+void StorageChannel::give_back(Work& work, OwnedTransaction&& transaction)
 {
     transaction->reset();
     keep(work, std::move(transaction));
@@ -318,7 +315,7 @@ void StorageChannel::give_back(Work& work, OwnedTransaction transaction)
 
 /// One that has forgotten everything. A closed channel keeps none, and an open one few, and none while others wait
 /// for memory.
-void StorageChannel::keep(Work& work, OwnedTransaction transaction)
+void StorageChannel::keep(Work& work, OwnedTransaction&& transaction)
 {
     if (!work.channel || work.free.size() == most_free || state_->host.io_memory->crowded())
         return retire(work, std::move(transaction));
@@ -326,7 +323,7 @@ void StorageChannel::keep(Work& work, OwnedTransaction transaction)
     work.free.push_back(std::move(transaction));
 }
 
-void StorageChannel::retire(Work& work, OwnedTransaction transaction)
+void StorageChannel::retire(Work& work, OwnedTransaction&& transaction)
 {
     auto const charged = transaction->charged + Transaction::usual_memory;
     transaction.reset();
@@ -335,7 +332,7 @@ void StorageChannel::retire(Work& work, OwnedTransaction transaction)
 }
 
 /// Answers what a transaction was about, unless its channel is closed by now.
-void StorageChannel::settle(Work& work, OwnedTransaction transaction)
+void StorageChannel::settle(Work& work, OwnedTransaction&& transaction)
 {
     if (transaction->failed()) ++work.condition.errors;
     bool const open = work.channel && (!transaction->channel || transaction->channel == work.channel);

@@ -18,6 +18,7 @@
 #include <functional>
 #include <memory>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 namespace devices::storage {
@@ -108,8 +109,14 @@ class StorageChannel final : public hv::vmbus::ChannelDevice,
         Work();
 
         /// Adds one at the end of those that are held.
-        void hold(OwnedTransaction transaction);
+        void hold(OwnedTransaction&& transaction);
         [[nodiscard]] OwnedTransaction take_held();
+        [[nodiscard]] OwnedTransaction take_free()
+        {
+            auto last = std::move(free.back());
+            free.pop_back();
+            return last;
+        }
         void lend_to_backend(Transaction& transaction);
         void take_from_backend(Transaction const& transaction);
 
@@ -136,19 +143,19 @@ class StorageChannel final : public hv::vmbus::ChannelDevice,
     [[nodiscard]] Left serve_ring(vmbus::Turn& turn);
     [[nodiscard]] Left take_packets(Held& work, vmbus::Turn& turn);
     /// False when the transaction has to wait for memory; then it is `parked`.
-    [[nodiscard]] bool start(Held& work, OwnedTransaction transaction, vmbus::Turn& turn);
-    void handle(Held& work, OwnedTransaction transaction, hv::vmbus::Packet const& packet, vmbus::Turn& turn);
-    void run(Held& work, OwnedTransaction transaction, vmbus::Turn& turn);
+    [[nodiscard]] bool start(Held& work, OwnedTransaction&& transaction, vmbus::Turn& turn);
+    void handle(Held& work, OwnedTransaction&& transaction, hv::vmbus::Packet const& packet, vmbus::Turn& turn);
+    void run(Held& work, OwnedTransaction&& transaction, vmbus::Turn& turn);
     void set_up(Work& work, Transaction& transaction);
     [[nodiscard]] PacketStatus create_sub_channels(Work& work, std::uint16_t count);
 
-    [[nodiscard]] OwnedTransaction take_transaction(Work& work);
-    void give_back(Work& work, OwnedTransaction transaction);
-    void keep(Work& work, OwnedTransaction transaction);
-    void settle(Work& work, OwnedTransaction transaction);
+    [[nodiscard]] bool make_transaction(Work& work);
+    void give_back(Work& work, OwnedTransaction&& transaction);
+    void keep(Work& work, OwnedTransaction&& transaction);
+    void settle(Work& work, OwnedTransaction&& transaction);
     [[nodiscard]] bool write_waiting_answers(Work& work);
     void forget_channel(Work& work);
-    void retire(Work& work, OwnedTransaction transaction);
+    void retire(Work& work, OwnedTransaction&& transaction);
     [[nodiscard]] Saved saved(Work const& work) const;
     void restore(Work& work, Saved saved);
     void give_up(char const* why);

@@ -10,12 +10,6 @@ namespace devices::storage {
 
 namespace {
 
-/// Lists of memory and of extents that are kept for the next command; longer ones are given back.
-constexpr std::size_t spans_kept = 64;
-
-/// The same for the bytes of its packet.
-constexpr std::size_t packet_kept = 1024;
-
 scsi::Direction direction_of(std::uint8_t data_in)
 {
     switch (data_in) {
@@ -52,17 +46,16 @@ void Transaction::reset()
     if (buffers.capacity() > spans_kept) std::vector<iovec>{}.swap(buffers);
     buffers.clear();
     if (asked_.capacity() > packet_kept) std::vector<std::byte>{}.swap(asked_);
-    asked_.clear();
     work_.others.clear();
 }
 
 /// Answers take the place of `packet_` on a backend's thread; this nobody changes until there is one.
 void Transaction::remember(hv::vmbus::Packet const& packet)
 {
-    asked_.reserve(packet.header.size() + packet.payload.size());
-    asked_.assign(packet.header.begin(), packet.header.end());
-    asked_.insert(asked_.end(), packet.payload.begin(), packet.payload.end());
     asked_header_ = packet.header.size();
+    asked_.resize(asked_header_ + packet.payload.size()); // mostly what it was
+    std::copy_n(packet.header.data(), asked_header_, asked_.data());
+    std::copy_n(packet.payload.data(), packet.payload.size(), asked_.data() + asked_header_);
 }
 
 UnansweredPacket Transaction::unanswered() const
@@ -80,12 +73,6 @@ std::uint16_t Transaction::word() const
 
 std::size_t const Transaction::usual_memory = sizeof(Transaction) + packet_kept + spans_kept * sizeof(iovec) +
                                               scsi::Limits::unmap_descriptors * sizeof(scsi::Extent);
-
-std::size_t Transaction::extra_memory() const
-{
-    return (buffers.capacity() > spans_kept ? buffers.capacity() * sizeof(iovec) : 0) +
-           (asked_.capacity() > packet_kept ? asked_.capacity() : 0);
-}
 
 bool Transaction::prepare(hv::vmbus::Packet const& packet, hv::GuestMemory const& memory, Units const& units,
                           std::vector<hv::vmbus::GuestSpan>& spans)

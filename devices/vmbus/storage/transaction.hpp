@@ -42,7 +42,11 @@ class Transaction final : public block::Request {
     [[nodiscard]] bool prepare(hv::vmbus::Packet const& packet, hv::GuestMemory const& memory, Units const& units,
                                std::vector<hv::vmbus::GuestSpan>& spans);
     /// Host memory that it takes beyond `usual_memory`, in bytes: for a command whose data are scattered widely.
-    [[nodiscard]] std::size_t extra_memory() const;
+    [[nodiscard]] std::size_t extra_memory() const
+    {
+        return (buffers.capacity() > spans_kept ? buffers.capacity() * sizeof(iovec) : 0) +
+               (asked_.capacity() > packet_kept ? asked_.capacity() : 0);
+    }
     static std::size_t const usual_memory;
     /// Does what the command asks of the backend, as far as that goes without waiting. True when the answer is ready.
     /// If not, the owner's `finished` will be called, or has been, and this object is not to be touched until then.
@@ -71,6 +75,11 @@ class Transaction final : public block::Request {
     std::unique_ptr<Transaction> next{};           ///< in a list of the owner's
 
   private:
+    /// Lists of memory and of extents that are kept for the next command; longer ones are given back.
+    static constexpr std::size_t spans_kept = 64;
+    /// The same for the bytes of its packet.
+    static constexpr std::size_t packet_kept = 1024;
+
     [[nodiscard]] bool next_piece();
     void finish(scsi::Answer const& answer);
     void refuse(std::uint8_t srb_status, PacketStatus status);
