@@ -7,6 +7,7 @@
 //     await:TEXT             waits until the text comes in on the serial port
 //     await-power-button     waits until somebody presses it
 //     time                   prints the reference time and the TSC, in milliseconds
+//     rtc                    prints what the battery-backed clock shows: year, month, day, hour, minute, second
 //     tick:MS                waits for a synthetic timer's message at SINT 4, due then, and empties the slot
 //     id                     prints the partition's ID
 //     synic                  enables the SynIC of this processor, with SINT 4 masked but receiving
@@ -47,6 +48,7 @@ constexpr u32 event_connection = 0x101;
 constexpr u32 monitor_connection = 0x102;
 constexpr u16 trigger_latency = 1000; ///< 100 ns
 Page page;
+constexpr u16 rtc = 0x70;
 constexpr u16 serial = 0x3F8;
 constexpr u16 power_status = 0x600; ///< PM1a_EVT_BLK of Porthole's machine (docs/devices.md)
 constexpr u16 power_control = 0x604;
@@ -185,6 +187,27 @@ void tell_time()
     print("time ", reference_time() / per_millisecond, " ", rdtsc() / (tsc_frequency() / 1000), "\n");
 }
 
+u8 cmos(u8 index)
+{
+    out8(rtc, index);
+    auto const bcd = in8(rtc + 1);
+    return static_cast<u8>((bcd >> 4) * 10 + (bcd & 0xF)); // as it is while nobody has set it otherwise
+}
+
+void tell_rtc()
+{
+    constexpr u8 second = 0, minute = 2, hour = 4, day = 7, month = 8, year = 9, century = 0x32;
+    u8 read[7]{};
+    do {
+        read[6] = cmos(second);
+        u8 const from[] = {century, year, month, day, hour, minute};
+        for (unsigned i = 0; i < 6; ++i)
+            read[i] = cmos(from[i]);
+    } while (cmos(second) != read[6]); // an update came between
+    print("rtc ", read[0] * 100u + read[1], " ", read[2], " ", read[3], " ", read[4], " ", read[5], " ", read[6],
+          "\n");
+}
+
 void tick(u64 milliseconds)
 {
     constexpr u64 enabled = 1;
@@ -292,6 +315,8 @@ bool talk(char const* word)
         await_power_button();
     } else if (after(word, "time")) {
         tell_time();
+    } else if (after(word, "rtc")) {
+        tell_rtc();
     } else if ((rest = after(word, "tick")) != nullptr) {
         tick(Arguments{rest}.number());
     } else {

@@ -59,6 +59,9 @@ class RunCommand {
             [&guest](auto const& text) { guest.on_triple_fault = parse_on_triple_fault("--on-triple-fault", text); });
         add("--on-crash", "WHAT", "when the guest reports its crash: continue (the default) or end",
             [&guest](auto const& text) { guest.on_crash = parse_on_crash("--on-crash", text); });
+        add("--rtc", "TIME",
+            "what the battery-backed clock shows: utc (the default), or localtime, as Windows takes it",
+            [&guest](auto const& text) { guest.rtc = parse_rtc("--rtc", text); });
         add("--vsock", "PATH",
             "connect the guest's AF_VSOCK ports to UNIX sockets: PATH, and PATH_PORT for each of the host's",
             [&guest](auto const& text) { guest.vsock = parse_vsock("--vsock", text); });

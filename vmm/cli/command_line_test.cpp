@@ -60,6 +60,7 @@ TEST_CASE("a kernel alone gives the defaults", "[cli]")
     CHECK(options.guests.at(0).on_reboot == vmm::OnReboot::Exit);
     CHECK(options.guests.at(0).triple_fault_policy() == vmm::OnTripleFault::End);
     CHECK(options.guests.at(0).on_crash == vmm::OnCrash::Continue);
+    CHECK(options.guests.at(0).rtc == vmm::RtcTime::Utc);
     CHECK(options.guests.at(0).hyperv == vmm::HypervMode::Auto);
     CHECK_FALSE(options.guests.at(0).test_devices);
     CHECK_FALSE(options.trace.any());
@@ -94,6 +95,8 @@ TEST_CASE("every option of run arrives in its field", "[cli]")
                               "end",
                               "--on-crash",
                               "end",
+                              "--rtc",
+                              "localtime",
                               "--privileges",
                               "create-port,-connect-port,+connect-port",
                               "--hv-features",
@@ -120,6 +123,7 @@ TEST_CASE("every option of run arrives in its field", "[cli]")
     CHECK(options.guests.at(0).on_reboot == vmm::OnReboot::Restart);
     CHECK(options.guests.at(0).triple_fault_policy() == vmm::OnTripleFault::End);
     CHECK(options.guests.at(0).on_crash == vmm::OnCrash::End);
+    CHECK(options.guests.at(0).rtc == vmm::RtcTime::Local);
     CHECK(options.guests.at(0).hyperv == vmm::HypervMode::User);
     CHECK(options.guests.at(0).privileges ==
           std::vector<vmm::RightChange>{{true, "create-port"}, {false, "connect-port"}, {true, "connect-port"}});
@@ -202,6 +206,7 @@ TEST_CASE("a name that nobody knows is answered with those that are known", "[cl
     CHECK_THAT(run_complaint({"--on-reboot", "halt"}), Contains("exit or restart"));
     CHECK_THAT(run_complaint({"--on-triple-fault", "restart"}), Contains("reset or end"));
     CHECK_THAT(run_complaint({"--on-crash", "reset"}), Contains("continue or end"));
+    CHECK_THAT(run_complaint({"--rtc", "local"}), Contains("utc or localtime"));
     CHECK_THAT(run_complaint({"--hyperv", "kernel"}), Contains("'kernel'") && Contains("auto, user or hybrid"));
     CHECK_THAT(run_complaint({"--log-level", "loud"}), Contains("use trace, debug"));
 }
@@ -276,7 +281,7 @@ TEST_CASE("a configuration file takes the place of all options about a guest", "
           Arguments{"--serial", "pty"}, Arguments{"--on-reboot", "exit"}, Arguments{"--on-triple-fault", "end"},
           Arguments{"--on-crash", "end"}, Arguments{"--privileges", "create-port"},
           Arguments{"--hv-features", "synic"}, Arguments{"--test-devices"}, Arguments{"--pool", "1M"},
-          Arguments{"--vsock", "s"}, Arguments{"--disk", "d"}})
+          Arguments{"--vsock", "s"}, Arguments{"--disk", "d"}, Arguments{"--rtc", "utc"}})
         CHECK_THAT(with(more), StartsWith("--config and " + std::string{more.front()} + " exclude each other"));
     std::filesystem::remove(path);
     CHECK_THAT(with({}), StartsWith("--config: cannot read '" + file + "'"));
@@ -338,7 +343,7 @@ TEST_CASE("help, version and doctor", "[cli]")
                                      "--privileges", "--hv-features",     "--test-devices", "--trace",  "create-port",
                                      "synic",        "--config",          "--pool",         "--vsock",  "--disk",
                                      "--on-crash",   "--on-triple-fault", "--module",       "--jail",   "--allow",
-                                     "--user",       "--chroot",          "--netns",        "--cgroup"})
+                                     "--user",       "--chroot",          "--netns",        "--cgroup", "--rtc"})
         CHECK_THAT(text({"run", "--help"}), Contains(option));
     CHECK(std::holds_alternative<vmm::DoctorRequest>(parse({"doctor"})));
 }

@@ -69,6 +69,7 @@ TEST_CASE("a name and a kernel are enough for a guest", "[config]")
     CHECK(only.on_reboot == defaults.on_reboot);
     CHECK_FALSE(only.on_triple_fault);
     CHECK(only.on_crash == defaults.on_crash);
+    CHECK(only.rtc == defaults.rtc);
     CHECK(only.privileges.empty());
     CHECK(only.hv_features.empty());
     CHECK_FALSE(only.test_devices);
@@ -92,6 +93,7 @@ console = "pty"
 on-reboot = "restart"
 on-triple-fault = "end"
 on-crash = "end"
+rtc = "localtime"
 hyperv = "user"
 privileges = ["create-port", "-connect-port"]
 hv-features = ["-stimer", "+synic", "reference-tsc"]
@@ -134,6 +136,7 @@ TEST_CASE("every key of a guest arrives in its field", "[config]")
     CHECK(server.on_reboot == vmm::OnReboot::Restart);
     CHECK(server.on_triple_fault == vmm::OnTripleFault::End);
     CHECK(server.on_crash == vmm::OnCrash::End);
+    CHECK(server.rtc == vmm::RtcTime::Local);
     CHECK(server.hyperv == vmm::HypervMode::User);
     CHECK(server.privileges == std::vector<vmm::RightChange>{{true, "create-port"}, {false, "connect-port"}});
     CHECK(server.hv_features ==
@@ -270,6 +273,8 @@ TEST_CASE("a value out of range is said with the range", "[config]")
                StartsWith("lab.toml:4:19: on-triple-fault: 'exit' is not known: use reset or end"));
     CHECK_THAT(complaint_about("on-crash = 'dump'"),
                StartsWith("lab.toml:4:12: on-crash: 'dump' is not known: use continue or end"));
+    CHECK_THAT(complaint_about("rtc = 'local'"),
+               StartsWith("lab.toml:4:7: rtc: 'local' is not known: use utc or localtime"));
     CHECK_THAT(complaint_about("ready = 'soon'"), StartsWith("lab.toml:4:9: ready: 'soon' is not a ready signal"));
     CHECK_THAT(complaint_about("ready = 'serial:'"), StartsWith("lab.toml:4:9: ready: 'serial:'"));
     auto const text = [](std::size_t size) { return "ready = 'serial:" + std::string(size, 'x') + "'"; };

@@ -123,6 +123,12 @@ void read_on_crash(ConfigNode const& value, GuestEntry& entry, ConfigContext con
     entry.options.on_crash = value.placed([&] { return parse_on_crash(value.key(), text); });
 }
 
+void read_rtc(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
+{
+    auto const text = value.text("rtc = \"utc\"");
+    entry.options.rtc = value.placed([&] { return parse_rtc(value.key(), text); });
+}
+
 void read_hyperv(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
 {
     auto const text = value.text("hyperv = \"auto\"");
@@ -215,6 +221,7 @@ constexpr std::array keys{
     Key{"on-reboot", read_on_reboot},
     Key{"on-triple-fault", read_on_triple_fault},
     Key{"on-crash", read_on_crash},
+    Key{"rtc", read_rtc},
     Key{"vsock", read_vsock},
     Key{"privileges", read_privileges},
     Key{"hv-features", read_features},

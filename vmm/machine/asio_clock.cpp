@@ -3,6 +3,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <ctime>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -98,6 +99,16 @@ void AsioClock::detach()
 std::chrono::nanoseconds AsioClock::utc()
 {
     return std::chrono::system_clock::now().time_since_epoch();
+}
+
+std::chrono::nanoseconds AsioClock::local()
+{
+    auto const now = std::chrono::system_clock::now();
+    auto const seconds = std::chrono::system_clock::to_time_t(now);
+    std::tm parts{};
+    // Of a year beyond what std::tm holds, which no host's clock shows, the offset stays zero.
+    (void)::localtime_r(&seconds, &parts);
+    return now.time_since_epoch() + std::chrono::seconds{parts.tm_gmtoff};
 }
 
 std::chrono::nanoseconds AsioClock::now() const

@@ -24,6 +24,9 @@ class AsioClock final : public devices::Clock, public devices::Component {
 
     /// One that reads the host's wall clock: UTC since 1970-01-01.
     [[nodiscard]] static std::chrono::nanoseconds utc();
+    /// The same in the host's local time of now (TZ, or else /etc/localtime): later changes, such as that to summer
+    /// time, are the guest's business.
+    [[nodiscard]] static std::chrono::nanoseconds local();
 
     /// Calls nobody any more. On the io_context, or when that has stopped; afterwards this object may end on any
     /// thread.

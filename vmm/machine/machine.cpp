@@ -93,7 +93,7 @@ Machine::Machine(World world, GuestOptions const& options, hv::PartitionId paren
         VmbusDevices::World{world_.io, memory_, world_.opening, world_.start_user_network}, partition_.get(),
         options);
     devices::PowerEvents& events = *this; // private to all but the devices
-    pc_ = std::make_unique<PcDevices>(world_.io, *vm_, layout_, world_.serial, events, ports_);
+    pc_ = std::make_unique<PcDevices>(world_.io, *vm_, layout_, options.rtc, world_.serial, events, ports_);
     if (options.test_devices) {
         auto debug_exit = [this](std::uint32_t status) {
             end({Outcome::Kind::DebugExit, static_cast<int>(status & 0xFF), {}});

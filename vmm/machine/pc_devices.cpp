@@ -10,13 +10,13 @@ namespace vmm {
 
 namespace platform = devices::platform;
 
-PcDevices::PcDevices(boost::asio::io_context& io, Vm& vm, MemoryLayout const& layout, devices::SerialSink& serial,
-                     devices::PowerEvents& events, devices::PortBus& ports)
+PcDevices::PcDevices(boost::asio::io_context& io, Vm& vm, MemoryLayout const& layout, RtcTime rtc,
+                     devices::SerialSink& serial, devices::PowerEvents& events, devices::PortBus& ports)
     : com1_irq_{vm, platform::com1_irq},
       sci_{vm, platform::acpi_sci},
       rtc_irq_{vm, platform::rtc_irq},
       pm_clock_{io, std::chrono::nanoseconds{0}},
-      rtc_clock_{io, AsioClock::utc()},
+      rtc_clock_{io, rtc == RtcTime::Local ? AsioClock::local() : AsioClock::utc()},
       com1_{serial, com1_irq_},
       acpi_pm_{pm_clock_, sci_, events},
       rtc_{rtc_clock_,

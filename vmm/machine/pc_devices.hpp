@@ -14,6 +14,7 @@
 #include "vmm/base/memory_layout.hpp"
 #include "vmm/machine/asio_clock.hpp"
 #include "vmm/machine/vm_irq_line.hpp"
+#include "vmm/options/run_options.hpp"
 
 #include <boost/asio/io_context.hpp>
 
@@ -21,8 +22,8 @@ namespace vmm {
 
 class PcDevices final : public devices::Component {
   public:
-    PcDevices(boost::asio::io_context& io, Vm& vm, MemoryLayout const& layout, devices::SerialSink& serial,
-              devices::PowerEvents& events, devices::PortBus& ports);
+    PcDevices(boost::asio::io_context& io, Vm& vm, MemoryLayout const& layout, RtcTime rtc,
+              devices::SerialSink& serial, devices::PowerEvents& events, devices::PortBus& ports);
 
     /// No handler on the io_context uses the devices any more. Called on it, or when it has stopped.
     void detach();

@@ -243,6 +243,13 @@ OnCrash parse_on_crash(std::string_view option, std::string_view text)
     refuse(option, text, "is not known", "use continue or end");
 }
 
+RtcTime parse_rtc(std::string_view option, std::string_view text)
+{
+    if (text == "utc") return RtcTime::Utc;
+    if (text == "localtime") return RtcTime::Local;
+    refuse(option, text, "is not known", "use utc or localtime");
+}
+
 std::string parse_vsock(std::string_view option, std::string_view text)
 {
     if (!text.empty() && text.size() <= GuestOptions::longest_vsock) return std::string{text};

@@ -46,6 +46,9 @@ void add_module(std::string_view option, std::vector<ModuleOptions>& modules, Mo
 /// "continue" or "end".
 [[nodiscard]] OnCrash parse_on_crash(std::string_view option, std::string_view text);
 
+/// "utc" or "localtime".
+[[nodiscard]] RtcTime parse_rtc(std::string_view option, std::string_view text);
+
 /// The path of a UNIX socket, short enough for a port's number behind it.
 [[nodiscard]] std::string parse_vsock(std::string_view option, std::string_view text);
 

@@ -31,6 +31,12 @@ enum class OnCrash {
     End,      ///< it ends the guest
 };
 
+/// What the battery-backed clock shows at the start.
+enum class RtcTime {
+    Utc,   ///< as Linux takes it
+    Local, ///< the host's local time, as Windows takes it
+};
+
 /// Who answers the guest's hypercalls.
 enum class HypervMode {
     Auto,   ///< Hybrid where the host's KVM can, User elsewhere
@@ -137,6 +143,7 @@ struct GuestOptions {
         return on_triple_fault.value_or(on_reboot == OnReboot::Restart ? OnTripleFault::Reset : OnTripleFault::End);
     }
     OnCrash on_crash = OnCrash::Continue;
+    RtcTime rtc = RtcTime::Utc;
     std::string vsock{};                    ///< path of the UNIX socket for its Hyper-V sockets; empty for none
     std::vector<RightChange> privileges{};  ///< in the order given; a later one wins
     std::vector<RightChange> hv_features{}; ///< likewise
