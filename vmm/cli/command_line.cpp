@@ -81,6 +81,8 @@ class RunCommand {
             "who answers hypercalls: user (Porthole), hybrid (the kernel those that it answers best), or auto (the "
             "default: hybrid where KVM can)",
             [&guest](auto const& text) { guest.hyperv = parse_hyperv("--hyperv", text); });
+        command_.add_flag("--nested", guest.nested,
+                          "let the guest run guests itself, by VMX or SVM, where this KVM can");
         add_list("--net", "NETWORK[,...]",
                  "a network card: user[,mac=MAC][,hostfwd=tcp::PORT-:PORT] or tap=NAME[,mac=MAC]",
                  [&guest](auto const& text) { add_net(guest, "--net", text); });

@@ -61,6 +61,7 @@ TEST_CASE("a kernel alone gives the defaults", "[cli]")
     CHECK(options.guests.at(0).triple_fault_policy() == vmm::OnTripleFault::End);
     CHECK(options.guests.at(0).on_crash == vmm::OnCrash::Continue);
     CHECK(options.guests.at(0).rtc == vmm::RtcTime::Utc);
+    CHECK_FALSE(options.guests.at(0).nested);
     CHECK(options.guests.at(0).hyperv == vmm::HypervMode::Auto);
     CHECK_FALSE(options.guests.at(0).test_devices);
     CHECK_FALSE(options.trace.any());
@@ -97,6 +98,7 @@ TEST_CASE("every option of run arrives in its field", "[cli]")
                               "end",
                               "--rtc",
                               "localtime",
+                              "--nested",
                               "--privileges",
                               "create-port,-connect-port,+connect-port",
                               "--hv-features",
@@ -124,6 +126,7 @@ TEST_CASE("every option of run arrives in its field", "[cli]")
     CHECK(options.guests.at(0).triple_fault_policy() == vmm::OnTripleFault::End);
     CHECK(options.guests.at(0).on_crash == vmm::OnCrash::End);
     CHECK(options.guests.at(0).rtc == vmm::RtcTime::Local);
+    CHECK(options.guests.at(0).nested);
     CHECK(options.guests.at(0).hyperv == vmm::HypervMode::User);
     CHECK(options.guests.at(0).privileges ==
           std::vector<vmm::RightChange>{{true, "create-port"}, {false, "connect-port"}, {true, "connect-port"}});
@@ -281,7 +284,7 @@ TEST_CASE("a configuration file takes the place of all options about a guest", "
           Arguments{"--serial", "pty"}, Arguments{"--on-reboot", "exit"}, Arguments{"--on-triple-fault", "end"},
           Arguments{"--on-crash", "end"}, Arguments{"--privileges", "create-port"},
           Arguments{"--hv-features", "synic"}, Arguments{"--test-devices"}, Arguments{"--pool", "1M"},
-          Arguments{"--vsock", "s"}, Arguments{"--disk", "d"}, Arguments{"--rtc", "utc"}})
+          Arguments{"--vsock", "s"}, Arguments{"--disk", "d"}, Arguments{"--rtc", "utc"}, Arguments{"--nested"}})
         CHECK_THAT(with(more), StartsWith("--config and " + std::string{more.front()} + " exclude each other"));
     std::filesystem::remove(path);
     CHECK_THAT(with({}), StartsWith("--config: cannot read '" + file + "'"));

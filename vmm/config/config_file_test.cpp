@@ -70,6 +70,7 @@ TEST_CASE("a name and a kernel are enough for a guest", "[config]")
     CHECK_FALSE(only.on_triple_fault);
     CHECK(only.on_crash == defaults.on_crash);
     CHECK(only.rtc == defaults.rtc);
+    CHECK_FALSE(only.nested);
     CHECK(only.privileges.empty());
     CHECK(only.hv_features.empty());
     CHECK_FALSE(only.test_devices);
@@ -94,6 +95,7 @@ on-reboot = "restart"
 on-triple-fault = "end"
 on-crash = "end"
 rtc = "localtime"
+nested = true
 hyperv = "user"
 privileges = ["create-port", "-connect-port"]
 hv-features = ["-stimer", "+synic", "reference-tsc"]
@@ -137,6 +139,7 @@ TEST_CASE("every key of a guest arrives in its field", "[config]")
     CHECK(server.on_triple_fault == vmm::OnTripleFault::End);
     CHECK(server.on_crash == vmm::OnCrash::End);
     CHECK(server.rtc == vmm::RtcTime::Local);
+    CHECK(server.nested);
     CHECK(server.hyperv == vmm::HypervMode::User);
     CHECK(server.privileges == std::vector<vmm::RightChange>{{true, "create-port"}, {false, "connect-port"}});
     CHECK(server.hv_features ==

@@ -181,6 +181,11 @@ void read_test_devices(ConfigNode const& value, GuestEntry& entry, ConfigContext
     entry.options.test_devices = value.truth("test-devices = true");
 }
 
+void read_nested(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
+{
+    entry.options.nested = value.truth("nested = true");
+}
+
 void read_parent(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
 {
     auto const name = value.text("parent = \"root\"");
@@ -226,6 +231,7 @@ constexpr std::array keys{
     Key{"privileges", read_privileges},
     Key{"hv-features", read_features},
     Key{"hyperv", read_hyperv},
+    Key{"nested", read_nested},
     Key{"net", read_net},
     Key{"test-devices", read_test_devices},
     Key{"pool", read_pool},

@@ -118,7 +118,11 @@ Machine::~Machine()
 
 void Machine::create_vcpus(GuestOptions const& options, hv::PartitionId parent)
 {
-    GuestCpuid const cpuid{world_.hypervisor, rights_, options.cpus};
+    GuestCpuid const cpuid{world_.hypervisor, rights_, {options.cpus, options.nested}};
+    if (options.nested && !cpuid.virtualises())
+        throw UserError{
+            "--nested: this KVM gives guests neither VMX nor SVM: load kvm_intel or kvm_amd with nested=1, "
+            "or leave the option out"};
     for (unsigned i = 0; i < options.cpus; ++i) {
         auto& vcpu = vm_->add_vcpu();
         vcpus_.push_back(std::make_unique<VcpuThread>(

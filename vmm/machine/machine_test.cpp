@@ -52,6 +52,31 @@ TEST_CASE("processors begin as firmware leaves them", "[machine]")
     }
 }
 
+TEST_CASE("a guest has SVM only when it is asked for", "[machine]")
+{
+    ScriptedMachine scripted;
+    scripted.options.nested = GENERATE(false, true);
+    (void)scripted.build();
+    std::uint32_t features = 0;
+    std::uint32_t revision = 0;
+    for (auto const& entry : scripted.vcpu(1).cpuid) {
+        if (entry.function == 0x8000'0001) features = entry.ecx;
+        if (entry.function == 0x8000'000A) revision = entry.eax;
+    }
+    CHECK((features >> 2 & 1) == scripted.options.nested);
+    CHECK(revision == scripted.options.nested);
+}
+
+TEST_CASE("a guest cannot have what the hypervisor below gives no guest", "[machine]")
+{
+    ScriptedMachine scripted;
+    scripted.hypervisor.virtualises = false;
+    CHECK_NOTHROW(scripted.build());
+    scripted.take_down();
+    scripted.options.nested = true;
+    CHECK_THROWS_WITH(scripted.build(), Catch::Matchers::StartsWith("--nested: this KVM gives guests neither"));
+}
+
 TEST_CASE("a guest calls its hypervisor", "[machine]")
 {
     ScriptedMachine scripted;

@@ -149,6 +149,7 @@ struct GuestOptions {
     std::vector<RightChange> hv_features{}; ///< likewise
     std::vector<NetOptions> nets{};         ///< network cards
     HypervMode hyperv = HypervMode::Auto;
+    bool nested = false; ///< it may run guests itself (VMX, SVM)
     bool test_devices = false;
     std::uint64_t pool = std::uint64_t{64} << 20; ///< bytes that its ports and connections may take up
     std::string parent{};                         ///< another guest's name; empty for the root

@@ -12,11 +12,15 @@ namespace vmm {
 namespace {
 
 // Leaf 1 (Intel SDM vol. 2, CPUID; AMD APM vol. 3, appendix E).
+constexpr std::uint32_t ecx_vmx = 1U << 5;
 constexpr std::uint32_t ecx_x2apic = 1U << 21;
 constexpr std::uint32_t ecx_hypervisor = 1U << 31;
 constexpr std::uint32_t edx_htt = 1U << 28;
 constexpr std::uint32_t edx_invariant_tsc = 1U << 8; // leaf 0x80000007
-constexpr std::uint32_t level_smt = 1U << 8;         // leaf 0xB ECX
+constexpr std::uint32_t extended_features = 0x8000'0001;
+constexpr std::uint32_t ecx_svm = 1U << 2;      // there
+constexpr std::uint32_t svm_leaf = 0x8000'000A; // what SVM has; zeroes without it
+constexpr std::uint32_t level_smt = 1U << 8;    // leaf 0xB ECX
 constexpr std::uint32_t level_core = 2U << 8;
 
 bool is_hypervisor_leaf(CpuidEntry const& entry)
@@ -35,15 +39,20 @@ std::uint32_t apic_id_bits(unsigned vps)
 
 } // namespace
 
-GuestCpuid::GuestCpuid(Hypervisor const& hypervisor, hv::Rights const& rights, unsigned vps)
-    : vps_{vps}, entries_{hypervisor.supported_cpuid()}
+GuestCpuid::GuestCpuid(Hypervisor const& hypervisor, hv::Rights const& rights, Shape shape)
+    : shape_{shape}, entries_{hypervisor.supported_cpuid()}
 {
-    std::erase_if(entries_, [](auto const& e) { return is_hypervisor_leaf(e) || is_topology_leaf(e); });
+    std::erase_if(entries_, [&](auto const& e) {
+        return is_hypervisor_leaf(e) || is_topology_leaf(e) || (!shape.nested && e.function == svm_leaf);
+    });
 
     std::uint32_t physical_bits = 0;
     for (auto& entry : entries_) {
         if (entry.function == 1) {
             entry.ecx |= ecx_hypervisor | ecx_x2apic;
+            if (!shape.nested) entry.ecx &= ~ecx_vmx;
+        } else if (entry.function == extended_features && !shape.nested) {
+            entry.ecx &= ~ecx_svm;
         } else if (entry.function == 0x8000'0007 && !rights.has(hv::Privilege::AccessTscInvariantControl)) {
             entry.edx &= ~edx_invariant_tsc;
         } else if (entry.function == 0x8000'0008) {
@@ -67,6 +76,11 @@ hv::ProcessorFacts GuestCpuid::processor() const
     return hv::processor_facts([this](std::uint32_t function, std::uint32_t index) { return leaf(function, index); });
 }
 
+bool GuestCpuid::virtualises() const
+{
+    return (leaf(1).ecx & ecx_vmx) != 0 || (leaf(extended_features).ecx & ecx_svm) != 0;
+}
+
 hv::CpuidLeaf GuestCpuid::leaf(std::uint32_t function, std::uint32_t index) const
 {
     auto const found =
@@ -78,17 +92,17 @@ hv::CpuidLeaf GuestCpuid::leaf(std::uint32_t function, std::uint32_t index) cons
 std::vector<CpuidEntry> GuestCpuid::for_apic_id(std::uint32_t apic_id) const
 {
     auto leaves = entries_;
-    auto const id_bits = apic_id_bits(vps_);
+    auto const id_bits = apic_id_bits(shape_.vps);
     for (auto& entry : leaves) {
         switch (entry.function) {
         case 1:
-            entry.ebx = (entry.ebx & 0x0000'FFFF) | apic_id << 24 | std::bit_ceil(vps_) << 16;
-            entry.edx = vps_ > 1 ? entry.edx | edx_htt : entry.edx & ~edx_htt;
+            entry.ebx = (entry.ebx & 0x0000'FFFF) | apic_id << 24 | std::bit_ceil(shape_.vps) << 16;
+            entry.edx = shape_.vps > 1 ? entry.edx | edx_htt : entry.edx & ~edx_htt;
             break;
         case 4: // deterministic cache parameters: caches are not shared, the package has all cores
-            if ((entry.eax & 0x1F) != 0) entry.eax = (entry.eax & 0x3FFF) | (std::bit_ceil(vps_) - 1) << 26;
+            if ((entry.eax & 0x1F) != 0) entry.eax = (entry.eax & 0x3FFF) | (std::bit_ceil(shape_.vps) - 1) << 26;
             break;
-        case 0x8000'0008: entry.ecx = id_bits << 12 | (vps_ - 1); break;
+        case 0x8000'0008: entry.ecx = id_bits << 12 | (shape_.vps - 1); break;
         case 0x8000'001E: // extended APIC ID, core and node: one thread a core, one node
             entry.eax = apic_id;
             entry.ebx = apic_id & 0xFF;
@@ -107,7 +121,7 @@ std::vector<CpuidEntry> GuestCpuid::for_apic_id(std::uint32_t apic_id) const
     leaves.push_back(topology);
     topology.index = 1;
     topology.eax = id_bits;
-    topology.ebx = vps_;
+    topology.ebx = shape_.vps;
     topology.ecx = level_core | 1;
     leaves.push_back(topology);
     return leaves;

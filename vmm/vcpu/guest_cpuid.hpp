@@ -13,20 +13,27 @@ namespace vmm {
 
 class GuestCpuid {
   public:
-    /// `vps` is how many VPs the guest has, all cores of one package. Throws HypervisorError.
-    GuestCpuid(Hypervisor const& hypervisor, hv::Rights const& rights, unsigned vps);
+    struct Shape {
+        unsigned vps = 1;    ///< all cores of one package
+        bool nested = false; ///< guests of its own: VMX or SVM, where the hypervisor below has it
+    };
+
+    /// Throws HypervisorError.
+    GuestCpuid(Hypervisor const& hypervisor, hv::Rights const& rights, Shape shape);
 
     /// What the leaves say of the processors.
     [[nodiscard]] hv::ProcessorFacts processor() const;
     /// One leaf as all vCPUs have it; zeroes when there is none.
     [[nodiscard]] hv::CpuidLeaf leaf(std::uint32_t function, std::uint32_t index = 0) const;
+    /// The guest may run guests itself.
+    [[nodiscard]] bool virtualises() const;
     /// Gives one vCPU its leaves; its APIC ID is its index.
     void install(Vcpu& vcpu, std::uint32_t apic_id) const;
 
   private:
     [[nodiscard]] std::vector<CpuidEntry> for_apic_id(std::uint32_t apic_id) const;
 
-    unsigned const vps_;
+    Shape const shape_;
     std::vector<CpuidEntry> entries_;
 };
 

@@ -112,8 +112,10 @@ std::vector<CpuidEntry> ScriptedHypervisor::supported_cpuid() const
     faults.check(Call::SupportedCpuid);
     return {{.function = 0, .eax = 1, .ebx = 0x6874'7541, .ecx = 0x444D'4163, .edx = 0x6974'6E65},
             {.function = 1, .eax = 0x0083'0F10, .ebx = 0, .ecx = 0, .edx = 1U << 12},
-            {.function = 0x8000'0000, .eax = 0x8000'0008},
-            {.function = 0x8000'0008, .eax = 0x3028}};
+            {.function = 0x8000'0000, .eax = 0x8000'000A},
+            {.function = 0x8000'0001, .ecx = virtualises ? 1U << 2 : 0},
+            {.function = 0x8000'0008, .eax = 0x3028},
+            {.function = 0x8000'000A, .eax = virtualises ? 1U : 0}};
 }
 
 } // namespace vmm::testing

@@ -68,6 +68,7 @@ class ScriptedHypervisor final : public Hypervisor {
     [[nodiscard]] ScriptedVm& vm() const { return *last_; }
 
     AccelerationOffer offer;
+    bool virtualises = true; ///< it can give guests SVM
     mutable FaultPlan faults;
 
   private:
