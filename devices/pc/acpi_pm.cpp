@@ -10,6 +10,8 @@ constexpr std::uint16_t event_base = platform::acpi_pm1a_event.first - platform:
 constexpr std::uint16_t control_base = platform::acpi_pm1a_control.first - platform::acpi_pm.first;
 constexpr std::uint16_t timer_base = platform::acpi_pm_timer.first - platform::acpi_pm.first;
 
+constexpr std::uint16_t events_base = platform::acpi_gpe0.first - platform::acpi_pm.first;
+
 // PM1 status and enable bits have the same places.
 constexpr std::uint16_t pm1_timer = 1U << 0;
 constexpr std::uint16_t pm1_global_lock = 1U << 5;
@@ -22,6 +24,8 @@ constexpr std::uint16_t control_bus_master_reload = 1U << 1;
 constexpr std::uint16_t control_sleep_type = 7U << 10;
 constexpr std::uint16_t control_sleep_enable = 1U << 13;
 constexpr unsigned sleep_type_shift = 10;
+
+constexpr std::uint8_t event_bits = 1U << platform::generation_changed.number;
 
 constexpr std::uint64_t ticks_per_second = 3'579'545;
 constexpr std::uint64_t ns_per_second = 1'000'000'000;
@@ -79,9 +83,20 @@ void AcpiPm::rtc_alarm()
     raise(pm1_rtc_alarm);
 }
 
+void AcpiPm::raise_event(platform::GeneralPurposeEvent event)
+{
+    registers_.lock()->raise_event(static_cast<std::uint8_t>(1U << event.number));
+}
+
 void AcpiPm::Registers::raise(std::uint16_t bit)
 {
     state_.status |= bit;
+    update();
+}
+
+void AcpiPm::Registers::raise_event(std::uint8_t bit)
+{
+    state_.event_status |= bit;
     update();
 }
 
@@ -115,6 +130,8 @@ std::uint8_t AcpiPm::Registers::read(std::uint16_t offset)
     case event_base + 3: return byte_of(state_.enable, offset - event_base - 2U);
     case control_base:
     case control_base + 1: return byte_of(state_.control | control_sci_enabled, offset - control_base);
+    case events_base: return state_.event_status;
+    case events_base + 1: return state_.event_enable;
     default: return 0xFF;
     }
 }
@@ -136,6 +153,14 @@ bool AcpiPm::Registers::write(std::uint16_t offset, std::uint8_t value)
         return false;
     case control_base:
     case control_base + 1: return set_control(offset - control_base, value);
+    case events_base:
+        state_.event_status = static_cast<std::uint8_t>(state_.event_status & ~value);
+        update();
+        return false;
+    case events_base + 1:
+        state_.event_enable = value & event_bits;
+        update();
+        return false;
     default: return false;
     }
 }
@@ -177,7 +202,7 @@ void AcpiPm::Registers::catch_up()
 
 void AcpiPm::Registers::update()
 {
-    auto const level = (state_.status & state_.enable) != 0;
+    auto const level = (state_.status & state_.enable) != 0 || (state_.event_status & state_.event_enable) != 0;
     if (level != state_.line) {
         state_.line = level;
         sci_.set(level);

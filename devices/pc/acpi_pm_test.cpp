@@ -7,7 +7,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-enum : std::uint16_t { status = 0, enable = 2, control = 4, timer = 8 };
+enum : std::uint16_t { status = 0, enable = 2, control = 4, timer = 8, events = 12 };
 
 struct Machine {
     devices::testing::HandClock clock{};
@@ -66,6 +66,29 @@ TEST_CASE("the power button raises the SCI until its status is cleared", "[acpi_
     m.pm.write(enable + 1, 1, 0);
     CHECK_FALSE(m.sci.level);
     CHECK(m.pm.read(status, 4) == 0x0021'0100);
+}
+
+TEST_CASE("a general-purpose event raises the SCI while it is enabled, until its status is cleared", "[acpi_pm]")
+{
+    Machine m;
+    m.pm.write(events + 1, 1, 0xFF);
+    CHECK(m.pm.read(events + 1, 1) == 0x01); // there is one (ACPI 6.5 §4.8.4.1)
+    m.pm.write(events + 1, 1, 0);
+    m.pm.raise_event(devices::platform::generation_changed);
+    CHECK(m.pm.read(events, 2) == 0x0001);
+    CHECK_FALSE(m.sci.level);
+    m.pm.write(events + 1, 1, 1);
+    CHECK(m.sci.level);
+    m.pm.write(events, 1, 0xFE);
+    CHECK(m.sci.level);
+
+    m.pm.press_power_button(); // the two share the line
+    m.pm.write(enable, 2, 0x0100);
+    m.pm.write(events, 1, 1);
+    CHECK(m.sci.level);
+    m.pm.write(status, 2, 0x0100);
+    CHECK_FALSE(m.sci.level);
+    CHECK(m.sci.rises == 1);
 }
 
 TEST_CASE("an alarm of the RTC raises the SCI when it may, until its status is cleared", "[acpi_pm]")

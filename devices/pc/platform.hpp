@@ -37,11 +37,18 @@ inline constexpr Irq com1_irq{4};
 inline constexpr Irq rtc_irq{8};
 
 // ACPI fixed hardware (ACPI 6.5 §4.8). The SCI is level-triggered.
-inline constexpr PortRange acpi_pm{0x600, 12};          ///< the three blocks below, as one device
+inline constexpr PortRange acpi_pm{0x600, 14};          ///< the four blocks below, as one device
 inline constexpr PortRange acpi_pm1a_event{0x600, 4};   ///< PM1a_EVT_BLK
 inline constexpr PortRange acpi_pm1a_control{0x604, 2}; ///< PM1a_CNT_BLK
 inline constexpr PortRange acpi_pm_timer{0x608, 4};     ///< PM_TMR_BLK, 32 bits wide (TMR_VAL_EXT)
+inline constexpr PortRange acpi_gpe0{0x60C, 2};         ///< GPE0_BLK: a status byte, and an enable byte
 inline constexpr Irq acpi_sci{9};
+
+/// A bit of that block. The DSDT has a method for each.
+struct GeneralPurposeEvent {
+    unsigned number;
+};
+inline constexpr GeneralPurposeEvent generation_changed{0}; ///< _E00: of the generation counter
 
 inline constexpr std::uint8_t acpi_s5_sleep_type = 5;  ///< SLP_TYPa that _S5 names
 inline constexpr std::uint8_t reset_control_value = 6; ///< what the FADT's RESET_VALUE says to write to reset_control

@@ -6,6 +6,8 @@
 //     flood:N                prints N lines
 //     await:TEXT             waits until the text comes in on the serial port
 //     await-power-button     waits until somebody presses it
+//     generation             prints the generation ID, as two numbers
+//     await-generation       waits until its event comes
 //     time                   prints the reference time and the TSC, in milliseconds
 //     rtc                    prints what the battery-backed clock shows: year, month, day, hour, minute, second
 //     tick:MS                waits for a synthetic timer's message at SINT 4, due then, and empties the slot
@@ -52,6 +54,7 @@ constexpr u16 rtc = 0x70;
 constexpr u16 serial = 0x3F8;
 constexpr u16 power_status = 0x600; ///< PM1a_EVT_BLK of Porthole's machine (docs/devices.md)
 constexpr u16 power_control = 0x604;
+constexpr u16 power_events = 0x60C; ///< GPE0_BLK
 constexpr u16 reset_control = 0xCF9;
 constexpr u64 crash_notify = u64{1} << 63;
 
@@ -122,6 +125,22 @@ void await_power_button()
     constexpr u16 pressed = 1u << 8;
     while (!(in16(power_status) & pressed))
         relax();
+}
+
+constexpr u64 generation_address = 0xF'E000; ///< of Porthole's machine (docs/devices.md)
+
+void tell_generation()
+{
+    auto const* const words = reinterpret_cast<u64 const volatile*>(generation_address);
+    print("generation ", hex(words[0]), " ", hex(words[1]), "\n");
+}
+
+void await_generation()
+{
+    constexpr u8 changed = 1;
+    while (!(in8(power_events) & changed))
+        relax();
+    out8(power_events, changed);
 }
 
 void enable_synic()
@@ -313,6 +332,10 @@ bool talk(char const* word)
         await(Arguments{rest});
     } else if (after(word, "await-power-button")) {
         await_power_button();
+    } else if (after(word, "generation")) {
+        tell_generation();
+    } else if (after(word, "await-generation")) {
+        await_generation();
     } else if (after(word, "time")) {
         tell_time();
     } else if (after(word, "rtc")) {

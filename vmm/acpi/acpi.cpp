@@ -146,7 +146,7 @@ constexpr std::uint32_t flag_no_fixed_sleep_button = 1U << 5;
 constexpr std::uint32_t flag_32bit_timer = 1U << 8;
 constexpr std::uint32_t flag_reset_register = 1U << 10;
 
-/// SMI_CMD is zero: the machine is in ACPI mode from the start. No general-purpose events, no C-states beyond C1.
+/// SMI_CMD is zero: the machine is in ACPI mode from the start. No C-states beyond C1.
 FixedDescription fadt(hv::Gpa facs_address, hv::Gpa dsdt_address)
 {
     FixedDescription table{};
@@ -160,12 +160,15 @@ FixedDescription fadt(hv::Gpa facs_address, hv::Gpa dsdt_address)
     table.pm1a_event_block = platform::acpi_pm1a_event.first;
     table.pm1a_control_block = platform::acpi_pm1a_control.first;
     table.pm_timer_block = platform::acpi_pm_timer.first;
+    table.gpe0_block = platform::acpi_gpe0.first;
+    table.gpe0_length = length(platform::acpi_gpe0);
     table.pm1_event_length = length(platform::acpi_pm1a_event);
     table.pm1_control_length = length(platform::acpi_pm1a_control);
     table.pm_timer_length = length(platform::acpi_pm_timer);
     table.x_pm1a_event_block = io(platform::acpi_pm1a_event, Access::word);
     table.x_pm1a_control_block = io(platform::acpi_pm1a_control, Access::word);
     table.x_pm_timer_block = io(platform::acpi_pm_timer, Access::dword);
+    table.x_gpe0_block = io(platform::acpi_gpe0, Access::byte);
 
     table.c2_latency = 0xFFFF;
     table.c3_latency = 0xFFFF;

@@ -154,6 +154,8 @@ TEST_CASE("the FADT says what is there and what is not", "[acpi]")
     CHECK((+fadt.flags & 0x20) != 0);             // no fixed sleep button
     CHECK((+fadt.flags & 0x40) == 0);             // the alarm of the RTC is fixed hardware
     CHECK((+fadt.flags & 0x400) != 0);            // RESET_REG
+    CHECK(+fadt.gpe0_block == 0x60C);
+    CHECK(fadt.gpe0_length == 2);
     CHECK(fadt.reset_value == 6);
 
     auto const is_io = [](GenericAddress const& gas, std::uint64_t address, unsigned width) {
@@ -163,6 +165,7 @@ TEST_CASE("the FADT says what is there and what is not", "[acpi]")
     CHECK(is_io(fadt.x_pm1a_event_block, 0x600, 32));
     CHECK(is_io(fadt.x_pm1a_control_block, 0x604, 16));
     CHECK(is_io(fadt.x_pm_timer_block, 0x608, 32));
+    CHECK(is_io(fadt.x_gpe0_block, 0x60C, 16));
 }
 
 TEST_CASE("the MADT lists every processor once", "[acpi]")
@@ -250,6 +253,19 @@ TEST_CASE("the DSDT powers off with the sleep type that the platform knows", "[a
     std::array<std::uint8_t, 12> const wanted{
         0x08, '_', 'S', '5', '_', 0x12, 8, 4, 0x0A, platform::acpi_s5_sleep_type, 0x0A, platform::acpi_s5_sleep_type};
     CHECK_FALSE(std::ranges::search(dsdt(), std::as_bytes(std::span{wanted})).empty());
+}
+
+TEST_CASE("the DSDT says where the generation ID is, and which event tells of a new one", "[acpi]")
+{
+    // NameOp, "ADDR", PackageOp, its length, two elements: a dword, and zero.
+    auto const address = static_cast<std::uint32_t>(layout::generation_id.base.value);
+    std::array<std::uint8_t, 14> wanted{0x08, 'A', 'D', 'D', 'R', 0x12, 8, 2, 0x0C, 0, 0, 0, 0, 0x00};
+    std::memcpy(&wanted[9], &address, 4);
+    CHECK_FALSE(std::ranges::search(dsdt(), std::as_bytes(std::span{wanted})).empty());
+
+    CHECK(platform::generation_changed.number == 0);
+    std::array<std::uint8_t, 4> const method{'_', 'E', '0', '0'};
+    CHECK_FALSE(std::ranges::search(dsdt(), std::as_bytes(std::span{method})).empty());
 }
 
 TEST_CASE("the DSDT gives VMBus the MMIO space that the memory layout keeps for it", "[acpi]")

@@ -27,5 +27,21 @@ DefinitionBlock ("", "DSDT", 2, "PORTHL", "PORTHOLE", 1)
                 Name (_CRS, Buffer () { 0x79, 0x00 }) // an end tag: no resources
             }
         }
+
+        // Where the generation ID is ("Virtual Machine Generation ID", Microsoft, 2012): the low half of the address,
+        // and the high one.
+        Device (GENC)
+        {
+            Name (_HID, "MSFT1002")
+            Name (_CID, "VM_Gen_Counter")
+            Name (_DDN, "VM_Gen_Counter")
+            Name (_UID, 0)
+            Name (ADDR, Package () { 0x000FE000, 0 })
+        }
+    }
+
+    Scope (_GPE)
+    {
+        Method (_E00) { Notify (\_SB.GENC, 0x80) }
     }
 }

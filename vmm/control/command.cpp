@@ -28,6 +28,8 @@ constexpr std::array table{
             "list, set or delete values that are exchanged with a guest, or list a card's addresses",
             About::UnpausedGuest, kvp, nullptr},
     Command{"key", "code", "press a key of a guest's keyboard and release it", About::UnpausedGuest, key, nullptr},
+    Command{"new-generation", "", "tell a guest that it is a copy, by a new generation ID", About::UnpausedGuest,
+            new_generation, nullptr},
     Command{"net-link", "card state", "plug in (up) or pull (down) the cable of a network card", About::RunningGuest,
             net_link, nullptr},
 };

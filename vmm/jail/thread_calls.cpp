@@ -186,6 +186,7 @@ void session(SeccompFilter& filter, HypervisorRequests const& requests, Needs ne
     allow_requests(filter, requests.build);
     filter.allow({SYS_epoll_create1, SYS_timerfd_create, SYS_pipe2, SYS_memfd_create, SYS_ftruncate, SYS_fallocate,
                   SYS_bind, SYS_listen, SYS_fchmod, SYS_unlink, SYS_unlinkat, SYS_sysinfo});
+    filter.allow({SYS_getrandom}); // a new generation ID
     // Where a disk lies that is to be added: realpath(3).
     filter.allow({SYS_stat, SYS_lstat, SYS_statx, SYS_readlink, SYS_getcwd, SYS_faccessat, SYS_faccessat2});
     filter.allow(SYS_ioctl, {is(1, TUNSETIFF)});

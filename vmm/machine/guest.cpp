@@ -1,5 +1,6 @@
 #include "vmm/machine/guest.hpp"
 
+#include "vmm/host/random_guid.hpp"
 #include "vmm/machine/vmbus_devices.hpp"
 
 #include <spdlog/fmt/fmt.h>
@@ -34,7 +35,8 @@ Guest::Guest(World const& world, std::size_t index, GuestOptions const& options)
                     [this](std::string const& why) {
                         world_.events.push(GuestEnded{index_, {Outcome::Kind::HostError, 0, why}});
                     }}},
-      rest_limit_{world.loop.io()}
+      rest_limit_{world.loop.io()},
+      generation_{random_guid()}
 {
     if (world.trace) trace_.emplace(*world.trace, options.name);
     if (options.ready.kind == ReadySignal::Kind::Text) text_.emplace(options.ready.text);
@@ -67,8 +69,16 @@ void Guest::build(hv::PartitionId parent)
                                                          if (options_.ready.kind == ReadySignal::Kind::Synic)
                                                              announce();
                                                      },
-                                                 .start_user_network = world_.start_user_network(index_)},
+                                                 .start_user_network = world_.start_user_network(index_),
+                                                 .generation = generation_},
                                   options_, parent);
+}
+
+hv::vmbus::Guid Guest::change_generation()
+{
+    generation_ = random_guid();
+    machine_->change_generation(generation_);
+    return generation_;
 }
 
 GuestServices& Guest::services() const

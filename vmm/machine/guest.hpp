@@ -111,6 +111,8 @@ class Guest final : devices::SerialSink {
     void inspect_devices(hv::Inspector& inspector) const { machine_->inspect_devices(inspector); }
 
     void press_power_button() { machine_->press_power_button(); }
+    /// Gives a guest that runs and is not paused a new generation ID, and returns that. Throws std::system_error.
+    [[nodiscard]] hv::vmbus::Guid change_generation();
     [[nodiscard]] GuestServices& services() const;
 
     /// Writes out what its console still holds. When all guests have ended. What went wrong, one line, or nothing.
@@ -151,6 +153,7 @@ class Guest final : devices::SerialSink {
     std::mutex text_lock_; // the next
     std::optional<ReadyText> text_;
 
+    hv::vmbus::Guid generation_; ///< outlives a reset, as it does on Hyper-V
     std::unique_ptr<Machine> machine_;
     Machine* input_target_ = nullptr; // the event loop's
 };

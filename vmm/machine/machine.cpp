@@ -11,6 +11,9 @@
 #include "vmm/vcpu/guest_cpuid.hpp"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstring>
 #include <string>
 #include <utility>
 
@@ -61,6 +64,17 @@ hv::Rights rights_of(GuestOptions const& options, bool accelerated, bool eoi_exi
                             " needs a KVM that answers hypercalls, and --hyperv=auto or hybrid: leave it out"};
     }
     return rights;
+}
+
+/// The guest may be reading it.
+void put_generation(hv::GuestMemory const& memory, hv::vmbus::Guid const& generation)
+{
+    std::array<std::uint64_t, 2> words{};
+    static_assert(sizeof words == sizeof generation.bytes);
+    std::memcpy(words.data(), generation.bytes.data(), sizeof words);
+    auto* const place = reinterpret_cast<std::uint64_t*>(memory.at(layout::generation_id.base, sizeof words));
+    for (std::size_t i = 0; i < words.size(); ++i)
+        std::atomic_ref{place[i]}.store(words[i], std::memory_order_relaxed);
 }
 
 void check_cpus(Hypervisor const& hypervisor, unsigned cpus)
@@ -164,6 +178,7 @@ void Machine::load(GuestOptions const& options)
     for (auto const& [path, text] : options.modules)
         request.modules.push_back({path, text});
     request.rsdp = build_acpi(memory_->memory(), {.cpus = options.cpus, .claims = pc_->resources().claims()});
+    put_generation(memory_->memory(), world_.generation);
     auto const state = load_kernel(request, layout_, memory_->memory());
 
     auto& vcpu = vcpus_.front()->vcpu();
@@ -264,6 +279,12 @@ void Machine::detach()
 void Machine::press_power_button()
 {
     pc_->acpi_pm().press_power_button();
+}
+
+void Machine::change_generation(hv::vmbus::Guid const& generation)
+{
+    put_generation(memory_->memory(), generation);
+    pc_->acpi_pm().raise_event(devices::platform::generation_changed);
 }
 
 std::size_t Machine::receive(std::span<std::byte const> input)

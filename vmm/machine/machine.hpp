@@ -5,6 +5,7 @@
 #include "devices/pc/port_bus.hpp"
 #include "devices/pc/power_events.hpp"
 #include "devices/pc/serial_sink.hpp"
+#include "hv/abi/guid.hpp"
 #include "hv/base/interfaces.hpp"
 #include "hv/partition/registered_partition.hpp"
 #include "vmm/base/memory_layout.hpp"
@@ -53,6 +54,7 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
         std::function<void(std::string)> crashed;
         std::function<void()> synic_enabled; ///< on a VP's thread, each time that the guest enables a SynIC
         StartUserNetwork start_user_network{};
+        hv::vmbus::Guid generation{}; ///< the generation ID that it begins with
     };
 
     /// Builds everything and loads the kernel; nothing runs yet. Throws UserError, HypervisorError or
@@ -88,6 +90,8 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
 
     /// Asks the guest to power off, by the ACPI power button.
     void press_power_button();
+    /// Gives the guest another generation ID, and tells it so. While it is not paused; from any thread.
+    void change_generation(hv::vmbus::Guid const& generation);
     /// Input for COM1; returns how many bytes it took. SerialSink::input_drained says when to try again.
     [[nodiscard]] std::size_t receive(std::span<std::byte const> input);
     /// Whether a driver in the guest listens to COM1 by now.

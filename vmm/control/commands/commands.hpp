@@ -14,6 +14,7 @@ void status(Call& call);
 void shutdown(Call& call);
 void kvp(Call& call);
 void key(Call& call);
+void new_generation(Call& call);
 void disk_add(Call& call);
 void disk_remove(Call& call);
 void pause(Call& call);
