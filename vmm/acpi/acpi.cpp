@@ -145,6 +145,7 @@ constexpr std::uint32_t flag_c1_supported = 1U << 2;
 constexpr std::uint32_t flag_no_fixed_sleep_button = 1U << 5;
 constexpr std::uint32_t flag_32bit_timer = 1U << 8;
 constexpr std::uint32_t flag_reset_register = 1U << 10;
+constexpr std::uint32_t flag_use_platform_clock = 1U << 15; // the PM timer rather than a processor's own clock
 
 /// SMI_CMD is zero: the machine is in ACPI mode from the start. No C-states beyond C1.
 FixedDescription fadt(hv::Gpa facs_address, hv::Gpa dsdt_address)
@@ -174,8 +175,8 @@ FixedDescription fadt(hv::Gpa facs_address, hv::Gpa dsdt_address)
     table.c3_latency = 0xFFFF;
     table.century = platform::cmos_century_index;
     table.boot_architecture = boot_legacy_devices | boot_vga_not_present;
-    table.flags =
-        flag_wbinvd | flag_c1_supported | flag_no_fixed_sleep_button | flag_32bit_timer | flag_reset_register;
+    table.flags = flag_wbinvd | flag_c1_supported | flag_no_fixed_sleep_button | flag_32bit_timer |
+                  flag_reset_register | flag_use_platform_clock;
     table.reset_register = io(platform::reset_control, Access::byte);
     table.reset_value = platform::reset_control_value;
     table.hypervisor_id = {'M', 's', 'H', 'y', 'p', 'e', 'r', 'V'};
@@ -211,6 +212,15 @@ Bytes madt(AcpiConfig const& config)
                                     .gsi = platform::acpi_sci.gsi,
                                     .flags = active_high_level});
     append(table, LocalApicNmi{.lint = 1});
+    return sealed(std::move(table));
+}
+
+/// What Windows need not work around. The RTC is like the old ones: it interrupts once, until register C is read.
+Bytes waet()
+{
+    constexpr std::uint32_t pm_timer_good = 1U << 1; // one read of it is enough
+    Bytes table;
+    append(table, EmulatedDevices{header({'W', 'A', 'E', 'T'}, 1), pm_timer_good});
     return sealed(std::move(table));
 }
 
@@ -251,7 +261,7 @@ hv::Gpa build_acpi(hv::GuestMemory const& memory, AcpiConfig const& config)
 
     Bytes fadt_table;
     append(fadt_table, fadt(facs_at, dsdt_at));
-    std::array const listed{area.place(sealed(std::move(fadt_table))), area.place(madt(config))};
+    std::array const listed{area.place(sealed(std::move(fadt_table))), area.place(madt(config)), area.place(waet())};
 
     auto const pointer = rsdp(area.place(xsdt(listed)));
     area.write(root, std::as_bytes(std::span{&pointer, 1}));

@@ -1,4 +1,4 @@
-/// The ACPI tables of a guest (ACPI 6.5): RSDP, XSDT, FADT, FACS, MADT and DSDT.
+/// The ACPI tables of a guest (ACPI 6.5): RSDP, XSDT, FADT, FACS, MADT, WAET and DSDT.
 #pragma once
 
 #include "devices/pc/resources.hpp"

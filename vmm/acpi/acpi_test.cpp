@@ -129,6 +129,14 @@ TEST_CASE("the RSDP leads to every table, each with its checksum", "[acpi]")
     CHECK(tables.by_signature.contains("DSDT"));
 }
 
+TEST_CASE("Windows is told that one read of the PM timer is enough, and that the RTC wants its acknowledgement",
+          "[acpi]")
+{
+    auto const waet = as<EmulatedDevices>(Tables{1}.by_signature.at("WAET"));
+    CHECK(+waet.header.length == 40);
+    CHECK(+waet.flags == 2);
+}
+
 TEST_CASE("the FADT says what is there and what is not", "[acpi]")
 {
     Tables const tables{1};
@@ -154,6 +162,7 @@ TEST_CASE("the FADT says what is there and what is not", "[acpi]")
     CHECK((+fadt.flags & 0x20) != 0);             // no fixed sleep button
     CHECK((+fadt.flags & 0x40) == 0);             // the alarm of the RTC is fixed hardware
     CHECK((+fadt.flags & 0x400) != 0);            // RESET_REG
+    CHECK((+fadt.flags & 0x8000) != 0);           // USE_PLATFORM_CLOCK
     CHECK(+fadt.gpe0_block == 0x60C);
     CHECK(fadt.gpe0_length == 2);
     CHECK(fadt.reset_value == 6);
@@ -266,6 +275,14 @@ TEST_CASE("the DSDT says where the generation ID is, and which event tells of a 
     CHECK(platform::generation_changed.number == 0);
     std::array<std::uint8_t, 4> const method{'_', 'E', '0', '0'};
     CHECK_FALSE(std::ranges::search(dsdt(), std::as_bytes(std::span{method})).empty());
+}
+
+TEST_CASE("the DSDT has the VMBus by the names that Windows and Linux look for", "[acpi]")
+{
+    for (std::string_view const name : {"MSFT1000", "VMBus", "MSFT1002", "VM_Gen_Counter"}) {
+        CAPTURE(name);
+        CHECK_FALSE(std::ranges::search(dsdt(), std::as_bytes(std::span{name})).empty());
+    }
 }
 
 TEST_CASE("the DSDT gives VMBus the MMIO space that the memory layout keeps for it", "[acpi]")

@@ -20,10 +20,19 @@ DefinitionBlock ("", "DSDT", 2, "PORTHL", "PORTHOLE", 1)
                     0, 0xF0000000, 0xF7FFFFFF, 0, 0x08000000)
             })
 
+            // The IDs are those of Hyper-V's generation 2. Windows takes the first, Linux and FreeBSD the second. It
+            // can be disabled and enabled again, which is all that a device without resources can mean by that.
             Device (VMBS)
             {
-                Name (_HID, "VMBus")
+                Name (_HID, "MSFT1000")
+                Name (_CID, "VMBus")
+                Name (_DDN, "VMBUS")
                 Name (_UID, 0)
+                Name (STAT, 0x0F)
+                Method (_STA) { Return (STAT) }
+                Method (_DIS) { STAT = 0x0D }
+                Method (_PS0) { STAT = 0x0F }
+                Method (_PS3) { }
                 Name (_CRS, Buffer () { 0x79, 0x00 }) // an end tag: no resources
             }
         }

@@ -187,6 +187,14 @@ struct LocalX2Apic {
 };
 static_assert(sizeof(LocalX2Apic) == 16);
 
+/// WAET ("Windows ACPI Emulated Devices Table", Microsoft, 2009)
+struct EmulatedDevices {
+    TableHeader header;
+    std::uint32_t
+        flags; ///< bit 0: the RTC interrupts without being acknowledged; bit 1: one read of the PM timer does
+};
+static_assert(sizeof(EmulatedDevices) == 40);
+
 #pragma pack(pop)
 
 } // namespace vmm::acpi
