@@ -120,6 +120,22 @@ TEST(timers, one_shot_in_the_past_fires_at_once, "2.0a 15.3.1")
     CHECK(wait_until([&] { return interrupt_count(vector) == interrupts_before + 1; }));
 }
 
+TEST(timers, one_that_expires_before_the_message_page_is_there_is_told_then, "2.0a 14.2.4, 15.3.1")
+{
+    NEEDS_MESSAGE_TIMERS();
+    constexpr u64 page_enabled = 1;
+    auto const page = rdmsr(msr::simp);
+    wrmsr(msr::simp, page & ~page_enabled);
+    auto const due = reference_time() - 1;
+    wrmsr(count(0), due);
+    wrmsr(config(0), enabled | on_sint(sint));
+    let_time_pass(5'000);
+    CHECK_EQ(interrupt_count(vector), interrupts_before);
+    wrmsr(msr::simp, page);
+    RUN(fires_once(0, due));
+    CHECK(wait_until([&] { return interrupt_count(vector) == interrupts_before + 1; }));
+}
+
 TEST(timers, one_shot_fires_once, "2.0a 15.3.1")
 {
     NEEDS_MESSAGE_TIMERS();
