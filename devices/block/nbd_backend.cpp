@@ -30,9 +30,9 @@ void wake_up(int fd)
 }
 
 /// "nbd:///export" names no secret; a user's name in "nbds://user@host" is none either.
-std::string designation(std::string const& uri)
+std::string designation(std::string const& name)
 {
-    return "disk '" + uri + "'";
+    return "disk '" + name + "'";
 }
 
 /// What is wrong with an export, or an empty text.
@@ -52,9 +52,9 @@ std::string complaint(Properties const& properties, NbdBlockSizes const& sizes, 
 /// What the thread runs.
 class NbdBackend::Worker {
   public:
-    Worker(std::shared_ptr<Shared> shared, std::string uri, How how)
+    Worker(std::shared_ptr<Shared> shared, std::unique_ptr<NbdSource> source, How how)
         : shared_{std::move(shared)},
-          uri_{std::move(uri)},
+          source_{std::move(source)},
           how_{std::move(how)},
           budget_{how_.memory ? how_.memory : std::make_shared<IoBudget>()},
           memory_{*budget_, [shared = shared_] { wake_up(shared->wake.get()); }}
@@ -63,10 +63,12 @@ class NbdBackend::Worker {
     /// The first connection. Throws OpenError.
     [[nodiscard]] Properties connect()
     {
-        auto const refuse = [this](std::string const& why) { throw OpenError{designation(uri_) + " " + why}; };
+        auto const refuse = [this](std::string const& why) {
+            throw OpenError{designation(source_->name()) + " " + why};
+        };
         connection_.emplace(memory_);
-        if (auto const why = connection_->connect(uri_, shared_->wake.get(), connect_limit); !why.empty())
-            refuse("cannot be reached: " + why);
+        if (auto const why = connection_->connect(*source_, shared_->wake.get(), connect_limit); !why.empty())
+            refuse(source_->no_connection(why));
         auto const properties = connection_->properties();
         if (auto const why = complaint(properties, connection_->block_sizes(), how_.block_size); !why.empty())
             refuse(why);
@@ -88,6 +90,7 @@ class NbdBackend::Worker {
         }
         connection_.reset();
         refuse_waiting();
+        source_->end();
         auto const line = shared_->line.lock();
         line->ended = true;
         shared_->end_came.notify_all();
@@ -96,12 +99,12 @@ class NbdBackend::Worker {
   private:
     void step()
     {
-        if (!connection_) return reconnect();
+        if (!connection_) return source_->comes_back() ? reconnect() : rest();
         if (!begin_using_memory()) return;
         begin_waiting();
         bool const fine = connection_->drive(shared_->wake.get());
         end_using_memory();
-        if (!fine) lose("has lost its server");
+        if (!fine) lose({});
         drain_wake();
     }
 
@@ -126,7 +129,7 @@ class NbdBackend::Worker {
     void fail()
     {
         end_using_memory();
-        if (connection_) return lose("had no memory for what its server sent");
+        if (connection_) return lose("had no memory for what its server sent: the guest gets errors");
         pause();
     }
 
@@ -176,7 +179,8 @@ class NbdBackend::Worker {
         line->sizes = connection_->block_sizes();
     }
 
-    void lose(char const* why)
+    /// Without a reason the source has one.
+    void lose(std::string const& why)
     {
         {
             auto const line = shared_->line.lock();
@@ -186,13 +190,13 @@ class NbdBackend::Worker {
         lost_writes_ = lost_writes_ || connection_->has_unflushed_writes();
         connection_.reset();
         refuse_waiting();
-        tell(std::string{why} + ": the guest gets errors until it is back");
+        tell(why.empty() ? source_->lost() : why);
     }
 
     void reconnect()
     {
         connection_.emplace(memory_);
-        auto why = connection_->connect(uri_, shared_->wake.get(), connect_limit);
+        auto why = connection_->connect(*source_, shared_->wake.get(), connect_limit);
         drain_wake();
         if (why.empty() &&
             (connection_->properties().size < size_ ||
@@ -206,6 +210,14 @@ class NbdBackend::Worker {
         }
         set_connected();
         tell("has its server again");
+    }
+
+    /// Its server does not come back.
+    void rest() const
+    {
+        pollfd wake{shared_->wake.get(), POLLIN, 0};
+        poll(&wake, 1, -1);
+        drain_wake();
     }
 
     void pause() const
@@ -222,11 +234,11 @@ class NbdBackend::Worker {
 
     void tell(std::string const& what) const
     {
-        if (how_.notice && !stopping()) how_.notice(designation(uri_) + " " + what);
+        if (how_.notice && !stopping()) how_.notice(designation(source_->name()) + " " + what);
     }
 
     std::shared_ptr<Shared> const shared_;
-    std::string const uri_;
+    std::unique_ptr<NbdSource> const source_;
     How const how_;
     std::shared_ptr<IoBudget> const budget_;
     IoBudget::Account memory_;
@@ -244,14 +256,15 @@ bool NbdBackend::is_uri(std::string_view text)
     return false;
 }
 
-NbdBackend::NbdBackend(std::string uri, How how) : uri_{std::move(uri)}, shared_{std::make_shared<Shared>()}
+NbdBackend::NbdBackend(std::unique_ptr<NbdSource> source, How how)
+    : name_{source->name()}, shared_{std::make_shared<Shared>()}
 {
     shared_->wake = UniqueFd{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
-    if (!shared_->wake) throw OpenError{designation(uri_) + " cannot be opened: eventfd: " + os_error(errno)};
+    if (!shared_->wake) throw OpenError{designation(name_) + " cannot be opened: eventfd: " + os_error(errno)};
 
     std::stop_callback const stopped{how.stop, [this] { wake_up(shared_->wake.get()); }};
     bool const read_only = how.read_only;
-    auto worker = std::make_shared<Worker>(shared_, uri_, std::move(how));
+    auto worker = std::make_shared<Worker>(shared_, std::move(source), std::move(how));
     properties_ = worker->connect();
     properties_.read_only = read_only;
     if (read_only) properties_.discard = false;
@@ -319,7 +332,7 @@ void NbdBackend::resume()
 void NbdBackend::inspect(hv::Inspector& inspector) const
 {
     auto const line = shared_->line.lock();
-    inspector.text("uri", uri_);
+    inspector.text("uri", name_);
     inspector.flag("connected", line->connected);
     inspector.number("lost_connections", line->lost_connections);
     inspector.number("minimum_block", line->sizes.minimum);

@@ -1,4 +1,4 @@
-/// A disk that an NBD server holds: what brings qcow2, VHDX and remote images.
+/// A disk that an NBD server holds, which brings remote images and, with one of our own, qcow2, VHDX and others.
 #pragma once
 
 #include "devices/base/guarded.hpp"
@@ -6,6 +6,7 @@
 #include "devices/block/backend.hpp"
 #include "devices/block/io_budget.hpp"
 #include "devices/block/nbd_piece.hpp"
+#include "devices/block/nbd_source.hpp"
 
 #include <condition_variable>
 #include <functional>
@@ -18,8 +19,9 @@
 namespace devices::block {
 
 /// Has a thread of its own, which alone talks to the server. While the server is gone, requests are answered with
-/// Unreachable, and the thread tries to connect once a second. What exhausts the host's memory costs the connection.
-/// Writes that a lost connection had taken but not flushed may be lost: the next Flush says so, once.
+/// Unreachable, and the thread tries to connect once a second to one that may come back. What exhausts the host's
+/// memory costs the connection. Writes that a lost connection had taken but not flushed may be lost: the next Flush
+/// says so, once.
 class NbdBackend final : public Backend {
   public:
     struct How {
@@ -34,8 +36,10 @@ class NbdBackend final : public Backend {
     [[nodiscard]] static bool is_uri(std::string_view text);
 
     /// Connects; throws OpenError, std::system_error when the host has no thread left.
-    NbdBackend(std::string uri, How how);
-    /// Waits a moment for the thread, which may hang in the look-up of a name, and leaves it behind then.
+    NbdBackend(std::unique_ptr<NbdSource> source, How how);
+    NbdBackend(std::string uri, How how) : NbdBackend(nbd_source(std::move(uri)), std::move(how)) {}
+    /// Waits a moment for the thread, which may hang in the look-up of a name, or wait for an image to be closed, and
+    /// leaves it behind then.
     ~NbdBackend() override;
 
     [[nodiscard]] Properties const& properties() const override { return properties_; }
@@ -69,7 +73,7 @@ class NbdBackend final : public Backend {
     };
     class Worker;
 
-    std::string const uri_;
+    std::string const name_; ///< of the source
     Properties properties_{};
     std::shared_ptr<Shared> const shared_;
     std::thread thread_;

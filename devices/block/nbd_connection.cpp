@@ -28,10 +28,10 @@ NbdConnection::~NbdConnection()
         request->completed(Result::Unreachable);
 }
 
-std::string NbdConnection::connect(std::string const& uri, int wake, std::chrono::milliseconds limit)
+std::string NbdConnection::connect(NbdSource& source, int wake, std::chrono::milliseconds limit)
 {
     handle_ = nbd_library().create();
-    if (!handle_ || nbd_library().aio_connect_uri(handle_, uri.c_str()) != 0) return last_error();
+    if (!handle_ || source.begin(handle_) != 0) return last_error();
     auto const deadline = std::chrono::steady_clock::now() + limit;
     while (nbd_library().aio_is_connecting(handle_) != 0) {
         auto const left =

@@ -5,6 +5,7 @@
 #include "devices/block/io_budget.hpp"
 #include "devices/block/nbd_library.hpp"
 #include "devices/block/nbd_piece.hpp"
+#include "devices/block/nbd_source.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -26,7 +27,7 @@ class NbdConnection {
     ~NbdConnection();
 
     /// Waits until the server is ready, or until `wake`, a descriptor, can be read. An empty text, or what is wrong.
-    [[nodiscard]] std::string connect(std::string const& uri, int wake, std::chrono::milliseconds limit);
+    [[nodiscard]] std::string connect(NbdSource& source, int wake, std::chrono::milliseconds limit);
 
     /// Of the export, once connected.
     [[nodiscard]] Properties properties() const;

@@ -181,7 +181,8 @@ class World {
     void connect()
     {
         connection_ = std::make_unique<NbdConnection>(memory_);
-        auto const complaint = connection_->connect("nbd://", -1, std::chrono::seconds{5});
+        auto const source = nbd_source("nbd://");
+        auto const complaint = connection_->connect(*source, -1, std::chrono::seconds{5});
         require_one_line(complaint);
         if (complaint.empty())
             (void)connection_->properties();
