@@ -97,6 +97,12 @@ Landlock& Landlock::allow_disk(std::string const& path, bool read_only)
     return *this;
 }
 
+Landlock& Landlock::allow_execute(std::string const& path)
+{
+    add_path(path, read_folder | LANDLOCK_ACCESS_FS_EXECUTE);
+    return *this;
+}
+
 Landlock& Landlock::allow_sockets(std::string const& folder)
 {
     add_path(folder, LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_REMOVE_FILE);

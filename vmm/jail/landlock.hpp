@@ -35,6 +35,8 @@ class Landlock {
     Landlock& allow_device(std::string const& path);
     /// An image, a block device, or a folder of such: reading, and writing or not, and asking a device for its size.
     Landlock& allow_disk(std::string const& path, bool read_only);
+    /// A program, or a folder of libraries: reading, and executing.
+    Landlock& allow_execute(std::string const& path);
     /// Making and removing sockets and files in a folder, but not reading what is there.
     Landlock& allow_sockets(std::string const& folder);
     Landlock& allow_bind(std::uint16_t port);

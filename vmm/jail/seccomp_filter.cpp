@@ -48,8 +48,21 @@ void SeccompFilter::Free::operator()(void* context) const
     ::seccomp_release(context);
 }
 
-SeccompFilter::SeccompFilter(Otherwise otherwise)
-    : context_{::seccomp_init(otherwise == Otherwise::Trap ? SCMP_ACT_TRAP : SCMP_ACT_KILL_PROCESS)}
+namespace {
+
+std::uint32_t action_of(SeccompFilter::Otherwise otherwise)
+{
+    switch (otherwise) {
+    case SeccompFilter::Otherwise::Trap: return SCMP_ACT_TRAP;
+    case SeccompFilter::Otherwise::Refuse: return SCMP_ACT_ERRNO(ENOSYS);
+    case SeccompFilter::Otherwise::KillProcess: break;
+    }
+    return SCMP_ACT_KILL_PROCESS;
+}
+
+} // namespace
+
+SeccompFilter::SeccompFilter(Otherwise otherwise) : context_{::seccomp_init(action_of(otherwise))}
 {
     if (!context_) throw std::bad_alloc{};
     require(::seccomp_attr_set(context_.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS), "seccomp_attr_set");

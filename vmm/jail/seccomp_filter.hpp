@@ -59,7 +59,11 @@ struct Argument {
 /// that a call without a condition takes the place of conditions for it.
 class SeccompFilter {
   public:
-    enum class Otherwise { KillProcess, Trap }; ///< Trap: SIGSYS, which a handler may answer (seccomp(2))
+    enum class Otherwise {
+        KillProcess,
+        Trap,   ///< SIGSYS, which a handler may answer (seccomp(2))
+        Refuse, ///< ENOSYS, as a kernel that does not know the call: for programs of others
+    };
 
     /// What becomes of calls that nothing below is about.
     explicit SeccompFilter(Otherwise otherwise = Otherwise::KillProcess);
