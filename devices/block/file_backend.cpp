@@ -92,7 +92,7 @@ bool clears(Request const& request)
 FileBackend::FileBackend(std::string path, How const& how, std::shared_ptr<IoRing> ring)
     : path_{std::move(path)}, notice_{how.notice}, ring_{std::move(ring)}
 {
-    auto opened = open_image(path_, how.read_only, how.block_size);
+    auto opened = open_image(path_, {how.read_only, how.told_raw, how.block_size});
     fd_ = std::move(opened.fd);
     kind_ = opened.in_memory ? Kind::MemoryFile : opened.device ? Kind::Device : Kind::File;
     may_wait_ = opened.remote;

@@ -20,6 +20,7 @@ class FileBackend final : public Backend, RingClient {
     struct How {
         bool read_only = false;
         std::uint64_t block_size = 512;                   ///< the size is a multiple of it
+        bool told_raw = false;                            ///< otherwise an image that does not look raw is refused
         std::uint64_t granularity = 1;                    ///< bytes: fallocate is asked for no smaller pieces
         std::function<void(std::string const&)> notice{}; ///< hears what fails, a few times; any thread
     };

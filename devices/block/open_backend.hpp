@@ -3,6 +3,7 @@
 
 #include "devices/base/guarded.hpp"
 #include "devices/block/backend.hpp"
+#include "devices/block/image_format.hpp"
 #include "devices/block/io_budget.hpp"
 #include "devices/block/io_ring.hpp"
 
@@ -26,7 +27,10 @@ class BackendOpener {
     struct What {
         std::string image; ///< a path, or the URI of an NBD server
         bool read_only = false;
-        std::uint64_t block_size = 512; ///< bytes, which the size has to be a multiple of
+        std::uint64_t block_size = 512;        ///< bytes, which the size has to be a multiple of
+        ImageFormat format = ImageFormat::Raw; ///< of a path
+        bool told = false;     ///< the user has told the format; otherwise the content has to agree with it
+        std::string backing{}; ///< a folder for files that belong to the image; empty for the image's own alone
     };
     /// Callable from any thread. Waits for a server until `stop`; for a file system as long as that likes. Throws
     /// OpenError, std::system_error when the host has no thread left.

@@ -3,6 +3,7 @@
 #include "devices/base/host_file.hpp"
 #include "devices/base/os_error.hpp"
 #include "devices/block/backend.hpp"
+#include "devices/block/image_format.hpp"
 
 #include <linux/fs.h>
 #include <linux/magic.h>
@@ -50,6 +51,20 @@ void lock(int fd, std::string const& path, bool read_only)
                      : "is in use by another Porthole or program: end that, use a copy, or have both add ',ro'");
 }
 
+/// Its guest may have written what makes a raw image look like another: then it would be no safe guess to open it as
+/// that, and there is none that it is raw.
+void refuse_other_formats(int fd, std::string const& path, std::uint64_t size)
+{
+    ReadEnds const read{fd, size};
+    auto const found = recognise(read.ends());
+    if (found.format == ImageFormat::Raw) return;
+    auto const looks = "looks like " + std::string{found.what};
+    constexpr auto raw = "',format=raw' if it is raw, and its guest has written what looks so";
+    if (!found.format) refuse(path, looks + ": convert it with 'qemu-img convert -O qcow2', or add " + raw);
+    refuse(path, looks + ", and its name says nothing of it: add ',format=" + std::string{name_of(*found.format)} +
+                     "' if that is what it is, or " + raw);
+}
+
 std::uint64_t device_size(int fd, std::string const& path)
 {
     std::uint64_t size = 0;
@@ -82,8 +97,9 @@ void ask_for_place(int fd, OpenedImage& image)
 
 } // namespace
 
-OpenedImage open_image(std::string const& path, bool read_only, std::uint64_t block_size)
+OpenedImage open_image(std::string const& path, OpenImage const& how)
 {
+    auto const& [read_only, told_raw, block_size] = how;
     OpenedImage image;
     // Not to wait for the other end of a FIFO.
     image.fd = open_host_file(path.c_str(), read_only ? FileAccess::Read : FileAccess::ReadWrite);
@@ -100,10 +116,11 @@ OpenedImage open_image(std::string const& path, bool read_only, std::uint64_t bl
     lock(image.fd.get(), path, read_only);
     image.size = image.device ? device_size(image.fd.get(), path) : static_cast<std::uint64_t>(what.st_size);
     if (image.size == 0) refuse(path, "is empty: give it a size, e.g. with 'truncate -s 10G'");
+    if (!told_raw) refuse_other_formats(image.fd.get(), path, image.size);
     if (image.size % block_size != 0) {
         refuse(path, "has " + std::to_string(image.size) + " bytes, which is no multiple of " +
                          std::to_string(block_size) + ": enlarge it with 'truncate -s %" +
-                         std::to_string(block_size) + "', or serve it with qemu-nbd if it is not a raw image");
+                         std::to_string(block_size) + "'");
     }
     if (image.device)
         ask_for_blocks(image.fd.get(), image);

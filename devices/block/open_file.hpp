@@ -20,7 +20,12 @@ struct OpenedImage {
 
 /// The image is locked until the descriptor is closed: exclusively, or together with others that only read. The lock
 /// is advisory: it binds Porthole, QEMU and whoever else asks (fcntl(2), open file description locks).
+struct OpenImage {
+    bool read_only;
+    bool told_raw;            ///< otherwise one that looks like another format is refused
+    std::uint64_t block_size; ///< the size is a multiple of it
+};
 /// Throws OpenError.
-[[nodiscard]] OpenedImage open_image(std::string const& path, bool read_only, std::uint64_t block_size);
+[[nodiscard]] OpenedImage open_image(std::string const& path, OpenImage const& how);
 
 } // namespace devices::block

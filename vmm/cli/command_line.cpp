@@ -46,11 +46,11 @@ class RunCommand {
             [&guest](auto const& text) { guest.cpus = parse_cpus("--cpus", text); });
         add("--serial", "TARGET", "the other end of COM1: stdio (the default), lines, pty, file:PATH or none",
             [&guest](auto const& text) { guest.serial = parse_serial("--serial", text); });
-        add_list(
-            "--disk", "IMAGE[,OPTION...]",
-            "a disk: a raw image, a block device or an nbd:// URI; options: ro, dvd, controller=0..3, serial=TEXT, "
-            "bus=vmbus. Once for each disk",
-            [&guest](auto const& text) { add_disk("--disk", guest.disks, parse_disk("--disk", text)); });
+        add_list("--disk", "IMAGE[,OPTION...]",
+                 "a disk: an image (raw, or named .qcow2, .vhdx, .vhd, .vmdk), a block device or an nbd:// URI; "
+                 "options: ro, "
+                 "dvd, format=FORMAT, backing=FOLDER, controller=0..3, serial=TEXT, bus=vmbus. Once for each disk",
+                 [&guest](auto const& text) { add_disk("--disk", guest.disks, parse_disk("--disk", text)); });
         add("--on-reboot", "WHAT", "when the guest reboots: exit (the default) or restart",
             [&guest](auto const& text) { guest.on_reboot = parse_on_reboot("--on-reboot", text); });
         add("--on-triple-fault", "WHAT",

@@ -291,6 +291,24 @@ TEST_CASE("a configuration file takes the place of all options about a guest", "
     CHECK_THAT(complaint({"run", "--config"}), StartsWith("--config needs a value"));
 }
 
+TEST_CASE("a disk has the format that it is told, or that its name says", "[cli][storage][image]")
+{
+    using devices::block::ImageFormat;
+    auto const formats = run({"--disk", "a.QCOW2", "--disk", "b.img,format=vhd,backing=/bases", "--disk",
+                              "c.vhdx,format=raw", "--disk", "nbd://h/e.qcow2"})
+                             .guests.at(0)
+                             .disks;
+    CHECK(formats.at(0).format() == ImageFormat::Qcow2);
+    CHECK_FALSE(formats.at(0).told_format);
+    CHECK(formats.at(1) == vmm::DiskOptions{.image = "b.img", .told_format = ImageFormat::Vpc, .backing = "/bases"});
+    CHECK(formats.at(2).format() == ImageFormat::Raw);
+    CHECK(formats.at(3).format() == ImageFormat::Raw);
+    CHECK_THAT(run_complaint({"--disk", "a,format=ext4"}), StartsWith("--disk: 'format=ext4' is not known"));
+    CHECK_THAT(run_complaint({"--disk", "nbd://h/e,format=raw"}), Contains("is nothing that a server is asked"));
+    CHECK_THAT(run_complaint({"--disk", "a.img,backing=/b"}), Contains("is raw, and has no backing file"));
+    CHECK_THAT(run_complaint({"--disk", "a.vmdk,backing="}), Contains("names no folder"));
+}
+
 TEST_CASE("disks are listed in their order, with their options", "[cli][storage]")
 {
     auto const disks = run({"--disk", "a.img", "--disk", "b,,c.img,ro,bus=vmbus", "--disk", "x.iso", "--disk",

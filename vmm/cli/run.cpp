@@ -2,6 +2,7 @@
 #include "vmm/console/terminal.hpp"
 #include "vmm/helper/file_opener.hpp"
 #include "vmm/helper/helpers.hpp"
+#include "vmm/helper/image_servers.hpp"
 #include "vmm/host/host_memory.hpp"
 #include "vmm/host/open_file_limit.hpp"
 #include "vmm/jail/added_disks.hpp"
@@ -37,6 +38,8 @@ int run(RunOptions const& options)
             if (options.jail.landlock) jail::file_rules_for(options).restrict_self();
             return policy;
         });
+    std::optional<helper::ImageServers> images;
+    if (jail::has_served_images(options)) images.emplace(jail::named_descriptors(options), options);
     helper::Helpers helpers{helper::policy_of(options.guests)}; // while there is one thread, and nothing is open
     (void)standard_error();                                     // while there are descriptors
     static auto const log = open_log(options.log_level, options.log_file); // until the last who logs has ended

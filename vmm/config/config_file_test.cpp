@@ -166,7 +166,7 @@ TEST_CASE("every key of a guest arrives in its field", "[config]")
 TEST_CASE("relative paths start at the file's folder", "[config]")
 {
     auto const text = "[[guest]]\nname = 'a'\nkernel = 'k'\ninitrd = '../i'\nmodule = 'm,x'\nconsole = 'file:c.txt'\n"
-                      "disk = ['d.img', 'nbd://h/e']\n";
+                      "disk = ['d.img', 'nbd://h/e', 'q.qcow2,backing=b']\n";
     auto const beside = parse(text, "labs/one/lab.toml").front();
     CHECK(beside.kernel == "labs/one/k");
     CHECK(beside.initrd == "labs/one/../i");
@@ -174,6 +174,7 @@ TEST_CASE("relative paths start at the file's folder", "[config]")
     CHECK(beside.serial.path == "labs/one/c.txt");
     CHECK(beside.disks.at(0).image == "labs/one/d.img");
     CHECK(beside.disks.at(1).image == "nbd://h/e");
+    CHECK(beside.disks.at(2).backing == "labs/one/b");
     CHECK(parse("[[guest]]\nname = 'a'\nkernel = '/k'\n", "labs/lab.toml").front().kernel == "/k");
 }
 

@@ -99,7 +99,8 @@ void read_disks(ConfigNode const& value, GuestEntry& entry, ConfigContext const&
         auto const text = element.text(example);
         element.placed([&] {
             auto disk = parse_disk(value.key(), text);
-            if (disk.image.find("://") == std::string::npos) disk.image = (context.folder / disk.image).string();
+            if (!disk.is_server()) disk.image = (context.folder / disk.image).string();
+            if (!disk.backing.empty()) disk.backing = (context.folder / disk.backing).string();
             add_disk(value.key(), entry.options.disks, std::move(disk));
         });
     }

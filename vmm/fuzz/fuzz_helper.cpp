@@ -1,10 +1,12 @@
-/// What the process that starts helpers reads from a Porthole that somebody else has taken over, and what Porthole
-/// reads from it.
+/// What processes beside Porthole read from one that somebody else has taken over, from images and from qemu-img, and
+/// what Porthole reads from them.
 ///
 /// Messages follow one another: the first byte's bit 0 says from which end (1: an answer), bits 7:1 its length, and
 /// so many bytes are the message.
 #include "hv/fuzz/input.hpp"
 #include "vmm/helper/file_server.hpp"
+#include "vmm/helper/image_files.hpp"
+#include "vmm/helper/image_messages.hpp"
 #include "vmm/helper/spawner.hpp"
 
 #include <algorithm>
@@ -20,6 +22,7 @@
 
 using namespace vmm;
 using namespace vmm::helper;
+namespace block = devices::block;
 using hv::fuzz::Input;
 using hv::fuzz::require;
 
@@ -66,6 +69,21 @@ void check_file(FileRequest const& request)
     require(opened.st_ino == wanted.st_ino && opened.st_dev == wanted.st_dev, "nothing outside the folder is opened");
 }
 
+/// A request for an image, the image, or what qemu-img says of it.
+void check_image(std::span<std::byte const> message)
+{
+    if (auto const request = parse_image_request(message))
+        require(!request->image.empty() && request->image.find('\0') == std::string::npos, "an image has a name");
+    require(!block::recognise({message, message}).what.empty(), "any content looks like something");
+    try {
+        std::string const said{reinterpret_cast<char const*>(message.data()), message.size()};
+        auto const files = image_files({.image = "/a", .format = block::ImageFormat::Qcow2}, "/a", said);
+        require(files.front() == ImageFile{"/a", false}, "an image is its own first file");
+    } catch (ImageRefused const& refused) {
+        require(std::string_view{refused.what()}.find('\n') == std::string_view::npos, "a refusal is one line");
+    }
+}
+
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size);
@@ -94,6 +112,7 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
             continue;
         }
         if (auto const file = parse_file_request(std::as_bytes(std::span{message}))) check_file(*file);
+        check_image(std::as_bytes(std::span{message}));
         (void)::send(porthole.get(), message.data(), message.size(), MSG_DONTWAIT);
         auto const received = receive_request(spawner_end.get());
         require(received.what != Received::What::End, "nobody has gone");

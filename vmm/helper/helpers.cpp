@@ -38,8 +38,9 @@ FilePolicy file_policy_of(RunOptions const& options)
         policy.allow(guest.initrd, FileAccess::Read);
         for (auto const& module : guest.modules)
             policy.allow(module.path, FileAccess::Read);
-        for (auto const& disk : guest.disks)
-            policy.allow(disk.image, disk.read_only || disk.dvd ? FileAccess::Read : FileAccess::ReadWrite);
+        for (auto const& disk : guest.disks) // others are opened by those that serve them
+            if (disk.format() == devices::block::ImageFormat::Raw)
+                policy.allow(disk.image, disk.read_only || disk.dvd ? FileAccess::Read : FileAccess::ReadWrite);
         for (auto const& net : guest.nets)
             if (!net.tap.empty()) policy.allow("/dev/net/tun", FileAccess::ReadWrite);
     }

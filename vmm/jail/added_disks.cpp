@@ -32,7 +32,9 @@ bool is_given(RunOptions const& options, DiskOptions const& wanted)
     return std::ranges::any_of(options.guests, [&](auto const& guest) {
         return std::ranges::any_of(guest.disks, [&](auto const& disk) {
             bool const may_write = !disk.read_only && !disk.dvd;
-            return disk.image == wanted.image && (may_write || wanted.read_only || wanted.dvd);
+            return disk.image == wanted.image && disk.format() == wanted.format() &&
+                   (wanted.backing.empty() || wanted.backing == disk.backing) &&
+                   (may_write || wanted.read_only || wanted.dvd);
         });
     });
 }

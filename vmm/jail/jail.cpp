@@ -57,7 +57,8 @@ void load_server_library()
 Jail::Jail(RunOptions const& options) : options_{options}
 {
     auto const& wanted = options.jail;
-    if (wanted.seccomp && has_servers(options)) load_server_library(); // where /usr still is, and code may be mapped
+    if (wanted.seccomp && (has_servers(options) || has_served_images(options)))
+        load_server_library(); // where /usr still is, and code may be mapped
     if (wanted.privileges) close_inherited(named_descriptors(options));
     if (wanted.privileges) drop_bounding_capabilities(wanted.user.empty() ? for_opening : 0);
     if (!wanted.chroot.empty()) closed.store(true); // no /proc, perhaps

@@ -68,6 +68,11 @@ std::string place_of(std::string const& path)
     return is_device ? real.string() : folder_of(real.string());
 }
 
+bool is_served(DiskOptions const& disk)
+{
+    return disk.format() != devices::block::ImageFormat::Raw;
+}
+
 void allow_files(Landlock& rules, GuestOptions const& guest)
 {
     auto const read = [&](std::string const& path) {
@@ -78,7 +83,7 @@ void allow_files(Landlock& rules, GuestOptions const& guest)
     for (auto const& module : guest.modules)
         read(module.path);
     for (auto const& disk : guest.disks) {
-        if (devices::block::NbdBackend::is_uri(disk.image)) continue;
+        if (devices::block::NbdBackend::is_uri(disk.image) || is_served(disk)) continue;
         if_there([&] { rules.allow_disk(place_of(disk.image), disk.read_only || disk.dvd); });
     }
 }
@@ -139,6 +144,19 @@ bool has_servers(RunOptions const& options)
     return allows_any_server(options) || std::ranges::any_of(options.guests, [](auto const& guest) {
                return std::ranges::any_of(
                    guest.disks, [](auto const& disk) { return devices::block::NbdBackend::is_uri(disk.image); });
+           });
+}
+
+bool has_served_images(RunOptions const& options)
+{
+    auto const& jail = options.jail;
+    bool const any_file = !jail.seccomp && !jail.landlock;
+    bool const may_be_added =
+        !options.control.empty() && (any_file || std::ranges::any_of(jail.folders, [](auto const& folder) {
+                                         return folder != JailOptions::servers;
+                                     }));
+    return may_be_added || std::ranges::any_of(options.guests, [](auto const& guest) {
+               return std::ranges::any_of(guest.disks, is_served);
            });
 }
 

@@ -23,6 +23,9 @@ namespace vmm::jail {
 /// Whether a guest has a disk on an NBD server, or may be given one.
 [[nodiscard]] bool has_servers(RunOptions const& options);
 
+/// Whether a guest has a disk that qemu-nbd serves, or may be given one.
+[[nodiscard]] bool has_served_images(RunOptions const& options);
+
 /// The TCP port of an NBD server's URI; nothing for one on a UNIX socket, or what is no port.
 [[nodiscard]] std::optional<std::uint16_t> server_port(std::string_view uri);
 

@@ -2,6 +2,7 @@
 // processes are built with. Run when Porthole is built: libseccomp takes a third as long for the lists as Porthole
 // for all else until its guest runs.
 #include "vmm/helper/file_calls.hpp"
+#include "vmm/helper/image_calls.hpp"
 #include "vmm/jail/thread_calls.hpp"
 #include "vmm/kvm/kvm_requests.hpp"
 
@@ -20,6 +21,7 @@ namespace {
 using devices::ThreadRole;
 
 constexpr char const* beginning = R"(#include "vmm/helper/file_calls.hpp"
+#include "vmm/helper/image_calls.hpp"
 #include "vmm/jail/thread_programs.hpp"
 
 #include <cstdint>
@@ -77,6 +79,8 @@ try {
     std::cout << "} // namespace vmm::jail\n\n"
                  "namespace vmm::helper {\n\nstd::span<std::byte const> built_file_server_program()\n{\n";
     write_program(vmm::helper::file_server_program());
+    std::cout << "}\n\nstd::span<std::byte const> built_image_program()\n{\n";
+    write_program(vmm::helper::image_program());
     std::cout << "}\n\n} // namespace vmm::helper\n" << std::flush;
     return std::cout ? EXIT_SUCCESS : EXIT_FAILURE;
 } catch (std::exception const& error) {

@@ -38,6 +38,7 @@ std::string serial_of(std::string_view image)
 }
 
 constexpr devices::Patience opening_patience{.limit = 20s, .after_stop = 1s};
+constexpr devices::Patience serving_patience{.limit = 60s, .after_stop = 1s}; ///< two programs start for it
 
 using Disk = std::shared_ptr<devices::storage::Disk>;
 
@@ -46,27 +47,35 @@ Disk open(devices::block::BackendOpener& opener, DiskOptions const& options, std
 {
     auto const block_size = options.dvd ? devices::scsi::disc_block_size : devices::scsi::disk_block_size;
     auto const type = options.dvd ? devices::scsi::DeviceType::Disc : devices::scsi::DeviceType::Disk;
-    return std::make_shared<devices::storage::Disk>(
-        type,
-        opener.open({.image = options.image, .read_only = options.read_only || options.dvd, .block_size = block_size},
-                    std::move(stop)),
-        options.serial.empty() ? serial_of(options.image) : options.serial);
+    return std::make_shared<devices::storage::Disk>(type,
+                                                    opener.open({.image = options.image,
+                                                                 .read_only = options.read_only || options.dvd,
+                                                                 .block_size = block_size,
+                                                                 .format = options.format(),
+                                                                 .told = options.told_format.has_value(),
+                                                                 .backing = options.backing},
+                                                                std::move(stop)),
+                                                    options.serial.empty() ? serial_of(options.image)
+                                                                           : options.serial);
 }
 
 /// Not on the caller's thread, which is the one that ends guests. Throws UserError.
 Disk open_in_time(std::shared_ptr<devices::block::BackendOpener> opener, DiskOptions const& options,
                   std::stop_token const& stop)
 {
+    bool const served = options.format() != devices::block::ImageFormat::Raw;
     try {
-        auto disk = devices::call_in_background(stop, opening_patience, [opener = std::move(opener), options, stop] {
-            return open(*opener, options, stop);
-        });
+        auto disk = devices::call_in_background(
+            stop, served ? serving_patience : opening_patience,
+            [opener = std::move(opener), options, stop] { return open(*opener, options, stop); });
         if (disk) return std::move(*disk);
     } catch (std::exception const& error) {
         throw UserError{error.what()};
     }
     throw UserError{fmt::format("disk '{}' cannot be opened: {}", options.image,
-                                stop.stop_requested() ? "stopped" : "its file system does not answer")};
+                                stop.stop_requested() ? "stopped"
+                                : served              ? "its file system, or its qemu-nbd, does not answer"
+                                                      : "its file system does not answer")};
 }
 
 } // namespace

@@ -111,6 +111,15 @@ std::uint64_t parse_size(std::string_view option, std::string_view text)
     return *number << shift;
 }
 
+devices::block::ImageFormat parse_format(std::string_view option, std::string_view item, std::string_view name,
+                                         DiskOptions const& disk)
+{
+    if (disk.is_server()) refuse(option, item, "is nothing that a server is asked", "leave it out");
+    auto const format = devices::block::format_named(name);
+    if (!format) refuse(option, item, "is not known", "use raw, qcow2, vhdx, vpc (VHD) or vmdk");
+    return *format;
+}
+
 } // namespace
 
 std::uint64_t parse_memory(std::string_view option, std::string_view text)
@@ -153,8 +162,9 @@ SerialTarget parse_serial(std::string_view option, std::string_view text)
 
 DiskOptions parse_disk(std::string_view option, std::string_view text)
 {
-    constexpr std::string_view known = "after the image's name use ro, dvd, bus=vmbus, controller=N or serial=TEXT, "
-                                       "and ',,' for a comma in the name";
+    constexpr std::string_view known =
+        "after the image's name use ro, dvd, format=FORMAT, backing=FOLDER, bus=vmbus, "
+        "controller=N or serial=TEXT, and ',,' for a comma in the name";
     constexpr std::size_t longest_serial = 36;
     auto const [image, options] = split_name(text);
     DiskOptions disk{.image = image};
@@ -165,12 +175,19 @@ DiskOptions parse_disk(std::string_view option, std::string_view text)
         constexpr std::string_view controller = "controller=";
         constexpr std::string_view serial = "serial=";
         constexpr std::string_view bus = "bus=";
+        constexpr std::string_view format = "format=";
+        constexpr std::string_view backing = "backing=";
         if (item == "ro") {
             disk.read_only = true;
         } else if (item == "dvd") {
             disk.dvd = true;
         } else if (item.starts_with(bus)) {
             if (item != "bus=vmbus") refuse(option, item, "is not known", "there is bus=vmbus");
+        } else if (item.starts_with(format)) {
+            disk.told_format = parse_format(option, item, item.substr(format.size()), disk);
+        } else if (item.starts_with(backing)) {
+            disk.backing = item.substr(backing.size());
+            if (disk.backing.empty()) refuse(option, item, "names no folder", "write e.g. backing=/srv/bases");
         } else if (item.starts_with(controller)) {
             auto const number = whole_number<unsigned>(item.substr(controller.size()));
             if (!number || *number >= DiskOptions::max_controllers)
@@ -185,6 +202,8 @@ DiskOptions parse_disk(std::string_view option, std::string_view text)
             refuse(option, item, "is not known", known);
         }
     }
+    if (!disk.backing.empty() && disk.format() == devices::block::ImageFormat::Raw)
+        refuse(option, text, "is raw, and has no backing file", "leave backing=FOLDER out, or add format=FORMAT");
     return disk;
 }
 

@@ -1,6 +1,7 @@
 /// What `porthole run` was asked to do, as typed values.
 #pragma once
 
+#include "devices/block/image_format.hpp"
 #include "devices/net/mac_address.hpp"
 #include "devices/net/port_forward.hpp"
 
@@ -89,11 +90,21 @@ struct DiskOptions {
     static constexpr unsigned max_controllers = 4;
     static constexpr std::size_t max_on_controller = 64;
 
-    std::string image{}; ///< path, or the URI of an NBD server
+    std::string image{};                                      ///< path, or the URI of an NBD server
+    std::optional<devices::block::ImageFormat> told_format{}; ///< of a path; without one its name says it
+    std::string backing{}; ///< a folder for files that belong to the image, beside its own; empty for none
     bool read_only = false;
     bool dvd = false; ///< a disc in a drive, not a disk
     unsigned controller = 0;
     std::string serial{}; ///< empty: made from the image's name
+
+    [[nodiscard]] bool is_server() const { return image.find("://") != std::string::npos; }
+    /// Raw also for a server's.
+    [[nodiscard]] devices::block::ImageFormat format() const
+    {
+        using devices::block::ImageFormat;
+        return is_server() ? ImageFormat::Raw : told_format.value_or(devices::block::format_by_name(image));
+    }
 
     friend bool operator==(DiskOptions const&, DiskOptions const&) = default;
 };
