@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <span>
+#include <stdexcept>
 #include <string_view>
+#include <utility>
 
 namespace devices {
 
@@ -13,6 +15,15 @@ constexpr std::uint16_t interface_key = 0x0001;
 constexpr std::uint16_t memory_key = 0x0003;
 constexpr std::uint16_t cpus_key = 0x0005;
 constexpr std::uint16_t max_cpus_key = 0x000F;
+constexpr std::uint16_t directory_key = 0x0019;
+constexpr std::uint16_t first_file_key = 0x0020;
+
+// The directory: how many files there are, then an entry for each: size, key, two bytes of nothing and a name that
+// ends with a zero. Its numbers are big-endian.
+constexpr std::size_t count_size = 4;
+constexpr std::size_t name_offset = 8; ///< in an entry
+constexpr std::size_t entry_size = name_offset + FwCfg::longest_name + 1;
+static_assert(entry_size == 64);
 
 constexpr std::uint32_t interface_traditional = 1; // and no DMA
 
@@ -34,6 +45,13 @@ std::vector<std::byte> little_endian(Number value)
     return bytes;
 }
 
+template <typename Number>
+void put_big_endian(std::span<std::byte> to, Number value)
+{
+    for (unsigned i = 0; i < sizeof value; ++i)
+        to[i] = static_cast<std::byte>(value >> (8 * (sizeof value - 1 - i)));
+}
+
 } // namespace
 
 FwCfg::FwCfg(Machine machine)
@@ -43,8 +61,33 @@ FwCfg::FwCfg(Machine machine)
           {memory_key, little_endian(machine.memory)},
           {cpus_key, little_endian(machine.cpus)},
           {max_cpus_key, little_endian(machine.cpus)},
+          {directory_key, std::vector<std::byte>(count_size)},
       }
 {}
+
+FwCfg::Item& FwCfg::item(std::uint16_t key)
+{
+    return *std::ranges::find(items_, key, &Item::key);
+}
+
+void FwCfg::add_file(std::string_view name, std::vector<std::byte> content)
+{
+    auto& directory = item(directory_key).bytes;
+    std::vector<std::byte> entry(entry_size);
+    if (name.empty() || name.size() > longest_name) throw std::logic_error{"fw_cfg has no room for a file's name"};
+    std::ranges::copy(std::as_bytes(std::span{name}), entry.begin() + name_offset);
+    for (auto at = count_size; at < directory.size(); at += entry_size)
+        if (std::ranges::equal(std::span{directory}.subspan(at + name_offset, entry_size - name_offset),
+                               std::span{entry}.subspan(name_offset)))
+            throw std::logic_error{"fw_cfg has that file already"};
+
+    auto const key = static_cast<std::uint16_t>(first_file_key + files_);
+    put_big_endian(entry, static_cast<std::uint32_t>(content.size()));
+    put_big_endian(std::span{entry}.subspan(4), key);
+    directory.insert(directory.end(), entry.begin(), entry.end());
+    put_big_endian(directory, ++files_);
+    items_.push_back({key, std::move(content)});
+}
 
 std::uint32_t FwCfg::read(std::uint16_t offset, unsigned size)
 {

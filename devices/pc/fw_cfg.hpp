@@ -1,4 +1,4 @@
-/// QEMU's firmware configuration interface, as much of it as test kernels ask for.
+/// QEMU's firmware configuration interface, as much of it as test kernels and OVMF ask for.
 #pragma once
 
 #include "devices/base/guarded.hpp"
@@ -7,13 +7,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 #include <tuple>
 #include <vector>
 
 namespace devices {
 
 /// A word written to the first port selects an item; byte reads of the second give its bytes, then zeros.
-/// An unknown item is empty. No DMA, no files. Source: QEMU docs/specs/fw_cfg.
+/// An unknown item is empty. Files are items whose keys a directory tells. No DMA. Source: QEMU docs/specs/fw_cfg.
 class FwCfg final : public PortDevice {
   public:
     struct Machine {
@@ -21,7 +22,12 @@ class FwCfg final : public PortDevice {
         std::uint64_t memory; ///< bytes of guest memory, above 4 GiB included
     };
 
+    static constexpr std::size_t longest_name = 55; ///< of a file, in bytes
+
     explicit FwCfg(Machine machine);
+
+    /// A file. While the machine is built. Throws std::logic_error for a name that is too long or taken.
+    void add_file(std::string_view name, std::vector<std::byte> content);
 
     [[nodiscard]] std::uint32_t read(std::uint16_t offset, unsigned size) override;
     void write(std::uint16_t offset, unsigned size, std::uint32_t value) override;
@@ -33,7 +39,10 @@ class FwCfg final : public PortDevice {
         std::vector<std::byte> bytes;
     };
 
+    [[nodiscard]] Item& item(std::uint16_t key);
+
     std::vector<Item> items_;
+    std::uint32_t files_ = 0;
 
     struct State {
         std::uint16_t selected = 0; ///< key

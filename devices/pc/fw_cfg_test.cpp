@@ -2,6 +2,7 @@
 #include "devices/testing/fakes.hpp"
 #include "hv/testing/catch.hpp"
 
+#include <stdexcept>
 #include <string>
 
 namespace {
@@ -32,6 +33,24 @@ TEST_CASE("a test kernel finds out about its machine", "[fw_cfg]")
     CHECK(m.item(0x000F, 2) == "\x02\x01"s);
     CHECK(m.item(0x0019, 4) == "\0\0\0\0"s); // no files
     CHECK(m.item(0x0000, 4) == "QEMU");
+}
+
+TEST_CASE("a firmware finds files by a directory", "[fw_cfg]")
+{
+    using namespace std::string_literals;
+    Machine m;
+    m.fw_cfg.add_file("etc/e820", {std::byte{1}, std::byte{2}});
+    m.fw_cfg.add_file("etc/table-loader", std::vector<std::byte>(0x1234));
+    auto const name = [](std::string text) {
+        text.resize(56);
+        return text;
+    };
+    CHECK(m.item(0x0019, 4 + 2 * 64) == "\0\0\0\x02"s                                    //
+                                            + "\0\0\0\x02\0\x20\0\0"s + name("etc/e820") //
+                                            + "\0\0\x12\x34\0\x21\0\0"s + name("etc/table-loader"));
+    CHECK(m.item(0x0020, 4) == "\x01\x02\0\0"s);
+    CHECK_THROWS_AS(m.fw_cfg.add_file("etc/e820", {}), std::logic_error);
+    CHECK_THROWS_AS(m.fw_cfg.add_file(std::string(56, 'x'), {}), std::logic_error);
 }
 
 TEST_CASE("only a word selects, and only bytes come out", "[fw_cfg]")
