@@ -15,8 +15,6 @@ constexpr unsigned function_shift = 8;
 
 constexpr std::uint32_t nothing = 0xFFFF'FFFF;
 
-// The generic PCI host bridge of Red Hat's virtual devices: no driver has quirks for it.
-constexpr std::uint32_t bridge_id = 0x0008'1B36;
 constexpr std::uint32_t bridge_class = 0x0600'0000; // class 06 (bridge), subclass 00 (host), revision 0
 
 constexpr std::uint32_t size_mask(unsigned size)
@@ -36,7 +34,7 @@ constexpr std::uint8_t config_offset(std::uint32_t address, std::uint16_t offset
 
 } // namespace
 
-PciHost::PciHost()
+PciHost::PciHost(std::uint32_t bridge) : bridge_{{0x00, bridge}, {0x08, bridge_class}}
 {
     add({0, 0}, bridge_);
 }
@@ -91,16 +89,6 @@ void PciHost::visit(hv::StateVisitor& visitor)
         if (!functions_[n]) continue;
         hv::VisitedNode const node{visitor, std::to_string(n / 8) + '.' + std::to_string(n % 8)};
         functions_[n]->visit(visitor);
-    }
-}
-
-std::uint32_t PciHost::HostBridge::config_read(std::uint8_t offset, unsigned)
-{
-    auto const shift = 8U * (offset % 4U);
-    switch (offset & 0xFCU) {
-    case 0x00: return bridge_id >> shift;
-    case 0x08: return bridge_class >> shift;
-    default: return 0;
     }
 }
 
