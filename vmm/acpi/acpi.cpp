@@ -7,9 +7,12 @@
 #include "vmm/base/memory_layout.hpp"
 #include "vmm/boot/boot_memory.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <numeric>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 namespace vmm {
@@ -53,46 +56,50 @@ void append(Bytes& table, T const& part)
     table.insert(table.end(), bytes.begin(), bytes.end());
 }
 
-/// Fills in the length and checksum that every table with a header has.
-Bytes sealed(Bytes table)
+/// Fills in the length that every table with a header has.
+Bytes measured(Bytes table)
 {
     auto const length = static_cast<std::uint32_t>(table.size());
     std::memcpy(table.data() + offsetof(TableHeader, length), &length, sizeof length);
-    auto const sum = checksum(table);
-    std::memcpy(table.data() + offsetof(TableHeader, checksum), &sum, sizeof sum);
     return table;
 }
 
-/// Hands out the table area from below.
-class TableArea {
+/// Tables one behind the other, each with its offset.
+class TableSet {
   public:
-    explicit TableArea(hv::GuestMemory const& memory) : memory_{memory} {}
-
-    hv::Gpa reserve(std::uint64_t size)
+    /// One without a header.
+    std::uint32_t add(std::span<std::byte const> table)
     {
-        constexpr std::uint64_t alignment = 64; // what the FACS needs; the others need less
-        auto const start = (next_ + alignment - 1) & ~(alignment - 1);
-        MemoryRange const range{hv::Gpa{start}, size};
-        if (!layout::acpi_tables.contains(range)) throw std::length_error{"too many CPUs for the ACPI table area"};
-        next_ = range.end();
-        return range.base;
-    }
-
-    void write(hv::Gpa at, std::span<std::byte const> table) const
-    {
-        std::memcpy(host_address(memory_, {at, table.size()}), table.data(), table.size());
-    }
-
-    hv::Gpa place(std::span<std::byte const> table)
-    {
-        auto const at = reserve(table.size());
-        write(at, table);
+        constexpr std::size_t alignment = 64; // what the FACS needs; the others need less
+        auto& bytes = tables_.bytes;
+        bytes.resize((bytes.size() + alignment - 1) & ~(alignment - 1));
+        auto const at = static_cast<std::uint32_t>(bytes.size());
+        bytes.insert(bytes.end(), table.begin(), table.end());
         return at;
     }
 
+    std::uint32_t add_with_header(Bytes const& table)
+    {
+        auto const at = add(table);
+        tables_.checksums.push_back(
+            {at + std::uint32_t{offsetof(TableHeader, checksum)}, at, static_cast<std::uint32_t>(table.size())});
+        return at;
+    }
+
+    void note_pointer(std::uint32_t at, std::uint8_t size) { tables_.pointers.push_back({at, size}); }
+
+    /// In the place that was kept for it.
+    void put(std::uint32_t at, std::span<std::byte const> table)
+    {
+        std::memcpy(tables_.bytes.data() + at, table.data(), table.size());
+    }
+
+    void note_checksum(AcpiTables::Checksum const& checksum) { tables_.checksums.push_back(checksum); }
+
+    [[nodiscard]] AcpiTables take() { return std::move(tables_); }
+
   private:
-    hv::GuestMemory const& memory_;
-    std::uint64_t next_ = layout::acpi_tables.base.value;
+    AcpiTables tables_;
 };
 
 /// What follows from claims comes first, and so is found first.
@@ -104,7 +111,7 @@ Bytes whole_dsdt(std::span<devices::Resources::Claim const> claims)
     auto const devices = describe_in_aml(claims);
     table.insert(table.end(), devices.begin(), devices.end());
     table.insert(table.end(), fixed.begin() + sizeof(TableHeader), fixed.end());
-    return sealed(std::move(table));
+    return measured(std::move(table));
 }
 
 FirmwareControl facs()
@@ -148,14 +155,14 @@ constexpr std::uint32_t flag_reset_register = 1U << 10;
 constexpr std::uint32_t flag_use_platform_clock = 1U << 15; // the PM timer rather than a processor's own clock
 
 /// SMI_CMD is zero: the machine is in ACPI mode from the start. No C-states beyond C1.
-FixedDescription fadt(hv::Gpa facs_address, hv::Gpa dsdt_address)
+FixedDescription fadt(std::uint32_t facs_address, std::uint32_t dsdt_address)
 {
     FixedDescription table{};
     table.header = header({'F', 'A', 'C', 'P'}, 6);
     table.minor_revision = 5;
-    table.facs_address = static_cast<std::uint32_t>(facs_address.value);
-    table.dsdt_address = static_cast<std::uint32_t>(dsdt_address.value);
-    table.x_dsdt_address = dsdt_address.value;
+    table.facs_address = facs_address;
+    table.dsdt_address = dsdt_address;
+    table.x_dsdt_address = dsdt_address;
 
     table.sci_interrupt = platform::acpi_sci.gsi;
     table.pm1a_event_block = platform::acpi_pm1a_event.first;
@@ -212,7 +219,7 @@ Bytes madt(AcpiConfig const& config)
                                     .gsi = platform::acpi_sci.gsi,
                                     .flags = active_high_level});
     append(table, LocalApicNmi{.lint = 1});
-    return sealed(std::move(table));
+    return measured(std::move(table));
 }
 
 /// What Windows need not work around. The RTC is like the old ones: it interrupts once, until register C is read.
@@ -221,51 +228,90 @@ Bytes waet()
     constexpr std::uint32_t pm_timer_good = 1U << 1; // one read of it is enough
     Bytes table;
     append(table, EmulatedDevices{header({'W', 'A', 'E', 'T'}, 1), pm_timer_good});
-    return sealed(std::move(table));
+    return measured(std::move(table));
 }
 
-Bytes xsdt(std::span<hv::Gpa const> tables)
+Bytes xsdt(std::span<std::uint32_t const> tables)
 {
     Bytes table;
     append(table, header({'X', 'S', 'D', 'T'}, 1));
-    for (auto const& at : tables)
-        append(table, at.value);
-    return sealed(std::move(table));
+    for (auto const at : tables)
+        append(table, std::uint64_t{at});
+    return measured(std::move(table));
 }
 
-RootPointer rsdp(hv::Gpa xsdt_address)
+RootPointer rsdp(std::uint32_t xsdt_address)
 {
     RootPointer pointer{};
     pointer.signature = {'R', 'S', 'D', ' ', 'P', 'T', 'R', ' '};
     pointer.oem_id = oem_id;
     pointer.revision = 2;
     pointer.length = sizeof pointer;
-    pointer.xsdt_address = xsdt_address.value;
-
-    auto const bytes = std::as_bytes(std::span{&pointer, 1});
-    pointer.checksum = checksum(bytes.first(offsetof(RootPointer, length)));
-    pointer.extended_checksum = checksum(bytes);
+    pointer.xsdt_address = xsdt_address;
     return pointer;
+}
+
+void add_root(TableSet& set, std::uint32_t root, std::uint32_t xsdt_address)
+{
+    auto const pointer = rsdp(xsdt_address);
+    set.put(root, std::as_bytes(std::span{&pointer, 1}));
+    set.note_pointer(root + std::uint32_t{offsetof(RootPointer, xsdt_address)}, sizeof pointer.xsdt_address);
+    set.note_checksum({root + std::uint32_t{offsetof(RootPointer, checksum)}, root, offsetof(RootPointer, length)});
+    set.note_checksum({root + std::uint32_t{offsetof(RootPointer, extended_checksum)}, root, sizeof pointer});
+}
+
+std::uint32_t add_fadt(TableSet& set, std::uint32_t facs_at, std::uint32_t dsdt_at)
+{
+    Bytes table;
+    append(table, fadt(facs_at, dsdt_at));
+    auto const at = set.add_with_header(measured(std::move(table)));
+    set.note_pointer(at + std::uint32_t{offsetof(FixedDescription, facs_address)}, sizeof(std::uint32_t));
+    set.note_pointer(at + std::uint32_t{offsetof(FixedDescription, dsdt_address)}, sizeof(std::uint32_t));
+    set.note_pointer(at + std::uint32_t{offsetof(FixedDescription, x_dsdt_address)}, sizeof(std::uint64_t));
+    return at;
+}
+
+/// Adds `base` to an address of `size` bytes.
+void move(std::span<std::byte> address, std::uint64_t base)
+{
+    std::uint64_t value = 0;
+    std::memcpy(&value, address.data(), address.size());
+    value += base;
+    std::memcpy(address.data(), &value, address.size());
 }
 
 } // namespace
 
+AcpiTables acpi_tables(AcpiConfig const& config)
+{
+    TableSet set;
+    auto const root = set.add(Bytes(sizeof(RootPointer)));
+    auto const facs_table = facs();
+    auto const facs_at = set.add(std::as_bytes(std::span{&facs_table, 1}));
+    auto const dsdt_at = set.add_with_header(whole_dsdt(config.claims));
+    std::array const listed{add_fadt(set, facs_at, dsdt_at), set.add_with_header(madt(config)),
+                            set.add_with_header(waet())};
+    auto const xsdt_at = set.add_with_header(xsdt(listed));
+    for (std::uint32_t n = 0; n < listed.size(); ++n)
+        set.note_pointer(xsdt_at + std::uint32_t{sizeof(TableHeader)} + n * 8, sizeof(std::uint64_t));
+    add_root(set, root, xsdt_at);
+    return set.take();
+}
+
 hv::Gpa build_acpi(hv::GuestMemory const& memory, AcpiConfig const& config)
 {
-    TableArea area{memory};
-    auto const root = area.reserve(sizeof(RootPointer));
+    auto const tables = acpi_tables(config);
+    auto const base = layout::acpi_tables.base;
+    MemoryRange const range{base, tables.bytes.size()};
+    if (!layout::acpi_tables.contains(range)) throw std::length_error{"too many CPUs for the ACPI table area"};
 
-    auto const facs_table = facs();
-    auto const facs_at = area.place(std::as_bytes(std::span{&facs_table, 1}));
-    auto const dsdt_at = area.place(whole_dsdt(config.claims));
-
-    Bytes fadt_table;
-    append(fadt_table, fadt(facs_at, dsdt_at));
-    std::array const listed{area.place(sealed(std::move(fadt_table))), area.place(madt(config)), area.place(waet())};
-
-    auto const pointer = rsdp(area.place(xsdt(listed)));
-    area.write(root, std::as_bytes(std::span{&pointer, 1}));
-    return root;
+    std::span const placed{host_address(memory, range), range.size};
+    std::ranges::copy(tables.bytes, placed.begin());
+    for (auto const& pointer : tables.pointers)
+        move(placed.subspan(pointer.at, pointer.size), base.value);
+    for (auto const& sum : tables.checksums)
+        placed[sum.at] = std::byte{checksum(placed.subspan(sum.start, sum.length))};
+    return base;
 }
 
 } // namespace vmm

@@ -4,7 +4,10 @@
 #include "devices/pc/resources.hpp"
 #include "hv/base/guest_memory.hpp"
 
+#include <cstddef>
+#include <cstdint>
 #include <span>
+#include <vector>
 
 namespace vmm {
 
@@ -17,8 +20,29 @@ struct AcpiConfig {
 inline constexpr std::uint32_t io_apic_address = 0xFEC0'0000;
 inline constexpr std::uint32_t local_apic_address = 0xFEE0'0000;
 
-/// Writes the tables into layout::acpi_tables and returns where the RSDP is. The MADT says that the PIT's interrupt
-/// (ISA 0) arrives at I/O APIC input 2, as on any PC: KVM must be told so (KVM_SET_GSI_ROUTING).
+/// All tables, wherever they are going to be: the addresses in them count from the first byte, which is the RSDP's,
+/// and their checksums are zero. Where they are put is a multiple of 64.
+struct AcpiTables {
+    struct Pointer {
+        std::uint32_t at;  ///< offset of an address in the tables
+        std::uint8_t size; ///< of it: 4 or 8 bytes
+    };
+    struct Checksum {
+        std::uint32_t at;    ///< offset of the byte
+        std::uint32_t start; ///< of what it is the checksum of
+        std::uint32_t length;
+    };
+
+    std::vector<std::byte> bytes;
+    std::vector<Pointer> pointers;
+    std::vector<Checksum> checksums; ///< in an order in which each covers none that comes later
+};
+
+/// The MADT says that the PIT's interrupt (ISA 0) arrives at I/O APIC input 2, as on any PC: KVM must be told so
+/// (KVM_SET_GSI_ROUTING).
+[[nodiscard]] AcpiTables acpi_tables(AcpiConfig const& config);
+
+/// Writes the tables into layout::acpi_tables and returns where the RSDP is.
 /// Throws std::length_error when there are more CPUs than the area holds (several thousand).
 [[nodiscard]] hv::Gpa build_acpi(hv::GuestMemory const& memory, AcpiConfig const& config);
 
