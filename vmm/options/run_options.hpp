@@ -117,6 +117,14 @@ struct ModuleOptions {
     friend bool operator==(ModuleOptions const&, ModuleOptions const&) = default;
 };
 
+/// A UEFI firmware, as files.
+struct FirmwareOptions {
+    std::string code{};      ///< path; empty for none
+    std::string variables{}; ///< path of the template of its variables; empty: `code` begins with it
+
+    friend bool operator==(FirmwareOptions const&, FirmwareOptions const&) = default;
+};
+
 /// A network card, and the network that it is on.
 struct NetOptions {
     std::string tap{}; ///< an interface of the host; empty: a user-mode network of its own
@@ -139,10 +147,13 @@ struct GuestOptions {
     std::string name{}; ///< of a guest in a configuration file; empty for the one of the command line
     [[nodiscard]] std::string designation() const { return name.empty() ? "the guest" : "guest '" + name + "'"; }
 
-    std::string kernel{};                 ///< path
+    std::string kernel{};                 ///< path; empty for a guest that starts by firmware
     std::string initrd{};                 ///< path; empty for none
     std::vector<ModuleOptions> modules{}; ///< in the order in which the kernel finds them, behind the initrd
     std::string cmdline{};
+    FirmwareOptions firmware{};
+    [[nodiscard]] bool starts_by_firmware() const { return !firmware.code.empty(); }
+    std::string nvram{}; ///< path of the file with the firmware's variables; empty: they end with the run
     std::uint64_t memory = std::uint64_t{512} << 20; ///< bytes, a multiple of 4096
     unsigned cpus = 1;
     SerialTarget serial{};

@@ -1,0 +1,72 @@
+#include "vmm/options/firmware_option.hpp"
+
+#include "vmm/base/user_error.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+namespace vmm {
+
+namespace {
+
+/// Of Debian's package ovmf.
+constexpr std::string_view debians_code = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+
+/// Debian's names for those that keep their variables by System Management Mode, and wait for ever where there is
+/// none.
+constexpr std::array needs_smm{std::string_view{".secboot."}, std::string_view{".ms."},
+                               std::string_view{".snakeoil."}};
+
+/// OVMF ends for want of memory with less.
+constexpr std::uint64_t least_memory = std::uint64_t{128} << 20;
+
+std::string template_of(std::string_view code)
+{
+    constexpr std::string_view of_code = "CODE";
+    auto const name = code.rfind('/') + 1; // 0 where there is no folder
+    auto const found = code.substr(name).rfind(of_code);
+    if (found == std::string_view::npos) return {};
+    std::string path{code};
+    return path.replace(name + found, of_code.size(), "VARS");
+}
+
+bool names_kernel(GuestOptions const& guest)
+{
+    return !guest.kernel.empty() || !guest.initrd.empty() || !guest.modules.empty() || !guest.cmdline.empty();
+}
+
+} // namespace
+
+FirmwareOptions parse_firmware(std::string_view option, std::string_view text)
+{
+    if (text.empty()) throw UserError{std::string{option} + " needs a value: auto, or the path of a UEFI firmware"};
+    auto const code = text == "auto" ? debians_code : text;
+    auto const name = code.substr(code.rfind('/') + 1);
+    if (std::ranges::any_of(needs_smm, [&](auto part) { return name.find(part) != std::string_view::npos; }))
+        throw UserError{std::string{option} + ": '" + std::string{text} +
+                        "' needs System Management Mode, which this machine has not: use OVMF_CODE_4M.fd"};
+    return {std::string{code}, template_of(code)};
+}
+
+void choose_start(GuestOptions& guest)
+{
+    if (names_kernel(guest) || guest.starts_by_firmware() || guest.disks.empty()) return;
+    guest.firmware = parse_firmware("--firmware", "auto");
+}
+
+void check_start(GuestOptions const& guest)
+{
+    auto const refuse = [&guest](char const* why) {
+        throw UserError{(guest.name.empty() ? "" : guest.designation() + ": ") + why};
+    };
+    if (guest.starts_by_firmware() && names_kernel(guest))
+        refuse("a guest starts by its firmware, or by a kernel with its initrd, modules and command line: leave one "
+               "out");
+    if (!guest.nvram.empty() && !guest.starts_by_firmware())
+        refuse("only a firmware has an NVRAM file: add the firmware, or leave the file out");
+    if (guest.starts_by_firmware() && guest.memory < least_memory)
+        refuse("a guest that starts by firmware has 128M of memory at least: give it more");
+}
+
+} // namespace vmm

@@ -1,0 +1,21 @@
+/// The value of --firmware, and of the key `firmware` in a configuration file.
+#pragma once
+
+#include "vmm/options/run_options.hpp"
+
+#include <string_view>
+
+namespace vmm {
+
+/// "auto", which is Debian's, or the path of a UEFI firmware: its code alone, named like OVMF_CODE_4M.fd, with the
+/// template of its variables beside it, OVMF_VARS_4M.fd; or both in one file, variables first. Throws UserError with
+/// one line that says what to write instead.
+[[nodiscard]] FirmwareOptions parse_firmware(std::string_view option, std::string_view text);
+
+/// A guest with a disk and no kernel starts by Debian's firmware.
+void choose_start(GuestOptions& guest);
+
+/// What of a guest's options does not go together: who starts it. Throws UserError likewise.
+void check_start(GuestOptions const& guest);
+
+} // namespace vmm
