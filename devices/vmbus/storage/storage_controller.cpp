@@ -67,6 +67,21 @@ std::optional<std::size_t> StorageController::free_place() const
     return std::nullopt;
 }
 
+hv::vmbus::Guid const& StorageController::instance() const
+{
+    return state_->instance;
+}
+
+std::vector<std::uint8_t> StorageController::luns() const
+{
+    return state_->units.luns();
+}
+
+std::shared_ptr<Disk> StorageController::disk(std::size_t lun) const
+{
+    return state_->units.at(lun);
+}
+
 bool StorageController::add(std::size_t lun, std::shared_ptr<Disk> disk)
 {
     {

@@ -30,6 +30,11 @@ class StorageController {
     [[nodiscard]] std::optional<std::size_t> free_place() const;
     /// Adds a disk, also while the guest runs, which is told. False when the place is taken.
     [[nodiscard]] bool add(std::size_t lun, std::shared_ptr<Disk> disk);
+    [[nodiscard]] hv::vmbus::Guid const& instance() const;
+    /// Where disks are at the moment, ascending.
+    [[nodiscard]] std::vector<std::uint8_t> luns() const;
+    /// What is there; nullptr for nothing.
+    [[nodiscard]] std::shared_ptr<Disk> disk(std::size_t lun) const;
     /// Takes a disk away from the guest; what it has under way there is answered soon. False when there is none.
     [[nodiscard]] bool remove(std::size_t lun);
 

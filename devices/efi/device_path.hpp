@@ -1,0 +1,50 @@
+/// Where a disk is, as Hyper-V's own firmware names it (microsoft/mu_msvm, MsvmPkg: VmbusDxe, StorvscDxe): below
+/// VMBus, the controller's channel by its type and instance, then the logical unit. UEFI Specification 2.10 §10.3.
+#pragma once
+
+#include "devices/efi/efi.hpp"
+
+namespace efi {
+
+#pragma pack(push, 1)
+
+struct DiskPath {
+    struct Node {
+        uint8_t type;
+        uint8_t subtype;
+        uint16_t length;
+    };
+
+    struct Vmbus { // §10.3.3, expanded: the names count
+        Node node{2, 2, sizeof(Vmbus)};
+        uint32_t hid = 0;
+        uint32_t uid = 0;
+        uint32_t cid = 0;
+        char hid_text[6] = {'V', 'M', 'B', 'u', 's', 0};
+        char uid_text[1] = {0};
+        char cid_text[1] = {0};
+    };
+
+    struct Channel { // §10.3.2.4, with a vendor's own data
+        Node node{1, 4, sizeof(Channel)};
+        Guid vendor{0x9B17E5A2, 0x0891, 0x42DD, {0xB6, 0x53, 0x80, 0xB5, 0xC2, 0x28, 0x09, 0xBA}};
+        Guid type{0xBA6163D9, 0x04A1, 0x4D29, {0xB6, 0x05, 0x72, 0xE2, 0xFF, 0xB1, 0xDC, 0x7F}}; ///< SCSI
+        Guid instance;
+    };
+
+    struct Scsi { // §10.3.4.2
+        Node node{3, 2, sizeof(Scsi)};
+        uint16_t target = 0;
+        uint16_t lun;
+    };
+
+    Vmbus vmbus{};
+    Channel channel{};
+    Scsi scsi{};
+    Node end{0x7F, 0xFF, sizeof(Node)};
+};
+static_assert(sizeof(DiskPath) == 24 + 52 + 8 + 4);
+
+#pragma pack(pop)
+
+} // namespace efi

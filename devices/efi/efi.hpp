@@ -1,0 +1,145 @@
+/// As much of UEFI as the driver uses: UEFI Specification 2.10, sections as noted.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace efi {
+
+using Handle = void*;
+
+enum class Status : uint64_t {};
+inline constexpr uint64_t error_bit = uint64_t{1} << 63;
+inline constexpr Status success{0};
+inline constexpr Status invalid_parameter{error_bit | 2};
+inline constexpr Status unsupported{error_bit | 3};
+inline constexpr Status bad_buffer_size{error_bit | 4};
+inline constexpr Status device_error{error_bit | 7};
+inline constexpr Status write_protected{error_bit | 8};
+inline constexpr Status media_changed{error_bit | 13};
+
+constexpr bool failed(Status status)
+{
+    return (static_cast<uint64_t>(status) & error_bit) != 0;
+}
+
+struct Guid {
+    uint32_t a;
+    uint16_t b;
+    uint16_t c;
+    uint8_t d[8];
+};
+
+struct TableHeader { // §4.2
+    uint64_t signature;
+    uint32_t revision;
+    uint32_t size;
+    uint32_t crc;
+    uint32_t reserved;
+};
+
+enum class MemoryType : uint32_t { BootServicesData = 4 }; // §7.2.1
+enum class Search : uint32_t { ByProtocol = 2 };           // §7.3.5
+
+struct BootServices { // §4.4
+    TableHeader header;
+    void* task_priority[2];
+    void* pages[3];
+    Status (*allocate_pool)(MemoryType type, size_t size, void** buffer);
+    Status (*free_pool)(void* buffer);
+    void* events[6];
+    void* install_protocol_interface;
+    void* reinstall_protocol_interface;
+    void* uninstall_protocol_interface;
+    Status (*handle_protocol)(Handle handle, Guid const* protocol, void** interface);
+    void* reserved;
+    void* register_protocol_notify;
+    void* locate_handle;
+    void* locate_device_path;
+    void* install_configuration_table;
+    void* images[5];
+    void* get_next_monotonic_count;
+    void* stall;
+    void* set_watchdog_timer;
+    void* connect_controller;
+    void* disconnect_controller;
+    void* open_protocol;
+    void* close_protocol;
+    void* open_protocol_information;
+    void* protocols_per_handle;
+    Status (*locate_handle_buffer)(Search search, Guid const* protocol, void* key, size_t* count, Handle** handles);
+    void* locate_protocol;
+    Status (*install_multiple_protocol_interfaces)(Handle* handle, ...);
+};
+static_assert(offsetof(BootServices, allocate_pool) == 24 + 5 * 8);
+static_assert(offsetof(BootServices, handle_protocol) == 24 + 16 * 8);
+static_assert(offsetof(BootServices, locate_handle_buffer) == 24 + 36 * 8);
+static_assert(offsetof(BootServices, install_multiple_protocol_interfaces) == 24 + 38 * 8);
+
+struct SystemTable { // §4.3
+    TableHeader header;
+    char16_t* vendor;
+    uint32_t revision;
+    Handle console_in_handle;
+    void* console_in;
+    Handle console_out_handle;
+    void* console_out;
+    Handle error_handle;
+    void* error;
+    void* runtime_services;
+    BootServices* boot_services;
+};
+static_assert(offsetof(SystemTable, boot_services) == 96);
+
+struct PciIo { // §14.4
+    static constexpr Guid guid{0x4CF5B200, 0x68B8, 0x4CA5, {0x9E, 0xEC, 0xB2, 0x3E, 0x3F, 0x50, 0x02, 0x9A}};
+
+    enum class Width : uint32_t { Dword = 2 };
+    enum class AttributeOperation : uint32_t { Enable = 2 };
+    static constexpr uint64_t attribute_memory = 0x0200;
+
+    using Access = Status (*)(PciIo* self, Width width, uint8_t bar, uint64_t offset, size_t count, void* buffer);
+    using ConfigAccess = Status (*)(PciIo* self, Width width, uint32_t offset, size_t count, void* buffer);
+
+    void* poll[2];
+    Access read_memory;
+    Access write_memory;
+    Access read_port;
+    Access write_port;
+    ConfigAccess read_config;
+    ConfigAccess write_config;
+    void* copy_memory;
+    void* dma[5];
+    void* get_location;
+    Status (*attributes)(PciIo* self, AttributeOperation operation, uint64_t attributes, uint64_t* result);
+};
+static_assert(offsetof(PciIo, attributes) == 15 * 8);
+
+struct BlockMedia { // §13.9
+    uint32_t id;
+    bool removable;
+    bool present;
+    bool logical_partition;
+    bool read_only;
+    bool write_caching;
+    uint32_t block_size;
+    uint32_t io_align;
+    uint64_t last_block;
+};
+static_assert(sizeof(BlockMedia) == 32 && offsetof(BlockMedia, last_block) == 24);
+
+struct BlockIo { // §13.9
+    static constexpr Guid guid{0x964E5B21, 0x6459, 0x11D2, {0x8E, 0x39, 0x00, 0xA0, 0xC9, 0x69, 0x72, 0x3B}};
+    static constexpr uint64_t first_revision = 0x0001'0000;
+
+    uint64_t revision;
+    BlockMedia* media;
+    Status (*reset)(BlockIo* self, bool extended);
+    Status (*read_blocks)(BlockIo* self, uint32_t media, uint64_t block, size_t size, void* buffer);
+    Status (*write_blocks)(BlockIo* self, uint32_t media, uint64_t block, size_t size, void* buffer);
+    Status (*flush_blocks)(BlockIo* self);
+};
+
+inline constexpr Guid device_path_guid{0x09576E91, 0x6D3F, 0x11D2, {0x8E, 0x39, 0x00, 0xA0, 0xC9, 0x69, 0x72, 0x3B}};
+
+} // namespace efi

@@ -1,0 +1,71 @@
+// The driver that Porthole gives to a guest's UEFI firmware, in the ROM of the PCI function with the mailbox: it
+// finds that function, and makes a block device of each of the guest's disks. It is not needed any more when an
+// operating system takes over, whose own drivers find the disks on VMBus.
+#include "devices/efi/disk.hpp"
+
+namespace {
+
+namespace mailbox = devices::firmware::mailbox;
+
+efi::PciIo* pci_io(efi::BootServices& boot, efi::Handle handle)
+{
+    void* found = nullptr;
+    if (efi::failed(boot.handle_protocol(handle, &efi::PciIo::guid, &found))) return nullptr;
+    return static_cast<efi::PciIo*>(found);
+}
+
+bool is_mailbox(efi::PciIo& pci)
+{
+    constexpr auto wanted = uint32_t{mailbox::device} << 16 | mailbox::vendor;
+    uint32_t identity = 0;
+    return !efi::failed(pci.read_config(&pci, efi::PciIo::Width::Dword, 0, 1, &identity)) && identity == wanted;
+}
+
+efi::PciIo* find_mailbox(efi::BootServices& boot)
+{
+    size_t count = 0;
+    efi::Handle* handles = nullptr;
+    if (efi::failed(boot.locate_handle_buffer(efi::Search::ByProtocol, &efi::PciIo::guid, nullptr, &count, &handles)))
+        return nullptr;
+    efi::PciIo* found = nullptr;
+    for (size_t n = 0; n < count && !found; ++n) {
+        auto* const pci = pci_io(boot, handles[n]);
+        if (pci && is_mailbox(*pci)) found = pci;
+    }
+    (void)boot.free_pool(handles);
+    return found;
+}
+
+void add_disk(efi::BootServices& boot, efi::PciIo& pci, uint32_t unit)
+{
+    void* memory = nullptr;
+    if (efi::failed(boot.allocate_pool(efi::MemoryType::BootServicesData, sizeof(efi::Disk), &memory))) return;
+    auto& disk = *static_cast<efi::Disk*>(memory);
+    efi::Handle handle = nullptr;
+    if (!efi::identify(disk, pci, unit) ||
+        efi::failed(boot.install_multiple_protocol_interfaces(&handle, &efi::device_path_guid, &disk.path,
+                                                              &efi::BlockIo::guid, &disk.block_io, nullptr)))
+        (void)boot.free_pool(memory);
+}
+
+} // namespace
+
+extern "C" efi::Status efi_main(efi::Handle, efi::SystemTable* system)
+{
+    auto& boot = *system->boot_services;
+    auto* const pci = find_mailbox(boot);
+    if (!pci) return efi::unsupported;
+    auto const status =
+        pci->attributes(pci, efi::PciIo::AttributeOperation::Enable, efi::PciIo::attribute_memory, nullptr);
+    if (efi::failed(status)) return status;
+
+    uint32_t units = 0;
+    (void)pci->read_memory(pci, efi::PciIo::Width::Dword, 0, mailbox::units, 1, &units);
+    for (uint32_t unit = 0; unit < units; ++unit)
+        add_disk(boot, *pci, unit);
+    return efi::success;
+}
+
+/// An image without relocations would not be started: this needs one.
+extern "C" efi::Status (*const volatile needs_relocation)(efi::Handle, efi::SystemTable*);
+efi::Status (*const volatile needs_relocation)(efi::Handle, efi::SystemTable*) = efi_main;

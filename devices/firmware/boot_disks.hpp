@@ -1,0 +1,32 @@
+/// The PCI function that lets firmware see the guest's disks: Porthole's EFI driver in its ROM, and the mailbox by
+/// which that reaches them.
+#pragma once
+
+#include "devices/firmware/block_mailbox.hpp"
+#include "devices/pc/pci_endpoint.hpp"
+#include "hv/base/state.hpp"
+
+#include <memory>
+#include <vector>
+
+namespace devices::firmware {
+
+inline constexpr platform::PciSlot boot_disks_slot{2, 0};
+
+class BootDisks {
+  public:
+    /// As BlockMailbox; `buses` outlive it.
+    BootDisks(PciBuses buses, hv::GuestMemory const& memory, std::shared_ptr<void const> guest_ram,
+              std::vector<BootUnit> units);
+
+    [[nodiscard]] PciFunction& function() { return endpoint_; }
+
+    /// The function itself is visited by its host.
+    void visit(hv::StateVisitor& visitor) { mailbox_.visit(visitor); }
+
+  private:
+    BlockMailbox mailbox_;
+    PciEndpoint endpoint_;
+};
+
+} // namespace devices::firmware
