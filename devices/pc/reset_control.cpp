@@ -8,7 +8,6 @@ constexpr std::uint8_t system_reset = 0x02; // RST_CNT: hard reset rather than I
 constexpr std::uint8_t reset_cpu = 0x04;
 constexpr std::uint8_t full_reset = 0x08;
 
-constexpr std::uint8_t output_buffer_full = 0x01;
 constexpr std::uint8_t pulse_mask = 0xF1;
 constexpr std::uint8_t pulse_reset = 0xF0; // commands 0xF0-0xFF pulse the output lines whose bits are 0
 
@@ -38,7 +37,7 @@ void ResetControlRegister::visit(hv::StateVisitor& visitor)
 
 std::uint8_t KeyboardReset::read_byte(std::uint16_t offset)
 {
-    return offset == 0 ? output_buffer_full : 0xFF;
+    return offset == 0 ? status_ : 0xFF;
 }
 
 void KeyboardReset::write_byte(std::uint16_t offset, std::uint8_t value)

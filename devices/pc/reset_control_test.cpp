@@ -25,6 +25,7 @@ TEST_CASE("of the keyboard controller's commands only the reset pulse does somet
     RecordedPower power;
     devices::KeyboardReset port{power};
     CHECK(port.read(0, 1) == 0x01); // takes commands at once
+    CHECK(devices::KeyboardReset{power, devices::KeyboardReset::nobody}.read(0, 1) == 0xFF);
     for (unsigned command = 0; command < 0x100; ++command) {
         if (command < 0xF0 || command % 2 == 1) port.write(0, 1, command);
     }
