@@ -2,6 +2,7 @@
 
 #include "vmm/base/user_error.hpp"
 #include "vmm/config/config_file.hpp"
+#include "vmm/options/firmware_option.hpp"
 #include "vmm/options/net_option.hpp"
 #include "vmm/options/option_values.hpp"
 
@@ -11,6 +12,7 @@
 #include <array>
 #include <functional>
 #include <optional>
+#include <utility>
 
 namespace vmm {
 
@@ -32,13 +34,20 @@ class RunCommand {
         add("--config", "PATH", "launch the guests that this file describes, and not one described by options",
             [this](auto const& text) { config_ = text; });
         add("--kernel", "PATH",
-            "the kernel: a bzImage, a Multiboot kernel, or an ELF file with a PVH note (required without --config)",
+            "the kernel: a bzImage, a Multiboot kernel, or an ELF file with a PVH note (required without --config, "
+            "--firmware and --disk)",
             [&guest](auto const& text) { guest.kernel = text; });
         add("--initrd", "PATH", "the initial RAM disk", [&guest](auto const& text) { guest.initrd = text; });
         add_list(
             "--module", "PATH[,TEXT]",
             "a file to hand to a Multiboot or PVH kernel, behind the initrd, with this command line. Once for each",
             [&guest](auto const& text) { add_module("--module", guest.modules, parse_module("--module", text)); });
+        add("--firmware", "auto|PATH",
+            "start by a UEFI firmware instead of a kernel: auto (Debian's OVMF; the default with a disk and no "
+            "kernel), or one like OVMF_CODE_4M.fd",
+            [&guest](auto const& text) { guest.firmware = parse_firmware("--firmware", text); });
+        add_text("--nvram", "PATH", "keep the firmware's variables in this file, which is made when there is none",
+                 guest.nvram);
         add("--cmdline", "TEXT", "the kernel's command line", [&guest](auto const& text) { guest.cmdline = text; });
         add("--memory", "SIZE", "guest memory, e.g. 512M (the default) or 4G",
             [&guest](auto const& text) { guest.memory = parse_memory("--memory", text); });
@@ -115,11 +124,14 @@ class RunCommand {
             options.guests = read_config(*config_, known_);
             return options;
         }
-        if (guest_.kernel.empty()) {
-            throw UserError{"--kernel is missing: name the kernel to boot, e.g. porthole run --kernel bzImage, or "
-                            "--config FILE for several guests"};
+        auto guest = guest_;
+        choose_start(guest);
+        if (guest.kernel.empty() && !guest.starts_by_firmware()) {
+            throw UserError{"--kernel is missing: name the kernel to boot, e.g. porthole run --kernel bzImage, or a "
+                            "--disk to boot from by firmware, or --config FILE for several guests"};
         }
-        options.guests.push_back(guest_);
+        check_start(guest);
+        options.guests.push_back(std::move(guest));
         return options;
     }
 

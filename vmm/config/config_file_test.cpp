@@ -207,7 +207,7 @@ TEST_CASE("a file without guests, or with something else, is refused", "[config]
 TEST_CASE("a key that does not exist is answered with those that do", "[config]")
 {
     CHECK_THAT(complaint_about("kernal = 'k'"),
-               StartsWith("lab.toml:4:1: a guest has no key 'kernal': use name, kernel, initrd, module, ") &&
+               StartsWith("lab.toml:4:1: a guest has no key 'kernal': use name, kernel, firmware, nvram, ") &&
                    Contains("after, ready"));
     CHECK_THAT(complaint_about("  Memory = '1G'"), StartsWith("lab.toml:4:3: a guest has no key 'Memory'"));
     CHECK_THAT(complaint_about("cpus.min = 3"), StartsWith("lab.toml:4:1: cpus: is a table and must be"));
@@ -215,12 +215,28 @@ TEST_CASE("a key that does not exist is answered with those that do", "[config]"
 
 TEST_CASE("a guest without a name or a kernel is refused", "[config]")
 {
-    CHECK(complaint(guest("x") + "[[guest]]\nname = 'a'\n") ==
-          "lab.toml:5:1: guest 'a' has no kernel: add e.g. kernel = \"vmlinuz\" to its keys");
+    CHECK(
+        complaint(guest("x") + "[[guest]]\nname = 'a'\n") ==
+        "lab.toml:5:1: guest 'a' has no kernel: add e.g. kernel = \"vmlinuz\", or firmware = \"auto\", to its keys");
     CHECK(complaint("\n[[guest]]\nkernel = 'k'\n") ==
           "lab.toml:2:1: this guest has no name: add e.g. name = \"server\" to its keys");
     CHECK_THAT(complaint("[[guest]]\n"), StartsWith("lab.toml:1:1: this guest has no name"));
     CHECK_THAT(complaint("[[guest]]\nname = 'a'\nkernel = ''\n"), StartsWith("lab.toml:3:10: kernel: is empty"));
+}
+
+TEST_CASE("a guest starts by a firmware instead of a kernel", "[config]")
+{
+    auto const guests =
+        parse("[[guest]]\nname = 'a'\nfirmware = 'x/A_CODE.fd'\nnvram = 'a.nvram'\n", "labs/lab.toml");
+    REQUIRE(guests.size() == 1);
+    CHECK(guests.front().firmware == vmm::FirmwareOptions{"labs/x/A_CODE.fd", "labs/x/A_VARS.fd"});
+    CHECK(guests.front().nvram == "labs/a.nvram");
+    CHECK(parse("[[guest]]\nname = 'a'\nfirmware = 'auto'\n").front().firmware.code ==
+          "/usr/share/OVMF/OVMF_CODE_4M.fd");
+    CHECK_THAT(complaint_about("firmware = 'auto'"), StartsWith("lab.toml:1:1: guest 'a': a guest starts by"));
+    CHECK_THAT(complaint_about("nvram = 'x'"), StartsWith("lab.toml:1:1: guest 'a': only a firmware has"));
+    CHECK_THAT(complaint("[[guest]]\nname = 'a'\nfirmware = 'auto'\nmemory = '64M'\n"),
+               StartsWith("lab.toml:1:1: guest 'a': ") && Contains("128M"));
 }
 
 TEST_CASE("names are short words, and 'root' is taken", "[config]")

@@ -1,5 +1,7 @@
 #include "vmm/config/guest_entry.hpp"
 
+#include "vmm/base/user_error.hpp"
+#include "vmm/options/firmware_option.hpp"
 #include "vmm/options/net_option.hpp"
 #include "vmm/options/option_values.hpp"
 
@@ -39,6 +41,18 @@ void read_name(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
 void read_kernel(ConfigNode const& value, GuestEntry& entry, ConfigContext const& context)
 {
     entry.options.kernel = path_of(value, "kernel = \"vmlinuz\"", context);
+}
+
+void read_firmware(ConfigNode const& value, GuestEntry& entry, ConfigContext const& context)
+{
+    auto const text = value.text("firmware = \"auto\"");
+    auto const path = text == "auto" ? text : (context.folder / text).string();
+    entry.options.firmware = value.placed([&] { return parse_firmware(value.key(), path); });
+}
+
+void read_nvram(ConfigNode const& value, GuestEntry& entry, ConfigContext const& context)
+{
+    entry.options.nvram = path_of(value, "nvram = \"guest.nvram\"", context);
 }
 
 void read_initrd(ConfigNode const& value, GuestEntry& entry, ConfigContext const& context)
@@ -217,6 +231,8 @@ struct Key {
 constexpr std::array keys{
     Key{"name", read_name},
     Key{"kernel", read_kernel},
+    Key{"firmware", read_firmware},
+    Key{"nvram", read_nvram},
     Key{"initrd", read_initrd},
     Key{"module", read_modules},
     Key{"cmdline", read_cmdline},
@@ -284,7 +300,14 @@ GuestEntry read_guest(toml::table const& table, ConfigContext const& context)
         entry.values.emplace(key->name, node.where());
     }
     require(entry, "name", "e.g. name = \"server\"", context);
-    require(entry, "kernel", "e.g. kernel = \"vmlinuz\"", context);
+    choose_start(entry.options);
+    if (!entry.options.starts_by_firmware())
+        require(entry, "kernel", "e.g. kernel = \"vmlinuz\", or firmware = \"auto\",", context);
+    try {
+        check_start(entry.options);
+    } catch (UserError const& error) {
+        refuse_at(context.path, entry.where, error.what());
+    }
     return entry;
 }
 

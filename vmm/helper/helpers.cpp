@@ -36,6 +36,8 @@ FilePolicy file_policy_of(RunOptions const& options)
     for (auto const& guest : options.guests) {
         policy.allow(guest.kernel, FileAccess::Read);
         policy.allow(guest.initrd, FileAccess::Read);
+        policy.allow(guest.firmware.code, FileAccess::Read);
+        policy.allow(guest.firmware.variables, FileAccess::Read);
         for (auto const& module : guest.modules)
             policy.allow(module.path, FileAccess::Read);
         for (auto const& disk : guest.disks) // others are opened by those that serve them

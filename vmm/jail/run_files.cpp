@@ -80,6 +80,8 @@ void allow_files(Landlock& rules, GuestOptions const& guest)
     };
     read(guest.kernel);
     read(guest.initrd);
+    read(guest.firmware.code);
+    read(guest.firmware.variables);
     for (auto const& module : guest.modules)
         read(module.path);
     for (auto const& disk : guest.disks) {
@@ -193,7 +195,8 @@ std::vector<int> named_descriptors(RunOptions const& options)
     add_descriptor(kept, options.log_file);
     add_descriptor(kept, options.trace.file);
     for (auto const& guest : options.guests) {
-        for (auto const* const path : {&guest.kernel, &guest.initrd, &guest.serial.path})
+        for (auto const* const path : {&guest.kernel, &guest.initrd, &guest.firmware.code, &guest.firmware.variables,
+                                       &guest.nvram, &guest.serial.path})
             add_descriptor(kept, *path);
         for (auto const& module : guest.modules)
             add_descriptor(kept, module.path);

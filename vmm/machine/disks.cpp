@@ -213,6 +213,16 @@ void Disks::remove(Place place)
         throw UserError{fmt::format("there is no disk {} on controller {}", place.lun, place.controller)};
 }
 
+std::vector<devices::firmware::BootUnit> Disks::boot_units() const
+{
+    auto const lock = std::lock_guard{mutex_};
+    std::vector<devices::firmware::BootUnit> units;
+    for (auto const& [number, controller] : controllers_)
+        for (auto const lun : controller->luns())
+            units.push_back({controller->instance().bytes, lun, controller->disk(lun)});
+    return units;
+}
+
 void Disks::quiesce(hv::StillBusy busy)
 {
     auto const lock = std::lock_guard{mutex_};

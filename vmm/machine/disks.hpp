@@ -3,6 +3,7 @@
 
 #include "devices/base/component.hpp"
 #include "devices/block/open_backend.hpp"
+#include "devices/firmware/block_mailbox.hpp"
 #include "devices/vmbus/storage/storage_controller.hpp"
 #include "hv/base/inspect.hpp"
 #include "hv/vmbus/channel.hpp"
@@ -16,6 +17,7 @@
 #include <span>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 namespace vmm {
 
@@ -42,6 +44,9 @@ class Disks final : public devices::Component {
     void add_later(DiskOptions options, std::function<void(Place)> done, std::function<void(std::string)> failed);
     /// Takes it away from the guest, ready or not. Throws UserError when there is none.
     void remove(Place place);
+
+    /// Those that are there at the moment, for the guest's firmware: by controller and LUN.
+    [[nodiscard]] std::vector<devices::firmware::BootUnit> boot_units() const;
 
     void quiesce(hv::StillBusy busy) override;
     void resume() override;

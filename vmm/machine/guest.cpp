@@ -1,5 +1,6 @@
 #include "vmm/machine/guest.hpp"
 
+#include "vmm/firmware/firmware.hpp"
 #include "vmm/host/random_guid.hpp"
 #include "vmm/machine/vmbus_devices.hpp"
 
@@ -40,6 +41,7 @@ Guest::Guest(World const& world, std::size_t index, GuestOptions const& options)
 {
     if (world.trace) trace_.emplace(*world.trace, options.name);
     if (options.ready.kind == ReadySignal::Kind::Text) text_.emplace(options.ready.text);
+    if (options.starts_by_firmware()) firmware_ = std::make_shared<firmware::Firmware>(options);
 }
 
 Guest::~Guest()
@@ -70,7 +72,8 @@ void Guest::build(hv::PartitionId parent)
                                                              announce();
                                                      },
                                                  .start_user_network = world_.start_user_network(index_),
-                                                 .generation = generation_},
+                                                 .generation = generation_,
+                                                 .firmware = firmware_},
                                   options_, parent);
 }
 

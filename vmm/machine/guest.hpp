@@ -31,6 +31,10 @@
 
 namespace vmm {
 
+namespace firmware {
+class Firmware;
+}
+
 class Disks;
 class GuestServices;
 
@@ -64,8 +68,8 @@ class Guest final : devices::SerialSink {
         TimeGoesOn,  ///< likewise, but this KVM cannot stop its time
     };
 
-    /// Opens the console; throws UserError. `index` goes into events. The loop must have stopped when this object
-    /// ends.
+    /// Opens the console, and the firmware's files; throws UserError. `index` goes into events. The loop must have
+    /// stopped when this object ends.
     Guest(World const& world, std::size_t index, GuestOptions const& options);
     ~Guest() override;
 
@@ -153,7 +157,8 @@ class Guest final : devices::SerialSink {
     std::mutex text_lock_; // the next
     std::optional<ReadyText> text_;
 
-    hv::vmbus::Guid generation_; ///< outlives a reset, as it does on Hyper-V
+    hv::vmbus::Guid generation_;                   ///< outlives a reset, as it does on Hyper-V
+    std::shared_ptr<firmware::Firmware> firmware_; ///< or nullptr
     std::unique_ptr<Machine> machine_;
     Machine* input_target_ = nullptr; // the event loop's
 };

@@ -4,6 +4,7 @@
 #include "vmm/base/user_error.hpp"
 #include "vmm/boot/initial_registers.hpp"
 #include "vmm/boot/load_kernel.hpp"
+#include "vmm/machine/firmware_devices.hpp"
 #include "vmm/machine/pc_devices.hpp"
 #include "vmm/machine/test_devices.hpp"
 #include "vmm/machine/vmbus_devices.hpp"
@@ -106,18 +107,7 @@ Machine::Machine(World world, GuestOptions const& options, hv::PartitionId paren
     vmbus_ = std::make_unique<VmbusDevices>(
         VmbusDevices::World{world_.io, memory_, world_.opening, world_.start_user_network}, partition_.get(),
         options);
-    devices::PowerEvents& events = *this; // private to all but the devices
-    pc_ = std::make_unique<PcDevices>(world_.io, *vm_, layout_, options.rtc, world_.serial, events, ports_);
-    if (options.test_devices) {
-        auto debug_exit = [this](std::uint32_t status) {
-            end({Outcome::Kind::DebugExit, static_cast<int>(status & 0xFF), {}});
-        };
-        TestDevices::Config config{.machine = {static_cast<std::uint16_t>(options.cpus), options.memory},
-                                   .serial = world_.serial,
-                                   .debug_exit = std::move(debug_exit),
-                                   .pci = {pc_->pci(), {mmio_, ports_}, msi_}};
-        test_devices_ = std::make_unique<TestDevices>(std::move(config), partition_.get(), pc_->resources(), ports_);
-    }
+    create_devices(options);
     load(options);
     begin_threads();
 }
@@ -126,6 +116,7 @@ Machine::~Machine()
 {
     stop();
     test_devices_.reset();
+    firmware_devices_.reset();
     vmbus_.reset();
     partition_.remove();
 }
@@ -150,7 +141,7 @@ void Machine::create_vcpus(GuestOptions const& options, hv::PartitionId parent)
         else
             clock_.emplace(vcpu);
     }
-    leave_as_firmware_does(vcpus(), cpuid);
+    world_.firmware ? leave_to_firmware(vcpus(), cpuid) : leave_as_firmware_does(vcpus(), cpuid);
 
     partition_.create({.parent = parent,
                        .rights = rights_,
@@ -171,14 +162,41 @@ void Machine::create_vcpus(GuestOptions const& options, hv::PartitionId parent)
     retry_.attach(partition_.get());
 }
 
+void Machine::create_devices(GuestOptions const& options)
+{
+    devices::PowerEvents& events = *this; // private to all but the devices
+    PcDevices::Model model{.rtc = options.rtc};
+    if (world_.firmware) {
+        model.host_bridge = devices::firmware::host_bridge_440fx;
+        model.keyboard_status = devices::KeyboardReset::nobody;
+    }
+    pc_ = std::make_unique<PcDevices>(world_.io, *vm_, layout_, world_.serial, events, ports_, model);
+    if (world_.firmware) {
+        firmware_devices_ = std::make_unique<FirmwareDevices>(
+            FirmwareDevices::World{memory_, mmio_, ports_, pc_->pci(), pc_->acpi_pm(), events, pc_->resources(),
+                                   vmbus_->disks().boot_units()},
+            world_.firmware, layout_, options.cpus);
+    }
+    if (!options.test_devices) return;
+    auto debug_exit = [this](std::uint32_t status) {
+        end({Outcome::Kind::DebugExit, static_cast<int>(status & 0xFF), {}});
+    };
+    TestDevices::Config config{
+        .serial = world_.serial, .debug_exit = std::move(debug_exit), .pci = {pc_->pci(), {mmio_, ports_}, msi_}};
+    if (!world_.firmware) config.machine = {static_cast<std::uint16_t>(options.cpus), options.memory};
+    test_devices_ = std::make_unique<TestDevices>(std::move(config), partition_.get(), pc_->resources(), ports_);
+}
+
 void Machine::load(GuestOptions const& options)
 {
+    put_generation(memory_->memory(), world_.generation);
+    AcpiConfig const acpi{.cpus = options.cpus, .claims = pc_->resources().claims()};
+    if (firmware_devices_) return firmware_devices_->add_acpi(acpi_tables(acpi)); // processors start as after a reset
     BootRequest request{.kernel = options.kernel, .initrd = {}, .cmdline = options.cmdline, .rsdp = {}};
     if (!options.initrd.empty()) request.initrd = options.initrd;
     for (auto const& [path, text] : options.modules)
         request.modules.push_back({path, text});
-    request.rsdp = build_acpi(memory_->memory(), {.cpus = options.cpus, .claims = pc_->resources().claims()});
-    put_generation(memory_->memory(), world_.generation);
+    request.rsdp = build_acpi(memory_->memory(), acpi);
     auto const state = load_kernel(request, layout_, memory_->memory());
 
     auto& vcpu = vcpus_.front()->vcpu();

@@ -35,6 +35,11 @@
 
 namespace vmm {
 
+namespace firmware {
+class Firmware;
+}
+
+class FirmwareDevices;
 class PcDevices;
 class TestDevices;
 class VmbusDevices;
@@ -54,11 +59,12 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
         std::function<void(std::string)> crashed;
         std::function<void()> synic_enabled; ///< on a VP's thread, each time that the guest enables a SynIC
         StartUserNetwork start_user_network{};
-        hv::vmbus::Guid generation{}; ///< the generation ID that it begins with
+        hv::vmbus::Guid generation{};                        ///< the generation ID that it begins with
+        std::shared_ptr<vmm::firmware::Firmware> firmware{}; ///< nullptr where a kernel is started
     };
 
-    /// Builds everything and loads the kernel; nothing runs yet. Throws UserError, HypervisorError or
-    /// std::system_error.
+    /// Builds everything and loads the kernel, if it is one that starts; nothing runs yet. Throws UserError,
+    /// HypervisorError or std::system_error.
     Machine(World world, GuestOptions const& options, hv::PartitionId parent);
     ~Machine() override;
 
@@ -111,6 +117,7 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
 
     void end(Outcome outcome);
     void create_vcpus(GuestOptions const& options, hv::PartitionId parent);
+    void create_devices(GuestOptions const& options);
     void load(GuestOptions const& options);
     void begin_threads();
     [[nodiscard]] std::vector<Vcpu*> vcpus() const;
@@ -137,6 +144,7 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
     hv::RegisteredPartition partition_;
     std::unique_ptr<VmbusDevices> vmbus_;
     std::unique_ptr<PcDevices> pc_;
+    std::unique_ptr<FirmwareDevices> firmware_devices_;
     std::unique_ptr<TestDevices> test_devices_;
     std::once_flag ended_;
     std::atomic<unsigned> crash_reports_{0};

@@ -10,21 +10,22 @@ namespace vmm {
 
 namespace platform = devices::platform;
 
-PcDevices::PcDevices(boost::asio::io_context& io, Vm& vm, MemoryLayout const& layout, RtcTime rtc,
-                     devices::SerialSink& serial, devices::PowerEvents& events, devices::PortBus& ports)
+PcDevices::PcDevices(boost::asio::io_context& io, Vm& vm, MemoryLayout const& layout, devices::SerialSink& serial,
+                     devices::PowerEvents& events, devices::PortBus& ports, Model model)
     : com1_irq_{vm, platform::com1_irq},
       sci_{vm, platform::acpi_sci},
       rtc_irq_{vm, platform::rtc_irq},
       pm_clock_{io, std::chrono::nanoseconds{0}},
-      rtc_clock_{io, rtc == RtcTime::Local ? AsioClock::local() : AsioClock::utc()},
+      rtc_clock_{io, model.rtc == RtcTime::Local ? AsioClock::local() : AsioClock::utc()},
       com1_{serial, com1_irq_},
       acpi_pm_{pm_clock_, sci_, events},
       rtc_{rtc_clock_,
            rtc_irq_,
            {layout.low_end().value, layout.bytes() - layout.low_end().value},
            [this] { acpi_pm_.rtc_alarm(); }},
+      pci_{model.host_bridge},
       reset_control_{events},
-      keyboard_reset_{events},
+      keyboard_reset_{events, model.keyboard_status},
       system_control_{events}
 {
     resources_.add({.owner = "VMBus", .memory = {{layout::vmbus_mmio.base.value, layout::vmbus_mmio.size}}});

@@ -18,12 +18,21 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include <cstdint>
+
 namespace vmm {
 
 class PcDevices final : public devices::Component {
   public:
-    PcDevices(boost::asio::io_context& io, Vm& vm, MemoryLayout const& layout, RtcTime rtc,
-              devices::SerialSink& serial, devices::PowerEvents& events, devices::PortBus& ports);
+    /// What differs between machines: those that start a kernel, and those that start by firmware.
+    struct Model {
+        std::uint32_t host_bridge = devices::PciHost::generic_bridge;
+        std::uint8_t keyboard_status = devices::KeyboardReset::byte_waits;
+        RtcTime rtc = RtcTime::Utc;
+    };
+
+    PcDevices(boost::asio::io_context& io, Vm& vm, MemoryLayout const& layout, devices::SerialSink& serial,
+              devices::PowerEvents& events, devices::PortBus& ports, Model model);
 
     /// No handler on the io_context uses the devices any more. Called on it, or when it has stopped.
     void detach();

@@ -12,7 +12,6 @@ TestDevices::TestDevices(Config config, std::shared_ptr<hv::Partition> const& pa
                          devices::Resources& resources, devices::PortBus& ports)
     : debug_exit_{std::move(config.debug_exit)},
       debug_console_{config.serial},
-      fw_cfg_{config.machine},
       synic_{partition},
       peer_{partition},
       pci_{platform::pci_test_function, config.pci.buses, config.pci.interrupts}
@@ -24,7 +23,7 @@ TestDevices::TestDevices(Config config, std::shared_ptr<hv::Partition> const& pa
     };
     map("the debug exit", platform::debug_exit, debug_exit_);
     map("the debug console", platform::debug_console, debug_console_);
-    map("fw_cfg", platform::fw_cfg, fw_cfg_);
+    if (config.machine) map("fw_cfg", platform::fw_cfg, fw_cfg_.emplace(*config.machine));
     map("the SynIC test device", platform::synic_test_device, synic_);
     map("the test peer", platform::test_peer, peer_);
 }

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 
 namespace vmm {
 
@@ -26,9 +27,9 @@ class TestDevices {
         devices::MsiSink& interrupts;
     };
     struct Config {
-        devices::FwCfg::Machine machine;
-        devices::SerialSink& serial;                   ///< the debug console's output goes where COM1's goes
-        std::function<void(std::uint32_t)> debug_exit; ///< with the exit status asked for
+        std::optional<devices::FwCfg::Machine> machine{}; ///< for fw_cfg; not given where a firmware has one already
+        devices::SerialSink& serial;                      ///< the debug console's output goes where COM1's goes
+        std::function<void(std::uint32_t)> debug_exit;    ///< with the exit status asked for
         Pci pci;
     };
 
@@ -39,7 +40,7 @@ class TestDevices {
   private:
     devices::DebugExit debug_exit_;
     devices::DebugConsole debug_console_;
-    devices::FwCfg fw_cfg_;
+    std::optional<devices::FwCfg> fw_cfg_;
     devices::SynicTestDevice synic_;
     devices::TestPeer peer_;
     devices::PciTestFunction pci_;

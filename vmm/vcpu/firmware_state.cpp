@@ -76,8 +76,12 @@ void set_mtrrs(Vcpu& vcpu, unsigned physical_bits)
     (void)vcpu.write_msr(mtrr_def_type, mtrr_enabled | mtrr_fixed_enabled | write_back);
 }
 
-void set_features(Vcpu& vcpu, bool vmx)
+void set_features(Vcpu& vcpu, GuestCpuid const& cpuid)
 {
+    constexpr std::uint32_t ntel = 0x6C65'746E; // leaf 0 ECX
+    constexpr std::uint32_t ecx_vmx = 1U << 5;  // leaf 1
+    if (cpuid.leaf(0).ecx != ntel) return;
+    bool const vmx = (cpuid.leaf(1).ecx & ecx_vmx) != 0;
     (void)vcpu.write_msr(ia32_feature_control, feature_control_locked | (vmx ? feature_control_vmx : 0));
     if (auto const enabled = vcpu.read_msr(ia32_misc_enable))
         (void)vcpu.write_msr(ia32_misc_enable, *enabled | misc_enable_fast_strings);
@@ -87,13 +91,9 @@ void set_features(Vcpu& vcpu, bool vmx)
 
 void leave_as_firmware_does(std::span<Vcpu* const> vcpus, GuestCpuid const& cpuid)
 {
-    // CPUID (Intel SDM vol. 2; AMD APM vol. 3, appendix E).
-    constexpr std::uint32_t ntel = 0x6C65'746E; // leaf 0 ECX
-    constexpr std::uint32_t ecx_vmx = 1U << 5;  // leaf 1
-    constexpr std::uint32_t edx_mtrr = 1U << 12;
+    constexpr std::uint32_t edx_mtrr = 1U << 12; // leaf 1
     constexpr std::uint32_t least_physical_bits = 36;
     auto const features = cpuid.leaf(1);
-    auto const is_intel = cpuid.leaf(0).ecx == ntel;
     auto const told_bits = cpuid.leaf(0x8000'0008).eax & 0xFF;
 
     for (auto* const vcpu : vcpus) {
@@ -101,7 +101,15 @@ void leave_as_firmware_does(std::span<Vcpu* const> vcpus, GuestCpuid const& cpui
         set_apic(*vcpu, first);
         if (!first) enable_caches(*vcpu);
         if (features.edx & edx_mtrr) set_mtrrs(*vcpu, told_bits ? told_bits : least_physical_bits);
-        if (is_intel) set_features(*vcpu, (features.ecx & ecx_vmx) != 0);
+        set_features(*vcpu, cpuid);
+    }
+}
+
+void leave_to_firmware(std::span<Vcpu* const> vcpus, GuestCpuid const& cpuid)
+{
+    for (auto* const vcpu : vcpus) {
+        vcpu->set_local_apic(vcpu->local_apic());
+        set_features(*vcpu, cpuid);
     }
 }
 

@@ -23,4 +23,9 @@ namespace vmm {
 /// that sends INIT before it has written to any APIC would not reach the last one.
 void leave_as_firmware_does(std::span<Vcpu* const> vcpus, GuestCpuid const& cpuid);
 
+/// For a guest with a firmware of its own: processors stay as after a reset, but for what no firmware does for
+/// itself: on Intel's, the two MSRs of above; and the local APICs are set once, as they are. When and what for:
+/// likewise.
+void leave_to_firmware(std::span<Vcpu* const> vcpus, GuestCpuid const& cpuid);
+
 } // namespace vmm

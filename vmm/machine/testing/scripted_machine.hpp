@@ -5,6 +5,7 @@
 #include "devices/net/user_network_service.hpp"
 #include "hv/abi/msr.hpp"
 #include "vmm/boot/testing/kernels.hpp"
+#include "vmm/firmware/firmware.hpp"
 #include "vmm/hypervisor/testing/scripted_hypervisor.hpp"
 #include "vmm/machine/event_loop.hpp"
 #include "vmm/machine/machine.hpp"
@@ -74,7 +75,8 @@ class ScriptedMachine {
                 .ended = [this](Outcome outcome) { outcome_.set(std::move(outcome)); },
                 .crashed = [](std::string const&) {},
                 .synic_enabled = [] {},
-                .start_user_network = [this](std::size_t, auto warn) { return user_network(std::move(warn)); }},
+                .start_user_network = [this](std::size_t, auto warn) { return user_network(std::move(warn)); },
+                .firmware = firmware},
             options, hv::PartitionRegistry::root_id);
         return *machine_;
     }
@@ -96,6 +98,8 @@ class ScriptedMachine {
     ScriptedHypervisor hypervisor;
     hv::PartitionRegistry registry;
     GuestOptions options;
+    std::shared_ptr<vmm::firmware::Firmware>
+        firmware; ///< of the next machine; nullptr for one that starts the kernel
 
   private:
     /// One whose other end is a thread of the test's, and no process. It ends with the card.
