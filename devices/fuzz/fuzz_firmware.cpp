@@ -1,0 +1,204 @@
+/// What a guest that starts by firmware reaches beside other devices: the flash chip with its variables, and the
+/// mailbox of the boot disks, which are one that answers at once, one that answers later, and a disc.
+///
+/// The input is a list of steps. The first byte says what (modulo 8), numbers called "value" are Input::value's:
+///   0  flash: an offset (value), size (modulo 4: 1, 2, 4 or 8 bytes), a value to write; bit 7 of the first byte: it
+///   is
+///      read
+///   1  flash: a run of bytes is programmed: an offset (value), their number, a value, and they
+///   2  flash: a block is erased: its number
+///   3  mailbox: an offset (1 byte), size as above, a value to write; bit 7 of the first byte: it is read
+///   4  a request is written to memory and started: operation, unit (1 byte each), block, buffer, count (values)
+///   5  a write to memory: an offset (value), a value's bytes
+///   6  the disk that answers later does: with what (modulo 3: done, failed, unreachable)
+///   7  memory will change: after so many loads (1 byte), by XOR with a value, so often (1 byte, modulo 8)
+#include "devices/block/testing/recording_backend.hpp"
+#include "devices/firmware/block_mailbox.hpp"
+#include "devices/firmware/flash.hpp"
+#include "devices/fuzz/state.hpp"
+#include "hv/fuzz/changing_memory.hpp"
+#include "hv/fuzz/input.hpp"
+#include "hv/fuzz/play.hpp"
+#include "hv/testing/fabric.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+using namespace devices;
+using namespace devices::firmware;
+using block::testing::RecordingBackend;
+using hv::fuzz::Input;
+using hv::fuzz::require;
+using hv::testing::TestGuest;
+
+namespace {
+
+constexpr std::size_t flash_size = 132 * flash_block; ///< as OVMF's
+constexpr std::uint64_t disk_size = 1 << 20;
+constexpr std::uint64_t request_at = 0x1000;
+constexpr std::uint64_t ram_size = TestGuest::pages * hv::page_size;
+
+struct Content final : FlashContent {
+    mutable std::vector<std::byte> there = std::vector<std::byte>(flash_size, std::byte{0xFF});
+    std::vector<std::byte> kept = there;
+
+    [[nodiscard]] std::span<std::byte> bytes() const override { return there; }
+    void keep(std::size_t offset, std::size_t size) noexcept override
+    {
+        require(size != 0 && offset < flash_size && size <= flash_size - offset, "what is kept lies in the chip");
+        require(offset / flash_block == (offset + size - 1) / flash_block, "what is kept lies in one block");
+        std::copy_n(there.begin() + static_cast<std::ptrdiff_t>(offset), size,
+                    kept.begin() + static_cast<std::ptrdiff_t>(offset));
+    }
+};
+
+struct Window final : FlashWindow {
+    bool is_open = true;
+
+    void open(bool yes) override
+    {
+        require(yes != is_open, "the window is told of changes only");
+        is_open = yes;
+    }
+};
+
+class World {
+  public:
+    World()
+    {
+        changing_.watch({guest_.ram.get(), ram_size});
+        add(scsi::DeviceType::Disk, {.size = disk_size});
+        add(scsi::DeviceType::Disk, {.size = disk_size});
+        add(scsi::DeviceType::Disc, {.size = disk_size, .read_only = true});
+        backends_[1]->later = true;
+        std::vector<BootUnit> units;
+        for (std::uint8_t lun = 0; lun < disks_.size(); ++lun)
+            units.push_back({{}, lun, disks_[lun]});
+        mailbox_ = std::make_unique<BlockMailbox>(guest_.memory, nullptr, std::move(units));
+    }
+
+    void step(Input& input)
+    {
+        auto const what = input.byte();
+        bool const reads = (what & 0x80) != 0;
+        switch (what % 8) {
+        case 0: reach(flash_, flash_size, input.value(), input, reads); break;
+        case 1: program(input); break;
+        case 2: erase(input.byte()); break;
+        case 3: reach(*mailbox_, mailbox::size, input.byte(), input, reads); break;
+        case 4: request(input); break;
+        case 5: write_memory(input); break;
+        case 6: (void)backends_[1]->answer_next(result(input)); break;
+        case 7: changing_.change_after(input); break;
+        }
+        if (window_.is_open) require(content_.kept == content_.there, "what the guest sees is kept");
+        check_records();
+    }
+
+    void end()
+    {
+        changing_.change_after(0, 0, 0);
+        while (backends_[1]->answer_next()) {
+        }
+        devices::testing::check_state_stays(flash_);
+        devices::testing::check_state_stays(*mailbox_);
+        require(mailbox_->read(mailbox::units, 4) == disks_.size(), "there are as many units as before");
+    }
+
+  private:
+    void add(scsi::DeviceType type, block::Properties const& properties)
+    {
+        auto backend = std::make_unique<RecordingBackend>(properties);
+        backends_.push_back(backend.get());
+        disks_.push_back(std::make_shared<storage::Disk>(type, std::move(backend), "serial"));
+    }
+
+    static void reach(MmioDevice& device, std::uint64_t range, std::uint64_t offset, Input& input, bool reads)
+    {
+        auto const size = 1U << input.below(4);
+        auto const at = offset % range & ~std::uint64_t{size - 1};
+        auto const value = input.value();
+        reads ? (void)device.read(at, size) : device.write(at, size, value);
+    }
+
+    void program(Input& input)
+    {
+        auto at = input.value();
+        for (auto const byte : input.counted_bytes()) {
+            flash_.write(at % flash_size, 1, 0x10);
+            flash_.write(at++ % flash_size, 1, byte);
+        }
+    }
+
+    void erase(std::uint64_t block)
+    {
+        auto const at = block * flash_block % flash_size;
+        flash_.write(at, 1, 0x20);
+        flash_.write(at, 1, 0xD0);
+        flash_.write(at, 1, 0xFF);
+    }
+
+    void request(Input& input)
+    {
+        mailbox::Request asked{};
+        asked.operation = static_cast<mailbox::Operation>(input.byte());
+        asked.unit = input.byte();
+        asked.block = input.value();
+        asked.buffer = input.value();
+        asked.count = static_cast<std::uint32_t>(input.value());
+        std::memcpy(guest_.ram.get() + request_at, &asked, sizeof asked);
+        mailbox_->write(mailbox::address_low, 4, request_at);
+        mailbox_->write(mailbox::address_high, 4, 0);
+        mailbox_->write(mailbox::start, 4, 1);
+    }
+
+    void write_memory(Input& input)
+    {
+        auto const offset = input.value() % (ram_size - 8);
+        auto const value = input.value();
+        std::memcpy(guest_.ram.get() + offset, &value, sizeof value);
+    }
+
+    static block::Result result(Input& input)
+    {
+        constexpr std::array results{block::Result::Done, block::Result::Failed, block::Result::Unreachable};
+        return results[input.below(results.size())];
+    }
+
+    void check_records()
+    {
+        require(backends_[1]->waiting() <= 1, "there is one request at a time");
+        for (std::size_t n = 0; n < backends_.size(); ++n) {
+            for (auto const& record : backends_[n]->records) {
+                require(record.offset <= disk_size && record.length <= disk_size - record.offset,
+                        "a request lies within its disk");
+                require(n != 2 || record.operation == block::Operation::Read, "a disc is only read");
+            }
+            backends_[n]->records.clear();
+        }
+    }
+
+    hv::fuzz::ChangingMemory changing_;
+    hv::PartitionRegistry registry_;
+    TestGuest guest_{registry_};
+    Content content_;
+    Window window_;
+    Flash flash_{content_, window_};
+    std::vector<RecordingBackend*> backends_;
+    std::vector<std::shared_ptr<storage::Disk>> disks_;
+    std::unique_ptr<BlockMailbox> mailbox_;
+};
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size);
+
+extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size)
+{
+    Input input{{data, size}};
+    World world;
+    return hv::fuzz::play(world, input);
+}

@@ -1,0 +1,70 @@
+"""Seeds of fuzz_firmware."""
+from encoding import counted, value
+
+BLOCK = 4096
+SIZES = {1: 0, 2: 1, 4: 2, 8: 3}
+
+
+def flash(offset, written=None, size=1):
+    return bytes([0x80 if written is None else 0]) + value(offset) + bytes([SIZES[size]]) + value(written or 0)
+
+
+def program(offset, data):
+    return b"\x01" + value(offset) + counted(data)
+
+
+def erase(block):
+    return bytes([2, block])
+
+
+def register(offset, written=None, size=4):
+    return bytes([0x83 if written is None else 3, offset, SIZES[size]]) + value(written or 0)
+
+
+def request(operation, unit, block, buffer, count):
+    return bytes([4, operation, unit]) + value(block) + value(buffer) + value(count)
+
+
+def memory(offset, number):
+    return b"\x05" + value(offset) + value(number)
+
+
+def answer(how):
+    return bytes([6, how])
+
+
+def changing(loads, change, times):
+    return bytes([7, loads]) + value(change) + bytes([times])
+
+
+IDENTIFY, READ, WRITE, FLUSH = 1, 2, 3, 4
+MOST = (1 << 20) // 512  # blocks, of a disk of this size: all of it
+
+# What OVMF does at its first start: probe, then a store's header, variables, and a rewrite of the store.
+PROBE = flash(0, 0x50) + flash(0) + flash(0, 0x70) + flash(0) + flash(0, 0xFF)
+HEADER = bytes(16) + bytes(range(16)) + b"\x00\x40\x08\x00" + bytes(4) + b"_FVH" + bytes(28)
+
+firmware = {
+    "probe": PROBE,
+    "variable": PROBE + program(0x64, b"\xaa\x55\x3f\x00" + bytes(56) + b"B\0o\0o\0t\0") + flash(0x64, 0xFF) +
+                program(0x66, b"\x3d") + flash(0x66, 0xFF) + flash(0x64, size=8),
+    "rewrite": PROBE + b"".join(erase(block) for block in range(64)) +
+               b"".join(program(block * BLOCK, HEADER + bytes(BLOCK - len(HEADER))) for block in range(8)) +
+               flash(0, 0xFF),
+    "across-blocks": program(BLOCK - 3, b"123456") + flash(0, 0xFF) + program(132 * BLOCK - 2, b"1234") + flash(0, 0xFF),
+    "erase-unconfirmed": flash(5, 0x20) + flash(5, 0x10) + flash(5) + flash(5, 0x50) + flash(5, 0x70) + flash(5),
+    "wide": flash(8, 0x40, 8) + flash(8, 0x1122334455667788, 8) + flash(8, size=4) + flash(8, 0xFF, 8) + flash(8, size=8),
+    "identify": b"".join(request(IDENTIFY, unit, 0, 0x2000, 0) for unit in range(4)) + register(0x10) + register(0x0C),
+    "read": request(READ, 0, 0, 0x2000, 1) + request(READ, 0, 1, 0x3000, 33) + request(READ, 2, 16, 0x8000, 16),
+    "write": memory(0x2000, 0x1234) + request(WRITE, 0, 7, 0x2000, 8) + request(FLUSH, 0, 0, 0, 0) +
+             request(READ, 0, 7, 0x4000, 8) + request(WRITE, 2, 0, 0x2000, 1),
+    "edges": request(READ, 0, MOST, 0, 0) + request(READ, 0, MOST - 1, 0x2000, 1) + request(READ, 0, MOST - 1, 0x2000, 2) +
+             request(READ, 0, 0, 0, 128) + request(READ, 0, 0, 64 * BLOCK - 512, 1) +
+             request(READ, 0, 0, 64 * BLOCK - 512, 2) + request(READ, 0, 0, 0, MOST + 1) + request(READ, 0, 0, 4, 1),
+    "later": request(READ, 1, 0, 0x2000, 1) + request(READ, 1, 1, 0x2000, 1) + register(0x0C) + answer(0) +
+             register(0x0C) + request(WRITE, 1, 2, 0x2000, 3) + answer(1) + request(FLUSH, 1, 0, 0, 0) + answer(2),
+    "registers": b"".join(register(offset) + register(offset, 0x1000) for offset in range(0, 0x18, 4)) +
+                 register(0, size=8) + register(8, 1, 1) + register(4, 0xFFFFFFFF) + register(8, 1) + register(0x0C),
+    "changing": changing(1, 0xFF, 7) + request(READ, 0, 0, 0x2000, 1) + changing(2, 1 << 32, 7) +
+                request(WRITE, 0, 3, 0x2000, 5),
+}
