@@ -1,4 +1,4 @@
-"""Mends two faults of QEMU's emulated AMD-V in the memory of a QEMU that is just starting ("Where the emulated AMD-V differs from
+"""Mends three faults of QEMU's emulated AMD-V in the memory of a QEMU that is just starting ("Where the emulated AMD-V differs from
 a real one" in docs/lab.md). Each takes a few bytes of one instruction.
 """
 
@@ -47,13 +47,28 @@ NOT_IN_A_SHADOW = Mend(re.compile(rb"""
     """, re.VERBOSE | re.DOTALL), b"\x0e")
 
 
+# A guest that writes to CR8, of whom KVM wants to hear when it takes interrupts: helper_write_crN() asks for the virtual interrupt by
+# cpu_interrupt(), which demands a lock that nobody holds there, and ends QEMU by an assertion. The processor looks at what was asked for
+# when it has executed the instruction. %rdi is the processor, %esi CPU_INTERRUPT_VIRQ:
+WITHOUT_A_LOCK = Mend(re.compile(rb"""
+    \x85\xd2                        # test  %edx, %edx
+    \x0f\x84....                    # je    to cpu_reset_interrupt
+    \x48\x83\xc4\x08                # add   $8, %rsp
+    \xbe\0\x01\0\0                  # mov   $CPU_INTERRUPT_VIRQ, %esi
+    \x5b                            # pop   %rbx
+    \x5d                            # pop   %rbp
+    (\xe9....\x0f\x1f)              # jmp   cpu_interrupt             becomes or %esi, interrupt_request(%rdi); ret
+    \x84\0\0\0\0\0                  # the rest of a nop
+    """, re.VERBOSE | re.DOTALL), b"\x09\xb7\xd8\0\0\0\xc3")
+
+
 def mend(pid):
     """The process must not have come to its first VMRUN. Raises Unknown, and OSError when its memory is out of reach."""
     with open(f"/proc/{pid}/maps", encoding="utf-8") as maps:
         own = [line.split() for line in maps if " r-xp " in line and "/qemu-system-" in line]
     with open(f"/proc/{pid}/mem", "r+b", buffering=0) as memory:
         places = []
-        for one in ONCE, NOT_IN_A_SHADOW:
+        for one in ONCE, NOT_IN_A_SHADOW, WITHOUT_A_LOCK:
             found = []
             for span, *_ in own:
                 begin, end = (int(address, 16) for address in span.split("-"))
