@@ -24,6 +24,7 @@ constexpr Range readable[] = {
     {msr::tsc_frequency, msr::apic_frequency, feature::frequency_msrs},
     {msr::tpr, msr::tpr, feature::apic_msrs},
     {msr::scontrol, msr::eom, feature::synic},
+    {msr::sirbp, msr::sirbp, feature::create_partitions},
     {msr::sint0, msr::sint0 + 15, feature::synic},
     {msr::stimer0_config, msr::stimer0_config + 7, feature::timers},
     {msr::crash_p0, msr::crash_ctl, feature::crash_msrs},
@@ -132,7 +133,7 @@ TEST(discovery, unknown_msrs_raise_gp, "6.0b appendix F, synthetic MSRs")
     /// Gaps in every edition's table of synthetic MSRs.
     constexpr struct {
         u32 first, last;
-    } gaps[] = {{0x40000004, 0x4000000F}, {0x40000024, 0x4000003F}, {0x40000085, 0x4000008F},
+    } gaps[] = {{0x40000004, 0x4000000F}, {0x40000024, 0x4000003F}, {0x40000086, 0x4000008F},
                 {0x400000A0, 0x400000AF}, {0x400000B8, 0x400000BF}, {0x40000109, 0x40000113},
                 {0x40000119, 0x400001FF}};
     for (auto const& gap : gaps) {

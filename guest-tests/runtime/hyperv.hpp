@@ -27,6 +27,7 @@ inline constexpr u32 sversion = 0x4000'0081;
 inline constexpr u32 siefp = 0x4000'0082;
 inline constexpr u32 simp = 0x4000'0083;
 inline constexpr u32 eom = 0x4000'0084;
+inline constexpr u32 sirbp = 0x4000'0085; ///< number from Linux, include/hyperv/hvgdk_mini.h
 inline constexpr u32 sint0 = 0x4000'0090;
 inline constexpr u32 stimer0_config = 0x4000'00B0;
 inline constexpr u32 stimer0_count = 0x4000'00B1;

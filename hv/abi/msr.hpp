@@ -1,5 +1,5 @@
-/// Synthetic MSR numbers (TLFS 6.0b appendix F). TscInvariantControl is absent from the TLFS texts: number and use
-/// from Linux, arch/x86/include/asm/hyperv-tlfs.h.
+/// Synthetic MSR numbers (TLFS 6.0b appendix F). Two have their numbers from Linux: TscInvariantControl
+/// (arch/x86/include/asm/hyperv-tlfs.h), and SIRBP (include/hyperv/hvgdk_mini.h), which 6.0b §15.11 names.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +26,7 @@ inline constexpr std::uint32_t sversion = 0x4000'0081;
 inline constexpr std::uint32_t siefp = 0x4000'0082;
 inline constexpr std::uint32_t simp = 0x4000'0083;
 inline constexpr std::uint32_t eom = 0x4000'0084;
+inline constexpr std::uint32_t sirbp = 0x4000'0085;
 inline constexpr std::uint32_t sint0 = 0x4000'0090;
 inline constexpr std::uint32_t sint15 = 0x4000'009F;
 inline constexpr std::uint32_t stimer0_config = 0x4000'00B0;

@@ -105,6 +105,7 @@ enum class RegisterName : std::uint32_t {
     Siefp = 0x000A'0012,
     Simp = 0x000A'0013,
     Eom = 0x000A'0014,
+    Sirbp = 0x000A'0015,
 
     Stimer0Config = 0x000B'0000,
     Stimer3Count = 0x000B'0007,

@@ -10,7 +10,7 @@
 
 namespace hv::abi {
 
-/// HYPERCALL, SIEFP, SIMP, REFERENCE_TSC and VP_ASSIST_PAGE: a page number and an enable bit.
+/// HYPERCALL, SIEFP, SIMP, SIRBP, REFERENCE_TSC and VP_ASSIST_PAGE: a page number and an enable bit.
 struct PageRegister {
     std::uint64_t word = 0;
 

@@ -62,6 +62,16 @@ void Synic::set_siefp(std::uint64_t value)
     update_hints();
 }
 
+void Synic::set_sirbp(std::uint64_t value)
+{
+    std::lock_guard const guard{lock_};
+    sirbp_.word = value;
+    if (sirbp_.enabled())
+        ring_page_.map(memory_, sirbp_.page());
+    else
+        ring_page_.unmap();
+}
+
 bool Synic::set_sint(Sint sint, std::uint64_t value)
 {
     abi::SintRegister const wanted{value};

@@ -1,4 +1,4 @@
-/// The synthetic interrupt controller of one VP (TLFS 2.0a chapter 14): its registers, its two pages in guest memory
+/// The synthetic interrupt controller of one VP (TLFS 2.0a chapter 14): its registers, its pages in guest memory
 /// and its sixteen message queues. One lock guards all of it: posts come from any VP of any partition.
 #pragma once
 
@@ -38,10 +38,14 @@ class Synic {
     [[nodiscard]] std::uint64_t scontrol() const { return scontrol_.load(std::memory_order_relaxed); }
     [[nodiscard]] std::uint64_t simp() const { return simp_.word; }
     [[nodiscard]] std::uint64_t siefp() const { return siefp_.word; }
+    [[nodiscard]] std::uint64_t sirbp() const { return sirbp_.word; }
     [[nodiscard]] std::uint64_t sint(Sint sint) const { return sints_[sint.value].word; }
     void set_scontrol(std::uint64_t value);
     void set_simp(std::uint64_t value);
     void set_siefp(std::uint64_t value);
+    /// The page of event rings, for partitions that have children. Nothing is written into it: there are no ports
+    /// that would.
+    void set_sirbp(std::uint64_t value);
     [[nodiscard]] bool set_sint(Sint sint, std::uint64_t value);
     /// EOM (§14.6.6), also after the retry interval: delivers what the guest has made room for.
     void scan_queues();
@@ -117,12 +121,14 @@ class Synic {
         std::uint64_t scontrol = 0;
         std::uint64_t simp = 0;
         std::uint64_t siefp = 0;
+        std::uint64_t sirbp = 0;
         std::array<std::uint64_t, sint_count> sints{};
 
         static constexpr auto fields()
         {
             return std::tuple{StateField{"scontrol", &Registers::scontrol}, StateField{"simp", &Registers::simp},
-                              StateField{"siefp", &Registers::siefp}, StateField{"sints", &Registers::sints}};
+                              StateField{"siefp", &Registers::siefp}, StateField{"sirbp", &Registers::sirbp},
+                              StateField{"sints", &Registers::sints}};
         }
     };
     struct WaitingMessage {
@@ -167,8 +173,10 @@ class Synic {
     std::atomic<std::uint64_t> scontrol_{0};
     abi::PageRegister simp_;
     abi::PageRegister siefp_;
+    abi::PageRegister sirbp_;
     OverlayPage message_page_;
     OverlayPage event_page_;
+    OverlayPage ring_page_;
     std::array<abi::SintRegister, sint_count> sints_{};
     std::array<MessageQueue, sint_count> queues_{};
     std::unique_ptr<EventFlags> held_flags_;     ///< while deliveries are held: those that are to be set

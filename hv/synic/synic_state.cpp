@@ -8,7 +8,7 @@ namespace hv {
 
 Synic::Registers Synic::registers() const
 {
-    Registers all{scontrol(), simp_.word, siefp_.word, {}};
+    Registers all{scontrol(), simp_.word, siefp_.word, sirbp_.word, {}};
     for (std::size_t i = 0; i < sint_count; ++i)
         all.sints[i] = sints_[i].word;
     return all;
@@ -19,6 +19,7 @@ void Synic::set_registers(Registers const& registers)
     scontrol_.store(registers.scontrol, std::memory_order_relaxed);
     simp_.word = registers.simp;
     siefp_.word = registers.siefp;
+    sirbp_.word = registers.sirbp;
     std::uint32_t heard = 0;
     for (std::uint32_t i = 0; i < sint_count; ++i) {
         abi::SintRegister const wanted{registers.sints[i]};
@@ -35,8 +36,12 @@ void Synic::visit_pages(StateVisitor& visitor)
         VisitedNode const node{visitor, "message_page"};
         message_page_.visit(visitor, memory_, simp_.page());
     }
-    VisitedNode const node{visitor, "event_page"};
-    event_page_.visit(visitor, memory_, siefp_.page());
+    {
+        VisitedNode const node{visitor, "event_page"};
+        event_page_.visit(visitor, memory_, siefp_.page());
+    }
+    VisitedNode const node{visitor, "ring_page"};
+    ring_page_.visit(visitor, memory_, sirbp_.page());
 }
 
 Synic::Waiting Synic::waiting() const

@@ -20,12 +20,12 @@ void VirtualProcessor::inspect(Inspector& inspector)
 /// Counts and copies under the lock, tells without it.
 void Synic::inspect(Inspector& inspector)
 {
-    std::array<std::uint64_t, 3> pages{};
+    std::array<std::uint64_t, 4> pages{};
     std::array<abi::SintRegister, sint_count> sints{};
     std::array<std::size_t, sint_count> queued{};
     {
         std::lock_guard const guard{lock_};
-        pages = {scontrol(), simp_.word, siefp_.word};
+        pages = {scontrol(), simp_.word, siefp_.word, sirbp_.word};
         sints = sints_;
         for (std::size_t i = 0; i < sint_count; ++i)
             queued[i] = queues_[i].size();
@@ -33,6 +33,7 @@ void Synic::inspect(Inspector& inspector)
     inspector.flag("enabled", (pages[0] & 1) != 0);
     inspector.hex("simp", pages[1]);
     inspector.hex("siefp", pages[2]);
+    if (pages[3] != 0) inspector.hex("sirbp", pages[3]);
     for (std::size_t i = 0; i < sint_count; ++i) {
         if (sints[i].word == abi::SintRegister::reset_value && queued[i] == 0) continue;
         InspectedNode const node{inspector, "sint " + std::to_string(i)};

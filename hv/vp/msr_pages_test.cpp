@@ -1,4 +1,4 @@
-/// The synthetic MSRs that place overlay pages: HYPERCALL, REFERENCE_TSC and VP_ASSIST_PAGE.
+/// The synthetic MSRs that place overlay pages: HYPERCALL, REFERENCE_TSC, VP_ASSIST_PAGE and SIRBP.
 #include "hv/abi/msr.hpp"
 #include "hv/testing/catch.hpp"
 #include "hv/testing/msr_guest.hpp"
@@ -138,4 +138,23 @@ TEST_CASE("the machine lets go of the assist page before what lay under it comes
         FAIL("nobody below looks into the page");
     };
     CHECK(without.write(msr::vp_assist_page, 0xA001, 1));
+}
+
+TEST_CASE("SIRBP: each VP's page of event rings is an overlay of zeros, also where there is no RAM (Linux)", "[msrs]")
+{
+    MsrGuest const g{Rights::root()};
+    g.guest.ram[0xA010] = std::byte{0x42};
+    g.guest.ram[0xB010] = std::byte{0x43};
+    CHECK(g.write(msr::sirbp, 0xA001, 1));
+    CHECK(g.read(msr::sirbp, 1) == 0xA001U);
+    CHECK(g.read(msr::sirbp, 0) == 0U);
+    CHECK(g.guest.ram[0xA010] == std::byte{0});
+    g.guest.ram[0xA020] = std::byte{0x99}; // the guest's, as it takes ports out of a ring
+    CHECK(g.write(msr::sirbp, 0xB001, 1));
+    CHECK(g.guest.ram[0xA010] == std::byte{0x42});
+    CHECK(g.guest.ram[0xB010] == std::byte{0});
+    CHECK(g.guest.ram[0xB020] == std::byte{0x99});
+    CHECK(g.write(msr::sirbp, 0xFFFF'FFFF'FFFF'F001, 1));
+    CHECK(g.guest.ram[0xB010] == std::byte{0x43});
+    CHECK(g.write(msr::sirbp, 0, 1));
 }

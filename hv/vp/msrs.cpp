@@ -23,6 +23,7 @@ bool offered(Rights const& rights, std::uint32_t number)
     case msr::apic_frequency: return rights.has(Privilege::AccessFrequencies);
     case msr::guest_idle: return rights.has(Privilege::AccessGuestIdle);
     case msr::tsc_invariant_control: return rights.has(Privilege::AccessTscInvariantControl);
+    case msr::sirbp: return rights.has(Privilege::AccessSynic) && rights.has(Privilege::CreatePartitions);
     case msr::vp_assist_page: return true; // no privilege covers it, and Linux writes it unasked
     default: break;
     }
@@ -64,6 +65,7 @@ std::optional<std::uint64_t> VirtualProcessor::read(std::uint32_t number)
     case msr::sversion: return abi::synic_version;
     case msr::siefp: return synic_.siefp();
     case msr::simp: return synic_.simp();
+    case msr::sirbp: return synic_.sirbp();
     case msr::eom: return 0;
     case msr::guest_idle: control_.idle(); return 0;
     case msr::crash_ctl: return abi::crash_notify | abi::crash_message;
@@ -100,6 +102,7 @@ bool VirtualProcessor::write(std::uint32_t number, std::uint64_t value)
     case msr::scontrol: synic_.set_scontrol(value); return true;
     case msr::siefp: synic_.set_siefp(value); return true;
     case msr::simp: synic_.set_simp(value); return true;
+    case msr::sirbp: synic_.set_sirbp(value); return true;
     case msr::crash_ctl:
         if ((value & abi::crash_notify) != 0) environment_.crash(value);
         return true;

@@ -18,12 +18,25 @@ TEST_CASE("the MSRs that exist, and no other, can be read by a partition with ev
 {
     MsrGuest const g{Rights::root()};
     auto const exists = [](std::uint32_t n) {
-        constexpr std::uint32_t single[]{msr::guest_os_id,    msr::hypercall,     msr::vp_index,
-                                         msr::reset,          msr::vp_runtime,    msr::time_ref_count,
-                                         msr::reference_tsc,  msr::tsc_frequency, msr::apic_frequency,
-                                         msr::vp_assist_page, msr::scontrol,      msr::sversion,
-                                         msr::siefp,          msr::simp,          msr::eom,
-                                         msr::guest_idle,     msr::crash_ctl,     msr::tsc_invariant_control};
+        constexpr std::uint32_t single[]{msr::guest_os_id,
+                                         msr::hypercall,
+                                         msr::vp_index,
+                                         msr::reset,
+                                         msr::vp_runtime,
+                                         msr::time_ref_count,
+                                         msr::reference_tsc,
+                                         msr::tsc_frequency,
+                                         msr::apic_frequency,
+                                         msr::vp_assist_page,
+                                         msr::scontrol,
+                                         msr::sversion,
+                                         msr::siefp,
+                                         msr::simp,
+                                         msr::eom,
+                                         msr::sirbp,
+                                         msr::guest_idle,
+                                         msr::crash_ctl,
+                                         msr::tsc_invariant_control};
         return std::ranges::find(single, n) != std::end(single) || (n >= msr::sint0 && n <= msr::sint15) ||
                (n >= msr::stimer0_config && n <= msr::stimer3_count) || (n >= msr::crash_p0 && n <= msr::crash_p4);
     };
@@ -56,7 +69,10 @@ TEST_CASE("an MSR that the partition has not been offered is #GP (TLFS 6.0b 4.2.
          {AccessFrequencies, {}, {msr::tsc_frequency, msr::apic_frequency}},
          {AccessGuestIdle, {}, {msr::guest_idle}},
          {AccessTscInvariantControl, {}, {msr::tsc_invariant_control}},
-         {AccessSynic, {}, {msr::scontrol, msr::sversion, msr::siefp, msr::simp, msr::eom, msr::sint0, msr::sint15}},
+         {AccessSynic,
+          {},
+          {msr::scontrol, msr::sversion, msr::siefp, msr::simp, msr::eom, msr::sirbp, msr::sint0, msr::sint15}},
+         {CreatePartitions, {}, {msr::sirbp}},
          {AccessSyntheticTimers, {}, {msr::stimer0_config, msr::stimer3_count}},
          {{}, Feature::GuestCrash, {msr::crash_p0, msr::crash_p4, msr::crash_ctl}}}));
     MsrGuest const without{lacking(c.privilege, c.feature)};
@@ -99,9 +115,9 @@ TEST_CASE("what the information MSRs say", "[msrs]")
 
 TEST_CASE("registers after creation (TLFS 2.0a 14.6, 15.3, 15.4.1)", "[msrs]")
 {
-    MsrGuest const g;
+    MsrGuest const g{Rights::root()};
     for (auto const n : {msr::guest_os_id, msr::hypercall, msr::reference_tsc, msr::vp_assist_page, msr::scontrol,
-                         msr::siefp, msr::simp, msr::tsc_invariant_control})
+                         msr::siefp, msr::simp, msr::sirbp, msr::tsc_invariant_control})
         CHECK(g.read(n) == 0U);
     for (auto n = msr::sint0; n <= msr::sint15; ++n)
         CHECK(g.read(n) == 0x1'0000U);
@@ -111,10 +127,11 @@ TEST_CASE("registers after creation (TLFS 2.0a 14.6, 15.3, 15.4.1)", "[msrs]")
         CHECK(g.read(n) == 0U);
 }
 
-TEST_CASE("preserved reserved bits: SCONTROL, SIMP, SIEFP, SINTx, REFERENCE_TSC (TLFS 2.0a 14.6, 15.4.1)", "[msrs]")
+TEST_CASE("preserved reserved bits: SCONTROL, SIMP, SIEFP, SIRBP, SINTx, REFERENCE_TSC (TLFS 2.0a 14.6, 15.4.1)",
+          "[msrs]")
 {
-    MsrGuest const g;
-    for (auto const n : {msr::scontrol, msr::siefp, msr::simp, msr::reference_tsc, msr::vp_assist_page}) {
+    MsrGuest const g{Rights::root()};
+    for (auto const n : {msr::scontrol, msr::siefp, msr::simp, msr::sirbp, msr::reference_tsc, msr::vp_assist_page}) {
         INFO("MSR " << std::hex << n);
         CHECK(g.write(n, 0xFFFF'FFFF'FFFF'FFFE));
         CHECK(g.read(n) == 0xFFFF'FFFF'FFFF'FFFEU);

@@ -27,6 +27,7 @@ std::optional<std::uint32_t> msr_of(Name name)
     case Name::Siefp: return msr::siefp;
     case Name::Simp: return msr::simp;
     case Name::Eom: return msr::eom;
+    case Name::Sirbp: return msr::sirbp;
     case Name::GuestCrashCtl: return msr::crash_ctl;
     default: break;
     }

@@ -16,7 +16,7 @@ namespace {
 
 namespace msr = hv::abi::msr;
 
-constexpr std::array<std::pair<std::uint32_t, std::string_view>, 18> names{{
+constexpr std::array<std::pair<std::uint32_t, std::string_view>, 19> names{{
     {msr::guest_os_id, "GUEST_OS_ID"},
     {msr::hypercall, "HYPERCALL"},
     {msr::vp_index, "VP_INDEX"},
@@ -32,6 +32,7 @@ constexpr std::array<std::pair<std::uint32_t, std::string_view>, 18> names{{
     {msr::siefp, "SIEFP"},
     {msr::simp, "SIMP"},
     {msr::eom, "EOM"},
+    {msr::sirbp, "SIRBP"},
     {msr::guest_idle, "GUEST_IDLE"},
     {msr::crash_ctl, "CRASH_CTL"},
     {msr::tsc_invariant_control, "TSC_INVARIANT_CONTROL"},

@@ -97,7 +97,7 @@ REGISTERS = {"guest_os_id": 0x4000_0000, "hypercall": 0x4000_0001, "vp_index": 0
              "vp_runtime": 0x4000_0010, "time_ref_count": 0x4000_0020, "reference_tsc": 0x4000_0021,
              "tsc_frequency": 0x4000_0022, "apic_frequency": 0x4000_0023, "vp_assist_page": 0x4000_0073,
              "scontrol": 0x4000_0080, "sversion": 0x4000_0081, "siefp": 0x4000_0082, "simp": 0x4000_0083,
-             "eom": 0x4000_0084, "guest_idle": 0x4000_00F0, "crash_ctl": 0x4000_0105, "tsc_invariant_control": 0x4000_0118}
+             "eom": 0x4000_0084, "sirbp": 0x4000_0085, "guest_idle": 0x4000_00F0, "crash_ctl": 0x4000_0105, "tsc_invariant_control": 0x4000_0118}
 REGISTERS |= {f"stimer{n // 2}_{'count' if n % 2 else 'config'}": 0x4000_00B0 + n for n in range(8)}
 REGISTERS |= {f"sint{n}": 0x4000_0090 + n for n in range(16)} | {f"crash_p{n}": 0x4000_0100 + n for n in range(5)}
 EVERYTHING = bytes(12)
