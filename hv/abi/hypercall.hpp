@@ -37,7 +37,8 @@ enum class CallCode : std::uint16_t {
     ConnectPortVtl = 0x0096,            ///< HvCallConnectPort of the later texts
     StartVirtualProcessor = 0x0099,
     GetVpIndexFromApicId = 0x009A,
-    ExtQueryCapabilities = 0x8001, ///< the first of the extended calls
+    GetPartitionPropertyEx = 0x0101, ///< known from Linux only
+    ExtQueryCapabilities = 0x8001,   ///< the first of the extended calls
 };
 
 /// The hypercall input value: RCX, or EDX:EAX of a 32-bit caller.

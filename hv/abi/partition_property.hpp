@@ -35,6 +35,8 @@ enum class PartitionProperty : std::uint32_t {
     ProcessorClockFrequency = 0x0006'0009, ///< newest
 
     GuestOsId = 0x0007'0000, ///< newest
+
+    VmmCapabilities = 0x0009'0007, ///< newest; of HvCallGetPartitionPropertyEx alone
 };
 
 inline constexpr std::uint64_t default_cpu_cap = 0x1'0000; ///< no limit (2.0a §18.2.2)

@@ -211,11 +211,16 @@ constexpr std::array table{
     call<calls::get_vp_index_from_apic_id>(CallCode::GetVpIndexFromApicId, "HvGetVpIndexFromApicId", "6.0b §7.10.4",
                                            {SelfOrChild, AccessVpIndex},
                                            {hex<&GetVpIndexFromApicIdInput::partition>("PartitionId")}),
+    call<calls::get_partition_property_ex>(CallCode::GetPartitionPropertyEx, "HvCallGetPartitionPropertyEx", "Linux",
+                                           {SelfFreelyOrChild, CreatePartitions},
+                                           {hex<&GetPartitionPropertyExInput::partition>("PartitionId"),
+                                            hex<&GetPartitionPropertyExInput::code>("PropertyCode"),
+                                            hex<&GetPartitionPropertyExInput::argument>("Argument")}),
     call<calls::ext_query_capabilities>(CallCode::ExtQueryCapabilities, "HvExtCallQueryCapabilities", "newest",
                                         {Itself, EnableExtendedHypercalls}),
 };
 
-constexpr std::size_t indexed_codes = 0x100;
+constexpr std::size_t indexed_codes = 0x140; ///< all but the extended ones, which are sought
 
 /// Position in the table by call code, plus one; 0 where there is none.
 constexpr auto index = [] {

@@ -3,6 +3,7 @@
 /// stranger what exists.
 #pragma once
 
+#include "hv/abi/child.hpp"
 #include "hv/abi/port.hpp"
 #include "hv/abi/result.hpp"
 #include "hv/abi/virtual_interrupt.hpp"
@@ -28,6 +29,8 @@ namespace hv::calls {
 [[nodiscard]] Result<abi::GetPartitionIdOutput> get_partition_id(Caller const& caller);
 [[nodiscard]] Result<abi::GetPartitionPropertyOutput>
 get_partition_property(Caller const& caller, abi::GetPartitionPropertyInput const& in);
+[[nodiscard]] Result<abi::VmmCapabilities> get_partition_property_ex(Caller const& caller,
+                                                                     abi::GetPartitionPropertyExInput const& in);
 [[nodiscard]] Result<abi::ExtQueryCapabilitiesOutput> ext_query_capabilities(Caller const& caller);
 [[nodiscard]] Status notify_long_spin_wait(Caller const& caller, abi::NotifyLongSpinWaitInput const& in);
 [[nodiscard]] Status send_cluster_ipi(Caller const& caller, abi::SendClusterIpiInput const& in);

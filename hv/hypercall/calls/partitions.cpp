@@ -36,6 +36,7 @@ std::optional<std::uint64_t> property_of(Partition const& partition, abi::Partit
     case TimeFreeze:
     case DebugChannelId:
     case VirtualTlbPageCount: return 0;
+    case VmmCapabilities: break; // larger than this call's output
     }
     return std::nullopt;
 }
@@ -60,6 +61,20 @@ Result<abi::GetPartitionPropertyOutput> get_partition_property(Caller const& cal
     auto const value = property_of(*target, in.code);
     if (!value) return Status::UnknownProperty;
     return abi::GetPartitionPropertyOutput{*value};
+}
+
+/// HvCallGetPartitionPropertyEx (call code 0x0101), as Linux makes it: no text has the call. What a partition may do
+/// as a parent depends on whether it may be one.
+Result<abi::VmmCapabilities> get_partition_property_ex(Caller const& caller,
+                                                       abi::GetPartitionPropertyExInput const& in)
+{
+    auto const target = caller.target(in.partition);
+    if (!target) return target.status();
+    if (!target->active()) return Status::InvalidPartitionState;
+    if (in.code != abi::PartitionProperty::VmmCapabilities) return Status::UnknownProperty;
+    if (in.argument != 0) return Status::InvalidParameter;
+    bool const parent = target->rights().has(Privilege::CreatePartitions);
+    return abi::VmmCapabilities{1, {}, parent ? abi::VmmCapabilities::overlay_location : 0};
 }
 
 /// HvExtCallQueryCapabilities (newest; call code 0x8001): no other extended call is there.

@@ -1,4 +1,6 @@
-/// HvGetPartitionProperty (TLFS 2.0a §5.6.5), HvNotifyLongSpinWait (§18.5.1), HvExtCallQueryCapabilities (newest).
+/// HvGetPartitionProperty (TLFS 2.0a §5.6.5), HvCallGetPartitionPropertyEx (Linux), HvNotifyLongSpinWait (§18.5.1),
+/// HvExtCallQueryCapabilities (newest).
+#include "hv/abi/child.hpp"
 #include "hv/abi/vp_calls.hpp"
 #include "hv/testing/catch.hpp"
 #include "hv/testing/fabric.hpp"
@@ -105,6 +107,42 @@ TEST_CASE("HvGetPartitionProperty: every documented status (TLFS 2.0a 5.6.5)", "
         CHECK(ask(parent, self, PartitionProperty{unknown}) == refused(Status::UnknownProperty));
     child.partition->set_active(false);
     CHECK(ask(parent, child_id, flags) == refused(Status::InvalidPartitionState));
+}
+
+TEST_CASE("HvCallGetPartitionPropertyEx: what a parent may do, and every status (Linux, include/hyperv/hvhdk.h)",
+          "[partitions]")
+{
+    constexpr auto capabilities = PartitionProperty::VmmCapabilities;
+    PartitionRegistry registry;
+    TestGuest const parent{registry};
+    TestGuest const child{registry, Rights::ordinary(), 1, parent.partition->id()};
+    auto const child_id = child.partition->id().value;
+    auto const of = [](TestGuest const& caller, std::uint64_t partition, PartitionProperty code,
+                       std::uint64_t argument = 0) {
+        REQUIRE(caller.memory.write(Gpa{place::input},
+                                    abi::GetPartitionPropertyExInput{partition, code, 0xFFFF'FFFF, argument}));
+        REQUIRE(caller.memory.write(Gpa{place::output}, std::array{~std::uint64_t{0}, ~std::uint64_t{0}}));
+        auto const control = static_cast<std::uint64_t>(CallCode::GetPartitionPropertyEx);
+        auto const status = status_of(dispatch(caller.vp(), {{control}, place::input, place::output}));
+        std::array<std::uint64_t, 2> out{};
+        REQUIRE(caller.memory.read(Gpa{place::output}, out));
+        return std::pair{status, out};
+    };
+    auto const gives = [](std::uint64_t bank) {
+        return std::pair{Status::Success, std::array{std::uint64_t{1}, bank}};
+    };
+    CHECK(of(parent, self, capabilities) == gives(2)); // parents say where state pages are; no scheduler of their own
+    CHECK(of(parent, child_id, capabilities) == gives(0));
+    CHECK(of(child, self, capabilities) == gives(0)); // everybody may ask about itself
+    CHECK(of(parent, self, capabilities, 1).first == Status::InvalidParameter);
+    for (auto const unknown : {PartitionProperty::PrivilegeFlags, PartitionProperty{0}, PartitionProperty{0x9'0008}})
+        CHECK(of(parent, self, unknown).first == Status::UnknownProperty);
+    CHECK(ask(parent, self, capabilities).status == Status::UnknownProperty); // too large for the other call
+    CHECK(of(parent, 999, capabilities).first == Status::InvalidPartitionId);
+    CHECK(of(parent, PartitionRegistry::root_id.value, capabilities).first == Status::AccessDenied);
+    CHECK(of(child, 999, capabilities).first == Status::AccessDenied);
+    child.partition->set_active(false);
+    CHECK(of(parent, child_id, capabilities).first == Status::InvalidPartitionState);
 }
 
 TEST_CASE("HvNotifyLongSpinWait always succeeds, slow and fast, and gives way to others (TLFS 2.0a 18.5.1)",

@@ -79,6 +79,7 @@ hypercalls = {
             known("SendSyntheticClusterIpiEx", 0x40, 0, 0, 0, 1, 0, 3, 0, reps=[1, 0], fast=True) +
             known("SendSyntheticClusterIpiEx", 0x40, 0, 1, 0, 0, 0, reps=[0, 0]),
     "properties": known("GetPartitionProperty", *SELF, 0x60000, 0) + known("GetPartitionId") +
+                  known("GetPartitionPropertyEx", *SELF, 0x90007, 0, 0, 0) +
                   known("ExtQueryCapabilities") + known("NotifyLongSpinWait", 5, 0, fast=True) +
                   known("GetVpIndexFromApicId", *SELF, 0, 0, 1, 0, 9, 0, reps=[2, 0]) + known("GetPortProperty", *SELF, 1, 0, 0, 0),
     "interrupts-of-a-child": known("AssertVirtualInterrupt", third, 0, 0, 0, 0, 0, 0x41, guest=1) +
