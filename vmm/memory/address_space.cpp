@@ -80,24 +80,53 @@ AddressSpace::Claim AddressSpace::overlay(MemoryRange const& range, MemoryConten
 AddressSpace::Claim AddressSpace::add(Layer& layer, MemoryRange const& range, MemoryContents contents,
                                       std::string owner)
 {
-    if (!consists_of_pages(range)) throw std::invalid_argument{"'" + owner + "' claims what are no pages of a guest"};
-    for (auto const& other : layer) {
-        if (other.section.range.overlaps(range))
-            throw AddressConflict{fmt::format("'{}' cannot have the guest's addresses {}: '{}' has {}", owner,
-                                              text(range), other.owner, text(other.section.range))};
-    }
-    auto const place =
-        std::ranges::find_if(layer, [&](Claimed const& other) { return range.base < other.section.range.base; });
     auto const number = last_claim_ + 1;
-    auto const added = layer.insert(place, {{range, contents, number}, std::move(owner)});
+    insert(layer, {{range, contents, number}, std::move(owner)});
     try {
         put_into_effect();
     } catch (...) {
-        layer.erase(added);
+        std::erase_if(layer, [&](Claimed const& claimed) { return claimed.section.claim == number; });
         throw;
     }
     last_claim_ = number;
     return {*this, number};
+}
+
+/// Where it belongs. Throws when it is no range of pages, or another is there.
+void AddressSpace::insert(Layer& layer, Claimed claimed)
+{
+    auto const& range = claimed.section.range;
+    if (!consists_of_pages(range))
+        throw std::invalid_argument{"'" + claimed.owner + "' claims what are no pages of a guest"};
+    auto const place = std::ranges::lower_bound(layer, range.base, {},
+                                                [](Claimed const& other) { return other.section.range.base; });
+    auto const refuse = [&](Claimed const& other) {
+        throw AddressConflict{fmt::format("'{}' cannot have the guest's addresses {}: '{}' has {}", claimed.owner,
+                                          text(range), other.owner, text(other.section.range))};
+    };
+    if (place != layer.begin() && std::prev(place)->section.range.overlaps(range)) refuse(*std::prev(place));
+    if (place != layer.end() && place->section.range.overlaps(range)) refuse(*place);
+    layer.insert(place, std::move(claimed));
+}
+
+void AddressSpace::change_overlay(Claim& claim, std::span<MemoryRange const> ranges, MemoryContents contents,
+                                  std::string const& owner)
+{
+    std::lock_guard const guard{lock_};
+    auto const number = claim.space_ ? claim.number_ : last_claim_ + 1;
+    auto before = overlays_;
+    std::erase_if(overlays_, [&](Claimed const& claimed) { return claimed.section.claim == number; });
+    try {
+        for (auto const& range : ranges)
+            insert(overlays_, {{range, contents, number}, owner});
+        put_into_effect();
+    } catch (...) {
+        overlays_ = std::move(before);
+        throw;
+    }
+    if (claim.space_) return;
+    last_claim_ = number;
+    claim = Claim{*this, number};
 }
 
 void AddressSpace::release(std::uint64_t number) noexcept

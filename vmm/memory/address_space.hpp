@@ -99,6 +99,11 @@ class AddressSpace {
     /// The same in the upper layer.
     [[nodiscard]] Claim overlay(MemoryRange const& range, MemoryContents contents, std::string owner);
 
+    /// Has an overlay consist of these ranges and no others from now on, in one step; an empty `claim` becomes one.
+    /// Throws as `overlay` does, and has changed nothing then.
+    void change_overlay(Claim& claim, std::span<MemoryRange const> ranges, MemoryContents contents,
+                        std::string const& owner);
+
     /// Tells it at once of all that is there. It must stop to listen before its life ends.
     void listen(Listener& listener);
     void stop_listening(Listener& listener);
@@ -118,6 +123,7 @@ class AddressSpace {
     };
     using Layer = std::vector<Claimed>; // ascending
 
+    static void insert(Layer& layer, Claimed claimed);
     [[nodiscard]] Claim add(Layer& layer, MemoryRange const& range, MemoryContents contents, std::string owner);
     void release(std::uint64_t number) noexcept;
     void put_into_effect();

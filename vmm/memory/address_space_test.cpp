@@ -266,3 +266,47 @@ TEST_CASE("the map changes while others look things up", "[memory][threads]")
     CHECK(wrong == 0);
     CHECK(space.memory().at(hv::Gpa{0}, 4 * page) == ram.at(0));
 }
+
+TEST_CASE("an overlay of several ranges changes in one step, and what did not change is not touched", "[memory]")
+{
+    Ram ram{16};
+    AddressSpace space;
+    Recorder recorder;
+    auto const low = space.claim(pages(0, 16), ram.contents(), "RAM");
+    space.listen(recorder);
+    AddressSpace::Claim holes;
+    auto const change = [&](std::vector<vmm::MemoryRange> const& ranges) {
+        space.change_overlay(holes, ranges, {MemoryType::Hole}, "holes");
+    };
+    change({pages(2, 1), pages(8, 2)});
+    CHECK(recorder.added == std::vector<Piece>{{0, 2, MemoryType::Ram},
+                                               {2, 1, MemoryType::Hole},
+                                               {3, 5, MemoryType::Ram},
+                                               {8, 2, MemoryType::Hole},
+                                               {10, 6, MemoryType::Ram}});
+    CHECK(space.memory().page(hv::Gpa{8 * page}) == nullptr);
+
+    change({pages(2, 1), pages(8, 2), pages(12, 1)});
+    CHECK(recorder.removed == std::vector<Piece>{{10, 6, MemoryType::Ram}});
+    CHECK(recorder.added ==
+          std::vector<Piece>{{10, 2, MemoryType::Ram}, {12, 1, MemoryType::Hole}, {13, 3, MemoryType::Ram}});
+    CHECK(recorder.map == space.sections());
+
+    auto const before = space.sections();
+    auto const other = space.overlay(pages(14, 1), {MemoryType::Rom, ram.at(0)}, "a ROM");
+    auto const with_rom = space.sections();
+    CHECK_THROWS_AS(change({pages(2, 1), pages(14, 1)}), vmm::AddressConflict);
+    CHECK_THROWS_AS(change({pages(2, 2), pages(3, 1)}), vmm::AddressConflict); // with itself
+    CHECK(space.sections() == with_rom);
+    recorder.fails = true;
+    CHECK_THROWS_AS(change({pages(2, 1)}), std::bad_alloc);
+    CHECK(space.sections() == with_rom);
+    recorder.fails = false;
+
+    change({});
+    CHECK(space.memory().at(hv::Gpa{0}, 14 * page) == ram.at(0));
+    change({pages(5, 1)});
+    holes = {};
+    CHECK(space.memory().at(hv::Gpa{0}, 14 * page) == ram.at(0));
+    space.stop_listening(recorder);
+}

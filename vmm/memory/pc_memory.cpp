@@ -1,5 +1,7 @@
 #include "vmm/memory/pc_memory.hpp"
 
+#include <algorithm>
+
 namespace vmm {
 
 PcMemory::PcMemory(MemoryLayout const& layout) : ram_{layout}
@@ -15,6 +17,14 @@ PcMemory::PcMemory(MemoryLayout const& layout) : ram_{layout}
     keep(layout::local_apics, MemoryType::Hole, "the local APICs");
     keep(layout::kvm_identity_map, MemoryType::Hole, "KVM's identity map");
     keep(layout::kvm_tss, MemoryType::Hole, "KVM's task state segment");
+}
+
+std::byte* PcMemory::ram_at(hv::Gpa gpa) const
+{
+    auto const ranges = ram_.ranges();
+    auto const range = std::ranges::find_if(
+        ranges, [&](GuestRam::Range const& one) { return gpa.value - one.guest.base.value < one.guest.size; });
+    return range == ranges.end() ? nullptr : range->host + (gpa.value - range->guest.base.value);
 }
 
 } // namespace vmm

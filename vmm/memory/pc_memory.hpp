@@ -15,6 +15,8 @@ class PcMemory {
     explicit PcMemory(MemoryLayout const& layout);
 
     [[nodiscard]] AddressSpace& space() { return space_; }
+    /// RAM of the layout, whatever lies over it; `gpa` is in it.
+    [[nodiscard]] std::byte* ram_at(hv::Gpa gpa) const;
     /// The model's view of it.
     [[nodiscard]] hv::GuestMemory const& memory() const { return space_.memory(); }
 
