@@ -77,6 +77,7 @@ char const* name(Status status)
     case Status::UnknownProperty: return "HV_STATUS_UNKNOWN_PROPERTY";
     case Status::PropertyValueOutOfRange: return "HV_STATUS_PROPERTY_VALUE_OUT_OF_RANGE";
     case Status::InsufficientMemory: return "HV_STATUS_INSUFFICIENT_MEMORY";
+    case Status::PartitionTooDeep: return "HV_STATUS_PARTITION_TOO_DEEP";
     case Status::InvalidPartitionId: return "HV_STATUS_INVALID_PARTITION_ID";
     case Status::InvalidVpIndex: return "HV_STATUS_INVALID_VP_INDEX";
     case Status::InvalidPortId: return "HV_STATUS_INVALID_PORT_ID";
@@ -86,6 +87,7 @@ char const* name(Status status)
     case Status::Acknowledged: return "HV_STATUS_ACKNOWLEDGED";
     case Status::InvalidVpState: return "HV_STATUS_INVALID_VP_STATE";
     case Status::InvalidSynicState: return "HV_STATUS_INVALID_SYNIC_STATE";
+    case Status::ObjectInUse: return "HV_STATUS_OBJECT_IN_USE";
     case Status::InvalidProximityDomainInfo: return "HV_STATUS_INVALID_PROXIMITY_DOMAIN_INFO";
     case Status::NoResources: return "HV_STATUS_NO_RESOURCES";
     case Status::InvalidRegisterValue: return "HV_STATUS_INVALID_REGISTER_VALUE";

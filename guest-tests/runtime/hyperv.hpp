@@ -59,6 +59,7 @@ enum class Status : u16 {
     UnknownProperty = 0x09,
     PropertyValueOutOfRange = 0x0A,
     InsufficientMemory = 0x0B,
+    PartitionTooDeep = 0x0C,
     InvalidPartitionId = 0x0D,
     InvalidVpIndex = 0x0E,
     InvalidPortId = 0x11,
@@ -68,6 +69,7 @@ enum class Status : u16 {
     InvalidVpState = 0x15,
     Acknowledged = 0x16,
     InvalidSynicState = 0x18,
+    ObjectInUse = 0x19,
     InvalidProximityDomainInfo = 0x1A,
     NoResources = 0x1D,
     InvalidRegisterValue = 0x50,
@@ -100,6 +102,7 @@ inline constexpr Feature frequency_msrs{eax, 11, "frequency MSRs: CPUID 0x400000
 inline constexpr Feature tsc_invariant{eax, 15, "TSC_INVARIANT_CONTROL: CPUID 0x40000003 EAX bit 15 is clear"};
 inline constexpr Feature create_partitions{ebx, 0, "CreatePartitions: CPUID 0x40000003 EBX bit 0 is clear"};
 inline constexpr Feature access_partition_id{ebx, 1, "AccessPartitionId: CPUID 0x40000003 EBX bit 1 is clear"};
+inline constexpr Feature access_memory_pool{ebx, 2, "AccessMemoryPool: CPUID 0x40000003 EBX bit 2 is clear"};
 inline constexpr Feature post_messages{ebx, 4, "PostMessages: CPUID 0x40000003 EBX bit 4 is clear"};
 inline constexpr Feature signal_events{ebx, 5, "SignalEvents: CPUID 0x40000003 EBX bit 5 is clear"};
 inline constexpr Feature create_port{ebx, 6, "CreatePort: CPUID 0x40000003 EBX bit 6 is clear"};
@@ -150,8 +153,17 @@ inline constexpr u64 send_cluster_ipi = 0x0B;
 inline constexpr u64 flush_virtual_address_space_ex = 0x13;
 inline constexpr u64 flush_virtual_address_list_ex = 0x14;
 inline constexpr u64 send_cluster_ipi_ex = 0x15;
+inline constexpr u64 create_partition = 0x40;
+inline constexpr u64 initialize_partition = 0x41;
+inline constexpr u64 finalize_partition = 0x42;
+inline constexpr u64 delete_partition = 0x43;
 inline constexpr u64 get_partition_property = 0x44;
+inline constexpr u64 set_partition_property = 0x45;
 inline constexpr u64 get_partition_id = 0x46;
+inline constexpr u64 get_next_child_partition = 0x47;
+inline constexpr u64 deposit_memory = 0x48;
+inline constexpr u64 withdraw_memory = 0x49;
+inline constexpr u64 get_memory_balance = 0x4A;
 inline constexpr u64 get_vp_registers = 0x50;
 inline constexpr u64 set_vp_registers = 0x51;
 inline constexpr u64 assert_virtual_interrupt_old = 0x55;
@@ -169,6 +181,7 @@ inline constexpr u64 connect_port_vtl = 0x96;
 inline constexpr u64 assert_virtual_interrupt = 0x94;
 inline constexpr u64 start_virtual_processor = 0x99;
 inline constexpr u64 get_vp_index_from_apic_id = 0x9A;
+inline constexpr u64 get_partition_property_ex = 0x101; ///< in no text; Linux, include/hyperv/hvhdk.h
 inline constexpr u64 ext_query_capabilities = 0x8001;
 inline constexpr u64 unknown = 0x0FFE;
 } // namespace call

@@ -28,6 +28,7 @@ TEST_CASE("status codes and their names (TLFS 2.0a appendix B; 6.0b appendix B)"
         {0x0009, "UNKNOWN_PROPERTY"},
         {0x000A, "PROPERTY_VALUE_OUT_OF_RANGE"},
         {0x000B, "INSUFFICIENT_MEMORY"},
+        {0x000C, "PARTITION_TOO_DEEP"},
         {0x000D, "INVALID_PARTITION_ID"},
         {0x000E, "INVALID_VP_INDEX"},
         {0x0011, "INVALID_PORT_ID"},

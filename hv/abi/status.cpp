@@ -16,6 +16,7 @@ char const* name_of(Status status)
     case Status::UnknownProperty: return "UNKNOWN_PROPERTY";
     case Status::PropertyValueOutOfRange: return "PROPERTY_VALUE_OUT_OF_RANGE";
     case Status::InsufficientMemory: return "INSUFFICIENT_MEMORY";
+    case Status::PartitionTooDeep: return "PARTITION_TOO_DEEP";
     case Status::InvalidPartitionId: return "INVALID_PARTITION_ID";
     case Status::InvalidVpIndex: return "INVALID_VP_INDEX";
     case Status::InvalidPortId: return "INVALID_PORT_ID";

@@ -17,6 +17,7 @@ enum class Status : std::uint16_t {
     UnknownProperty = 0x0009,
     PropertyValueOutOfRange = 0x000A,
     InsufficientMemory = 0x000B,
+    PartitionTooDeep = 0x000C,
     InvalidPartitionId = 0x000D,
     InvalidVpIndex = 0x000E,
     InvalidPortId = 0x0011,

@@ -15,8 +15,8 @@ constexpr std::array privilege_table{
     RightName{"signal-events", SignalEvents, {}, "HvSignalEvent"},
     RightName{"create-port", CreatePort, {}, "HvCreatePort, HvDeletePort"},
     RightName{"connect-port", ConnectPort, {}, "HvConnectPort, HvDisconnectPort"},
-    RightName{
-        "create-partitions", CreatePartitions, {}, "what is restricted to children; there is no HvCreatePartition"},
+    RightName{"create-partitions", CreatePartitions, {}, "HvCreatePartition, and what is restricted to children"},
+    RightName{"access-memory-pool", AccessMemoryPool, {}, "HvDepositMemory, HvWithdrawMemory, HvGetMemoryBalance"},
     RightName{"access-vp-registers", AccessVpRegisters, {}, "HvGetVpRegisters, HvSetVpRegisters"},
     RightName{"start-virtual-processor", StartVirtualProcessor, {}, "HvStartVirtualProcessor"},
     RightName{"extended-hypercalls", EnableExtendedHypercalls, {}, "HvExtCallQueryCapabilities"},

@@ -25,6 +25,7 @@ enum class Privilege : unsigned {
     AccessTscInvariantControl = 15,
     CreatePartitions = 32, ///< also: to make the calls that are restricted to children
     AccessPartitionId = 33,
+    AccessMemoryPool = 34, ///< of children: deposits and withdrawals
     PostMessages = 36,
     SignalEvents = 37,
     CreatePort = 38,

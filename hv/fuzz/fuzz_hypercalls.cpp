@@ -16,6 +16,7 @@
 #include "hv/fuzz/play.hpp"
 #include "hv/fuzz/pool_account.hpp"
 #include "hv/hypercall/call_info.hpp"
+#include "hv/testing/child_host.hpp"
 #include "hv/testing/fabric.hpp"
 #include "hv/testing/monitor_host.hpp"
 
@@ -51,6 +52,7 @@ class World {
     World()
     {
         registry_.monitors().set_host(&host_);
+        child_host_.attach(*guests_.front());
         for (auto const& guest : guests_) {
             memory_.watch({guest->ram.get(), TestGuest::pages * page_size});
             start_synic(*guest, 0);
@@ -200,9 +202,11 @@ class World {
     RecordingMonitorHost host_;
     std::shared_ptr<CountingHandler> handler_ = std::make_shared<CountingHandler>();
     MonitorScanner::Time now_{std::chrono::hours{1}};
+    RecordingChildHost child_host_; ///< the first one's
     /// The second is the first one's child, and has what an ordinary guest has; the third is the second one's.
     std::array<std::unique_ptr<TestGuest>, 3> guests_{
-        std::make_unique<TestGuest>(registry_),
+        std::make_unique<TestGuest>(registry_, Rights::root(), 2, PartitionRegistry::root_id, large_pool, nullptr,
+                                    &child_host_),
         std::make_unique<TestGuest>(registry_, Rights::ordinary(), 2, PartitionId{2}),
         std::make_unique<TestGuest>(registry_, Rights::root(), 2, PartitionId{3}, small_pool)};
 };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <type_traits>
 
 namespace hv {
 
@@ -65,6 +66,20 @@ struct ListThunk<Function> {
     {
         return Function(caller, *reinterpret_cast<Header const*>(header),
                         {reinterpret_cast<In const*>(elements), count}, {reinterpret_cast<Out*>(out), count});
+    }
+};
+
+/// Without an input list: the rep count says how much output is wanted.
+template <typename Header, typename Out, Progress (*Function)(Caller const&, Header const&, std::span<Out>)>
+requires(!std::is_const_v<Out>) struct ListThunk<Function> {
+    static constexpr auto kind = CallInfo::Kind::Rep;
+    static constexpr std::uint16_t input_size = sizeof(Header);
+    static constexpr std::uint16_t input_element = 0;
+    static constexpr std::uint16_t output_element = sizeof(Out);
+    static Progress call(Caller const& caller, std::byte const* header, std::byte const*, std::size_t count,
+                         std::byte* out)
+    {
+        return Function(caller, *reinterpret_cast<Header const*>(header), {reinterpret_cast<Out*>(out), count});
     }
 };
 
@@ -134,12 +149,37 @@ constexpr std::array table{
         CallCode::SendSyntheticClusterIpiEx, "HvSendSyntheticClusterIpiEx", "6.0b §10.5.3", {},
         {hex<&SendClusterIpiExInput::vector>("Vector"), decimal<&SendClusterIpiExInput::format>("Format"),
          hex<&SendClusterIpiExInput::valid_banks>("ValidBanksMask")}),
+    call<calls::create_partition>(CallCode::CreatePartition, "HvCreatePartition", "2.0a §5.6.1",
+                                  {Itself, CreatePartitions},
+                                  {hex<&CreatePartitionInput::flags>("Flags"),
+                                   hex<&CreatePartitionInput::compatibility_version>("CompatibilityVersion")}),
+    call<calls::initialize_partition>(CallCode::InitializePartition, "HvInitializePartition", "2.0a §5.6.2",
+                                      {Child, CreatePartitions}, {hex<&PartitionInput::partition>("PartitionId")}),
+    call<calls::finalize_partition>(CallCode::FinalizePartition, "HvFinalizePartition", "2.0a §5.6.3",
+                                    {Child, CreatePartitions}, {hex<&PartitionInput::partition>("PartitionId")}),
+    call<calls::delete_partition>(CallCode::DeletePartition, "HvDeletePartition", "2.0a §5.6.4",
+                                  {Child, CreatePartitions}, {hex<&PartitionInput::partition>("PartitionId")}),
     call<calls::get_partition_property>(CallCode::GetPartitionProperty, "HvGetPartitionProperty", "2.0a §5.6.5",
                                         {SelfFreelyOrChild, CreatePartitions},
                                         {hex<&GetPartitionPropertyInput::partition>("PartitionId"),
                                          hex<&GetPartitionPropertyInput::code>("PropertyCode")}),
+    call<calls::set_partition_property>(CallCode::SetPartitionProperty, "HvSetPartitionProperty", "2.0a §5.6.6",
+                                        {Child, CreatePartitions},
+                                        {hex<&SetPartitionPropertyInput::partition>("PartitionId"),
+                                         hex<&SetPartitionPropertyInput::code>("PropertyCode"),
+                                         hex<&SetPartitionPropertyInput::value>("PropertyValue")}),
     call<calls::get_partition_id>(CallCode::GetPartitionId, "HvGetPartitionId", "2.0a §5.6.7",
                                   {Itself, AccessPartitionId}),
+    call<calls::get_next_child_partition>(CallCode::GetNextChildPartition, "HvGetNextChildPartition", "2.0a §5.6.8",
+                                          {SelfOrChild, CreatePartitions},
+                                          {hex<&GetNextChildPartitionInput::parent>("ParentId"),
+                                           hex<&GetNextChildPartitionInput::previous>("PreviousChildId")}),
+    call<calls::deposit_memory>(CallCode::DepositMemory, "HvDepositMemory", "2.0a §7.3.1", {Child, AccessMemoryPool},
+                                {hex<&DepositMemoryInput::partition>("PartitionId")}),
+    call<calls::withdraw_memory>(CallCode::WithdrawMemory, "HvWithdrawMemory", "2.0a §7.3.2",
+                                 {Child, AccessMemoryPool}, {hex<&MemoryPoolInput::partition>("PartitionId")}),
+    call<calls::get_memory_balance>(CallCode::GetMemoryBalance, "HvGetMemoryBalance", "2.0a §7.3.3",
+                                    {Child, AccessMemoryPool}, {hex<&MemoryPoolInput::partition>("PartitionId")}),
     call<calls::get_vp_registers>(
         CallCode::GetVpRegisters, "HvGetVpRegisters", "6.0b §7.10.2", {SelfOrChild, AccessVpRegisters},
         {hex<&VpRegistersInput::partition>("PartitionId"), hex<&VpRegistersInput::vp_index>("VpIndex")}),
@@ -168,10 +208,11 @@ constexpr std::array table{
                                hex<&ConnectPortInput::connection_id>("ConnectionId"),
                                hex<&ConnectPortInput::port_partition>("PortPartition"),
                                hex<&ConnectPortInput::port_id>("PortId")}),
-    call<calls::get_port_property>(
-        CallCode::GetPortProperty, "HvGetPortProperty", "2.0a §14.9.4", {SelfOrChild, CreatePort},
-        {hex<&GetPortPropertyInput::partition>("PortPartition"), hex<&GetPortPropertyInput::port_id>("PortId"),
-         hex<&GetPortPropertyInput::code>("PropertyCode")}),
+    call<calls::get_port_property>(CallCode::GetPortProperty, "HvGetPortProperty", "2.0a §14.9.4",
+                                   {SelfOrChild, CreatePort},
+                                   {hex<&GetPortPropertyInput::partition>("PortPartition"),
+                                    hex<&GetPortPropertyInput::port_id>("PortId"),
+                                    hex<&GetPortPropertyInput::code>("PropertyCode")}),
     call<calls::disconnect_port>(CallCode::DisconnectPort, "HvDisconnectPort", "2.0a §14.9.6",
                                  {SelfOrChild, ConnectPort},
                                  {hex<&DisconnectPortInput::connection_partition>("ConnectionPartition"),
@@ -184,7 +225,8 @@ constexpr std::array table{
                               {hex<&SignalEventInput::connection_id>("ConnectionId"),
                                decimal<&SignalEventInput::flag_number>("FlagNumber")}),
     call<calls::set_port_property>(
-        CallCode::SetPortProperty, "HvSetPortProperty", "2.0a §14.9.5", {SelfOrChild, CreatePort},
+        CallCode::SetPortProperty,
+        "HvSetPortProperty", "2.0a §14.9.5", {SelfOrChild, CreatePort},
         {hex<&SetPortPropertyInput::partition>("PortPartition"), hex<&SetPortPropertyInput::port_id>("PortId"),
          hex<&SetPortPropertyInput::code>("PropertyCode"), hex<&SetPortPropertyInput::value>("Value")}),
     call<calls::assert_virtual_interrupt_vtl>(

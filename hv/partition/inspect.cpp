@@ -1,5 +1,6 @@
 #include "hv/partition/inspect.hpp"
 
+#include "hv/partition/children.hpp"
 #include "hv/partition/locked_port.hpp"
 #include "hv/partition/registry.hpp"
 
@@ -155,6 +156,11 @@ void inspect(Partition& partition, Inspector& inspector)
     inspector.flag("active", partition.active());
     inspect_privileges(partition.rights(), inspector);
     inspector.number("pool_free_bytes", partition.pool().free_bytes());
+    if (auto const* const children = partition.children()) {
+        InspectedNode const node{inspector, "children"};
+        inspector.number("count", children->count());
+        inspector.number("deposited_pages", children->deposited_pages());
+    }
     if (partition.id() != PartitionRegistry::root_id) inspect_registers(partition, inspector);
     inspect_ports(partition, inspector);
     inspect_connections(partition, inspector);

@@ -1,5 +1,7 @@
 #include "hv/partition/partition.hpp"
 
+#include "hv/partition/child.hpp"
+#include "hv/partition/children.hpp"
 #include "hv/partition/locked_port.hpp"
 #include "hv/partition/registry.hpp"
 #include "hv/vp/virtual_processor.hpp"
@@ -12,7 +14,14 @@
 namespace hv {
 
 Partition::Partition(PartitionRegistry& registry, PartitionId id, PartitionConfig const& config)
-    : VpEnvironment{config}, registry_{registry}, id_{id}, parent_{config.parent}, pool_{config.pool_bytes}
+    : VpEnvironment{config},
+      child_{config.child},
+      registry_{registry},
+      id_{id},
+      parent_{config.parent},
+      active_{config.active},
+      pool_{config.pool_bytes},
+      children_{config.children ? std::make_unique<Children>(*this, *config.children) : nullptr}
 {}
 
 Partition::~Partition() = default;
@@ -22,6 +31,15 @@ VirtualProcessor& Partition::add_vp(VpControl& control)
     auto const index = VpIndex{static_cast<std::uint32_t>(vps_.size())};
     vps_.push_back(std::make_unique<VirtualProcessor>(*this, *this, index, control));
     return *vps_.back();
+}
+
+std::vector<std::uint64_t> Partition::overlay_pages() const
+{
+    std::vector<std::uint64_t> pages;
+    list_overlays(pages);
+    for (auto const& vp : vps_)
+        vp->list_overlays(pages);
+    return pages;
 }
 
 void Partition::hold_deliveries()

@@ -16,6 +16,7 @@
 
 namespace hv {
 
+class Children;
 class PartitionRegistry;
 struct MessageBuffer;
 class VirtualProcessor;
@@ -31,6 +32,11 @@ class Partition : public VpEnvironment {
     /// Changes when the parent goes: the registry then makes the root the parent. From any thread.
     [[nodiscard]] PartitionId parent() const { return parent_.load(std::memory_order_relaxed); }
     [[nodiscard]] PartitionRegistry& registry() const { return registry_; }
+
+    /// What was made by the hypercall of a parent; nullptr for all others.
+    [[nodiscard]] Child* child() const { return child_.get(); }
+    /// Those that it makes itself; nullptr when it may not.
+    [[nodiscard]] Children* children() const { return children_.get(); }
 
     /// Only an active partition can be acted upon (TLFS 2.0a §5.2.5).
     [[nodiscard]] bool active() const { return active_.load(); }
@@ -73,6 +79,11 @@ class Partition : public VpEnvironment {
     void visit(StateVisitor& visitor);
 
     [[nodiscard]] MemoryPool& pool() { return pool_; }
+    using VpEnvironment::grant;
+
+    /// The numbers of the pages that overlays are to cover: those of its registers, not monitor pages. Throws
+    /// std::bad_alloc.
+    [[nodiscard]] std::vector<std::uint64_t> overlay_pages() const;
 
     // Ports by ID and connections by ID; values are PortHandle words. `tables_lock` is held while they change.
     Mutex<LockRank::Tables> tables_lock;
@@ -85,14 +96,16 @@ class Partition : public VpEnvironment {
 
     friend class PartitionRegistry; // which alone knows who may be a parent
 
+    std::shared_ptr<Child> const child_; // what the partition was made from ends last
     PartitionRegistry& registry_;
     PartitionId const id_;
     std::atomic<PartitionId> parent_;
-    std::atomic<bool> active_{true};
+    std::atomic<bool> active_;
     std::atomic<std::uint32_t> visitors_{0};
     std::vector<std::unique_ptr<VirtualProcessor>> vps_;
 
     MemoryPool pool_;
+    std::unique_ptr<Children> const children_;
     IdTable ports_{pool_};
     IdTable connections_{pool_};
     PartitionMonitors monitors_;

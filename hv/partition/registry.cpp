@@ -1,5 +1,6 @@
 #include "hv/partition/registry.hpp"
 
+#include "hv/partition/children.hpp"
 #include "hv/partition/communication.hpp"
 #include "hv/vp/virtual_processor.hpp"
 
@@ -61,6 +62,7 @@ std::shared_ptr<Partition> PartitionRegistry::create(PartitionConfig const& conf
 
 void PartitionRegistry::remove(Partition& partition)
 {
+    if (auto* const children = partition.children()) children->end_all();
     partition.set_active(false);
     std::shared_ptr<Partition> kept; // ends after what follows
     {
@@ -71,9 +73,29 @@ void PartitionRegistry::remove(Partition& partition)
         }
     }
     // Whoever is refused at one of its ports from now on finds no such partition either.
+    deactivate(partition);
+}
+
+void PartitionRegistry::deactivate(Partition& partition)
+{
+    partition.set_active(false);
     communication::sever(partition);
     monitors_.stop_all(partition);
     partition.wait_for_visits();
+}
+
+std::optional<PartitionId> PartitionRegistry::next_child(PartitionId parent, PartitionId previous) const
+{
+    std::lock_guard const guard{lock_};
+    auto at = partitions_.begin();
+    if (previous != invalid_partition) {
+        at = partitions_.find(previous);
+        if (at == partitions_.end() || at->second->parent() != parent) return std::nullopt;
+        ++at;
+    }
+    for (; at != partitions_.end(); ++at)
+        if (at->second->parent() == parent) return at->first;
+    return invalid_partition;
 }
 
 void PartitionRegistry::set_parent(Partition& child, PartitionId parent)

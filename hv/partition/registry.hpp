@@ -10,6 +10,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 
 namespace hv {
 
@@ -27,8 +28,14 @@ class PartitionRegistry {
     std::shared_ptr<Partition> create(PartitionConfig const& config);
     /// Takes a partition out, its ports and connections with it (TLFS 2.0a §5.4.3, HvDeletePartition). None of its
     /// VPs may be running; those of others may. Once it returns, nothing that the partition was made from is used any
-    /// more. Its children become the root's.
+    /// more. The children that it has made by hypercall go first; others become the root's.
     void remove(Partition& partition);
+    /// Ends its ports and connections, and waits for those who use it; it stays to be found, and is not active. None
+    /// of its VPs may be running.
+    void deactivate(Partition& partition);
+    /// The child of `parent` that was made next after `previous`, or first, with `invalid_partition`. No value when
+    /// `previous` is not a child of it; `invalid_partition` behind the last.
+    [[nodiscard]] std::optional<PartitionId> next_child(PartitionId parent, PartitionId previous) const;
     /// Gives a partition another parent; the root when there is none of that ID. From any thread. Parents must form
     /// no cycle.
     void set_parent(Partition& child, PartitionId parent);

@@ -72,6 +72,13 @@ void Synic::set_sirbp(std::uint64_t value)
         ring_page_.unmap();
 }
 
+void Synic::list_overlays(std::vector<std::uint64_t>& pages)
+{
+    std::lock_guard const guard{lock_};
+    for (auto const& page : {simp_, siefp_, sirbp_})
+        if (page.enabled()) pages.push_back(page.page().value / page_size);
+}
+
 bool Synic::set_sint(Sint sint, std::uint64_t value)
 {
     abi::SintRegister const wanted{value};

@@ -50,6 +50,9 @@ class Synic {
     /// EOM (§14.6.6), also after the retry interval: delivers what the guest has made room for.
     void scan_queues();
 
+    /// Adds the numbers of the pages that its overlays are to cover. From any thread.
+    void list_overlays(std::vector<std::uint64_t>& pages);
+
     /// Registers, and what waits in queues. From any thread.
     void inspect(Inspector& inspector);
 

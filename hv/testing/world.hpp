@@ -171,7 +171,8 @@ struct TestGuest {
 
     explicit TestGuest(PartitionRegistry& registry, Rights rights = Rights::root(), unsigned vps = 2,
                        PartitionId parent = PartitionRegistry::root_id,
-                       std::uint64_t pool_bytes = std::uint64_t{64} << 20, Tracer* tracer = nullptr)
+                       std::uint64_t pool_bytes = std::uint64_t{64} << 20, Tracer* tracer = nullptr,
+                       ChildHost* children = nullptr)
         : ram{map_ram()}
     {
         memory.add({Gpa{0}, pages * page_size, ram.get()});
@@ -182,7 +183,8 @@ struct TestGuest {
                                      .clock = clock,
                                      .interrupts = sink,
                                      .machine = machine,
-                                     .tracer = tracer});
+                                     .tracer = tracer,
+                                     .children = children});
         for (unsigned i = 0; i < vps; ++i) {
             controls.push_back(std::make_unique<FakeVpControl>());
             auto& vp = partition->add_vp(*controls.back());

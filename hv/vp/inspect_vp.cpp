@@ -7,7 +7,7 @@ namespace hv {
 void VirtualProcessor::inspect(Inspector& inspector)
 {
     inspector.number("runtime_100ns", control_.runtime_100ns());
-    if (assist_.word != 0) inspector.hex("assist_page", assist_.word);
+    if (assist().word != 0) inspector.hex("assist_page", assist().word);
     control_.inspect(inspector);
     {
         InspectedNode const node{inspector, "synic"};

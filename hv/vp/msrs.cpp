@@ -60,7 +60,7 @@ std::optional<std::uint64_t> VirtualProcessor::read(std::uint32_t number)
     case msr::reference_tsc: return environment_.reference_tsc();
     case msr::tsc_frequency: return environment_.time().clock().tsc_hz();
     case msr::apic_frequency: return environment_.time().clock().apic_hz();
-    case msr::vp_assist_page: return assist_.word;
+    case msr::vp_assist_page: return assist().word;
     case msr::scontrol: return synic_.scontrol();
     case msr::sversion: return abi::synic_version;
     case msr::siefp: return synic_.siefp();

@@ -34,10 +34,10 @@ void VirtualProcessor::set_assist_page(std::uint64_t value)
 {
     auto const is_shared = shares_assist_page();
     if (is_shared) acceleration_->assist_page_at({});
-    assist_.word = value;
-    if (!assist_.enabled()) return assist_page_.unmap();
-    assist_page_.map(environment_.memory(), assist_.page());
-    if (is_shared) acceleration_->assist_page_at(assist_.page());
+    assist_.store(value, std::memory_order_relaxed);
+    if (!assist().enabled()) return assist_page_.unmap();
+    assist_page_.map(environment_.memory(), assist().page());
+    if (is_shared) acceleration_->assist_page_at(assist().page());
 }
 
 /// With what accelerates the VP.
@@ -67,10 +67,18 @@ void VirtualProcessor::visit(StateVisitor& visitor, Synic::BufferFor const& port
 void VirtualProcessor::visit_assist_page(StateVisitor& visitor)
 {
     VisitedNode const node{visitor, "assist_page"};
-    visitor.number("register", assist_.word);
-    assist_page_.visit(visitor, environment_.memory(), assist_.page());
+    auto word = assist().word;
+    visitor.number("register", word);
+    assist_.store(word, std::memory_order_relaxed);
+    assist_page_.visit(visitor, environment_.memory(), assist().page());
     if (visitor.restores() && shares_assist_page() && assist_page_.host())
-        acceleration_->assist_page_at(assist_.page());
+        acceleration_->assist_page_at(assist().page());
+}
+
+void VirtualProcessor::list_overlays(std::vector<std::uint64_t>& pages)
+{
+    synic_.list_overlays(pages);
+    if (assist().enabled()) pages.push_back(assist().page().value / page_size);
 }
 
 } // namespace hv

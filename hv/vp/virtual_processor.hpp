@@ -12,8 +12,10 @@
 #include "hv/vp/vp_environment.hpp"
 #include "hv/vp/vp_requests.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 namespace hv {
 
@@ -41,6 +43,9 @@ class VirtualProcessor {
     /// InvalidParameter also when it is read-only, InvalidRegisterValue when it cannot have this value.
     [[nodiscard]] Status set_register(abi::RegisterName name, abi::RegisterValue const& value);
 
+    /// Adds the numbers of the pages that its overlays are to cover. From any thread.
+    void list_overlays(std::vector<std::uint64_t>& pages);
+
     /// On the VP's own thread, with its registers settled.
     void inspect(Inspector& inspector);
 
@@ -57,6 +62,7 @@ class VirtualProcessor {
     void set_assist_page(std::uint64_t value);
     void visit_assist_page(StateVisitor& visitor);
     [[nodiscard]] bool shares_assist_page() const;
+    [[nodiscard]] abi::PageRegister assist() const { return {assist_.load(std::memory_order_relaxed)}; }
 
     Partition& partition_;
     VpEnvironment& environment_;
@@ -65,7 +71,7 @@ class VirtualProcessor {
     Acceleration* const acceleration_; ///< or nullptr
     Synic synic_;
     SyntheticTimers timers_;
-    abi::PageRegister assist_;
+    std::atomic<std::uint64_t> assist_{0}; ///< changed by the VP's own thread
     OverlayPage assist_page_;
     VpRequests requests_;
     ExternalInterrupt external_interrupt_;

@@ -76,6 +76,20 @@ bool VpEnvironment::set_tsc_invariant_control(std::uint64_t value, Acceleration*
     return true;
 }
 
+void VpEnvironment::list_overlays(std::vector<std::uint64_t>& pages) const
+{
+    for (auto const word : {hypercall_msr(), reference_tsc()}) {
+        abi::PageRegister const page{word};
+        if (page.enabled()) pages.push_back(page.page().value / page_size);
+    }
+}
+
+void VpEnvironment::grant(std::uint64_t privileges)
+{
+    for (unsigned bit = 0; bit < 64; ++bit)
+        rights_.set(Privilege{bit}, (privileges >> bit & 1) != 0);
+}
+
 void VpEnvironment::crash(std::uint64_t control) const
 {
     CrashReport report;

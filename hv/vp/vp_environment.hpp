@@ -19,9 +19,14 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <tuple>
+#include <vector>
 
 namespace hv {
+
+class ChildHost;
+struct Child;
 
 /// What a partition is made from. The referenced objects outlive it.
 struct PartitionConfig {
@@ -36,6 +41,9 @@ struct PartitionConfig {
     ProcessorFacts processor{};
     std::uint32_t max_vps = 0; ///< as leaf 0x40000005 says
     OverlayPage::Content hypercall_page = hv::hypercall_page();
+    ChildHost* children = nullptr;  ///< makes the partitions that it asks for; without one it makes none
+    std::shared_ptr<Child> child{}; ///< of one that was made so
+    bool active = true;
 };
 
 /// Callable from any thread. The registers are written by VPs, one at a time.
@@ -77,8 +85,14 @@ class VpEnvironment {
     /// The hypercall page is in place, so that a call can come from it.
     [[nodiscard]] bool hypercalls_enabled() const { return abi::PageRegister{hypercall_msr()}.enabled(); }
 
+    /// Adds the numbers of the pages that overlays shared by the VPs are to cover.
+    void list_overlays(std::vector<std::uint64_t>& pages) const;
+
   protected:
     ~VpEnvironment() = default;
+
+    /// Before any VP is there, and before the partition is active.
+    void grant(std::uint64_t privileges);
 
     /// The guest's memory has been restored before. Throws std::bad_alloc.
     void visit_environment(StateVisitor& visitor);
@@ -104,7 +118,7 @@ class VpEnvironment {
     void disable_hypercall_page();
     void set_registers(Registers const& registers);
 
-    Rights const rights_;
+    Rights rights_;
     GuestMemory const& memory_;
     ReferenceTime time_;
     InterruptSink& interrupts_;

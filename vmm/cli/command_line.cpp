@@ -97,6 +97,9 @@ class RunCommand {
                  [&guest](auto const& text) { add_net(guest, "--net", text); });
         add("--pool", "SIZE", "memory that the guest's ports and connections may take up, 64M by default",
             [&guest](auto const& text) { guest.pool = parse_pool("--pool", text); });
+        add("--children", "partitions=N,vps=N",
+            "let the guest make so many partitions by hypercall, with so many processors together",
+            [&guest](auto const& text) { guest.children = parse_children("--children", text); });
         command_.add_flag("--test-devices", guest.test_devices,
                           "add the devices that test kernels expect: debug exit, debug console, SynIC test device");
         add("--control", "PATH", "take commands of 'porthole ctl' on this socket", [this](auto const& text) {

@@ -108,6 +108,8 @@ TEST_CASE("every option of run arrives in its field", "[cli]")
                               "--test-devices",
                               "--pool",
                               "16M",
+                              "--children",
+                              "vps=16,partitions=8",
                               "--vsock",
                               "guest.vsock",
                               "--trace",
@@ -134,6 +136,7 @@ TEST_CASE("every option of run arrives in its field", "[cli]")
           std::vector<vmm::RightChange>{{false, "stimer"}, {true, "synic"}, {true, "reference-tsc"}});
     CHECK(options.guests.at(0).test_devices);
     CHECK(options.guests.at(0).pool == 16U << 20);
+    CHECK(options.guests.at(0).children == vmm::ChildrenOptions{8, 16});
     CHECK(options.guests.at(0).vsock == "guest.vsock");
     CHECK(options.trace == vmm::TraceOptions{true, false, false, true, "t.txt"});
     CHECK(options.log_level == "debug");
@@ -193,6 +196,18 @@ TEST_CASE("the number of processors has limits", "[cli]")
     CHECK(run({"--cpus", "254"}).guests.at(0).cpus == 254);
     for (auto const* const text : {"0", "255", "-1", "two", "4294967297", "2.0"})
         CHECK_THAT(run_complaint({"--cpus", text}), Contains("--cpus: '") && Contains("use 1 to 254"));
+}
+
+TEST_CASE("a guest's children are limited in partitions and in processors", "[cli]")
+{
+    auto const with = [](char const* value) { return complaint({"run", "--kernel", "k", "--children", value}); };
+    CHECK_THAT(with("partitions=65,vps=1"), StartsWith("--children: 'partitions=65'") && Contains("1 to 64"));
+    CHECK_THAT(with("vps=129,partitions=1"), StartsWith("--children: 'vps=129'") && Contains("1 to 128"));
+    CHECK_THAT(with("partitions=0,vps=1"), StartsWith("--children: 'partitions=0'"));
+    CHECK_THAT(with("partitions=1"), StartsWith("--children: 'partitions=1' says too little"));
+    CHECK_THAT(with("partitions=1,vps"), StartsWith("--children: 'vps' is not a possible number"));
+    CHECK_THAT(with("partitions=1,vps=1,threads=2"), StartsWith("--children: 'threads=2' is not known"));
+    CHECK_THAT(with(""), StartsWith("--children: "));
 }
 
 TEST_CASE("a name that nobody knows is answered with those that are known", "[cli]")
@@ -284,7 +299,8 @@ TEST_CASE("a configuration file takes the place of all options about a guest", "
           Arguments{"--serial", "pty"}, Arguments{"--on-reboot", "exit"}, Arguments{"--on-triple-fault", "end"},
           Arguments{"--on-crash", "end"}, Arguments{"--privileges", "create-port"},
           Arguments{"--hv-features", "synic"}, Arguments{"--test-devices"}, Arguments{"--pool", "1M"},
-          Arguments{"--vsock", "s"}, Arguments{"--disk", "d"}, Arguments{"--rtc", "utc"}, Arguments{"--nested"}})
+          Arguments{"--vsock", "s"}, Arguments{"--disk", "d"}, Arguments{"--rtc", "utc"}, Arguments{"--nested"},
+          Arguments{"--children", "partitions=1,vps=1"}})
         CHECK_THAT(with(more), StartsWith("--config and " + std::string{more.front()} + " exclude each other"));
     std::filesystem::remove(path);
     CHECK_THAT(with({}), StartsWith("--config: cannot read '" + file + "'"));
@@ -364,7 +380,8 @@ TEST_CASE("help, version and doctor", "[cli]")
                                      "--privileges", "--hv-features",     "--test-devices", "--trace",  "create-port",
                                      "synic",        "--config",          "--pool",         "--vsock",  "--disk",
                                      "--on-crash",   "--on-triple-fault", "--module",       "--jail",   "--allow",
-                                     "--user",       "--chroot",          "--netns",        "--cgroup", "--rtc"})
+                                     "--user",       "--chroot",          "--netns",        "--cgroup", "--rtc",
+                                     "--children"})
         CHECK_THAT(text({"run", "--help"}), Contains(option));
     CHECK(std::holds_alternative<vmm::DoctorRequest>(parse({"doctor"})));
 }

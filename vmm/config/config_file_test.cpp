@@ -101,6 +101,7 @@ privileges = ["create-port", "-connect-port"]
 hv-features = ["-stimer", "+synic", "reference-tsc"]
 test-devices = true
 pool = "16M"
+children = { partitions = 8, vps = 16 }
 vsock = "/run/server.vsock"
 disk = ["root.img", "data.img,ro,controller=2,serial=abc", "nbd://host/export", "/iso/install.iso"]
 parent = "client"
@@ -146,6 +147,7 @@ TEST_CASE("every key of a guest arrives in its field", "[config]")
           std::vector<vmm::RightChange>{{false, "stimer"}, {true, "synic"}, {true, "reference-tsc"}});
     CHECK(server.test_devices);
     CHECK(server.pool == 16U << 20);
+    CHECK(server.children == vmm::ChildrenOptions{8, 16});
     CHECK(server.vsock == "/run/server.vsock");
     CHECK(server.disks ==
           std::vector<vmm::DiskOptions>{{.image = "root.img"},
@@ -266,6 +268,10 @@ TEST_CASE("a value of the wrong type is said with the right one", "[config]")
                StartsWith("lab.toml:4:14: privileges: is a string and must be an array"));
     CHECK_THAT(complaint_about("privileges = ['create-port', 3]"),
                StartsWith("lab.toml:4:30: privileges: is a whole number and must be a string"));
+    CHECK_THAT(complaint_about("children = 8"),
+               StartsWith("lab.toml:4:12: children: is a whole number and must be a table"));
+    CHECK_THAT(complaint_about("children = { partitions = '8', vps = 1 }"),
+               StartsWith("lab.toml:4:27: partitions: is a string and must be a whole number"));
     CHECK_THAT(complaint_about("console = true"), StartsWith("lab.toml:4:11: console: is true or false"));
     CHECK_THAT(complaint_about("after = {a = 1}"), StartsWith("lab.toml:4:9: after: is a table"));
     CHECK_THAT(complaint_about("after = [['a']]"), StartsWith("lab.toml:4:10: after: is an array"));
@@ -282,6 +288,9 @@ TEST_CASE("a value out of range is said with the range", "[config]")
     CHECK_THAT(complaint_about("memory = '99999999T'"), StartsWith("lab.toml:4:10: memory: "));
     CHECK_THAT(complaint_about("pool = '15K'"), StartsWith("lab.toml:4:8: pool: '15K' is not a possible pool"));
     CHECK_THAT(complaint_about("pool = '65G'"), StartsWith("lab.toml:4:8: pool: '65G'"));
+    CHECK_THAT(complaint_about("children = { partitions = 65, vps = 1 }"),
+               StartsWith("lab.toml:4:12: children: 'partitions=65' is not a possible number") &&
+                   Contains("1 to 64"));
     CHECK_THAT(complaint_about("vsock = '/" + std::string(96, 's') + "'"),
                StartsWith("lab.toml:4:9: vsock: '/sss") && Contains("1 to 96 bytes"));
     CHECK(complaint_about("vsock = '/" + std::string(95, 's') + "'") == "(accepted)");

@@ -84,4 +84,14 @@ std::vector<ConfigNode> ConfigNode::elements(std::string_view example) const
     return out;
 }
 
+std::vector<ConfigNode> ConfigNode::members(std::string_view example) const
+{
+    auto const* const table = node_->as_table();
+    if (!table) refuse_type("a table", example);
+    std::vector<ConfigNode> out;
+    for (auto const& [name, value] : *table)
+        out.emplace_back(*path_, name.str(), value);
+    return out;
+}
+
 } // namespace vmm

@@ -201,6 +201,17 @@ void read_nested(ConfigNode const& value, GuestEntry& entry, ConfigContext const
     entry.options.nested = value.truth("nested = true");
 }
 
+void read_children(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
+{
+    constexpr std::string_view example = "children = { partitions = 8, vps = 16 }";
+    std::string text;
+    for (auto const& member : value.members(example)) {
+        auto const number = std::to_string(member.number(example));
+        text.append(text.empty() ? "" : ",").append(member.key()).append("=").append(number);
+    }
+    entry.options.children = value.placed([&] { return parse_children(value.key(), text); });
+}
+
 void read_parent(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
 {
     auto const name = value.text("parent = \"root\"");
@@ -252,6 +263,7 @@ constexpr std::array keys{
     Key{"net", read_net},
     Key{"test-devices", read_test_devices},
     Key{"pool", read_pool},
+    Key{"children", read_children},
     Key{"parent", read_parent},
     Key{"after", read_after},
     Key{"ready", read_ready},

@@ -4,6 +4,7 @@
 #include "vmm/base/user_error.hpp"
 #include "vmm/boot/initial_registers.hpp"
 #include "vmm/boot/load_kernel.hpp"
+#include "vmm/children/child_machines.hpp"
 #include "vmm/machine/firmware_devices.hpp"
 #include "vmm/machine/pc_devices.hpp"
 #include "vmm/machine/test_devices.hpp"
@@ -64,6 +65,9 @@ hv::Rights rights_of(GuestOptions const& options, bool accelerated, bool eoi_exi
             throw UserError{std::string{"the feature "} + name +
                             " needs a KVM that answers hypercalls, and --hyperv=auto or hybrid: leave it out"};
     }
+    if (options.children.partitions != 0 && !rights.has(hv::Privilege::CreatePartitions))
+        throw UserError{"children are of no use to a guest that may not make them: give it --privileges "
+                        "create-partitions,access-memory-pool too"};
     return rights;
 }
 
@@ -143,18 +147,21 @@ void Machine::create_vcpus(GuestOptions const& options, hv::PartitionId parent)
     }
     world_.firmware ? leave_to_firmware(vcpus(), cpuid) : leave_as_firmware_does(vcpus(), cpuid);
 
-    partition_.create({.parent = parent,
-                       .rights = rights_,
-                       .pool_bytes = options.pool,
-                       .memory = memory_->memory(),
-                       .clock = *clock_,
-                       .interrupts = *this,
-                       .machine = *this,
-                       .tracer = world_.trace,
-                       .processor = cpuid.processor(),
-                       .max_vps = GuestOptions::max_cpus,
-                       .hypercall_page = hv::hypercall_page(hybrid_ ? kernel_calls(rights_, cpuid.processor())
-                                                                    : hv::KernelCalls{})});
+    if (options.children.partitions != 0)
+        children_ = std::make_unique<ChildMachines>(options.children, memory_, *clock_);
+    partition_.create(
+        {.parent = parent,
+         .rights = rights_,
+         .pool_bytes = options.pool,
+         .memory = memory_->memory(),
+         .clock = *clock_,
+         .interrupts = *this,
+         .machine = *this,
+         .tracer = world_.trace,
+         .processor = cpuid.processor(),
+         .max_vps = GuestOptions::max_cpus,
+         .hypercall_page = hv::hypercall_page(hybrid_ ? kernel_calls(rights_, cpuid.processor()) : hv::KernelCalls{}),
+         .children = children_.get()});
     if (world_.trace) world_.trace->set_partition(partition_->id());
     for (auto const& vcpu : vcpus_)
         vcpu->attach(partition_->add_vp(*vcpu));

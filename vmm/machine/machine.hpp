@@ -40,6 +40,7 @@ class Firmware;
 }
 
 class FirmwareDevices;
+class ChildMachines;
 class PcDevices;
 class TestDevices;
 class VmbusDevices;
@@ -141,6 +142,7 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
     MessageRetry retry_;
     std::vector<std::unique_ptr<VcpuThread>> vcpus_;
     std::optional<TscClock> clock_;
+    std::unique_ptr<ChildMachines> children_; ///< nullptr: the guest may have none
     hv::RegisteredPartition partition_;
     std::unique_ptr<VmbusDevices> vmbus_;
     std::unique_ptr<PcDevices> pc_;

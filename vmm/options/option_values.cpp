@@ -148,6 +148,27 @@ unsigned parse_cpus(std::string_view option, std::string_view text)
     return *number;
 }
 
+ChildrenOptions parse_children(std::string_view option, std::string_view text)
+{
+    ChildrenOptions children;
+    auto const take = [&](std::string_view item) {
+        auto const equals = std::min(item.find('='), item.size());
+        auto const name = item.substr(0, equals);
+        bool const partitions = name == "partitions";
+        if (!partitions && name != "vps") refuse(option, item, "is not known", "use partitions=N,vps=N");
+        auto const most = partitions ? ChildrenOptions::max_partitions : ChildrenOptions::max_vps;
+        auto const number = equals == item.size() ? std::nullopt : whole_number<unsigned>(item.substr(equals + 1));
+        if (!number || *number < 1 || *number > most)
+            refuse(option, item, "is not a possible number", "use 1 to " + std::to_string(most));
+        (partitions ? children.partitions : children.vps) = *number;
+    };
+    for (auto const item : split(text))
+        take(item);
+    if (children.partitions == 0 || children.vps == 0)
+        refuse(option, text, "says too little", "use partitions=N,vps=N");
+    return children;
+}
+
 SerialTarget parse_serial(std::string_view option, std::string_view text)
 {
     constexpr std::string_view file = "file:";

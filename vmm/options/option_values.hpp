@@ -15,6 +15,9 @@ namespace vmm {
 /// The same for a partition's memory pool, GuestOptions::min_pool to max_pool.
 [[nodiscard]] std::uint64_t parse_pool(std::string_view option, std::string_view text);
 
+/// "partitions=N,vps=N", both of them: 1 to ChildrenOptions::max_partitions and max_vps.
+[[nodiscard]] ChildrenOptions parse_children(std::string_view option, std::string_view text);
+
 /// 1 to GuestOptions::max_cpus.
 [[nodiscard]] unsigned parse_cpus(std::string_view option, std::string_view text);
 

@@ -132,6 +132,17 @@ struct NetOptions {
     std::vector<devices::net::PortForward> forwards{}; ///< of a user-mode network
 };
 
+/// What a guest may have of partitions that it makes by hypercall.
+struct ChildrenOptions {
+    static constexpr unsigned max_partitions = 64;
+    static constexpr unsigned max_vps = 128;
+
+    unsigned partitions = 0; ///< at once; 0: it makes none
+    unsigned vps = 0;        ///< of all of them together
+
+    friend bool operator==(ChildrenOptions const&, ChildrenOptions const&) = default;
+};
+
 /// One guest. Nothing here is about the process, so that a run of several guests is several of these.
 struct GuestOptions {
     static constexpr std::uint64_t min_memory = std::uint64_t{16} << 20;
@@ -174,8 +185,9 @@ struct GuestOptions {
     bool nested = false; ///< it may run guests itself (VMX, SVM)
     bool test_devices = false;
     std::uint64_t pool = std::uint64_t{64} << 20; ///< bytes that its ports and connections may take up
-    std::string parent{};                         ///< another guest's name; empty for the root
-    std::vector<std::string> after{};             ///< names of the guests whose ready signals it waits for
+    ChildrenOptions children{};
+    std::string parent{};             ///< another guest's name; empty for the root
+    std::vector<std::string> after{}; ///< names of the guests whose ready signals it waits for
     ReadySignal ready{};
 };
 

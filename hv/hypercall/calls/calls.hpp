@@ -10,9 +10,14 @@
 #include "hv/abi/vp_calls.hpp"
 #include "hv/hypercall/caller.hpp"
 
+#include <cstdint>
+#include <optional>
 #include <span>
 
 namespace hv::calls {
+
+/// A property of 64 bits; no value for a code that is not known. What has no meaning here keeps its default.
+[[nodiscard]] std::optional<std::uint64_t> property_of(Partition const& partition, abi::PartitionProperty code);
 
 [[nodiscard]] Status create_port(Caller const& caller, abi::CreatePortInput const& in);
 [[nodiscard]] Status create_port_vtl(Caller const& caller, abi::CreatePortVtlInput const& in);
@@ -29,6 +34,20 @@ namespace hv::calls {
 [[nodiscard]] Result<abi::GetPartitionIdOutput> get_partition_id(Caller const& caller);
 [[nodiscard]] Result<abi::GetPartitionPropertyOutput>
 get_partition_property(Caller const& caller, abi::GetPartitionPropertyInput const& in);
+[[nodiscard]] Result<abi::PartitionIdOutput> create_partition(Caller const& caller,
+                                                              abi::CreatePartitionInput const& in);
+[[nodiscard]] Status initialize_partition(Caller const& caller, abi::PartitionInput const& in);
+[[nodiscard]] Status finalize_partition(Caller const& caller, abi::PartitionInput const& in);
+[[nodiscard]] Status delete_partition(Caller const& caller, abi::PartitionInput const& in);
+[[nodiscard]] Status set_partition_property(Caller const& caller, abi::SetPartitionPropertyInput const& in);
+[[nodiscard]] Result<abi::PartitionIdOutput> get_next_child_partition(Caller const& caller,
+                                                                      abi::GetNextChildPartitionInput const& in);
+[[nodiscard]] Progress deposit_memory(Caller const& caller, abi::DepositMemoryInput const& in,
+                                      std::span<std::uint64_t const> pages);
+[[nodiscard]] Progress withdraw_memory(Caller const& caller, abi::MemoryPoolInput const& in,
+                                       std::span<std::uint64_t> pages);
+[[nodiscard]] Result<abi::GetMemoryBalanceOutput> get_memory_balance(Caller const& caller,
+                                                                     abi::MemoryPoolInput const& in);
 [[nodiscard]] Result<abi::VmmCapabilities> get_partition_property_ex(Caller const& caller,
                                                                      abi::GetPartitionPropertyExInput const& in);
 [[nodiscard]] Result<abi::ExtQueryCapabilitiesOutput> ext_query_capabilities(Caller const& caller);

@@ -2,13 +2,8 @@
 #include "hv/hypercall/calls/calls.hpp"
 #include "hv/vp/virtual_processor.hpp"
 
-#include <optional>
-
 namespace hv::calls {
 
-namespace {
-
-/// No value for a code that is not known. Nothing can set a property: what has no meaning here keeps its default.
 std::optional<std::uint64_t> property_of(Partition const& partition, abi::PartitionProperty code)
 {
     using enum abi::PartitionProperty;
@@ -40,8 +35,6 @@ std::optional<std::uint64_t> property_of(Partition const& partition, abi::Partit
     }
     return std::nullopt;
 }
-
-} // namespace
 
 /// HvGetPartitionId (§5.6.7; call code 0x0046).
 Result<abi::GetPartitionIdOutput> get_partition_id(Caller const& caller)

@@ -75,6 +75,14 @@ hypercalls = {
     "other-vp": known("GetVpRegisters", *SELF, 1, 0, 0xB0000, reps=[1, 0]) +
                 known("StartVirtualProcessor", *padded([*SELF, 1, 0], 36)),
     "parent": known("CreatePort", second, 0, 1, 0, third, 0, 1, 0, 2, 0, 0, 0) + known("DeletePort", second, 0, 1, 0),
+    "children": known("CreatePartition", *padded([0, 0], 14)) +
+                known("DepositMemory", 5, 0, *[word for page in range(0x10, 0x34) for word in (page, 0)], reps=[36, 0]) +
+                known("SetPartitionProperty", 5, 0, 0x10000, 0, 0x64, 0) + known("InitializePartition", 5, 0, fast=True) +
+                known("GetMemoryBalance", 5, 0, 0, 0) + known("GetNextChildPartition", *SELF, 0, 0) +
+                known("FinalizePartition", 5, 0) + known("WithdrawMemory", 5, 0, 0, 0, reps=[36, 0]) +
+                known("DeletePartition", 5, 0),
+    "a-child-that-stays": known("CreatePartition", *padded([0, 0], 14)) +
+                          known("DepositMemory", 5, 0, 0x10, 0, 0x3F, 0, 0x10, 0, reps=[3, 0]),
     "ipis": known("SendSyntheticClusterIpi", 0x40, 0, 3, 0, fast=True) +
             known("SendSyntheticClusterIpiEx", 0x40, 0, 0, 0, 1, 0, 3, 0, reps=[1, 0], fast=True) +
             known("SendSyntheticClusterIpiEx", 0x40, 0, 1, 0, 0, 0, reps=[0, 0]),
@@ -145,6 +153,42 @@ msrs = {
     "others": EVERYTHING + b"\x02" + struct.pack("<I", 0x400000FF) + value(5) +
               b"\x02" + struct.pack("<I", 0x10) + value(1) +
               write("reset", 1) + write("tsc_invariant_control", 1) + write("guest_idle", 0),
+}
+
+# fuzz_parents
+
+CREATE, INITIALIZE, FINALIZE, DELETE, DEPOSIT, WITHDRAW, BALANCE, ENUMERATE, RIGHTS, SIMP, HOST = range(11)
+
+
+def parents_step(what, *numbers, guest=0):
+    return bytes([what | guest << 4, *numbers])
+
+
+def pages(child, *numbers, guest=0):
+    return parents_step(DEPOSIT, child, len(numbers) - 1, *numbers, guest=guest)
+
+
+def made(child, guest=0):
+    first = 36 * guest
+    return (parents_step(CREATE, 0, guest=guest) + pages(child, *range(first % 50, first % 50 + 36), guest=guest) +
+            parents_step(INITIALIZE, child, guest=guest))
+
+
+parents = {
+    "a-life": made(0) + parents_step(BALANCE, 0) + parents_step(ENUMERATE) + parents_step(FINALIZE, 0) +
+              parents_step(WITHDRAW, 0, 59) + parents_step(DELETE, 0),
+    "pages-in-the-way": parents_step(CREATE, 0) + parents_step(SIMP, 0x85) + pages(0, 0, 1, 5, 6) + pages(0, 0) +
+                        pages(0, 2, 2) + pages(0, 0x30, 0x31) + parents_step(SIMP, 0) + pages(0, 5),
+    "limits": (parents_step(CREATE, 0) * 3 + parents_step(CREATE, 1) + parents_step(INITIALIZE, 1) +
+               parents_step(DELETE, 0) * 2),
+    "strangers": parents_step(CREATE, 0, guest=1) + b"".join(
+        parents_step(what, 4) for what in (INITIALIZE, FINALIZE, DELETE, BALANCE)) + pages(4, 1) +
+        parents_step(WITHDRAW, 4, 1) + parents_step(RIGHTS, 4, 0),
+    "a-host-that-refuses": parents_step(HOST, 0) + parents_step(CREATE, 0) + parents_step(HOST, 1) +
+                           parents_step(CREATE, 0) + pages(0, 1, 2, 3) + parents_step(HOST, 3) + pages(0, 1, 2, 3),
+    "rights": parents_step(CREATE, 0) + parents_step(RIGHTS, 0, 0x64) + parents_step(RIGHTS, 0, 0xC0) +
+              parents_step(WITHDRAW, 0, 0) + made(1) + parents_step(RIGHTS, 1, 0),
+    "left-behind": made(0) + made(0, guest=1) + parents_step(CREATE, 0),
 }
 
 # fuzz_partitions

@@ -1,0 +1,311 @@
+/// Two guests make partitions by hypercall, feed them with pages and take them apart, in any order; a model of both
+/// says which status each call must have, and how many pages lie where.
+///
+/// The input is a list of steps. A step's first byte says what (bits 3:0) and which guest (bit 4); a child is named
+/// by a byte, modulo five: one of the guest's own in the order of their creation, or, last, one of the other guest's:
+///   0  HvCreatePartition: flags, a value
+///   1  HvInitializePartition, 2 HvFinalizePartition, 3 HvDeletePartition: a child
+///   4  HvDepositMemory: a child, a length, and a byte for each page
+///   5  HvWithdrawMemory: a child, a length
+///   6  HvGetMemoryBalance: a child
+///   7  HvGetNextChildPartition, all of them
+///   8  HvSetPartitionProperty, PrivilegeFlags: a child, a value
+///   9  SIMP is written: a byte for the page, of which bit 7 enables it
+///   10 the host has room for machines (bit 0), and splits memory (bit 1), from now on: a byte
+#include "hv/fuzz/input.hpp"
+#include "hv/fuzz/play.hpp"
+#include "hv/partition/children.hpp"
+#include "hv/testing/child_host.hpp"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <set>
+#include <vector>
+
+using namespace hv;
+using namespace hv::testing;
+using fuzz::require;
+
+namespace {
+
+constexpr std::uint64_t initial_pages = initial_child_charge / page_size;
+
+struct Model {
+    enum class Stage { Uninitialized, Active, Finalized };
+
+    std::uint64_t id;
+    Stage stage = Stage::Uninitialized;
+    std::vector<std::uint64_t> pool{};
+
+    [[nodiscard]] std::uint64_t in_use() const { return stage == Stage::Active ? initial_pages : 0; }
+};
+
+struct Seat {
+    explicit Seat(PartitionRegistry& registry)
+        : parent{std::make_unique<ParentGuest>(registry, Rights::root(), ChildLimits{3, 4}, pool)}
+    {}
+
+    static constexpr std::uint64_t pool = 5 * child_partition_charge / 2; // room for two
+
+    std::unique_ptr<ParentGuest> parent;
+    std::vector<Model> children{};
+    std::uint64_t overlay = 0; ///< the page that SIMP covers, or 0
+};
+
+class World {
+  public:
+    void step(fuzz::Input& input)
+    {
+        auto const first = input.byte();
+        auto& seat = seats_[first >> 4 & 1];
+        switch (first & 15) {
+        case 0: create(seat, input.value()); break;
+        case 1: initialize(seat, input.byte()); break;
+        case 2: finalize(seat, input.byte()); break;
+        case 3: remove(seat, input.byte()); break;
+        case 4: deposit(seat, input); break;
+        case 5: withdraw(seat, input); break;
+        case 6: ask_balance(seat, input.byte()); break;
+        case 7: enumerate(seat); break;
+        case 8: set_privileges(seat, input); break;
+        case 9: write_simp(seat, input.byte()); break;
+        case 10: {
+            auto const byte = input.byte();
+            seat.parent->host.has_room = (byte & 1) != 0;
+            seat.parent->host.splits = (byte & 2) != 0;
+            break;
+        }
+        default: return;
+        }
+        check(seat);
+    }
+
+    void end()
+    {
+        for (auto& seat : seats_) {
+            auto& guest = seat.parent->guest;
+            registry_.remove(*guest.partition);
+            require(seat.parent->host.machines == 0, "no machine is left behind a parent");
+            require(guest.partition->pool().free_bytes() == Seat::pool, "a parent's pool has again what it had");
+            for (auto const& child : seat.children)
+                require(registry_.find(PartitionId{child.id}) == nullptr, "no child is left behind a parent");
+        }
+    }
+
+  private:
+    /// nullptr: there is none of this number.
+    static Model* own(Seat& seat, std::uint8_t name)
+    {
+        auto const number = name % 5U;
+        return number < seat.children.size() ? &seat.children[number] : nullptr;
+    }
+
+    /// Of a child that is not there, or another guest's; and what to expect then.
+    struct Stranger {
+        std::uint64_t id;
+        Status status;
+    };
+    [[nodiscard]] Stranger stranger(Seat const& seat, std::uint8_t name) const
+    {
+        auto const& other = &seat == seats_.data() ? seats_[1] : seats_[0];
+        if (name % 5U == 4 && !other.children.empty()) return {other.children.front().id, Status::AccessDenied};
+        return {0x1234'5678, Status::InvalidPartitionId};
+    }
+
+    template <typename Call>
+    [[nodiscard]] bool is_own(Seat& seat, std::uint8_t name, Call call) const
+    {
+        if (own(seat, name)) return true;
+        auto const [id, status] = stranger(seat, name);
+        require(call(id) == status, "others' children are not to be reached");
+        return false;
+    }
+
+    static void create(Seat& seat, std::uint64_t flags)
+    {
+        constexpr std::uint64_t known = 1U << 4 | 1U << 8 | 1U << 13 | 1U << 19 | 1U << 22;
+        auto const made = seat.parent->create({.flags = flags});
+        auto const used = seat.children.size();
+        auto expected = Status::Success;
+        if ((flags & ~known) != 0)
+            expected = Status::InvalidParameter;
+        else if (used == 3)
+            expected = Status::NoResources;
+        else if (used == 2)
+            expected = Status::InsufficientMemory;
+        else if (!seat.parent->host.has_room)
+            expected = Status::NoResources;
+        require(made.status == expected, "a partition is made when it may be");
+        if (made.status == Status::Success) seat.children.push_back({.id = made.id});
+    }
+
+    void initialize(Seat& seat, std::uint8_t name) const
+    {
+        auto const call = [&](std::uint64_t id) { return seat.parent->initialize(id); };
+        if (!is_own(seat, name, call)) return;
+        auto& child = *own(seat, name);
+        auto expected = Status::Success;
+        if (child.stage != Model::Stage::Uninitialized)
+            expected = Status::InvalidPartitionState;
+        else if (child.pool.size() < initial_pages)
+            expected = Status::InsufficientMemory;
+        require(call(child.id) == expected, "a partition becomes active when it may");
+        if (expected == Status::Success) child.stage = Model::Stage::Active;
+    }
+
+    void finalize(Seat& seat, std::uint8_t name) const
+    {
+        auto const call = [&](std::uint64_t id) { return seat.parent->finalize(id); };
+        if (!is_own(seat, name, call)) return;
+        auto& child = *own(seat, name);
+        bool const may = child.stage == Model::Stage::Active;
+        require(call(child.id) == (may ? Status::Success : Status::InvalidPartitionState),
+                "an active one is finalized");
+        if (may) child.stage = Model::Stage::Finalized;
+    }
+
+    void remove(Seat& seat, std::uint8_t name) const
+    {
+        auto const call = [&](std::uint64_t id) { return seat.parent->remove(id); };
+        if (!is_own(seat, name, call)) return;
+        auto const& child = *own(seat, name);
+        auto expected = Status::Success;
+        if (child.stage == Model::Stage::Active)
+            expected = Status::InvalidPartitionState;
+        else if (!child.pool.empty())
+            expected = Status::OperationDenied;
+        require(call(child.id) == expected, "an empty one is deleted");
+        if (expected == Status::Success) seat.children.erase(seat.children.begin() + (&child - seat.children.data()));
+    }
+
+    void deposit(Seat& seat, fuzz::Input& input) const
+    {
+        auto const name = input.byte();
+        std::vector<std::uint64_t> pages(1 + input.below(60));
+        for (auto& page : pages)
+            page = 0x10 + input.below(0x34); // some beyond memory; none that the calls themselves need
+        auto const call = [&](std::uint64_t id) { return status_of(seat.parent->deposit(id, pages)); };
+        if (!is_own(seat, name, call)) return;
+        auto& child = *own(seat, name);
+
+        auto status = child.stage == Model::Stage::Finalized ? Status::InvalidPartitionState : Status::Success;
+        std::set<std::uint64_t> taken;
+        for (auto const page : pages) {
+            if (status != Status::Success) break;
+            if (page >= TestGuest::pages || seat.parent->host.hidden.contains(page))
+                status = Status::OperationDenied;
+            else if (page == seat.overlay || taken.contains(page))
+                status = Status::ObjectInUse;
+            else
+                taken.insert(page);
+        }
+        if (!taken.empty() && !seat.parent->host.splits) {
+            status = Status::NoResources;
+            taken.clear();
+        }
+        require(seat.parent->deposit(child.id, pages) == abi::result(status, taken.size()),
+                "pages go into a pool as far as they may");
+        child.pool.insert(child.pool.end(), taken.begin(), taken.end());
+    }
+
+    void withdraw(Seat& seat, fuzz::Input& input) const
+    {
+        auto const name = input.byte();
+        std::uint64_t const count = 1 + input.below(60);
+        auto const call = [&](std::uint64_t id) { return status_of(seat.parent->withdraw(id, count)); };
+        if (!is_own(seat, name, call)) return;
+        auto& child = *own(seat, name);
+        auto const done = std::min(count, child.pool.size() - child.in_use());
+        auto const result = seat.parent->withdraw(child.id, count);
+        require(result == abi::result(done == count ? Status::Success : Status::NoResources, done),
+                "pages that nobody uses come back");
+        for (std::uint64_t n = 0; n < done; ++n) {
+            auto const page = output_element<std::uint64_t>(seat.parent->guest, n);
+            require(std::erase(child.pool, page) == 1, "what comes back was deposited");
+            auto const* const bytes = seat.parent->guest.ram.get() + page * page_size;
+            require(std::all_of(bytes, bytes + page_size, [](std::byte b) { return b == std::byte{0}; }),
+                    "and holds zeros");
+        }
+    }
+
+    void ask_balance(Seat& seat, std::uint8_t name) const
+    {
+        auto const call = [&](std::uint64_t id) { return seat.parent->balance(id).status; };
+        if (!is_own(seat, name, call)) return;
+        auto const& child = *own(seat, name);
+        require(seat.parent->balance(child.id) ==
+                    ParentGuest::Balance{Status::Success, child.pool.size() - child.in_use(), child.in_use()},
+                "a balance is that of the pool");
+    }
+
+    static void enumerate(Seat& seat)
+    {
+        auto const& guest = seat.parent->guest;
+        std::uint64_t at = 0;
+        for (std::size_t n = 0; n <= seat.children.size(); ++n) {
+            auto const next = guest.partition->registry().next_child(guest.partition->id(), PartitionId{at});
+            auto const expected = n < seat.children.size() ? seat.children[n].id : 0;
+            require(next && next->value == expected, "children are told in the order of their creation");
+            at = expected;
+        }
+    }
+
+    void set_privileges(Seat& seat, fuzz::Input& input) const
+    {
+        auto const name = input.byte();
+        auto const value = input.value();
+        auto const call = [&](std::uint64_t id) {
+            return hv::testing::call(
+                seat.parent->guest, abi::CallCode::SetPartitionProperty,
+                abi::SetPartitionPropertyInput{id, abi::PartitionProperty::PrivilegeFlags, 0, value});
+        };
+        if (!is_own(seat, name, call)) return;
+        auto const& child = *own(seat, name);
+        auto const may = Rights::root().privileges() & ~(std::uint64_t{1} << 32);
+        auto expected = Status::Success;
+        if ((value & ~may) != 0)
+            expected = Status::PropertyValueOutOfRange;
+        else if (child.stage != Model::Stage::Uninitialized)
+            expected = Status::InvalidPartitionState;
+        require(call(child.id) == expected, "a partition gets no right that its parent has not");
+    }
+
+    static void write_simp(Seat& seat, std::uint8_t byte)
+    {
+        auto const page = 0x10 + (byte & 0x1FU);
+        bool const enabled = (byte & 0x80) != 0;
+        write_msr(seat.parent->guest, abi::msr::simp, page << 12 | unsigned{enabled});
+        seat.overlay = enabled ? page : 0;
+    }
+
+    static void check(Seat& seat)
+    {
+        std::set<std::uint64_t> pools;
+        std::size_t count = 0;
+        for (auto const& child : seat.children) {
+            pools.insert(child.pool.begin(), child.pool.end());
+            count += child.pool.size();
+        }
+        require(count == pools.size(), "no page is in two pools");
+        require(seat.parent->host.hidden == pools, "what is out of reach is what is in a pool");
+        auto const& children = *seat.parent->guest.partition->children();
+        require(children.deposited_pages() == count, "the model counts the same pages");
+        require(children.count() == seat.children.size() && seat.parent->host.machines == seat.children.size(),
+                "there are as many machines as children");
+    }
+
+    PartitionRegistry registry_;
+    std::array<Seat, 2> seats_{Seat{registry_}, Seat{registry_}};
+};
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size);
+
+extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size)
+{
+    fuzz::Input input{{data, size}};
+    World world;
+    return fuzz::play(world, input);
+}

@@ -1,0 +1,86 @@
+/// The life of a partition that another makes (TLFS 2.0a §5.3 to §5.6). A child that the user's configuration has
+/// made can be asked about, and is not the parent's to end.
+#include "hv/hypercall/calls/calls.hpp"
+#include "hv/partition/child.hpp"
+#include "hv/partition/children.hpp"
+#include "hv/partition/registry.hpp"
+
+namespace hv::calls {
+
+namespace {
+
+constexpr auto known_creation_flags = abi::creation_flag::super_pages | abi::creation_flag::exo_partition |
+                                      abi::creation_flag::local_apic | abi::creation_flag::intercept_page |
+                                      abi::creation_flag::x2apic;
+
+/// Does `work` with a child that the caller has made by hypercall, and those that it is among.
+template <typename Work>
+Status with_own_child(Caller const& caller, std::uint64_t id, Work work)
+{
+    auto const target = caller.target(id);
+    if (!target) return target.status();
+    if (!target->child()) return Status::OperationDenied;
+    return work(target->child()->siblings, *target);
+}
+
+} // namespace
+
+/// HvCreatePartition (§5.6.1; call code 0x0040), with the input of the newest text. What it disables of the
+/// processor's features is not looked at.
+Result<abi::PartitionIdOutput> create_partition(Caller const& caller, abi::CreatePartitionInput const& in)
+{
+    if (!caller.permitted()) return Status::AccessDenied;
+    if ((in.flags & ~known_creation_flags) != 0 || !in.proximity.reserved_clear() || in.reserved != 0)
+        return Status::InvalidParameter;
+    if (caller.partition.child()) return Status::PartitionTooDeep;
+    auto* const children = caller.partition.children();
+    if (!children) return Status::NoResources;
+    auto const made = children->create();
+    if (!made) return made.status();
+    return abi::PartitionIdOutput{made->value};
+}
+
+/// HvInitializePartition (§5.6.2; call code 0x0041; may be fast).
+Status initialize_partition(Caller const& caller, abi::PartitionInput const& in)
+{
+    return with_own_child(caller, in.partition,
+                          [](Children& all, Partition& child) { return all.initialize(child); });
+}
+
+/// HvFinalizePartition (§5.6.3; call code 0x0042; may be fast). It takes as long as it takes, and returns then.
+Status finalize_partition(Caller const& caller, abi::PartitionInput const& in)
+{
+    return with_own_child(caller, in.partition, [](Children& all, Partition& child) { return all.finalize(child); });
+}
+
+/// HvDeletePartition (§5.6.4; call code 0x0043; may be fast).
+Status delete_partition(Caller const& caller, abi::PartitionInput const& in)
+{
+    return with_own_child(caller, in.partition, [](Children& all, Partition& child) { return all.remove(child); });
+}
+
+/// HvSetPartitionProperty (§5.6.6; call code 0x0045). PrivilegeFlags can be set until the partition is initialized
+/// (newest, early properties). Any other property that is known has one value, and takes no other.
+Status set_partition_property(Caller const& caller, abi::SetPartitionPropertyInput const& in)
+{
+    return with_own_child(caller, in.partition, [&](Children& all, Partition& child) {
+        if (in.code == abi::PartitionProperty::PrivilegeFlags) return all.set_rights(child, in.value);
+        if (!child.active()) return Status::InvalidPartitionState;
+        auto const value = property_of(child, in.code);
+        if (!value) return Status::UnknownProperty;
+        return *value == in.value ? Status::Success : Status::PropertyValueOutOfRange;
+    });
+}
+
+/// HvGetNextChildPartition (§5.6.8; call code 0x0047). All children are told of, in whatever state they are.
+Result<abi::PartitionIdOutput> get_next_child_partition(Caller const& caller,
+                                                        abi::GetNextChildPartitionInput const& in)
+{
+    auto const parent = caller.target(in.parent);
+    if (!parent) return parent.status();
+    auto const next = caller.partition.registry().next_child(parent->id(), PartitionId{in.previous});
+    if (!next) return Status::InvalidPartitionId;
+    return abi::PartitionIdOutput{next->value};
+}
+
+} // namespace hv::calls

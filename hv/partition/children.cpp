@@ -1,0 +1,223 @@
+#include "hv/partition/children.hpp"
+
+#include "hv/partition/child.hpp"
+#include "hv/partition/registry.hpp"
+
+#include <algorithm>
+#include <mutex>
+#include <new>
+#include <utility>
+
+namespace hv {
+
+Result<PartitionId> Children::create()
+{
+    {
+        std::lock_guard const guard{lock_};
+        if (children_.size() + being_made_ >= host_.limits().partitions) return Status::NoResources;
+        ++being_made_;
+    }
+    auto const made = make();
+    std::lock_guard const guard{lock_};
+    --being_made_;
+    if (!made) return made.status();
+    children_.push_back(*made); // there is room
+    (*made)->child()->stage = Child::Stage::Uninitialized;
+    return (*made)->id();
+}
+
+Result<std::shared_ptr<Partition>> Children::make()
+{
+    if (!parent_.pool().charge(child_partition_charge)) return Status::InsufficientMemory;
+    try {
+        if (auto machine = host_.create()) return registered(std::move(machine));
+    } catch (std::bad_alloc const&) { // as when the host has no room
+    }
+    parent_.pool().release(child_partition_charge);
+    return Status::NoResources;
+}
+
+std::shared_ptr<Partition> Children::registered(std::unique_ptr<ChildMachine> machine)
+{
+    auto& world = *machine;
+    return parent_.registry().create({.parent = parent_.id(),
+                                      .rights = Rights{},
+                                      .pool_bytes = 0,
+                                      .memory = world.memory(),
+                                      .clock = world.clock(),
+                                      .interrupts = world.interrupts(),
+                                      .machine = world.control(),
+                                      .processor = parent_.processor(),
+                                      .max_vps = host_.limits().vps,
+                                      .child = std::make_shared<Child>(*this, std::move(machine)),
+                                      .active = false});
+}
+
+Status Children::initialize(Partition& child)
+{
+    std::lock_guard const guard{lock_};
+    auto& state = *child.child();
+    if (state.stage != Child::Stage::Uninitialized) return Status::InvalidPartitionState;
+    if (!child.pool().charge(initial_child_charge)) return Status::InsufficientMemory;
+    state.stage = Child::Stage::Active;
+    child.set_active(true);
+    return Status::Success;
+}
+
+Status Children::finalize(Partition& child)
+{
+    {
+        std::lock_guard const guard{lock_};
+        auto& stage = child.child()->stage;
+        if (stage != Child::Stage::Active) return Status::InvalidPartitionState;
+        stage = Child::Stage::Finalizing;
+    }
+    parent_.registry().deactivate(child);
+    std::lock_guard const guard{lock_};
+    child.pool().release_all();
+    child.child()->stage = Child::Stage::Finalized;
+    return Status::Success;
+}
+
+Status Children::remove(Partition& child)
+{
+    {
+        std::lock_guard const guard{lock_};
+        auto& state = *child.child();
+        if (!state.uses_no_pages()) return Status::InvalidPartitionState;
+        if (!state.pool_pages.empty() || state.pages_under_way != 0) return Status::OperationDenied;
+        state.stage = Child::Stage::Deleting;
+    }
+    parent_.registry().remove(child);
+    forget(child);
+    return Status::Success;
+}
+
+void Children::forget(Partition& child)
+{
+    std::shared_ptr<Partition> last; // ends without the lock
+    {
+        std::lock_guard const guard{lock_};
+        auto const found = std::ranges::find(children_, &child, &std::shared_ptr<Partition>::get);
+        if (found == children_.end()) return;
+        last = std::move(*found);
+        children_.erase(found);
+    }
+    parent_.pool().release(child_partition_charge);
+}
+
+/// Marks pages as on their way, as far as nothing stands against it.
+ListProgress Children::reserve(Partition& child, std::span<std::uint64_t const> pages)
+try {
+    constexpr auto page_numbers = std::uint64_t{1} << 52;
+    auto const overlays = parent_.overlay_pages();
+    std::lock_guard const guard{lock_};
+    auto& state = *child.child();
+    if (!state.takes_deposits()) return {Status::InvalidPartitionState, 0};
+    auto const room = state.pool_pages.size() + state.pages_under_way + pages.size();
+    if (room > state.pool_pages.capacity()) state.pool_pages.reserve(2 * room);
+    auto const refused = [&](std::uint64_t page) {
+        if (page >= page_numbers || !parent_.memory().page(Gpa{page * page_size})) return Status::OperationDenied;
+        if (std::ranges::find(overlays, page) != overlays.end()) return Status::ObjectInUse;
+        return ledger_.begin_deposit(page);
+    };
+    ListProgress progress{Status::Success, 0};
+    while (progress.done < pages.size() && progress.status == Status::Success) {
+        progress.status = refused(pages[progress.done]);
+        if (progress.status == Status::Success) ++progress.done;
+    }
+    state.pages_under_way += progress.done;
+    return progress;
+} catch (std::bad_alloc const&) { // before any was marked
+    return {Status::NoResources, 0};
+}
+
+ListProgress Children::deposit(Partition& child, std::span<std::uint64_t const> pages)
+{
+    auto progress = reserve(child, pages);
+    auto const taken = pages.first(progress.done);
+    bool const hidden = taken.empty() || host_.hide(taken);
+    if (!hidden) progress = {Status::NoResources, 0};
+
+    std::lock_guard const guard{lock_};
+    auto& state = *child.child();
+    state.pages_under_way -= taken.size();
+    for (auto const page : taken) {
+        if (!hidden) {
+            ledger_.cancel_deposit(page);
+            continue;
+        }
+        ledger_.finish_deposit(page);
+        state.pool_pages.push_back(page); // there is room
+        child.pool().grow(page_size);
+    }
+    return progress;
+}
+
+ListProgress Children::withdraw(Partition& child, std::span<std::uint64_t> pages)
+{
+    std::size_t taken = 0;
+    {
+        std::lock_guard const guard{lock_};
+        auto& state = *child.child();
+        while (taken < pages.size() && !state.pool_pages.empty() && child.pool().shrink(page_size)) {
+            pages[taken] = state.pool_pages.back();
+            state.pool_pages.pop_back();
+            ledger_.begin_withdrawal(pages[taken++]);
+        }
+        state.pages_under_way += taken;
+    }
+    auto const given = pages.first(taken);
+    if (taken != 0) host_.show(given);
+
+    std::lock_guard const guard{lock_};
+    child.child()->pages_under_way -= taken;
+    for (auto const page : given)
+        ledger_.finish_withdrawal(page);
+    return {taken == pages.size() ? Status::Success : Status::NoResources, taken};
+}
+
+Children::Balance Children::balance(Partition& child) const
+{
+    std::lock_guard const guard{lock_};
+    auto const available = child.pool().free_bytes() / page_size;
+    return {available, child.child()->pool_pages.size() - available};
+}
+
+Status Children::set_rights(Partition& child, std::uint64_t privileges)
+{
+    constexpr auto too_deep = std::uint64_t{1} << static_cast<unsigned>(Privilege::CreatePartitions);
+    auto const may = parent_.rights().privileges() & ~too_deep;
+    if ((privileges & ~may) != 0) return Status::PropertyValueOutOfRange;
+    std::lock_guard const guard{lock_};
+    if (child.child()->stage != Child::Stage::Uninitialized) return Status::InvalidPartitionState;
+    child.grant(privileges);
+    return Status::Success;
+}
+
+void Children::end_all()
+{
+    std::vector<std::shared_ptr<Partition>> all;
+    {
+        std::lock_guard const guard{lock_};
+        all.swap(children_);
+    }
+    for (auto const& child : all) {
+        parent_.registry().remove(*child);
+        parent_.pool().release(child_partition_charge);
+    }
+}
+
+unsigned Children::count() const
+{
+    std::lock_guard const guard{lock_};
+    return static_cast<unsigned>(children_.size());
+}
+
+std::size_t Children::deposited_pages() const
+{
+    std::lock_guard const guard{lock_};
+    return ledger_.deposited();
+}
+
+} // namespace hv

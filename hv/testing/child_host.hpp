@@ -1,0 +1,172 @@
+/// A host of children that makes no machines: it notes what it is asked for, and takes pages out of a test guest's
+/// memory.
+#pragma once
+
+#include "hv/abi/child.hpp"
+#include "hv/child/child_host.hpp"
+#include "hv/testing/fabric.hpp"
+
+#include <atomic>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <vector>
+
+namespace hv::testing {
+
+struct RecordingChildMachine final : ChildMachine {
+    explicit RecordingChildMachine(std::atomic<unsigned>& alive) : alive_{alive} { ++alive_; }
+    ~RecordingChildMachine() override { --alive_; }
+
+    [[nodiscard]] GuestMemory const& memory() const override { return memory_; }
+    [[nodiscard]] Clock const& clock() const override { return clock_; }
+    [[nodiscard]] InterruptSink& interrupts() override { return sink_; }
+    [[nodiscard]] MachineControl& control() override { return control_; }
+
+  private:
+    std::atomic<unsigned>& alive_;
+    GuestMemory memory_;
+    CrankedClock clock_;
+    RecordingSink sink_;
+    RecordingMachine control_;
+};
+
+class RecordingChildHost final : public ChildHost {
+  public:
+    explicit RecordingChildHost(ChildLimits limits = {3, 4}) : limits_{limits} {}
+
+    /// The guest whose pages it takes.
+    void attach(TestGuest& parent) { parent_ = &parent; }
+
+    [[nodiscard]] ChildLimits limits() const override { return limits_; }
+    [[nodiscard]] std::unique_ptr<ChildMachine> create() override
+    {
+        if (!has_room) return nullptr;
+        return std::make_unique<RecordingChildMachine>(machines);
+    }
+    [[nodiscard]] bool hide(std::span<std::uint64_t const> pages) override
+    {
+        std::lock_guard const guard{lock_};
+        if (!splits) return false;
+        hidden.insert(pages.begin(), pages.end());
+        show_the_rest();
+        return true;
+    }
+    void show(std::span<std::uint64_t const> pages) override
+    {
+        std::lock_guard const guard{lock_};
+        for (auto const page : pages) {
+            hidden.erase(page);
+            std::memset(parent_->ram.get() + page * page_size, 0, page_size);
+        }
+        show_the_rest();
+    }
+
+    bool has_room = true;
+    bool splits = true;
+    std::atomic<unsigned> machines{0}; ///< that are there
+    std::set<std::uint64_t> hidden;    ///< page numbers
+
+  private:
+    void show_the_rest()
+    {
+        std::vector<GuestMemory::Region> regions;
+        for (std::uint64_t page = 0; page < TestGuest::pages; ++page) {
+            if (hidden.contains(page)) continue;
+            bool const follows =
+                !regions.empty() && regions.back().base.value + regions.back().size == page * page_size;
+            if (follows)
+                regions.back().size += page_size;
+            else
+                regions.push_back({Gpa{page * page_size}, page_size, parent_->ram.get() + page * page_size});
+        }
+        parent_->memory.replace(regions);
+    }
+
+    ChildLimits const limits_;
+    TestGuest* parent_ = nullptr;
+    std::mutex lock_;
+};
+
+/// A guest that makes children, in the words of a test.
+struct ParentGuest {
+    explicit ParentGuest(PartitionRegistry& registry, Rights rights = Rights::root(), ChildLimits limits = {3, 4},
+                         std::uint64_t pool_bytes = std::uint64_t{64} << 20)
+        : host{limits}, guest{registry, rights, 2, PartitionRegistry::root_id, pool_bytes, nullptr, &host}
+    {
+        host.attach(guest);
+    }
+    ~ParentGuest() { guest.partition->registry().remove(*guest.partition); } // while its host is there
+    ParentGuest(ParentGuest const&) = delete;
+    ParentGuest& operator=(ParentGuest const&) = delete;
+
+    struct Made {
+        Status status;
+        std::uint64_t id;
+    };
+    [[nodiscard]] Made create(abi::CreatePartitionInput const& input = {}) const
+    {
+        if (!guest.memory.write(Gpa{place::input}, input)) return {Status::InvalidAlignment, 0};
+        auto const control = static_cast<std::uint64_t>(abi::CallCode::CreatePartition);
+        auto const status = status_of(dispatch(guest.vp(), {{control}, place::input, place::output}));
+        return {status, status == Status::Success ? output_element<std::uint64_t>(guest, 0) : 0};
+    }
+    [[nodiscard]] Status initialize(std::uint64_t id) const { return about(abi::CallCode::InitializePartition, id); }
+    [[nodiscard]] Status finalize(std::uint64_t id) const { return about(abi::CallCode::FinalizePartition, id); }
+    [[nodiscard]] Status remove(std::uint64_t id) const { return about(abi::CallCode::DeletePartition, id); }
+    [[nodiscard]] Status about(abi::CallCode code, std::uint64_t id) const
+    {
+        return call(guest, code, abi::PartitionInput{id});
+    }
+    /// The result value.
+    [[nodiscard]] std::uint64_t deposit(std::uint64_t id, std::vector<std::uint64_t> const& pages,
+                                        std::uint64_t start = 0) const
+    {
+        return rep_call(guest, abi::CallCode::DepositMemory, abi::DepositMemoryInput{id}, pages, start);
+    }
+    [[nodiscard]] std::uint64_t withdraw(std::uint64_t id, std::uint64_t count,
+                                         abi::ProximityDomain const& where = {}) const
+    {
+        if (!guest.memory.write(Gpa{place::input}, abi::MemoryPoolInput{id, where})) return ~std::uint64_t{0};
+        auto const control = static_cast<std::uint64_t>(abi::CallCode::WithdrawMemory) | reps(count);
+        return dispatch(guest.vp(), {{control}, place::input, place::output});
+    }
+    struct Balance {
+        Status status;
+        std::uint64_t available, in_use;
+
+        friend bool operator==(Balance const&, Balance const&) = default;
+    };
+    [[nodiscard]] Balance balance(std::uint64_t id, abi::ProximityDomain const& where = {}) const
+    {
+        auto const control = static_cast<std::uint64_t>(abi::CallCode::GetMemoryBalance);
+        if (!guest.memory.write(Gpa{place::input}, abi::MemoryPoolInput{id, where}))
+            return {Status::InvalidAlignment, 0, 0};
+        auto const status = status_of(dispatch(guest.vp(), {{control}, place::input, place::output}));
+        if (status != Status::Success) return {status, 0, 0};
+        return {status, output_element<std::uint64_t>(guest, 0), output_element<std::uint64_t>(guest, 1)};
+    }
+    /// Page numbers, `count` of them, none of which the helpers of tests use.
+    [[nodiscard]] static std::vector<std::uint64_t> spare_pages(std::size_t count, std::uint64_t first = 0x10)
+    {
+        std::vector<std::uint64_t> pages(count);
+        for (auto& page : pages)
+            page = first++;
+        return pages;
+    }
+    /// One that is active, with 40 pages in its pool.
+    [[nodiscard]] std::uint64_t active_child() const
+    {
+        auto const made = create();
+        bool const good = made.status == Status::Success &&
+                          status_of(deposit(made.id, spare_pages(40))) == Status::Success &&
+                          initialize(made.id) == Status::Success;
+        return good ? made.id : 0;
+    }
+
+    RecordingChildHost host; // outlives the guest's partition
+    TestGuest guest;
+};
+
+} // namespace hv::testing

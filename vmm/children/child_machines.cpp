@@ -1,0 +1,114 @@
+#include "vmm/children/child_machines.hpp"
+
+#include "vmm/base/log.hpp"
+
+#include <cstring>
+#include <exception>
+#include <iterator>
+#include <utility>
+
+namespace vmm {
+
+namespace {
+
+/// A machine without a processor: no interrupt has a destination, and nobody reaches its memory.
+class ChildMachine final : public hv::ChildMachine, hv::InterruptSink, hv::MachineControl {
+  public:
+    ChildMachine(std::shared_ptr<PcMemory> parents, hv::Clock const& clock)
+        : parents_memory_{std::move(parents)}, clock_{clock}
+    {}
+
+    [[nodiscard]] hv::GuestMemory const& memory() const override { return memory_; }
+    [[nodiscard]] hv::Clock const& clock() const override { return clock_; }
+    [[nodiscard]] hv::InterruptSink& interrupts() override { return *this; }
+    [[nodiscard]] hv::MachineControl& control() override { return *this; }
+
+  private:
+    void assert_vector(hv::VpIndex, std::uint8_t, bool) override {}
+    void send(hv::VirtualInterrupt const&) override {}
+    void external_interrupt_waits(hv::VpIndex) override {}
+    void retry_messages_later(hv::VpIndex) override {}
+    void reset() override {}
+    void report_crash(hv::CrashReport const&) override {}
+
+    std::shared_ptr<PcMemory> const parents_memory_;
+    hv::Clock const& clock_;
+    hv::GuestMemory const memory_{};
+};
+
+} // namespace
+
+ChildMachines::ChildMachines(ChildrenOptions const& options, std::shared_ptr<PcMemory> memory, hv::Clock const& clock)
+    : options_{options}, memory_{std::move(memory)}, clock_{clock}
+{}
+
+ChildMachines::~ChildMachines() = default;
+
+std::unique_ptr<hv::ChildMachine> ChildMachines::create()
+{
+    return std::make_unique<ChildMachine>(memory_, clock_);
+}
+
+void ChildMachines::add(Runs& runs, std::uint64_t page)
+{
+    auto const after = runs.lower_bound(page);
+    bool const follows = after != runs.begin() && std::prev(after)->first + std::prev(after)->second == page;
+    auto const run = follows ? std::prev(after) : runs.emplace_hint(after, page, 0);
+    ++run->second;
+    if (after == runs.end() || after->first != page + 1) return;
+    run->second += after->second;
+    runs.erase(after);
+}
+
+void ChildMachines::remove(Runs& runs, std::uint64_t page)
+{
+    auto const run = std::prev(runs.upper_bound(page));
+    auto const behind = run->first + run->second - page - 1;
+    run->second = page - run->first;
+    if (behind != 0) runs.emplace_hint(std::next(run), page + 1, behind);
+    if (run->second == 0) runs.erase(run);
+}
+
+/// Throws what changing the address space throws, and has changed nothing then.
+void ChildMachines::put_into_effect(Runs runs)
+{
+    std::vector<MemoryRange> ranges;
+    for (auto const& [first, count] : runs)
+        ranges.push_back({hv::Gpa{first * hv::page_size}, count * hv::page_size});
+    memory_->space().change_overlay(holes_, ranges, {MemoryType::Hole}, "the memory pools of partitions");
+    hidden_ = std::move(runs);
+}
+
+bool ChildMachines::hide(std::span<std::uint64_t const> pages)
+try {
+    std::lock_guard const guard{lock_};
+    auto runs = hidden_;
+    for (auto const page : pages) {
+        if (!memory_->ram_at(hv::Gpa{page * hv::page_size})) return false; // a device's
+        add(runs, page);
+    }
+    if (runs.size() > most_runs) return false;
+    put_into_effect(std::move(runs));
+    return true;
+} catch (std::exception const& error) {
+    static RateLimit limit;
+    warn_limited(limit, "pages of a guest's could not be taken for its children: {}", error.what());
+    return false;
+}
+
+/// What cannot be changed back stays a hole.
+void ChildMachines::show(std::span<std::uint64_t const> pages)
+try {
+    std::lock_guard const guard{lock_};
+    auto runs = hidden_;
+    for (auto const page : pages) {
+        std::memset(memory_->ram_at(hv::Gpa{page * hv::page_size}), 0, hv::page_size);
+        remove(runs, page);
+    }
+    put_into_effect(std::move(runs));
+} catch (std::exception const& error) {
+    static RateLimit limit;
+    warn_limited(limit, "pages of a guest's children could not be given back: {}", error.what());
+}
+
+} // namespace vmm

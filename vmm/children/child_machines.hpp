@@ -1,0 +1,47 @@
+/// The machines of the partitions that a guest makes by hypercall, and the guest's pages that are in their pools.
+#pragma once
+
+#include "hv/child/child_host.hpp"
+#include "vmm/memory/pc_memory.hpp"
+#include "vmm/options/run_options.hpp"
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace vmm {
+
+class ChildMachines final : public hv::ChildHost {
+  public:
+    /// `clock` is the guest's, and outlives its children.
+    ChildMachines(ChildrenOptions const& options, std::shared_ptr<PcMemory> memory, hv::Clock const& clock);
+    ~ChildMachines() override;
+
+    [[nodiscard]] hv::ChildLimits limits() const override { return {options_.partitions, options_.vps}; }
+    [[nodiscard]] std::unique_ptr<hv::ChildMachine> create() override;
+
+    /// Pages that are taken out are holes in the guest's memory. Each run of them costs it memory slots: there are
+    /// `most_runs`.
+    [[nodiscard]] bool hide(std::span<std::uint64_t const> pages) override;
+    void show(std::span<std::uint64_t const> pages) override;
+
+    static constexpr std::size_t most_runs = 1024;
+
+  private:
+    /// By their first pages: how many. Neighbours are one run.
+    using Runs = std::map<std::uint64_t, std::uint64_t>;
+
+    static void add(Runs& runs, std::uint64_t page);
+    static void remove(Runs& runs, std::uint64_t page);
+    void put_into_effect(Runs runs);
+
+    ChildrenOptions const options_;
+    std::shared_ptr<PcMemory> const memory_;
+    hv::Clock const& clock_;
+    std::mutex lock_; ///< the rest; before the address space's
+    Runs hidden_;
+    AddressSpace::Claim holes_;
+};
+
+} // namespace vmm
