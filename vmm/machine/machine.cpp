@@ -71,13 +71,14 @@ hv::Rights rights_of(GuestOptions const& options, bool accelerated, bool eoi_exi
     return rights;
 }
 
-/// The guest may be reading it.
+/// The guest may be reading it. One that has deposited the page (TLFS 2.0a §7) has no use for it.
 void put_generation(hv::GuestMemory const& memory, hv::vmbus::Guid const& generation)
 {
     std::array<std::uint64_t, 2> words{};
     static_assert(sizeof words == sizeof generation.bytes);
     std::memcpy(words.data(), generation.bytes.data(), sizeof words);
     auto* const place = reinterpret_cast<std::uint64_t*>(memory.at(layout::generation_id.base, sizeof words));
+    if (!place) return;
     for (std::size_t i = 0; i < words.size(); ++i)
         std::atomic_ref{place[i]}.store(words[i], std::memory_order_relaxed);
 }

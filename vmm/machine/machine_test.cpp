@@ -7,6 +7,7 @@
 #include "vmm/machine/testing/scripted_machine.hpp"
 
 #include <array>
+#include <cstring>
 #include <filesystem>
 #include <string>
 #include <unistd.h>
@@ -65,6 +66,20 @@ TEST_CASE("a guest has SVM only when it is asked for", "[machine]")
     }
     CHECK((features >> 2 & 1) == scripted.options.nested);
     CHECK(revision == scripted.options.nested);
+}
+
+TEST_CASE("a new generation ID is no harm to a guest that has given its page away", "[machine][generation]")
+{
+    ScriptedMachine scripted;
+    auto& machine = scripted.build();
+    auto const generation = hv::vmbus::guid("00112233-4455-6677-8899-aabbccddeeff");
+    auto const* const place = machine.partition().memory().at(layout::generation_id.base, 16);
+    machine.change_generation(generation);
+    CHECK(std::memcmp(place, generation.bytes.data(), 16) == 0);
+    auto const gone =
+        machine.address_space().overlay(layout::generation_id, {MemoryType::Hole}, "a page that was deposited");
+    machine.change_generation(hv::vmbus::guid("ffeeddcc-bbaa-9988-7766-554433221100"));
+    CHECK(std::memcmp(place, generation.bytes.data(), 16) == 0);
 }
 
 TEST_CASE("a guest cannot have what the hypervisor below gives no guest", "[machine]")
