@@ -231,11 +231,12 @@ void Guest::announce()
 }
 
 /// What is typed while the guest does not listen yet is lost, as on a real serial line; what comes from a pipe or a
-/// file waits for the guest.
+/// file waits for the guest. Firmware polls, and so nobody can tell whether it listens.
 std::size_t Guest::receive(std::span<std::byte const> input)
 {
     if (!input_target_) return 0;
-    if (!console_.is_interactive() && !input_target_->listens()) return 0;
+    bool const waits = !console_.is_interactive() && !options_.starts_by_firmware();
+    if (waits && !input_target_->listens()) return 0;
     return input_target_->receive(input);
 }
 
