@@ -3,6 +3,8 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <atomic>
+#include <condition_variable>
 #include <deque>
 #include <list>
 #include <mutex>
@@ -12,6 +14,17 @@ namespace vmm {
 
 struct AsioExecutor::Shared : std::enable_shared_from_this<Shared> {
     using Task = std::function<void()>;
+
+    /// A task runs, until the end of this.
+    struct Running {
+        ~Running()
+        {
+            std::lock_guard const guard{shared.lock};
+            shared.running = false;
+            shared.stopped_running.notify_all();
+        }
+        Shared& shared;
+    };
 
     explicit Shared(boost::asio::io_context& context) : io{context} {}
 
@@ -42,8 +55,18 @@ struct AsioExecutor::Shared : std::enable_shared_from_this<Shared> {
             queue.pop_front();
             posted = !queue.empty();
             if (posted) post();
+            running = true;
         }
+        Running const ends{*this};
         task();
+    }
+
+    /// A task of a timer's. False when there is to be none any more.
+    [[nodiscard]] bool start_running()
+    {
+        std::lock_guard const guard{lock};
+        running = !detached;
+        return running;
     }
 
     void start_timer(std::chrono::milliseconds delay, Task task)
@@ -52,10 +75,10 @@ struct AsioExecutor::Shared : std::enable_shared_from_this<Shared> {
         timer->async_wait([self = shared_from_this(), timer, task = std::move(task)](auto const& error) mutable {
             if (error || self->detached) return;
             self->timers.erase(timer);
-            if (self->held)
-                self->add(std::move(task));
-            else
-                task();
+            if (self->held) return self->add(std::move(task));
+            if (!self->start_running()) return;
+            Running const ends{*self};
+            task();
         });
     }
 
@@ -85,13 +108,25 @@ struct AsioExecutor::Shared : std::enable_shared_from_this<Shared> {
         timers.clear();
     }
 
+    /// Timers stay, and find that there is nothing to do: they are the io_context's.
+    void end()
+    {
+        std::deque<Task> dropped;
+        std::unique_lock guard{lock};
+        detached = true;
+        dropped.swap(queue);
+        if (!io.get_executor().running_in_this_thread()) stopped_running.wait(guard, [this] { return !running; });
+    }
+
     boost::asio::io_context& io;
     std::list<boost::asio::steady_timer> timers; // the io_context's thread only
     std::mutex lock; // the rest; `detached` and `held` are read without it on the io_context
     std::deque<Task> queue;
     bool posted = false;
     bool held = false;
-    bool detached = false;
+    bool running = false; ///< a task, on the io_context
+    std::condition_variable stopped_running;
+    std::atomic<bool> detached = false;
 };
 
 AsioExecutor::AsioExecutor(boost::asio::io_context& io) : shared_{std::make_shared<Shared>(io)} {}
@@ -101,6 +136,11 @@ AsioExecutor::~AsioExecutor() = default;
 void AsioExecutor::detach()
 {
     shared_->detach();
+}
+
+void AsioExecutor::end()
+{
+    shared_->end();
 }
 
 void AsioExecutor::hold(std::function<void()> last)

@@ -17,6 +17,9 @@ class AsioExecutor final : public hv::vmbus::Executor {
     /// Drops all tasks, also those that are still to come. On the io_context, or when that has stopped.
     void detach();
 
+    /// Drops all tasks, on any thread: of one that runs on the io_context the end is waited for.
+    void end();
+
     /// Runs `last` on the io_context, and then no task until `release`: what comes, and what falls due, waits.
     void hold(std::function<void()> last);
     /// Runs `first` there, and then what has waited. Does nothing when tasks are not held.

@@ -3,8 +3,11 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include <atomic>
 #include <chrono>
+#include <future>
 #include <string>
+#include <thread>
 
 using namespace std::chrono_literals;
 
@@ -59,4 +62,42 @@ TEST_CASE("an executor that is detached while tasks are held forgets them", "[ex
     executor.release([] { FAIL("nobody is there"); });
     io.restart();
     io.run();
+}
+
+TEST_CASE("an executor that has ended runs nothing", "[executor]")
+{
+    boost::asio::io_context io;
+    vmm::AsioExecutor executor{io};
+    executor.run([] { FAIL("it ran"); });
+    executor.run_after(0ms, [] { FAIL("its time came"); });
+    executor.end();
+    executor.run([] { FAIL("nobody is there"); });
+    io.run();
+}
+
+TEST_CASE("an executor's end waits for the task that runs, and no other one begins", "[executor][threads]")
+{
+    boost::asio::io_context io;
+    vmm::AsioExecutor executor{io};
+    std::promise<void> began;
+    std::promise<void> goes_on;
+    std::atomic<bool> ended{false};
+    std::atomic<unsigned> later{0};
+    executor.run([&] {
+        began.set_value();
+        goes_on.get_future().wait();
+        ended = true;
+    });
+    executor.run([&] { ++later; });
+    executor.run_after(0ms, [&] { ++later; });
+    std::thread loop{[&] { io.run(); }};
+    began.get_future().wait();
+    std::thread other{[&] { goes_on.set_value(); }};
+    executor.end();
+    CHECK(ended);
+    auto const before = later.load(); // those that came between
+    executor.run([&] { ++later; });
+    other.join();
+    loop.join();
+    CHECK(later == before);
 }

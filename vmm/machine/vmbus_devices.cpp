@@ -10,6 +10,7 @@ VmbusDevices::VmbusDevices(World world, std::shared_ptr<hv::Partition> partition
     : executor_{std::make_shared<AsioExecutor>(world.io)},
       bus_{partition, executor_,
            [designation = options.designation()](auto text) { spdlog::warn("{}: {}", designation, text); }},
+      end_of_tasks_{*executor_},
       disks_{bus_, options.cpus, options.disks, std::move(world.guest_ram), std::move(world.opening)},
       services_{bus_, *executor_, std::move(partition)}
 {

@@ -54,6 +54,11 @@ class VmbusDevices final : public devices::Component {
 
     std::shared_ptr<AsioExecutor> const executor_;
     hv::vmbus::Server bus_;
+    /// Where a device cannot be made nobody has called detach(), and what those before it had the bus do goes on.
+    struct EndOfTasks {
+        ~EndOfTasks() { executor.end(); }
+        AsioExecutor& executor;
+    } const end_of_tasks_;
     Disks disks_;
     GuestServices services_;
     std::optional<GuestSockets> sockets_;
