@@ -117,6 +117,7 @@ void let_ports_pass(void*)
         auto const input =
             n & 1 ? event_port_input(id, passing_sint, 0, 64, 1) : message_port_input(id, passing_sint, 1);
         auto const made = open_port(input);
+        if (made == Status::InvalidPartitionId) return; // the sender has sent all, and its partition is gone
         halt_once();
         release_slot(passing_sint);
         auto const deleted = delete_port(id);
