@@ -1,5 +1,6 @@
 #include "devices/pc/platform.hpp"
 #include "hv/testing/catch.hpp"
+#include "hv/testing/value_at.hpp"
 #include "vmm/acpi/acpi.hpp"
 #include "vmm/acpi/dsdt.hpp"
 #include "vmm/acpi/tables.hpp"
@@ -14,6 +15,7 @@
 using namespace vmm;
 using namespace vmm::acpi;
 using namespace vmm::testing;
+using hv::testing::value_at;
 namespace platform = devices::platform;
 
 namespace {
@@ -31,15 +33,6 @@ std::string text(Text<N> const& signature)
     return {signature.data(), N};
 }
 
-template <typename T>
-T as(Bytes const& bytes, std::size_t offset = 0)
-{
-    T value{};
-    REQUIRE(offset + sizeof value <= bytes.size());
-    std::memcpy(&value, bytes.data() + offset, sizeof value);
-    return value;
-}
-
 /// The tables as a guest finds them, by signature; each checked for its length and checksum.
 struct Tables {
     explicit Tables(unsigned cpus) : root_address{build_acpi(ram.memory(), {cpus, resources.claims()})}
@@ -47,8 +40,8 @@ struct Tables {
         root = ram.get<RootPointer>(root_address.value);
         auto const xsdt = table(root.xsdt_address);
         for (auto at = sizeof(TableHeader); at < xsdt.size(); at += 8) {
-            auto const found = table(as<std::uint64_t>(xsdt, at));
-            by_signature[text(as<TableHeader>(found).signature)] = found;
+            auto const found = table(value_at<std::uint64_t>(xsdt, at));
+            by_signature[text(value_at<TableHeader>(found).signature)] = found;
         }
         by_signature["DSDT"] = table(fadt().x_dsdt_address);
     }
@@ -62,7 +55,7 @@ struct Tables {
         return bytes;
     }
 
-    [[nodiscard]] FixedDescription fadt() const { return as<FixedDescription>(by_signature.at("FACP")); }
+    [[nodiscard]] FixedDescription fadt() const { return value_at<FixedDescription>(by_signature.at("FACP")); }
 
     /// The structures of the MADT, each with its type and length.
     [[nodiscard]] std::vector<Bytes> madt() const
@@ -132,7 +125,7 @@ TEST_CASE("the RSDP leads to every table, each with its checksum", "[acpi]")
 TEST_CASE("Windows is told that one read of the PM timer is enough, and that the RTC wants its acknowledgement",
           "[acpi]")
 {
-    auto const waet = as<EmulatedDevices>(Tables{1}.by_signature.at("WAET"));
+    auto const waet = value_at<EmulatedDevices>(Tables{1}.by_signature.at("WAET"));
     CHECK(+waet.header.length == 40);
     CHECK(+waet.flags == 2);
 }
@@ -185,12 +178,12 @@ TEST_CASE("the MADT lists every processor once", "[acpi]")
 
     std::vector<std::uint32_t> ids;
     for (auto const& entry : tables.madt(0)) {
-        auto const apic = as<LocalApic>(entry);
+        auto const apic = value_at<LocalApic>(entry);
         CHECK(+apic.flags == 1);
         ids.push_back(+apic.apic_id);
     }
     for (auto const& entry : tables.madt(9)) {
-        auto const apic = as<LocalX2Apic>(entry);
+        auto const apic = value_at<LocalX2Apic>(entry);
         CHECK(+apic.flags == 1);
         CHECK(+apic.apic_id >= 255);
         ids.push_back(+apic.apic_id);
@@ -206,24 +199,24 @@ TEST_CASE("the MADT routes the timer to input 2 and the SCI as a level interrupt
 
     auto const io_apics = tables.madt(1);
     REQUIRE(io_apics.size() == 1);
-    CHECK(+as<IoApic>(io_apics[0]).address == 0xFEC0'0000);
-    CHECK(+as<IoApic>(io_apics[0]).gsi_base == 0);
+    CHECK(+value_at<IoApic>(io_apics[0]).address == 0xFEC0'0000);
+    CHECK(+value_at<IoApic>(io_apics[0]).gsi_base == 0);
 
     auto const overrides = tables.madt(2);
     REQUIRE(overrides.size() == 2);
-    auto const timer = as<InterruptOverride>(overrides[0]);
+    auto const timer = value_at<InterruptOverride>(overrides[0]);
     CHECK(timer.source == 0);
     CHECK(+timer.gsi == 2);
     CHECK(+timer.flags == 0);
-    auto const sci = as<InterruptOverride>(overrides[1]);
+    auto const sci = value_at<InterruptOverride>(overrides[1]);
     CHECK(sci.source == 9);
     CHECK(+sci.gsi == 9);
     CHECK(+sci.flags == 0xD);
 
     auto const nmi = tables.madt(4);
     REQUIRE(nmi.size() == 1);
-    CHECK(+as<LocalApicNmi>(nmi[0]).lint == 1);
-    CHECK(+as<LocalApicNmi>(nmi[0]).processor_uid == 0xFF);
+    CHECK(+value_at<LocalApicNmi>(nmi[0]).lint == 1);
+    CHECK(+value_at<LocalApicNmi>(nmi[0]).processor_uid == 0xFF);
 }
 
 TEST_CASE("more processors than the tables' place holds are refused", "[acpi]")

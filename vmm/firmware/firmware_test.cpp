@@ -1,4 +1,5 @@
 #include "hv/testing/catch.hpp"
+#include "hv/testing/value_at.hpp"
 #include "vmm/base/user_error.hpp"
 #include "vmm/cli/testing/porthole.hpp"
 #include "vmm/firmware/firmware.hpp"
@@ -6,12 +7,12 @@
 #include "vmm/firmware/testing/images.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 using namespace vmm;
 using namespace vmm::firmware;
 using namespace vmm::firmware::testing;
 using Catch::Matchers::Contains;
+using hv::testing::value_at;
 
 namespace {
 
@@ -30,15 +31,6 @@ std::string complaint(GuestOptions const& guest)
         return error.what();
     }
     return {};
-}
-
-template <typename Number>
-Number at(std::span<std::byte const> from, std::size_t offset)
-{
-    Number value{};
-    REQUIRE(offset + sizeof value <= from.size());
-    std::memcpy(&value, from.data() + offset, sizeof value);
-    return value;
 }
 
 } // namespace
@@ -81,11 +73,11 @@ TEST_CASE("a firmware is told of RAM on both sides of the hole", "[firmware]")
 {
     auto const map = memory_map(MemoryLayout{std::uint64_t{5} << 30});
     REQUIRE(map.size() == 40);
-    CHECK(at<std::uint64_t>(map, 0) == 0);
-    CHECK(at<std::uint64_t>(map, 8) == std::uint64_t{3} << 30);
-    CHECK(at<std::uint32_t>(map, 16) == 1);
-    CHECK(at<std::uint64_t>(map, 20) == std::uint64_t{4} << 30);
-    CHECK(at<std::uint64_t>(map, 28) == std::uint64_t{2} << 30);
+    CHECK(value_at<std::uint64_t>(map, 0) == 0);
+    CHECK(value_at<std::uint64_t>(map, 8) == std::uint64_t{3} << 30);
+    CHECK(value_at<std::uint32_t>(map, 16) == 1);
+    CHECK(value_at<std::uint64_t>(map, 20) == std::uint64_t{4} << 30);
+    CHECK(value_at<std::uint64_t>(map, 28) == std::uint64_t{2} << 30);
 }
 
 // edk2 OvmfPkg/Include/IndustryStandard/QemuLoader.h.
@@ -97,18 +89,18 @@ TEST_CASE("the loader's commands give the tables their addresses and checksums",
     auto const name = [&](std::size_t offset) {
         return std::string{reinterpret_cast<char const*>(commands.data()) + offset};
     };
-    CHECK(at<std::uint32_t>(commands, 0) == 1);
+    CHECK(value_at<std::uint32_t>(commands, 0) == 1);
     CHECK(name(4) == "etc/acpi/tables");
-    CHECK(at<std::uint32_t>(commands, 60) == 64);
-    CHECK(at<std::uint8_t>(commands, 64) == 1);
-    CHECK(at<std::uint32_t>(commands, 128) == 2);
+    CHECK(value_at<std::uint32_t>(commands, 60) == 64);
+    CHECK(value_at<std::uint8_t>(commands, 64) == 1);
+    CHECK(value_at<std::uint32_t>(commands, 128) == 2);
     CHECK(name(132) == "etc/acpi/tables");
     CHECK(name(188) == "etc/acpi/tables");
-    CHECK(at<std::uint32_t>(commands, 244) == 24);
-    CHECK(at<std::uint8_t>(commands, 248) == 8);
-    CHECK(at<std::uint32_t>(commands, 256 + 116) == 40);
-    CHECK(at<std::uint32_t>(commands, 384) == 3);
-    CHECK(at<std::uint32_t>(commands, 384 + 60) == 9);
-    CHECK(at<std::uint32_t>(commands, 384 + 64) == 0);
-    CHECK(at<std::uint32_t>(commands, 384 + 68) == 36);
+    CHECK(value_at<std::uint32_t>(commands, 244) == 24);
+    CHECK(value_at<std::uint8_t>(commands, 248) == 8);
+    CHECK(value_at<std::uint32_t>(commands, 256 + 116) == 40);
+    CHECK(value_at<std::uint32_t>(commands, 384) == 3);
+    CHECK(value_at<std::uint32_t>(commands, 384 + 60) == 9);
+    CHECK(value_at<std::uint32_t>(commands, 384 + 64) == 0);
+    CHECK(value_at<std::uint32_t>(commands, 384 + 68) == 36);
 }
