@@ -4,8 +4,6 @@
 
 #include <linux/kvm.h>
 
-#include <set>
-
 namespace vmm {
 
 void MemorySlots::map(MemoryMapping const& mapping)
@@ -18,6 +16,7 @@ void MemorySlots::map(MemoryMapping const& mapping)
     region.memory_size = mapping.host.size();
     region.userspace_addr = reinterpret_cast<std::uintptr_t>(mapping.host.data());
     kvm_ioctl(vm_fd_, KVM_SET_USER_MEMORY_REGION, &region, "guest memory");
+    free_.erase(region.slot);
     slots_.insert_or_assign(mapping.base.value, Slot{region.slot, region.memory_size, mapping.host.data()});
 }
 
@@ -30,6 +29,7 @@ void MemorySlots::unmap(hv::Gpa base)
     region.slot = found->second.number;
     region.guest_phys_addr = base.value;
     kvm_ioctl(vm_fd_, KVM_SET_USER_MEMORY_REGION, &region, "to take guest memory back");
+    free_.insert(region.slot);
     slots_.erase(found);
 }
 
@@ -48,25 +48,15 @@ std::vector<std::uint64_t> MemorySlots::take_dirty_pages(hv::Gpa base)
     return bitmap;
 }
 
-/// KVM changes the flags of a slot that is there already, and leaves it where it is.
+/// KVM changes the flags of a slot that is there already, and leaves it where it is. It keeps slots in an array: low
+/// numbers come first.
 std::uint32_t MemorySlots::number_for(MemoryMapping const& mapping) const
 {
     auto const found = slots_.find(mapping.base.value);
     bool const same = found != slots_.end() && found->second.size == mapping.host.size() &&
                       found->second.host == mapping.host.data();
-    return same ? found->second.number : free_number();
-}
-
-/// KVM keeps slots in an array: low numbers come first.
-std::uint32_t MemorySlots::free_number() const
-{
-    std::set<std::uint32_t> taken;
-    for (auto const& [base, slot] : slots_)
-        taken.insert(slot.number);
-    std::uint32_t number = 0;
-    while (taken.contains(number))
-        ++number;
-    return number;
+    if (same) return found->second.number;
+    return free_.empty() ? static_cast<std::uint32_t>(slots_.size()) : *free_.begin();
 }
 
 } // namespace vmm

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <set>
 #include <vector>
 
 namespace vmm {
@@ -29,11 +30,11 @@ class MemorySlots {
     };
 
     [[nodiscard]] std::uint32_t number_for(MemoryMapping const& mapping) const;
-    [[nodiscard]] std::uint32_t free_number() const;
 
     int const vm_fd_;
     std::mutex lock_;                     // the next
     std::map<std::uint64_t, Slot> slots_; ///< by the address where they begin
+    std::set<std::uint32_t> free_;        ///< numbers that have been in use
 };
 
 } // namespace vmm
