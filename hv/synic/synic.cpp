@@ -117,7 +117,7 @@ Status Synic::post(Sint sint, abi::Message const& message, PortBuffers* buffers,
     return Status::Success;
 }
 
-void Synic::post_timer(Sint sint, abi::Message const& message, MessageBuffer& buffer, PendingInterrupts& pending)
+void Synic::post_own(Sint sint, abi::Message const& message, MessageBuffer& buffer, PendingInterrupts& pending)
 {
     std::lock_guard const guard{lock_};
     if (buffer.in_use) unlink(buffer);

@@ -74,8 +74,9 @@ class Synic {
     /// comes again with buffers. Otherwise Success, InsufficientBuffers or InvalidSynicState.
     [[nodiscard]] Status post(Sint sint, abi::Message const& message, PortBuffers* buffers,
                               PendingInterrupts& pending);
-    /// Sends a timer's message, replacing the timer's former one if that is still queued.
-    void post_timer(Sint sint, abi::Message const& message, MessageBuffer& buffer, PendingInterrupts& pending);
+    /// Sends the message of who has one buffer of its own, a timer or a child's VP, replacing its former one if that
+    /// is still queued.
+    void post_own(Sint sint, abi::Message const& message, MessageBuffer& buffer, PendingInterrupts& pending);
     /// Sets an event flag; an interrupt only when it was clear (§14.3.1). Success or InvalidSynicState.
     [[nodiscard]] Status signal(Sint sint, unsigned flag, PendingInterrupts& pending);
     /// Takes a message out of the queue if it is still in it: its port is being deleted.

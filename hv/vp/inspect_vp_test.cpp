@@ -25,8 +25,8 @@ TEST_CASE("a VP tells its SynIC, what waits in it, and its timers", "[inspect]")
     MessageBuffer second;
     abi::Message message{};
     message.header.type = abi::MessageType{1};
-    vp.synic().post_timer(Sint{4}, message, first, pending);
-    vp.synic().post_timer(Sint{4}, message, second, pending);
+    vp.synic().post_own(Sint{4}, message, first, pending);
+    vp.synic().post_own(Sint{4}, message, second, pending);
 
     Inspected seen;
     vp.inspect(seen);

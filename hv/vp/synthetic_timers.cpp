@@ -125,7 +125,7 @@ void SyntheticTimers::fire(unsigned index, RefTime now, PendingInterrupts& pendi
     if (timer.config.direct())
         pending.add(timer.config.apic_vector(), false);
     else
-        synic_.post_timer(timer.config.sint(), expiry_message(index, expiration, now), timer.message, pending);
+        synic_.post_own(timer.config.sint(), expiry_message(index, expiration, now), timer.message, pending);
 }
 
 void SyntheticTimers::schedule_next_period(Timer& timer, RefTime now) const
