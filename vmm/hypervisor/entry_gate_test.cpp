@@ -17,7 +17,7 @@ TEST_CASE("no vCPU is in the guest while the gate is closed, and all go on after
     constexpr unsigned rounds = 200;
     ScriptedHypervisor hypervisor;
     auto const vm = hypervisor.create_vm({});
-    std::array<Vcpu*, 2> const vcpus{&vm->add_vcpu(), &vm->add_vcpu()};
+    std::array<Vcpu*, 2> const vcpus{&vm->add_vcpu(0), &vm->add_vcpu(1)};
     EntryGate gate;
     std::atomic<bool> going = true;
     std::array<std::atomic<std::uint64_t>, 2> runs{};

@@ -50,6 +50,9 @@ struct Hypercall {
     std::uint64_t output; ///< likewise
 };
 
+/// HLT, on a machine without local APICs.
+struct Halted {};
+
 struct TripleFault {};
 
 /// The vCPU can run no further. Vcpu::failure says why.
@@ -60,6 +63,6 @@ struct Failed {};
 namespace vmm {
 
 using VmExit = std::variant<exits::PortAccess, exits::Interrupted, exits::MsrRead, exits::MsrWrite, exits::MmioAccess,
-                            exits::Hypercall, exits::TripleFault, exits::Failed>;
+                            exits::Hypercall, exits::Halted, exits::TripleFault, exits::Failed>;
 
 } // namespace vmm

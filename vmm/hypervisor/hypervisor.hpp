@@ -17,9 +17,17 @@ struct AccelerationOffer {
     bool eoi_exits = false; ///< an EOI costs an exit here, unless the guest uses Hyper-V's MSRs for it
 };
 
+/// What a virtual machine has of them below; all else is whose it is that runs it.
+enum class InterruptControllers {
+    Pc,         ///< local APICs, I/O APIC and PICs, and the interval timer
+    LocalApics, ///< which take messages alone
+    None,       ///< a vCPU that halts leaves the guest
+};
+
 struct VmConfig {
     bool accelerated = false; ///< use what AccelerationOffer has; `calls` was among it
     bool apic_msrs = false;   ///< Hyper-V's MSRs of the local APIC are answered below, and are no exits
+    InterruptControllers controllers = InterruptControllers::Pc;
 };
 
 /// Outlives all that it makes. From any thread.
@@ -30,8 +38,7 @@ class Hypervisor {
     Hypervisor& operator=(Hypervisor const&) = delete;
     virtual ~Hypervisor() = default;
 
-    /// With the interrupt controllers and the interval timer of a PC, and exits for all synthetic MSRs. Throws
-    /// UserError or HypervisorError.
+    /// With exits for all synthetic MSRs. Throws UserError or HypervisorError.
     [[nodiscard]] virtual std::unique_ptr<Vm> create_vm(VmConfig const& config) const = 0;
 
     /// The most vCPUs that a guest may have here.

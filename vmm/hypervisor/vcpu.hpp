@@ -130,6 +130,8 @@ class Vcpu : public InjectionTarget {
     [[nodiscard]] virtual bool set_tsc_offset(std::uint64_t offset) = 0;
 
     [[nodiscard]] virtual Activity activity() const = 0;
+    /// As processors do after a reset that are not the first. Throws HypervisorError.
+    virtual void wait_for_init() = 0;
     /// The next run() waits in the guest for an interrupt that it would take.
     virtual void halt() = 0;
 

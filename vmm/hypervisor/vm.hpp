@@ -47,9 +47,8 @@ class Vm {
     Vm& operator=(Vm const&) = delete;
     virtual ~Vm() = default;
 
-    /// The next one; its index and its APIC ID are how many there were. It lives as long as this. Throws
-    /// HypervisorError. Before any of them runs.
-    [[nodiscard]] virtual Vcpu& add_vcpu() = 0;
+    /// One whose index and APIC ID none has. It lives as long as this. Throws HypervisorError.
+    [[nodiscard]] virtual Vcpu& add_vcpu(unsigned index) = 0;
 
     /// From any thread, also while vCPUs run. Mappings do not overlap; the same again, with or without `logs_writes`,
     /// changes that alone. Throws HypervisorError; the guest's memory is as it was then.

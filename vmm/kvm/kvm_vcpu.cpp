@@ -84,6 +84,7 @@ VmExit KvmVcpu::other_exit()
     }
     case KVM_EXIT_INTR:
     case KVM_EXIT_IRQ_WINDOW_OPEN: return exits::Interrupted{};
+    case KVM_EXIT_HLT: return exits::Halted{};
     case KVM_EXIT_SHUTDOWN: return exits::TripleFault{};
     case KVM_EXIT_FAIL_ENTRY:
         return failed(fmt::format("the processor refused to enter the guest (hardware reason {:#x})",
@@ -177,6 +178,12 @@ Activity KvmVcpu::activity() const
     case KVM_MP_STATE_SIPI_RECEIVED: return Activity::WaitsForStartup;
     default: return Activity::Unknown;
     }
+}
+
+void KvmVcpu::wait_for_init()
+{
+    kvm_mp_state waits{KVM_MP_STATE_UNINITIALIZED};
+    kvm_ioctl(fd(), KVM_SET_MP_STATE, &waits, "to have a vCPU wait");
 }
 
 std::optional<InterruptWindow> KvmVcpu::interrupt_window()

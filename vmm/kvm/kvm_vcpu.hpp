@@ -57,6 +57,7 @@ class KvmVcpu final : public Vcpu {
 
     [[nodiscard]] Activity activity() const override;
     void halt() override;
+    void wait_for_init() override;
     [[nodiscard]] std::optional<InterruptWindow> interrupt_window() override;
     [[nodiscard]] bool inject_past_apic(std::uint8_t vector) override;
 

@@ -64,6 +64,7 @@ void KvmVcpu::set_cpuid(std::span<CpuidEntry const> entries)
 void KvmVcpu::set_registers(Registers const& registers)
 {
     kvm_ioctl(fd(), KVM_SET_REGS, &registers, "the general registers of a vCPU");
+    general_registers(*run_) = registers;
 }
 
 SystemRegisters KvmVcpu::system_registers() const

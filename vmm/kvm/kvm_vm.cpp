@@ -43,14 +43,17 @@ void send_msi(int vm_fd, std::uint32_t address, std::uint32_t data)
 KvmVm::KvmVm(KvmHost const& host, VmConfig const& config)
     : host_{host}, config_{config}, fd_{host.create_vm()}, slots_{fd()}
 {
-    create_interrupt_controllers();
+    auto identity_map = layout::kvm_identity_map.base.value;
+    kvm_ioctl(fd(), KVM_SET_IDENTITY_MAP_ADDR, &identity_map, "KVM_SET_IDENTITY_MAP_ADDR");
+    kvm_ioctl(fd(), KVM_SET_TSS_ADDR, layout::kvm_tss.base.value, "KVM_SET_TSS_ADDR");
+    if (config.controllers == InterruptControllers::Pc) create_interrupt_controllers();
+    if (config.controllers == InterruptControllers::LocalApics) create_local_apics();
     trap_synthetic_msrs(config.apic_msrs);
     kick_signal::install();
 }
 
-Vcpu& KvmVm::add_vcpu()
+Vcpu& KvmVm::add_vcpu(unsigned index)
 {
-    auto const index = static_cast<unsigned>(vcpus_.size());
     return *vcpus_.emplace_back(std::make_unique<KvmVcpu>(host_, fd(), index, config_.accelerated));
 }
 
@@ -65,14 +68,20 @@ void KvmVm::accelerate_timers(hv::ReferenceTime const& time)
 
 void KvmVm::create_interrupt_controllers() const
 {
-    auto identity_map = layout::kvm_identity_map.base.value;
-    kvm_ioctl(fd(), KVM_SET_IDENTITY_MAP_ADDR, &identity_map, "KVM_SET_IDENTITY_MAP_ADDR");
-    kvm_ioctl(fd(), KVM_SET_TSS_ADDR, layout::kvm_tss.base.value, "KVM_SET_TSS_ADDR");
     kvm_ioctl(fd(), KVM_CREATE_IRQCHIP, "an in-kernel interrupt controller");
     kvm_pit_config pit{};
     pit.flags = KVM_PIT_SPEAKER_DUMMY;
     kvm_ioctl(fd(), KVM_CREATE_PIT2, &pit, "an in-kernel timer chip");
     route_interrupts();
+}
+
+void KvmVm::create_local_apics() const
+{
+    constexpr std::uint64_t io_apic_inputs = 24;
+    kvm_enable_cap split{};
+    split.cap = KVM_CAP_SPLIT_IRQCHIP;
+    split.args[0] = io_apic_inputs;
+    kvm_ioctl(fd(), KVM_ENABLE_CAP, &split, "in-kernel local APICs");
 }
 
 /// As on a PC, and as the MADT says: ISA interrupt 0 arrives at I/O APIC input 2, all others at the input of their

@@ -23,7 +23,7 @@ class KvmVm final : public Vm {
 
     [[nodiscard]] int fd() const { return fd_.get(); }
 
-    [[nodiscard]] Vcpu& add_vcpu() override;
+    [[nodiscard]] Vcpu& add_vcpu(unsigned index) override;
     void map(MemoryMapping const& mapping) override { slots_.map(mapping); }
     void unmap(hv::Gpa base) override { slots_.unmap(base); }
     [[nodiscard]] std::vector<std::uint64_t> take_dirty_pages(hv::Gpa base) override
@@ -39,6 +39,7 @@ class KvmVm final : public Vm {
 
   private:
     void create_interrupt_controllers() const;
+    void create_local_apics() const;
     void route_interrupts() const;
     void trap_synthetic_msrs(bool but_for_apic) const;
 

@@ -36,7 +36,7 @@ bool has_kvm()
 /// A vCPU that begins at `code` in real mode, with flat segments.
 Vcpu& add_vcpu(Vm& vm, KvmHypervisor const& hypervisor)
 {
-    auto& vcpu = vm.add_vcpu();
+    auto& vcpu = vm.add_vcpu(0);
     vcpu.set_cpuid(hypervisor.supported_cpuid());
     auto system = vcpu.system_registers();
     for (auto* const segment : {&system.cs, &system.ds}) {

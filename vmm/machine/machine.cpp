@@ -134,7 +134,7 @@ void Machine::create_vcpus(GuestOptions const& options, hv::PartitionId parent)
             "--nested: this KVM gives guests neither VMX nor SVM: load kvm_intel or kvm_amd with nested=1, "
             "or leave the option out"};
     for (unsigned i = 0; i < options.cpus; ++i) {
-        auto& vcpu = vm_->add_vcpu();
+        auto& vcpu = vm_->add_vcpu(i);
         vcpus_.push_back(std::make_unique<VcpuThread>(
             vcpu, i, ports_, mmio_, VcpuThread::Gates{entry_gate_, gate_}, [this](DeathReport const& report) {
                 auto const kind = report.triple_fault ? Outcome::Kind::TripleFault : Outcome::Kind::Died;

@@ -100,7 +100,7 @@ class CountingGuest {
     AddressSpace::Claim const claim_ =
         space_.claim({hv::Gpa{0}, pages* hv::page_size}, {MemoryType::Ram, ram_->bytes.data()}, "RAM");
     VmMemory memory_{*vm_, space_, gate_};
-    Vcpu& vcpu_{vm_->add_vcpu()};
+    Vcpu& vcpu_{vm_->add_vcpu(0)};
     EntryGate::Door door_{gate_, vcpu_};
     std::atomic<bool> ending_{false};
     std::atomic<bool> lost_{false};

@@ -10,6 +10,12 @@ void PauseGate::expect(unsigned vcpus)
     running_ = vcpus;
 }
 
+void PauseGate::join()
+{
+    std::lock_guard const guard{lock_};
+    ++running_;
+}
+
 void PauseGate::leave()
 {
     std::unique_lock guard{lock_};

@@ -15,6 +15,8 @@ class PauseGate {
   public:
     /// So many vCPU threads begin now; each calls `leave` when it ends.
     void expect(unsigned vcpus);
+    /// One more begins, and calls `leave` when it ends. Made by one that is there and not waiting.
+    void join();
     void leave();
 
     /// From now on vCPUs wait, when they are kicked. `all_in` is called once when the last of those that still run is

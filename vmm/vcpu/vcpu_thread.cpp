@@ -52,7 +52,10 @@ VcpuThread::~VcpuThread()
 
 void VcpuThread::begin()
 {
-    thread_ = std::thread{[this] { thread_main(); }};
+    thread_ = std::thread{[this] {
+        devices::begin_thread(devices::ThreadRole::Vcpu, fmt::format("vcpu{}", index_).c_str());
+        run_here();
+    }};
 }
 
 void VcpuThread::start()
@@ -69,7 +72,11 @@ void VcpuThread::stay_out()
 
 void VcpuThread::request_stop()
 {
-    if (!thread_.joinable()) return;
+    if (thread_.joinable()) leave_guest();
+}
+
+void VcpuThread::leave_guest()
+{
     stopping_.store(true);
     vp_->requests().close(); // it may be waiting for another VP
     start();
@@ -81,10 +88,9 @@ void VcpuThread::join()
     if (thread_.joinable()) thread_.join();
 }
 
-void VcpuThread::thread_main()
+void VcpuThread::run_here()
 {
     vcpu_.adopt_thread();
-    devices::begin_thread(devices::ThreadRole::Vcpu, fmt::format("vcpu{}", index_).c_str());
     auto const run = [this] {
         started_.wait(false);
         if (stopping_.load()) return;
@@ -111,6 +117,10 @@ void VcpuThread::run_guest()
             if (vp_->requests().waiting() || gate_.closed()) vcpu_.leave_at_once();
             if (stopping_.load()) break;
         }
+        if (owner_ && owner_->suspends()) {
+            wait_while_suspended();
+            continue;
+        }
         door_.enter();
         auto const exit = vcpu_.run();
         door_.leave();
@@ -121,6 +131,14 @@ void VcpuThread::run_guest()
     }
 }
 
+/// With the registers settled: whoever suspends it has seen to that.
+void VcpuThread::wait_while_suspended()
+{
+    auto const may_go = [this] { return !owner_->suspends() || gate_.closed() || stopping_.load(); };
+    vp_->requests().serve_until(may_go);
+    if (gate_.closed()) gate_.pass(vp_->requests(), stopping_);
+}
+
 void VcpuThread::answer(exits::Interrupted)
 {
     if (gate_.closed()) [[unlikely]]
@@ -129,13 +147,20 @@ void VcpuThread::answer(exits::Interrupted)
     if (vp_->requests().waiting()) vp_->requests().serve();
 }
 
-void VcpuThread::answer(exits::TripleFault)
+void VcpuThread::answer(exits::Halted halted)
 {
+    if (owner_) owner_->answer(halted); // else the local APIC wakes it
+}
+
+void VcpuThread::answer(exits::TripleFault fault)
+{
+    if (owner_) return owner_->answer(fault);
     die("triple fault", true);
 }
 
-void VcpuThread::answer(exits::Failed)
+void VcpuThread::answer(exits::Failed failed)
 {
+    if (owner_) return owner_->answer(failed);
     die(vcpu_.failure());
 }
 
@@ -191,6 +216,7 @@ void VcpuThread::answer(exits::PortAccess const& io)
 
 void VcpuThread::reach_devices(exits::PortAccess const& io)
 {
+    if (owner_) return owner_->answer(io);
     auto* data = io.data;
     for (std::uint32_t i = 0; i < io.count; ++i, data += io.size) {
         std::uint32_t value = 0;
@@ -270,6 +296,7 @@ void VcpuThread::answer(exits::MsrWrite const& msr)
 /// Where no device is there may be RAM, which was not mapped at that moment because the machine's map changes.
 void VcpuThread::answer(exits::MmioAccess const& mmio)
 {
+    if (owner_) return owner_->answer(mmio);
     if (mmio.is_write ? mmio_.write(mmio.address.value, mmio.data) : mmio_.read(mmio.address.value, mmio.data))
         return;
     if (auto* const ram = vp_->partition().memory().at(mmio.address, mmio.data.size())) {

@@ -8,6 +8,7 @@
 #include "vmm/hypervisor/entry_gate.hpp"
 #include "vmm/hypervisor/vcpu.hpp"
 #include "vmm/vcpu/death_report.hpp"
+#include "vmm/vcpu/exit_owner.hpp"
 #include "vmm/vcpu/injected_interrupts.hpp"
 #include "vmm/vcpu/pause_gate.hpp"
 
@@ -43,9 +44,16 @@ class VcpuThread final : public hv::VpControl {
         injected_.attach(vp.external_interrupt());
     }
 
+    /// Exits that devices would answer are this one's. Before it runs.
+    void give_exits_to(ExitOwner& owner) { owner_ = &owner; }
+
     /// Begins the thread, which waits for `start`. Throws std::system_error when the host has none left.
     void begin();
     void start();
+    /// What the thread does, for one that is there already, and has the role; until leave_guest(), which may come
+    /// before, from any other thread.
+    void run_here();
+    void leave_guest();
     /// Does not enter the guest again. From any thread, also this one, whose exit may be what ends the guest.
     void stay_out();
     /// Takes the thread out of the guest for good; join() then waits for it. Both callable more than once, not from
@@ -79,8 +87,8 @@ class VcpuThread final : public hv::VpControl {
     void inspect(hv::Inspector& inspector) const override;
 
   private:
-    void thread_main();
     void run_guest();
+    void wait_while_suspended();
     void expire_timers();
     void inject();
     void kick_from_elsewhere();
@@ -91,6 +99,7 @@ class VcpuThread final : public hv::VpControl {
     void answer(exits::MsrWrite const& msr);
     void answer(exits::MmioAccess const& mmio);
     void answer(exits::Hypercall const& call);
+    void answer(exits::Halted);
     void answer(exits::TripleFault);
     void answer(exits::Failed);
 
@@ -109,6 +118,7 @@ class VcpuThread final : public hv::VpControl {
     PauseGate& gate_;
     Died const died_;
     hv::VirtualProcessor* vp_ = nullptr;
+    ExitOwner* owner_ = nullptr; ///< or devices
 
     InjectedInterrupts injected_;
     std::unique_ptr<KickTimer> timer_; // lives on the thread

@@ -8,7 +8,7 @@ class SilentDoorbell final : public Doorbell {};
 
 } // namespace
 
-Vcpu& ScriptedVm::add_vcpu()
+Vcpu& ScriptedVm::add_vcpu(unsigned)
 {
     faults_.check(Call::AddVcpu);
     return *vcpus_.emplace_back(std::make_unique<ScriptedVcpu>(faults_, vcpus_.empty()));

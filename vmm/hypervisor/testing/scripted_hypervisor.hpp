@@ -28,7 +28,7 @@ class ScriptedVm final : public Vm {
 
     ScriptedVm(FaultPlan& faults, VmConfig const& config) : faults_{faults}, config_{config} {}
 
-    [[nodiscard]] Vcpu& add_vcpu() override;
+    [[nodiscard]] Vcpu& add_vcpu(unsigned index) override;
     void map(MemoryMapping const& mapping) override;
     void unmap(hv::Gpa base) override;
     [[nodiscard]] std::vector<std::uint64_t> take_dirty_pages(hv::Gpa base) override;

@@ -133,6 +133,7 @@ class ScriptedVcpu final : public Vcpu {
     [[nodiscard]] bool set_tsc_offset(std::uint64_t value) override;
     [[nodiscard]] Activity activity() const override { return activity_; }
     void halt() override { activity_ = Activity::Halted; }
+    void wait_for_init() override { activity_ = Activity::WaitsForInit; }
     [[nodiscard]] std::optional<InterruptWindow> interrupt_window() override;
     [[nodiscard]] bool inject_past_apic(std::uint8_t vector) override;
     [[nodiscard]] hv::Acceleration* acceleration() override { return nullptr; }

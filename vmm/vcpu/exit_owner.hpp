@@ -1,0 +1,26 @@
+/// Who answers a vCPU's exits in place of devices, and says when it runs: another guest, which is its parent.
+#pragma once
+
+#include "vmm/hypervisor/exit.hpp"
+
+namespace vmm {
+
+/// Called on the vCPU's thread, but for `suspends`.
+class ExitOwner {
+  public:
+    ExitOwner() = default;
+    ExitOwner(ExitOwner const&) = delete;
+    ExitOwner& operator=(ExitOwner const&) = delete;
+    virtual ~ExitOwner() = default;
+
+    /// The vCPU must not enter its guest now. From any thread; it changes by requests to the VP alone.
+    [[nodiscard]] virtual bool suspends() const = 0;
+
+    virtual void answer(exits::PortAccess const& io) = 0;
+    virtual void answer(exits::MmioAccess const& mmio) = 0;
+    virtual void answer(exits::Halted) = 0;
+    virtual void answer(exits::TripleFault) = 0;
+    virtual void answer(exits::Failed) = 0;
+};
+
+} // namespace vmm
