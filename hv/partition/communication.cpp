@@ -116,7 +116,7 @@ Status make_connection(Partition& sender, ConnectionId id, Partition& receiver, 
 Status prefer(Port& port, std::uint64_t vp)
 {
     if (port.spec.type == abi::PortType::Monitor || port.spec.target_vp != any_vp) return Status::OperationDenied;
-    if (vp != any_vp.value && vp >= port.owner->vps().size()) return Status::PropertyValueOutOfRange;
+    if (vp != any_vp.value && vp >= port.owner->vp_indices()) return Status::PropertyValueOutOfRange;
     port.preferred_vp = VpIndex{static_cast<std::uint32_t>(vp)};
     return Status::Success;
 }

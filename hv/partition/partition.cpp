@@ -20,6 +20,7 @@ Partition::Partition(PartitionRegistry& registry, PartitionId id, PartitionConfi
       id_{id},
       parent_{config.parent},
       active_{config.active},
+      slots_(config.child ? config.max_vps : 0),
       pool_{config.pool_bytes},
       children_{config.children ? std::make_unique<Children>(*this, *config.children) : nullptr}
 {}
@@ -30,6 +31,8 @@ VirtualProcessor& Partition::add_vp(VpControl& control)
 {
     auto const index = VpIndex{static_cast<std::uint32_t>(vps_.size())};
     vps_.push_back(std::make_unique<VirtualProcessor>(*this, *this, index, control));
+    slots_.emplace_back();
+    set_vp(index, vps_.back().get());
     return *vps_.back();
 }
 

@@ -44,12 +44,19 @@ class Partition : public VpEnvironment {
 
     /// VPs are added in the order of their indices while the partition is built.
     VirtualProcessor& add_vp(VpControl& control);
+    /// Those that were added so, which stay.
     [[nodiscard]] std::span<std::unique_ptr<VirtualProcessor> const> vps() const { return vps_; }
-    /// nullptr when there is no such VP.
+
+    /// Of a partition that its parent gives VPs and takes them again, in any order: `vp` is found from now on, or
+    /// nobody is, until nullptr. Whoever takes one waits for visits then.
+    void set_vp(VpIndex index, VirtualProcessor* vp) { slots_[index.value].vp.store(vp); }
+    /// nullptr when there is no such VP. One that is not this partition's own is to be found during a visit.
     [[nodiscard]] VirtualProcessor* vp(VpIndex index) const
     {
-        return index.value < vps_.size() ? vps_[index.value].get() : nullptr;
+        return index.value < slots_.size() ? slots_[index.value].vp.load(std::memory_order_acquire) : nullptr;
     }
+    /// All VPs have indices below it.
+    [[nodiscard]] std::uint32_t vp_indices() const { return static_cast<std::uint32_t>(slots_.size()); }
 
     /// Keeps the partition, and what it was made from, in place: for a sender that has let go of the port's lock and
     /// still has interrupts to raise, or for one VP that asks another. Begun with the lock of one of its live ports
@@ -102,7 +109,16 @@ class Partition : public VpEnvironment {
     std::atomic<PartitionId> parent_;
     std::atomic<bool> active_;
     std::atomic<std::uint32_t> visitors_{0};
+    /// Moved only while the partition is built.
+    struct Slot {
+        Slot() = default;
+        Slot(Slot&& other) noexcept : vp{other.vp.load()} {}
+
+        std::atomic<VirtualProcessor*> vp{nullptr};
+    };
+
     std::vector<std::unique_ptr<VirtualProcessor>> vps_;
+    std::vector<Slot> slots_; ///< by index
 
     MemoryPool pool_;
     std::unique_ptr<Children> const children_;

@@ -24,8 +24,8 @@ struct Delivery {
 template <typename Give>
 Delivery offer_to_any(Port const& port, bool (Synic::*accepts)() const, Give give)
 {
-    auto const vps = port.owner->vps();
-    auto const* const preferred = port.owner->vp(port.preferred_vp);
+    auto const& owner = *port.owner;
+    auto* const preferred = owner.vp(port.preferred_vp);
     Delivery last{Status::InvalidSynicState, nullptr};
     auto const taken_by = [&](VirtualProcessor& vp, bool masked_too) {
         auto& synic = vp.synic();
@@ -34,20 +34,22 @@ Delivery offer_to_any(Port const& port, bool (Synic::*accepts)() const, Give giv
         return last.status != Status::InvalidSynicState; // else it was disabled or masked a moment ago
     };
     for (bool const masked_too : {false, true}) {
-        if (preferred && taken_by(*vps[port.preferred_vp.value], masked_too)) return last;
-        for (auto const& vp : vps) {
-            if (vp.get() != preferred && taken_by(*vp, masked_too)) return last;
+        if (preferred && taken_by(*preferred, masked_too)) return last;
+        for (std::uint32_t index = 0; index < owner.vp_indices(); ++index) {
+            auto* const vp = owner.vp(VpIndex{index});
+            if (vp && vp != preferred && taken_by(*vp, masked_too)) return last;
         }
     }
     return last;
 }
 
-/// Gives a message or an event to the VP that it is for. The port is locked.
+/// Gives a message or an event to the VP that it is for. The port is locked, and its owner visited.
 template <typename Give>
 Delivery offer(Port const& port, bool (Synic::*accepts)() const, Give give)
 {
     if (port.spec.target_vp == any_vp) return offer_to_any(port, accepts, give);
     auto* const vp = port.owner->vp(port.spec.target_vp);
+    if (!vp) return {Status::InvalidSynicState, nullptr}; // its parent has deleted it
     return {give(vp->synic()), vp};
 }
 
@@ -85,12 +87,12 @@ Status post(Partition& sender, ConnectionId id, abi::Message& message)
             ++target.port.post_count;
         } else {
             message.header.origin = target.port.id.value;
+            visit.emplace(*target.port.owner);
             auto const delivery = offer(target.port, &Synic::accepts_messages,
                                         [&](Synic& synic) { return deliver(target.port, synic, message, pending); });
             status = delivery.status;
             if (status == Status::InvalidSynicState) return status;
             vp = delivery.vp;
-            visit.emplace(*target.port.owner);
         }
     }
     if (handler)
@@ -117,12 +119,12 @@ Status signal(Partition& sender, ConnectionId id, std::uint32_t flag)
         if (flag >= spec.flag_count) return Status::InvalidParameter;
         handler = spec.handler;
         if (!handler) {
+            visit.emplace(*target.port.owner);
             auto const delivery = offer(target.port, &Synic::accepts_events, [&](Synic& synic) {
                 return synic.signal(spec.sint, spec.base_flag + flag, pending);
             });
             if (delivery.status != Status::Success) return delivery.status;
             vp = delivery.vp;
-            visit.emplace(*target.port.owner);
         }
     }
     if (handler)

@@ -12,6 +12,7 @@ namespace hv::calls {
 template <typename Work>
 [[nodiscard]] Status on_vp(Caller const& caller, Partition& target, std::uint32_t index, Work&& work)
 {
+    Partition::Visit const visit{target};
     bool const own = &target == &caller.partition;
     auto* const vp = own && index == self_vp.value ? &caller.vp : target.vp(VpIndex{index});
     if (!vp) return Status::InvalidVpIndex;
@@ -21,7 +22,6 @@ template <typename Work>
         work(*vp);
         return Status::Success;
     }
-    Partition::Visit const visit{target};
     if (!target.active()) return Status::InvalidPartitionState; // else whoever removes it waits for the visit
     bool const done = caller.vp.requests().have_done(vp->requests(), [&] { work(*vp); });
     return done ? Status::Success : Status::InvalidPartitionState;

@@ -13,7 +13,7 @@ std::optional<std::uint64_t> property_of(Partition const& partition, abi::Partit
     case CpuCap: return abi::default_cpu_cap;
     case CpuWeight: return abi::default_cpu_weight;
     case ReferenceTime: return partition.time().now().value;
-    case ProcessorsPerSocket: return partition.vps().size();
+    case ProcessorsPerSocket: return partition.child() ? partition.vp_indices() : partition.vps().size();
     case ImplementedPhysicalAddressBits:
     case PhysicalAddressWidth: return processor.physical_address_bits;
     case ProcessorVendor: return processor.vendor;

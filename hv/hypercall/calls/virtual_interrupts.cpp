@@ -69,7 +69,7 @@ Status send(Partition& target, InterruptControl control, std::uint64_t destinati
     constexpr std::uint32_t lowest_vector = 0x10; // an APIC takes none below (Intel SDM vol. 3 §11.5.2)
     if (control.logical_destination()) {
         if (destination == 0 || destination > highest_logical) return Status::InvalidParameter;
-    } else if (destination >= target.vps().size()) {
+    } else if (destination >= target.vp_indices() || !target.vp(VpIndex{static_cast<std::uint32_t>(destination)})) {
         return Status::InvalidVpIndex;
     }
     bool const to_irr = control.type == InterruptType::Fixed || control.type == InterruptType::LowestPriority;
@@ -117,6 +117,7 @@ Status clear_virtual_interrupt(Caller const& caller, abi::ClearVirtualInterruptI
     auto const target = caller.target(in.partition);
     if (!target) return target.status();
     if (!target->active()) return Status::InvalidPartitionState;
+    Partition::Visit const visit{*target};
     auto* const boot_processor = target->vp(VpIndex{0});
     return boot_processor ? boot_processor->external_interrupt().clear() : Status::NotAcknowledged;
 }
