@@ -24,6 +24,7 @@ char const* name_of(ThreadRole role)
     case ThreadRole::UserNetwork: return "user network";
     case ThreadRole::Relay: return "socket relay";
     case ThreadRole::LineWriter: return "lines";
+    case ThreadRole::Builder: return "builder";
     }
     return "unknown";
 }

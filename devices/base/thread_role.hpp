@@ -17,8 +17,9 @@ enum class ThreadRole : std::uint8_t {
     UserNetwork, ///< frames of a user-mode network
     Relay,       ///< bytes between a guest's sockets and the host's
     LineWriter,  ///< writes messages, a log or a trace
+    Builder,     ///< makes the virtual machines of a guest's children
 };
-inline constexpr unsigned thread_roles = static_cast<unsigned>(ThreadRole::LineWriter) + 1;
+inline constexpr unsigned thread_roles = static_cast<unsigned>(ThreadRole::Builder) + 1;
 
 /// At most 15 bytes, as the kernel shows threads.
 [[nodiscard]] char const* name_of(ThreadRole role);

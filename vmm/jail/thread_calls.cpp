@@ -101,6 +101,13 @@ void vcpu(SeccompFilter& filter, HypervisorRequests const& requests)
     allow_requests(filter, card_requests);
 }
 
+/// Virtual machines and vCPUs, and an end to them.
+void builder(SeccompFilter& filter, HypervisorRequests const& requests)
+{
+    vcpu(filter, requests);
+    allow_requests(filter, requests.build);
+}
+
 void events(SeccompFilter& filter, HypervisorRequests const& requests)
 {
     vcpu(filter, requests); // a channel's device is called here as well
@@ -208,6 +215,7 @@ SeccompFilter calls_of(ThreadRole role, HypervisorRequests const& requests, Need
     case ThreadRole::Tap: tap(filter, requests); break;
     case ThreadRole::UserNetwork: user_network(filter, requests); break;
     case ThreadRole::LineWriter: any_thread(filter); break;
+    case ThreadRole::Builder: builder(filter, requests); break;
     }
     return filter;
 }
