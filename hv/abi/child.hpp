@@ -1,5 +1,6 @@
 /// Inputs and outputs of the calls by which a partition makes children and deals with their memory (TLFS 2.0a §5.6,
-/// §7.3; the newest pages). HvCallGetPartitionPropertyEx is in no text: layout from Linux, include/hyperv/hvhdk.h.
+/// §7.3, §8.3, §9.3, §10.4; the newest pages). HvCallGetPartitionPropertyEx is in no text: layout from Linux,
+/// include/hyperv/hvhdk.h.
 #pragma once
 
 #include "hv/abi/partition_property.hpp"
@@ -78,6 +79,118 @@ struct GetMemoryBalanceOutput { // 0x004A
     std::uint64_t pages_available;
     std::uint64_t pages_in_use;
 };
+
+/// HV_MAP_GPA_FLAGS (2.0a §8.2.1, newest).
+namespace map_flag {
+inline constexpr std::uint32_t readable = 1U << 0;
+inline constexpr std::uint32_t writable = 1U << 1;
+inline constexpr std::uint32_t kernel_executable = 1U << 2;
+inline constexpr std::uint32_t user_executable = 1U << 3;
+inline constexpr std::uint32_t no_access = 1U << 16;
+inline constexpr std::uint32_t no_overlay = 1U << 20;
+inline constexpr std::uint32_t not_cached = 1U << 21;
+inline constexpr std::uint32_t large_page = 1U << 31;
+} // namespace map_flag
+
+/// 0x004B: header. The list is of page numbers of the caller's.
+struct MapGpaPagesInput {
+    std::uint64_t partition;
+    std::uint64_t base; ///< page number in the child
+    std::uint32_t flags;
+    std::uint32_t padding;
+};
+static_assert(sizeof(MapGpaPagesInput) == 24 && offsetof(MapGpaPagesInput, flags) == 16);
+
+/// HV_UNMAP_GPA_FLAGS (newest).
+namespace unmap_flag {
+inline constexpr std::uint32_t keep_precommitted = 1U << 1;
+inline constexpr std::uint32_t large_page = 1U << 2;
+} // namespace unmap_flag
+
+/// 0x004C: header, without lists: the rep count says how many pages. 2.0a has no flags.
+struct UnmapGpaPagesInput {
+    std::uint64_t partition;
+    std::uint64_t base;
+    std::uint32_t flags;
+    std::uint32_t padding;
+};
+static_assert(sizeof(UnmapGpaPagesInput) == 24);
+
+/// HV_INTERCEPT_TYPE.
+enum class InterceptType : std::uint32_t {
+    IoPort = 0,
+    Msr = 1,
+    Cpuid = 2,
+    Exception = 3,
+    IoPortRange = 0x11,
+};
+
+/// HV_INTERCEPT_ACCESS_TYPE_MASK, and one of its bits in a message.
+namespace intercept_access {
+inline constexpr std::uint32_t read = 0; ///< HV_INTERCEPT_ACCESS_READ, in a message
+inline constexpr std::uint32_t write = 1;
+inline constexpr std::uint32_t execute = 2;
+inline constexpr std::uint32_t read_mask = 1U << 0;
+inline constexpr std::uint32_t write_mask = 1U << 1;
+inline constexpr std::uint32_t execute_mask = 1U << 2;
+} // namespace intercept_access
+
+struct InstallInterceptInput { // 0x004D
+    std::uint64_t partition;
+    std::uint32_t access;
+    InterceptType type;
+    std::uint64_t parameter;
+};
+static_assert(sizeof(InstallInterceptInput) == 24 && offsetof(InstallInterceptInput, parameter) == 16);
+
+struct CreateVpInput { // 0x004E, as newest has it
+    std::uint64_t partition = 0;
+    std::uint32_t vp_index = 0;
+    std::uint8_t reserved[3]{};
+    std::uint8_t subnode_type = 0;
+    std::uint64_t subnode_id = 0;
+    ProximityDomain proximity{};
+    std::uint64_t flags = 0;
+};
+static_assert(sizeof(CreateVpInput) == 40 && offsetof(CreateVpInput, proximity) == 24);
+
+struct DeleteVpInput { // 0x004F
+    std::uint64_t partition;
+    std::uint32_t vp_index;
+    std::uint32_t padding;
+};
+static_assert(sizeof(DeleteVpInput) == 16);
+
+/// HV_VP_STATE_PAGE_TYPE.
+enum class VpStatePage : std::uint16_t {
+    Registers = 0,
+    InterceptMessage = 1,
+};
+
+struct MapVpStatePageInput { // 0x00E1
+    static constexpr std::uint8_t location_provided = 1;
+
+    std::uint64_t partition;
+    std::uint32_t vp_index;
+    VpStatePage type;
+    std::uint8_t input_vtl;
+    std::uint8_t flags;
+    std::uint64_t location; ///< page number of the caller's
+};
+static_assert(sizeof(MapVpStatePageInput) == 24 && offsetof(MapVpStatePageInput, location) == 16);
+
+struct MapVpStatePageOutput {
+    std::uint64_t location;
+};
+
+struct UnmapVpStatePageInput { // 0x00E2
+    std::uint64_t partition;
+    std::uint32_t vp_index;
+    VpStatePage type;
+    std::uint8_t input_vtl;
+    std::uint8_t reserved;
+};
+static_assert(sizeof(UnmapVpStatePageInput) == 16);
 
 struct GetPartitionPropertyExInput { // 0x0101
     std::uint64_t partition;

@@ -29,6 +29,11 @@ enum class CallCode : std::uint16_t {
     DepositMemory = 0x0048,
     WithdrawMemory = 0x0049,
     GetMemoryBalance = 0x004A,
+    MapGpaPages = 0x004B,
+    UnmapGpaPages = 0x004C,
+    InstallIntercept = 0x004D,
+    CreateVp = 0x004E,
+    DeleteVp = 0x004F,
     GetVpRegisters = 0x0050,
     SetVpRegisters = 0x0051,
     AssertVirtualInterrupt = 0x0055,
@@ -46,6 +51,8 @@ enum class CallCode : std::uint16_t {
     ConnectPortVtl = 0x0096,            ///< HvCallConnectPort of the later texts
     StartVirtualProcessor = 0x0099,
     GetVpIndexFromApicId = 0x009A,
+    MapVpStatePage = 0x00E1,
+    UnmapVpStatePage = 0x00E2,
     GetPartitionPropertyEx = 0x0101, ///< known from Linux only
     ExtQueryCapabilities = 0x8001,   ///< the first of the extended calls
 };

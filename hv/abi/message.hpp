@@ -10,7 +10,13 @@ namespace hv::abi {
 
 enum class MessageType : std::uint32_t {
     None = 0,
+    UnmappedGpa = 0x8000'0000,
+    GpaIntercept = 0x8000'0001,
     TimerExpired = 0x8000'0010,
+    UnrecoverableException = 0x8000'0021,
+    OpaqueIntercept = 0x8000'003F, ///< newest: look into the intercept message page
+    IoPortIntercept = 0x8001'0000,
+    Halt = 0x8001'0007, ///< newest
 };
 
 inline constexpr std::uint32_t hypervisor_message_mask = 0x8000'0000; ///< HV_MESSAGE_TYPE_HYPERVISOR_MASK
@@ -22,7 +28,7 @@ struct MessageHeader {
     std::uint8_t payload_size; ///< bytes
     std::uint8_t flags;
     std::uint16_t reserved;
-    std::uint64_t origin; ///< the port ID of a guest message; zero for a timer
+    std::uint64_t origin; ///< the port ID of a guest message, the child of an intercept; zero for a timer
 };
 
 struct Message {

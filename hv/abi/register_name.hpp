@@ -10,6 +10,9 @@ namespace hv::abi {
 
 /// Of a run of registers only the first is named.
 enum class RegisterName : std::uint32_t {
+    ExplicitSuspend = 0x0000'0000, ///< these two of a VP that its parent runs (2.0a §10.3.1)
+    InterceptSuspend = 0x0000'0001,
+
     HypervisorVersion = 0x0000'0100,
     PrivilegesAndFeaturesInfo = 0x0000'0200,
     FeaturesInfo = 0x0000'0201,

@@ -1,5 +1,6 @@
 #include "hv/base/overlay_page.hpp"
 
+#include <cstring>
 #include <new>
 
 namespace hv {
@@ -42,6 +43,14 @@ void OverlayPage::fill(Content const& content)
     auto* const s = store();
     if (!s) throw std::bad_alloc{};
     s->overlay = content;
+}
+
+void OverlayPage::write(void const* from, std::size_t size)
+{
+    if (host_)
+        copy_to_shared(host_, from, size);
+    else if (store_)
+        std::memcpy(store_->overlay.data(), from, size);
 }
 
 void OverlayPage::visit(StateVisitor& visitor, GuestMemory const& memory, Gpa gpa)

@@ -27,6 +27,9 @@ class OverlayPage {
 
     /// Sets the content, whether mapped or not. Called while the partition is built; throws std::bad_alloc.
     void fill(Content const& content);
+    /// Writes at its beginning, whether mapped or not. Ignored before the first `fill`. `size` in bytes, at most a
+    /// page.
+    void write(void const* from, std::size_t size);
     /// What `fill` has set, while it covers nothing.
     [[nodiscard]] Content own() const { return store_ ? store_->overlay : Content{}; }
 

@@ -5,6 +5,8 @@
 #include "hv/abi/types.hpp"
 #include "hv/base/guest_memory.hpp"
 #include "hv/base/interfaces.hpp"
+#include "hv/child/gpa_map.hpp"
+#include "hv/child/intercept.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -12,10 +14,43 @@
 
 namespace hv {
 
+class VirtualProcessor;
+
 /// How many children a partition may have at once, and how many VPs these may have together.
 struct ChildLimits {
     unsigned partitions = 0;
     unsigned vps = 0;
+};
+
+/// Who runs a child's VP on behalf of its parent. All calls but `suspended` come from the VP's own thread.
+class VpSupervisor {
+  public:
+    VpSupervisor() = default;
+    VpSupervisor(VpSupervisor const&) = delete;
+    VpSupervisor& operator=(VpSupervisor const&) = delete;
+    virtual ~VpSupervisor() = default;
+
+    /// The VP is to execute nothing, but to go on serving requests.
+    [[nodiscard]] virtual bool suspended() const = 0;
+    /// Whether the parent answers this access itself. `size` in bytes.
+    [[nodiscard]] virtual bool intercepts_port(std::uint16_t port, std::uint8_t size, bool is_write) const = 0;
+    /// Tells the parent. The VP is suspended then.
+    virtual void intercepted(Intercept const& intercept) = 0;
+};
+
+/// The processor of one of a child's VPs. Its end waits for its thread.
+class ChildProcessor {
+  public:
+    ChildProcessor() = default;
+    ChildProcessor(ChildProcessor const&) = delete;
+    ChildProcessor& operator=(ChildProcessor const&) = delete;
+    virtual ~ChildProcessor() = default;
+
+    [[nodiscard]] virtual VpControl& control() = 0;
+    /// Its thread begins, and runs the VP whenever that is not suspended. Both outlive `end`.
+    virtual void begin(VirtualProcessor& vp, VpSupervisor& supervisor) = 0;
+    /// Returns when the thread has ended. From any other thread, more than once.
+    virtual void end() = 0;
 };
 
 /// The machine of one child. What it hands out lives as long as it does.
@@ -30,6 +65,13 @@ class ChildMachine {
     [[nodiscard]] virtual Clock const& clock() const = 0;
     [[nodiscard]] virtual InterruptSink& interrupts() = 0;
     [[nodiscard]] virtual MachineControl& control() = 0;
+
+    /// A processor as after a reset, of a VP that has none. nullptr when the host has no room for one. From any VP's
+    /// thread of the parent, with no lock of the model held; likewise the next.
+    [[nodiscard]] virtual std::unique_ptr<ChildProcessor> add_processor(VpIndex index) = 0;
+    /// Puts a change of its map into effect: all of it, or false and nothing when the host's map of it can become no
+    /// longer. One call at a time.
+    [[nodiscard]] virtual bool change_memory(GpaChange const& change) = 0;
 };
 
 /// What makes children of one partition. From any VP's thread of it, with no lock of the model held.
@@ -41,8 +83,9 @@ class ChildHost {
     virtual ~ChildHost() = default;
 
     [[nodiscard]] virtual ChildLimits limits() const = 0;
-    /// nullptr when the host has no room for one. It may outlive this object.
-    [[nodiscard]] virtual std::unique_ptr<ChildMachine> create() = 0;
+    /// With local APICs, or without; those have no interrupts but the external one. nullptr when the host has no room
+    /// for one. It may outlive this object, without processors.
+    [[nodiscard]] virtual std::unique_ptr<ChildMachine> create(bool local_apics) = 0;
 
     /// Takes pages of RAM, by their numbers, from the parent: it reaches them no more, nor does anybody who looks
     /// them up in its memory. All of them, or false and none, when the host can split the parent's memory no further.

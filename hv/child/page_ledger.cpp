@@ -37,6 +37,12 @@ void PageLedger::finish_withdrawal(std::uint64_t page)
     change(page, Use::Own);
 }
 
+bool PageLedger::is_own(std::uint64_t page) const
+{
+    auto const found = chunks_.find(page / pages_per_chunk);
+    return found == chunks_.end() || found->second->uses[page % pages_per_chunk] == Use::Own;
+}
+
 void PageLedger::change(std::uint64_t page, Use use)
 {
     auto const found = chunks_.find(page / pages_per_chunk);

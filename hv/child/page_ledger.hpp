@@ -26,6 +26,8 @@ class PageLedger {
     void begin_withdrawal(std::uint64_t page);
     void finish_withdrawal(std::uint64_t page);
 
+    /// It is in no pool, nor on its way.
+    [[nodiscard]] bool is_own(std::uint64_t page) const;
     [[nodiscard]] std::size_t deposited() const { return deposited_; }
     /// Whether every page is the parent's own again.
     [[nodiscard]] bool empty() const { return chunks_.empty(); }

@@ -86,7 +86,7 @@ class World {
         for (auto& seat : seats_) {
             auto& guest = seat.parent->guest;
             registry_.remove(*guest.partition);
-            require(seat.parent->host.machines == 0, "no machine is left behind a parent");
+            require(seat.parent->host.alive.machines == 0, "no machine is left behind a parent");
             require(guest.partition->pool().free_bytes() == Seat::pool, "a parent's pool has again what it had");
             for (auto const& child : seat.children)
                 require(registry_.find(PartitionId{child.id}) == nullptr, "no child is left behind a parent");
@@ -291,7 +291,7 @@ class World {
         require(seat.parent->host.hidden == pools, "what is out of reach is what is in a pool");
         auto const& children = *seat.parent->guest.partition->children();
         require(children.deposited_pages() == count, "the model counts the same pages");
-        require(children.count() == seat.children.size() && seat.parent->host.machines == seat.children.size(),
+        require(children.count() == seat.children.size() && seat.parent->host.alive.machines == seat.children.size(),
                 "there are as many machines as children");
     }
 

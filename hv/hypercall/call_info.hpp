@@ -22,6 +22,11 @@ struct Progress {
     std::size_t done;
 };
 
+/// How many elements a rep call is about that has a list of neither input nor output.
+struct RepCount {
+    std::size_t value;
+};
+
 /// Who may make a call. `Caller` decides by it.
 struct Access {
     /// What the call may act upon.

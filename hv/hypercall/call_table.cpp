@@ -83,6 +83,20 @@ requires(!std::is_const_v<Out>) struct ListThunk<Function> {
     }
 };
 
+/// Without any list.
+template <typename Header, Progress (*Function)(Caller const&, Header const&, RepCount)>
+struct ListThunk<Function> {
+    static constexpr auto kind = CallInfo::Kind::Rep;
+    static constexpr std::uint16_t input_size = sizeof(Header);
+    static constexpr std::uint16_t input_element = 0;
+    static constexpr std::uint16_t output_element = 0;
+    static Progress call(Caller const& caller, std::byte const* header, std::byte const*, std::size_t count,
+                         std::byte*)
+    {
+        return Function(caller, *reinterpret_cast<Header const*>(header), RepCount{count});
+    }
+};
+
 template <typename Header, typename In, Progress (*Function)(Caller const&, Header const&, std::span<In const>)>
 struct ListThunk<Function> {
     static constexpr auto kind = CallInfo::Kind::Rep;
@@ -180,14 +194,34 @@ constexpr std::array table{
                                  {Child, AccessMemoryPool}, {hex<&MemoryPoolInput::partition>("PartitionId")}),
     call<calls::get_memory_balance>(CallCode::GetMemoryBalance, "HvGetMemoryBalance", "2.0a §7.3.3",
                                     {Child, AccessMemoryPool}, {hex<&MemoryPoolInput::partition>("PartitionId")}),
+    call<calls::map_gpa_pages>(CallCode::MapGpaPages, "HvMapGpaPages", "2.0a §8.3.1", {Child, CreatePartitions},
+                               {hex<&MapGpaPagesInput::partition>("TargetPartitionId"),
+                                hex<&MapGpaPagesInput::base>("TargetGpaBase"),
+                                hex<&MapGpaPagesInput::flags>("MapFlags")}),
+    call<calls::unmap_gpa_pages>(CallCode::UnmapGpaPages, "HvUnmapGpaPages", "2.0a §8.3.2", {Child, CreatePartitions},
+                                 {hex<&UnmapGpaPagesInput::partition>("TargetPartitionId"),
+                                  hex<&UnmapGpaPagesInput::base>("TargetGpaBase"),
+                                  hex<&UnmapGpaPagesInput::flags>("UnmapFlags")}),
+    call<calls::install_intercept>(
+        CallCode::InstallIntercept, "HvInstallIntercept", "2.0a §9.3.1", {Child, CreatePartitions},
+        {hex<&InstallInterceptInput::partition>("PartitionId"), hex<&InstallInterceptInput::access>("AccessType"),
+         hex<&InstallInterceptInput::type>("InterceptType"),
+         hex<&InstallInterceptInput::parameter>("InterceptParameter")}),
+    call<calls::create_vp>(CallCode::CreateVp, "HvCreateVp", "2.0a §10.4.1", {Child, CreatePartitions},
+                           {hex<&CreateVpInput::partition>("PartitionId"), hex<&CreateVpInput::vp_index>("VpIndex")}),
+    call<calls::delete_vp>(CallCode::DeleteVp, "HvDeleteVp", "2.0a §10.4.2", {Child, CreatePartitions},
+                           {hex<&DeleteVpInput::partition>("PartitionId"), hex<&DeleteVpInput::vp_index>("VpIndex")}),
     call<calls::get_vp_registers>(
-        CallCode::GetVpRegisters, "HvGetVpRegisters", "6.0b §7.10.2", {SelfOrChild, AccessVpRegisters},
+        CallCode::GetVpRegisters, "HvGetVpRegisters", "6.0b §7.10.2",
+        {SelfOrChild, AccessVpRegisters},
         {hex<&VpRegistersInput::partition>("PartitionId"), hex<&VpRegistersInput::vp_index>("VpIndex")}),
     call<calls::set_vp_registers>(
-        CallCode::SetVpRegisters, "HvSetVpRegisters", "6.0b §7.10.1", {SelfOrChild, AccessVpRegisters},
+        CallCode::SetVpRegisters,
+        "HvSetVpRegisters", "6.0b §7.10.1", {SelfOrChild, AccessVpRegisters},
         {hex<&VpRegistersInput::partition>("PartitionId"), hex<&VpRegistersInput::vp_index>("VpIndex")}),
     call<calls::assert_virtual_interrupt>(
-        CallCode::AssertVirtualInterrupt, "HvAssertVirtualInterrupt", "2.0a §13.5.1", {Child, CreatePartitions},
+        CallCode::AssertVirtualInterrupt,
+        "HvAssertVirtualInterrupt", "2.0a §13.5.1", {Child, CreatePartitions},
         {hex<&AssertVirtualInterruptInput::partition>("PartitionId"),
          described<&AssertVirtualInterruptInput::control, interrupt_control>("InterruptType"),
          hex<&AssertVirtualInterruptInput::destination>("DestinationAddress"),
@@ -253,6 +287,14 @@ constexpr std::array table{
     call<calls::get_vp_index_from_apic_id>(CallCode::GetVpIndexFromApicId, "HvGetVpIndexFromApicId", "6.0b §7.10.4",
                                            {SelfOrChild, AccessVpIndex},
                                            {hex<&GetVpIndexFromApicIdInput::partition>("PartitionId")}),
+    call<calls::map_vp_state_page>(
+        CallCode::MapVpStatePage, "HvCallMapVpStatePage", "newest", {Child, CreatePartitions},
+        {hex<&MapVpStatePageInput::partition>("PartitionId"), hex<&MapVpStatePageInput::vp_index>("VpIndex"),
+         hex<&MapVpStatePageInput::type>("Type"), hex<&MapVpStatePageInput::location>("RequestedMapLocation")}),
+    call<calls::unmap_vp_state_page>(
+        CallCode::UnmapVpStatePage, "HvCallUnmapVpStatePage", "newest", {Child, CreatePartitions},
+        {hex<&UnmapVpStatePageInput::partition>("PartitionId"), hex<&UnmapVpStatePageInput::vp_index>("VpIndex"),
+         hex<&UnmapVpStatePageInput::type>("Type")}),
     call<calls::get_partition_property_ex>(CallCode::GetPartitionPropertyEx, "HvCallGetPartitionPropertyEx", "Linux",
                                            {SelfFreelyOrChild, CreatePartitions},
                                            {hex<&GetPartitionPropertyExInput::partition>("PartitionId"),

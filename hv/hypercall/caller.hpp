@@ -6,6 +6,7 @@
 #include "hv/hypercall/call_info.hpp"
 #include "hv/partition/partition.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -36,6 +37,7 @@ struct Caller {
     Partition& partition;
     VirtualProcessor& vp;
     CallInfo const& call;
+    std::size_t rep_start = 0; ///< of a rep call: so many elements of its list are done already
 
     /// The caller has the privilege that the call wants, if it wants one.
     [[nodiscard]] bool permitted() const

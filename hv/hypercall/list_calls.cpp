@@ -66,8 +66,8 @@ std::uint64_t perform_list_call(VirtualProcessor& vp, HypercallRegisters const& 
     alignas(8) Block output;
     auto const first_output = elements.start * call.output_element;
     auto const* const first = input + call.input_size + elements.start * call.input_element;
-    auto const progress =
-        call.list_handler({vp.partition(), vp, call}, input, first, elements.count - elements.start, output);
+    auto const progress = call.list_handler({vp.partition(), vp, call, elements.start}, input, first,
+                                            elements.count - elements.start, output);
     if (output_block) copy_to_shared(output_block + first_output, output, progress.done * call.output_element);
     return abi::result(progress.status, elements.start + progress.done);
 }

@@ -1,12 +1,18 @@
 /// What a partition that another has made by hypercall is, beyond any partition: how far its life has come (TLFS 2.0a
-/// §5.2.5), and the pages of its memory pool (§7.1.1).
+/// §5.2.5), the pages of its memory pool (§7.1.1), its map of memory (§8), its VPs, and which of its events its
+/// parent wants to hear of (§9).
 #pragma once
 
+#include "hv/abi/child.hpp"
 #include "hv/abi/status.hpp"
 #include "hv/child/child_host.hpp"
+#include "hv/child/gpa_map.hpp"
+#include "hv/partition/child_vp.hpp"
+#include "hv/partition/installed_intercepts.hpp"
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -14,7 +20,7 @@ namespace hv {
 
 class Children;
 
-/// Guarded by the lock of its parent's Children.
+/// Guarded by the lock of its parent's Children, but for what says otherwise.
 struct Child {
     enum class Stage : std::uint8_t {
         BeingMade, ///< its parent does not know its ID yet
@@ -25,7 +31,15 @@ struct Child {
         Deleting, ///< while it leaves the registry
     };
 
-    Child(Children& parents, std::unique_ptr<ChildMachine> made) : siblings{parents}, machine{std::move(made)} {}
+    /// `flags` of abi::creation_flag. Throws std::bad_alloc.
+    Child(Children& parents, std::unique_ptr<ChildMachine> made, std::uint64_t flags, unsigned most_vps)
+        : siblings{parents},
+          machine{std::move(made)},
+          has_message_pages{(flags & abi::creation_flag::intercept_page) != 0},
+          intercepts{(flags & abi::creation_flag::exo_partition) != 0},
+          vps(most_vps),
+          shown_at(most_vps, GpaRun::no_page)
+    {}
 
     [[nodiscard]] bool takes_deposits() const { return stage == Stage::Uninitialized || stage == Stage::Active; }
     /// Nothing of it uses pool pages: all can be withdrawn.
@@ -33,9 +47,17 @@ struct Child {
 
     Children& siblings; ///< of its parent, whose calls alone ask for it
     std::unique_ptr<ChildMachine> const machine;
+    bool const has_message_pages;
+    InstalledIntercepts intercepts; ///< locks itself
     Stage stage = Stage::BeingMade;
     std::vector<std::uint64_t> pool_pages; ///< numbers of the parent's pages
     std::size_t pages_under_way = 0;       ///< on their way into the pool or out of it
+
+    std::mutex changes; ///< one change of the VPs or of the map at a time; before all locks of the model
+    GpaMap map;         ///< changed with `changes` held too
+    std::vector<std::unique_ptr<ChildVp>> vps; ///< by index; likewise
+    /// By index: the parent's page that a VP's intercept messages lie over, or no_page.
+    std::vector<std::uint64_t> shown_at;
 };
 
 } // namespace hv

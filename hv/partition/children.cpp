@@ -10,14 +10,14 @@
 
 namespace hv {
 
-Result<PartitionId> Children::create()
+Result<PartitionId> Children::create(std::uint64_t flags)
 {
     {
         std::lock_guard const guard{lock_};
         if (children_.size() + being_made_ >= host_.limits().partitions) return Status::NoResources;
         ++being_made_;
     }
-    auto const made = make();
+    auto const made = make(flags);
     std::lock_guard const guard{lock_};
     --being_made_;
     if (!made) return made.status();
@@ -26,31 +26,33 @@ Result<PartitionId> Children::create()
     return (*made)->id();
 }
 
-Result<std::shared_ptr<Partition>> Children::make()
+Result<std::shared_ptr<Partition>> Children::make(std::uint64_t flags)
 {
     if (!parent_.pool().charge(child_partition_charge)) return Status::InsufficientMemory;
     try {
-        if (auto machine = host_.create()) return registered(std::move(machine));
+        bool const local_apics = (flags & abi::creation_flag::local_apic) != 0;
+        if (auto machine = host_.create(local_apics)) return registered(std::move(machine), flags);
     } catch (std::bad_alloc const&) { // as when the host has no room
     }
     parent_.pool().release(child_partition_charge);
     return Status::NoResources;
 }
 
-std::shared_ptr<Partition> Children::registered(std::unique_ptr<ChildMachine> machine)
+std::shared_ptr<Partition> Children::registered(std::unique_ptr<ChildMachine> machine, std::uint64_t flags)
 {
     auto& world = *machine;
-    return parent_.registry().create({.parent = parent_.id(),
-                                      .rights = Rights{},
-                                      .pool_bytes = 0,
-                                      .memory = world.memory(),
-                                      .clock = world.clock(),
-                                      .interrupts = world.interrupts(),
-                                      .machine = world.control(),
-                                      .processor = parent_.processor(),
-                                      .max_vps = host_.limits().vps,
-                                      .child = std::make_shared<Child>(*this, std::move(machine)),
-                                      .active = false});
+    return parent_.registry().create(
+        {.parent = parent_.id(),
+         .rights = Rights{},
+         .pool_bytes = 0,
+         .memory = world.memory(),
+         .clock = world.clock(),
+         .interrupts = world.interrupts(),
+         .machine = world.control(),
+         .processor = parent_.processor(),
+         .max_vps = host_.limits().vps,
+         .child = std::make_shared<Child>(*this, std::move(machine), flags, host_.limits().vps),
+         .active = false});
 }
 
 Status Children::initialize(Partition& child)
@@ -72,9 +74,11 @@ Status Children::finalize(Partition& child)
         if (stage != Child::Stage::Active) return Status::InvalidPartitionState;
         stage = Child::Stage::Finalizing;
     }
+    end_vps(child);
     parent_.registry().deactivate(child);
     std::lock_guard const guard{lock_};
     child.pool().release_all();
+    child.child()->map = {}; // what executes is gone, and what the host has of it goes with the machine
     child.child()->stage = Child::Stage::Finalized;
     return Status::Success;
 }
@@ -110,15 +114,17 @@ void Children::forget(Partition& child)
 ListProgress Children::reserve(Partition& child, std::span<std::uint64_t const> pages)
 try {
     constexpr auto page_numbers = std::uint64_t{1} << 52;
-    auto const overlays = parent_.overlay_pages();
+    auto in_use = parent_.overlay_pages();
     std::lock_guard const guard{lock_};
+    for (auto const page : mapped_among(pages))
+        in_use.push_back(page);
     auto& state = *child.child();
     if (!state.takes_deposits()) return {Status::InvalidPartitionState, 0};
     auto const room = state.pool_pages.size() + state.pages_under_way + pages.size();
     if (room > state.pool_pages.capacity()) state.pool_pages.reserve(2 * room);
     auto const refused = [&](std::uint64_t page) {
         if (page >= page_numbers || !parent_.memory().page(Gpa{page * page_size})) return Status::OperationDenied;
-        if (std::ranges::find(overlays, page) != overlays.end()) return Status::ObjectInUse;
+        if (std::ranges::find(in_use, page) != in_use.end()) return Status::ObjectInUse;
         return ledger_.begin_deposit(page);
     };
     ListProgress progress{Status::Success, 0};
@@ -203,6 +209,7 @@ void Children::end_all()
         all.swap(children_);
     }
     for (auto const& child : all) {
+        end_vps(*child);
         parent_.registry().remove(*child);
         parent_.pool().release(child_partition_charge);
     }

@@ -2,10 +2,13 @@
 /// calls of TLFS 2.0a §5.6 and §7.3 do once their caller has been found to be allowed.
 #pragma once
 
+#include "hv/abi/child.hpp"
+#include "hv/abi/message.hpp"
 #include "hv/abi/result.hpp"
 #include "hv/abi/types.hpp"
 #include "hv/base/sync.hpp"
 #include "hv/child/child_host.hpp"
+#include "hv/child/gpa_map.hpp"
 #include "hv/child/page_ledger.hpp"
 
 #include <cstddef>
@@ -16,11 +19,15 @@
 
 namespace hv {
 
+class ChildVp;
 class Partition;
 
 /// Charged to the parent's pool for each child, and to the child's own when it is initialized: bytes.
 inline constexpr std::uint64_t child_partition_charge = 4 * page_size;
 inline constexpr std::uint64_t initial_child_charge = 32 * page_size;
+/// Charged to the child's pool for each VP, and for each run of its map: bytes.
+inline constexpr std::uint64_t child_vp_charge = 8 * page_size;
+inline constexpr std::uint64_t child_run_charge = 256;
 
 /// How far a list came: the status, and how many elements were done before it.
 struct ListProgress {
@@ -39,12 +46,12 @@ class Children {
     Children(Children const&) = delete;
     Children& operator=(Children const&) = delete;
 
-    /// Makes one, uninitialized. NoResources: there are as many as may be, or the host has no room;
-    /// InsufficientMemory: the parent's pool.
-    [[nodiscard]] Result<PartitionId> create();
+    /// Makes one, uninitialized, with these of abi::creation_flag. NoResources: there are as many as may be, or the
+    /// host has no room; InsufficientMemory: the parent's pool.
+    [[nodiscard]] Result<PartitionId> create(std::uint64_t flags);
     /// InvalidPartitionState, or InsufficientMemory: the child's pool.
     [[nodiscard]] Status initialize(Partition& child);
-    /// Ends its ports and connections. InvalidPartitionState unless it is active.
+    /// Ends its VPs, its ports and connections. InvalidPartitionState unless it is active.
     [[nodiscard]] Status finalize(Partition& child);
     /// InvalidPartitionState unless it is finalized or has never been initialized; OperationDenied while pages are in
     /// its pool.
@@ -65,6 +72,34 @@ class Children {
     /// Of the child's pool, in pages.
     [[nodiscard]] Balance balance(Partition& child) const;
 
+    // The next act upon an active child, else InvalidPartitionState.
+
+    /// Makes a VP, which is suspended. InvalidVpIndex: it is there, or beyond what may be; InsufficientMemory: the
+    /// child's pool; NoResources: there are as many as may be, or the host has no room.
+    [[nodiscard]] Status create_vp(Partition& child, VpIndex index);
+    /// InvalidVpIndex: there is none.
+    [[nodiscard]] Status delete_vp(Partition& child, VpIndex index);
+
+    /// Has the child see these pages of the parent's from its page `base` on; with GpaAccess::None it sees nothing.
+    /// All of them, or none: OperationDenied when one is not RAM or lies in a pool, ObjectInUse when an overlay
+    /// covers it, InsufficientMemory for the child's pool, NoResources when the host can split its memory no further.
+    [[nodiscard]] ListProgress map(Partition& child, std::uint64_t base, std::span<std::uint64_t const> pages,
+                                   GpaAccess access);
+    /// `count` pages from `base` on. What is not mapped stays so.
+    [[nodiscard]] Status unmap(Partition& child, std::uint64_t base, std::uint64_t count);
+
+    [[nodiscard]] Status install(Partition& child, abi::InstallInterceptInput const& in);
+
+    /// Shows a VP's intercept messages in a page of the parent's. InvalidVpIndex; InvalidParameter: it has no such
+    /// messages, or there is no RAM; InvalidVpState: they are shown already.
+    [[nodiscard]] Status show_messages(Partition& child, VpIndex index, std::uint64_t page);
+    /// InvalidVpState: they are not shown.
+    [[nodiscard]] Status hide_messages(Partition& child, VpIndex index);
+
+    /// What an event is to the parent: of an access to memory, whether the page is mapped.
+    [[nodiscard]] abi::MessageType describe(Partition& child, Intercept const& intercept) const;
+    void list_overlays(std::vector<std::uint64_t>& pages) const;
+
     /// Gives one that is not initialized yet its HV_PARTITION_PRIVILEGE_MASK: of what the parent has, all but the
     /// right to have children. PropertyValueOutOfRange, InvalidPartitionState.
     [[nodiscard]] Status set_rights(Partition& child, std::uint64_t privileges);
@@ -78,8 +113,19 @@ class Children {
 
   private:
     void forget(Partition& child);
-    [[nodiscard]] Result<std::shared_ptr<Partition>> make();
-    [[nodiscard]] std::shared_ptr<Partition> registered(std::unique_ptr<ChildMachine> machine);
+    [[nodiscard]] Result<std::shared_ptr<Partition>> make(std::uint64_t flags);
+    [[nodiscard]] std::shared_ptr<Partition> registered(std::unique_ptr<ChildMachine> machine, std::uint64_t flags);
+    [[nodiscard]] Status admit_vp(Partition& child, VpIndex index);
+    [[nodiscard]] std::unique_ptr<ChildVp> make_vp(Partition& child, VpIndex index);
+    [[nodiscard]] std::unique_ptr<ChildVp> take_vp(Partition& child, std::size_t index);
+    void end_vp(Partition& child, std::unique_ptr<ChildVp> vp);
+    void end_vps(Partition& child);
+    [[nodiscard]] bool is_active(Partition& child) const;
+    [[nodiscard]] Status may_map(std::span<std::uint64_t const> pages) const;
+    [[nodiscard]] Result<GpaChange> change_map(Partition& child, std::uint64_t base,
+                                               std::span<std::uint64_t const> pages, GpaAccess access);
+    [[nodiscard]] Status put_into_effect(Partition& child, GpaChange const& change);
+    [[nodiscard]] std::vector<std::uint64_t> mapped_among(std::span<std::uint64_t const> pages) const;
     [[nodiscard]] ListProgress reserve(Partition& child, std::span<std::uint64_t const> pages);
 
     Partition& parent_;
@@ -88,6 +134,7 @@ class Children {
     std::vector<std::shared_ptr<Partition>> children_; ///< in the order of their creation
     PageLedger ledger_;
     unsigned being_made_ = 0;
+    unsigned vps_ = 0; ///< of all of them
 };
 
 } // namespace hv

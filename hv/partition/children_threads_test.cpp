@@ -29,7 +29,7 @@ TEST_CASE("VPs that deal with the same children at once lose no page and no chil
         auto const pages = ParentGuest::spare_pages(34, 0x10 + number % 2); // those of others overlap
         std::array<std::uint64_t, 64> back{};
         for (unsigned round = 0; round < rounds; ++round) {
-            (void)children.create();
+            (void)children.create(0);
             auto const child = some_child();
             if (!child || !child->child()) continue;
             (void)children.deposit(*child, pages);
@@ -54,6 +54,6 @@ TEST_CASE("VPs that deal with the same children at once lose no page and no chil
     CHECK(children.count() == 0);
     CHECK(children.deposited_pages() == 0);
     CHECK(parent.host.hidden.empty());
-    CHECK(parent.host.machines.load() == 0);
+    CHECK(parent.host.alive.machines.load() == 0);
     CHECK(partition.pool().free_bytes() == pool);
 }

@@ -42,6 +42,7 @@ std::vector<std::uint64_t> Partition::overlay_pages() const
     list_overlays(pages);
     for (auto const& vp : vps_)
         vp->list_overlays(pages);
+    if (children_) children_->list_overlays(pages);
     return pages;
 }
 

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -15,17 +16,71 @@
 
 namespace hv::testing {
 
+/// A processor without a thread: what is asked of its VP is done at once.
+struct RecordingChildProcessor final : ChildProcessor {
+    explicit RecordingChildProcessor(std::atomic<unsigned>& alive) : alive_{alive} { ++alive_; }
+    ~RecordingChildProcessor() override { --alive_; }
+
+    [[nodiscard]] VpControl& control() override { return fake; }
+    void begin(VirtualProcessor& begun, VpSupervisor& by) override
+    {
+        fake.is_accelerated = false;
+        fake.on_kick = [&begun] { begun.requests().serve(); };
+        vp = &begun;
+        supervisor = &by;
+    }
+    void end() override
+    {
+        if (vp) vp->requests().close();
+        supervisor = nullptr;
+    }
+
+    FakeVpControl fake;
+    VirtualProcessor* vp = nullptr;
+    VpSupervisor* supervisor = nullptr; ///< while it runs
+
+  private:
+    std::atomic<unsigned>& alive_;
+};
+
 struct RecordingChildMachine final : ChildMachine {
-    explicit RecordingChildMachine(std::atomic<unsigned>& alive) : alive_{alive} { ++alive_; }
-    ~RecordingChildMachine() override { --alive_; }
+    /// Counts what is there of each.
+    struct Alive {
+        std::atomic<unsigned> machines{0};
+        std::atomic<unsigned> processors{0};
+    };
+
+    explicit RecordingChildMachine(Alive& alive) : alive_{alive} { ++alive_.machines; }
+    ~RecordingChildMachine() override { --alive_.machines; }
 
     [[nodiscard]] GuestMemory const& memory() const override { return memory_; }
     [[nodiscard]] Clock const& clock() const override { return clock_; }
     [[nodiscard]] InterruptSink& interrupts() override { return sink_; }
     [[nodiscard]] MachineControl& control() override { return control_; }
 
+    [[nodiscard]] std::unique_ptr<ChildProcessor> add_processor(VpIndex index) override
+    {
+        if (!has_room) return nullptr;
+        auto made = std::make_unique<RecordingChildProcessor>(alive_.processors);
+        processors[index.value] = made.get();
+        return made;
+    }
+    [[nodiscard]] bool change_memory(GpaChange const& change) override
+    {
+        if (!has_room) return false;
+        for (auto const& run : change.removed)
+            runs.erase(run.page);
+        for (auto const& run : change.added)
+            runs[run.page] = run;
+        return true;
+    }
+
+    bool has_room = true;
+    std::map<std::uint32_t, RecordingChildProcessor*> processors; ///< the last of each index
+    std::map<std::uint64_t, GpaRun> runs;                         ///< of memory
+
   private:
-    std::atomic<unsigned>& alive_;
+    Alive& alive_;
     GuestMemory memory_;
     CrankedClock clock_;
     RecordingSink sink_;
@@ -40,10 +95,13 @@ class RecordingChildHost final : public ChildHost {
     void attach(TestGuest& parent) { parent_ = &parent; }
 
     [[nodiscard]] ChildLimits limits() const override { return limits_; }
-    [[nodiscard]] std::unique_ptr<ChildMachine> create() override
+    [[nodiscard]] std::unique_ptr<ChildMachine> create(bool) override
     {
         if (!has_room) return nullptr;
-        return std::make_unique<RecordingChildMachine>(machines);
+        auto made = std::make_unique<RecordingChildMachine>(alive);
+        std::lock_guard const guard{lock_};
+        last = made.get();
+        return made;
     }
     [[nodiscard]] bool hide(std::span<std::uint64_t const> pages) override
     {
@@ -65,8 +123,9 @@ class RecordingChildHost final : public ChildHost {
 
     bool has_room = true;
     bool splits = true;
-    std::atomic<unsigned> machines{0}; ///< that are there
-    std::set<std::uint64_t> hidden;    ///< page numbers
+    RecordingChildMachine::Alive alive;
+    RecordingChildMachine* last = nullptr; ///< the machine that was made last, while it is there
+    std::set<std::uint64_t> hidden;        ///< page numbers
 
   private:
     void show_the_rest()
@@ -163,6 +222,29 @@ struct ParentGuest {
                           status_of(deposit(made.id, spare_pages(40))) == Status::Success &&
                           initialize(made.id) == Status::Success;
         return good ? made.id : 0;
+    }
+
+    [[nodiscard]] Status create_vp(std::uint64_t id, std::uint32_t index) const
+    {
+        return call(guest, abi::CallCode::CreateVp, abi::CreateVpInput{.partition = id, .vp_index = index});
+    }
+    [[nodiscard]] Status delete_vp(std::uint64_t id, std::uint32_t index) const
+    {
+        return call(guest, abi::CallCode::DeleteVp, abi::DeleteVpInput{id, index, 0});
+    }
+    /// The result value.
+    [[nodiscard]] std::uint64_t map(std::uint64_t id, std::uint64_t base, std::vector<std::uint64_t> const& pages,
+                                    std::uint32_t flags, std::uint64_t start = 0) const
+    {
+        return rep_call(guest, abi::CallCode::MapGpaPages, abi::MapGpaPagesInput{id, base, flags, 0}, pages, start);
+    }
+    [[nodiscard]] std::uint64_t unmap(std::uint64_t id, std::uint64_t base, std::uint64_t count,
+                                      std::uint32_t flags = 0) const
+    {
+        if (!guest.memory.write(Gpa{place::input}, abi::UnmapGpaPagesInput{id, base, flags, 0}))
+            return ~std::uint64_t{0};
+        auto const control = static_cast<std::uint64_t>(abi::CallCode::UnmapGpaPages) | reps(count);
+        return dispatch(guest.vp(), {{control}, place::input, 0});
     }
 
     RecordingChildHost host; // outlives the guest's partition

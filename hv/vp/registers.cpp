@@ -73,6 +73,7 @@ Result<abi::RegisterValue> VirtualProcessor::get_register(Name name)
         return RegisterValue{leaf.eax | std::uint64_t{leaf.ebx} << 32, leaf.ecx | std::uint64_t{leaf.edx} << 32};
     }
     if (name == Name::InitialApicId) return RegisterValue{index_.value, 0};
+    if (suspension_ && Suspension::has(name)) return suspension_->get(name);
     return control_.get_register(name);
 }
 
@@ -83,6 +84,7 @@ Status VirtualProcessor::set_register(Name name, abi::RegisterValue const& value
         return value.high == 0 && write(*number, value.low) ? Status::Success : Status::InvalidRegisterValue;
     }
     if (leaf_of(name) || name == Name::InitialApicId) return Status::InvalidParameter;
+    if (suspension_ && Suspension::has(name)) return suspension_->set(name, value);
     return control_.set_register(name, value);
 }
 

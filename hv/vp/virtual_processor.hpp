@@ -8,6 +8,7 @@
 #include "hv/base/overlay_page.hpp"
 #include "hv/synic/synic.hpp"
 #include "hv/vp/external_interrupt.hpp"
+#include "hv/vp/suspension.hpp"
 #include "hv/vp/synthetic_timers.hpp"
 #include "hv/vp/vp_environment.hpp"
 #include "hv/vp/vp_requests.hpp"
@@ -33,6 +34,11 @@ class VirtualProcessor {
     [[nodiscard]] Synic& synic() { return synic_; }
     [[nodiscard]] VpRequests& requests() { return requests_; }
     [[nodiscard]] ExternalInterrupt& external_interrupt() { return external_interrupt_; }
+
+    /// By which the parent of its partition runs it; before it runs.
+    void suspend_by(Suspension& suspension) { suspension_ = &suspension; }
+    /// nullptr of one that no parent runs.
+    [[nodiscard]] Suspension* suspension() const { return suspension_; }
 
     /// RDMSR and WRMSR of 0x40000000 to 0x400001FF. No value, or false, means #GP.
     [[nodiscard]] std::optional<std::uint64_t> read_msr(std::uint32_t msr);
@@ -75,6 +81,7 @@ class VirtualProcessor {
     OverlayPage assist_page_;
     VpRequests requests_;
     ExternalInterrupt external_interrupt_;
+    Suspension* suspension_ = nullptr; ///< of a child's VP
 };
 
 } // namespace hv

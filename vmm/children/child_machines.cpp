@@ -1,52 +1,52 @@
 #include "vmm/children/child_machines.hpp"
 
 #include "vmm/base/log.hpp"
+#include "vmm/base/user_error.hpp"
+#include "vmm/children/instruction.hpp"
 
 #include <cstring>
 #include <exception>
 #include <iterator>
+#include <stdexcept>
 #include <utility>
 
 namespace vmm {
 
 namespace {
 
-/// A machine without a processor: no interrupt has a destination, and nobody reaches its memory.
-class ChildMachine final : public hv::ChildMachine, hv::InterruptSink, hv::MachineControl {
-  public:
-    ChildMachine(std::shared_ptr<PcMemory> parents, hv::Clock const& clock)
-        : parents_memory_{std::move(parents)}, clock_{clock}
-    {}
-
-    [[nodiscard]] hv::GuestMemory const& memory() const override { return memory_; }
-    [[nodiscard]] hv::Clock const& clock() const override { return clock_; }
-    [[nodiscard]] hv::InterruptSink& interrupts() override { return *this; }
-    [[nodiscard]] hv::MachineControl& control() override { return *this; }
-
-  private:
-    void assert_vector(hv::VpIndex, std::uint8_t, bool) override {}
-    void send(hv::VirtualInterrupt const&) override {}
-    void external_interrupt_waits(hv::VpIndex) override {}
-    void retry_messages_later(hv::VpIndex) override {}
-    void reset() override {}
-    void report_crash(hv::CrashReport const&) override {}
-
-    std::shared_ptr<PcMemory> const parents_memory_;
-    hv::Clock const& clock_;
-    hv::GuestMemory const memory_{};
-};
+/// Before the guest is confined, which may want the library then.
+std::shared_ptr<ChildrenWorkers> workers(unsigned vps)
+{
+    try {
+        load_instruction_decoder();
+    } catch (std::runtime_error const& error) {
+        throw UserError{error.what()};
+    }
+    return std::make_shared<ChildrenWorkers>(vps);
+}
 
 } // namespace
 
-ChildMachines::ChildMachines(ChildrenOptions const& options, std::shared_ptr<PcMemory> memory, hv::Clock const& clock)
-    : options_{options}, memory_{std::move(memory)}, clock_{clock}
+ChildMachines::ChildMachines(ChildrenOptions const& options, ChildrenWorld world)
+    : options_{options}, world_{std::move(world)}, memory_{world_.memory}, workers_{workers(options.vps)}
 {}
 
 ChildMachines::~ChildMachines() = default;
 
-std::unique_ptr<hv::ChildMachine> ChildMachines::create()
+void ChildMachines::look_up()
 {
-    return std::make_unique<ChildMachine>(memory_, clock_);
+    workers_->machines.look_up();
+}
+
+std::unique_ptr<hv::ChildMachine> ChildMachines::create(bool local_apics)
+try {
+    std::unique_ptr<ChildMachine> made;
+    workers_->builder.run([&] { made = std::make_unique<ChildMachine>(world_, workers_, local_apics); });
+    return made;
+} catch (std::exception const& error) {
+    static RateLimit limit;
+    warn_limited(limit, "a guest's child could not be made: {}", error.what());
+    return nullptr;
 }
 
 void ChildMachines::add(Runs& runs, std::uint64_t page)

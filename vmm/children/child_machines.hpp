@@ -2,6 +2,7 @@
 #pragma once
 
 #include "hv/child/child_host.hpp"
+#include "vmm/children/child_machine.hpp"
 #include "vmm/memory/pc_memory.hpp"
 #include "vmm/options/run_options.hpp"
 
@@ -14,12 +15,16 @@ namespace vmm {
 
 class ChildMachines final : public hv::ChildHost {
   public:
-    /// `clock` is the guest's, and outlives its children.
-    ChildMachines(ChildrenOptions const& options, std::shared_ptr<PcMemory> memory, hv::Clock const& clock);
+    /// Begins as many threads as there may be VPs. What is in the world outlives the children. Throws
+    /// std::system_error when the host has not so many, and UserError when a library is not there.
+    ChildMachines(ChildrenOptions const& options, ChildrenWorld world);
     ~ChildMachines() override;
 
+    /// The guest is being paused, or goes on: its children do as it does. From any thread.
+    void look_up();
+
     [[nodiscard]] hv::ChildLimits limits() const override { return {options_.partitions, options_.vps}; }
-    [[nodiscard]] std::unique_ptr<hv::ChildMachine> create() override;
+    [[nodiscard]] std::unique_ptr<hv::ChildMachine> create(bool local_apics) override;
 
     /// Pages that are taken out are holes in the guest's memory. Each run of them costs it memory slots: there are
     /// `most_runs`.
@@ -37,8 +42,9 @@ class ChildMachines final : public hv::ChildHost {
     void put_into_effect(Runs runs);
 
     ChildrenOptions const options_;
+    ChildrenWorld const world_;
     std::shared_ptr<PcMemory> const memory_;
-    hv::Clock const& clock_;
+    std::shared_ptr<ChildrenWorkers> const workers_;
     std::mutex lock_; ///< the rest; before the address space's
     Runs hidden_;
     AddressSpace::Claim holes_;

@@ -2,6 +2,7 @@
 #include "hv/testing/catch.hpp"
 #include "hv/testing/world.hpp"
 #include "vmm/children/child_machines.hpp"
+#include "vmm/hypervisor/testing/scripted_hypervisor.hpp"
 
 #include <cstring>
 #include <vector>
@@ -14,7 +15,9 @@ namespace {
 struct Parent {
     std::shared_ptr<vmm::PcMemory> memory = std::make_shared<vmm::PcMemory>(vmm::MemoryLayout{32 * vmm::layout::mib});
     hv::testing::CrankedClock clock;
-    ChildMachines children{{2, 4}, memory, clock};
+    vmm::testing::ScriptedHypervisor hypervisor;
+    vmm::PauseGate pause;
+    ChildMachines children{{2, 4}, {hypervisor, memory, clock, pause, 4}};
 
     [[nodiscard]] std::byte* page(std::uint64_t number) const
     {

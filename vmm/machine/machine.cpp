@@ -149,7 +149,9 @@ void Machine::create_vcpus(GuestOptions const& options, hv::PartitionId parent)
     world_.firmware ? leave_to_firmware(vcpus(), cpuid) : leave_as_firmware_does(vcpus(), cpuid);
 
     if (options.children.partitions != 0)
-        children_ = std::make_unique<ChildMachines>(options.children, memory_, *clock_);
+        children_ = std::make_unique<ChildMachines>(
+            options.children,
+            ChildrenWorld{world_.hypervisor, memory_, *clock_, gate_, std::max(options.children.vps, 1U)});
     partition_.create(
         {.parent = parent,
          .rights = rights_,
@@ -254,6 +256,7 @@ void Machine::pause(std::function<void()> paused)
     gate_.close(std::move(paused));
     for (auto const& vcpu : vcpus_)
         vcpu->kick();
+    if (children_) children_->look_up();
 }
 
 bool Machine::stop_time()
@@ -281,6 +284,7 @@ void Machine::resume()
     gate_.open();
     for (auto const& vp : partition_->vps())
         vp->requests().wake();
+    if (children_) children_->look_up();
 }
 
 std::vector<Vcpu*> Machine::vcpus() const

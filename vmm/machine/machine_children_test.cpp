@@ -30,6 +30,7 @@ TEST_CASE("a guest makes a partition and deposits a page, which its machine no l
     allow_children(scripted.options);
     auto& machine = scripted.build();
     auto& cpu = scripted.vcpu();
+    auto const& vm = scripted.hypervisor.vm(); // before its child has one
     enable_hypercalls(cpu);
     put_words(machine, input_page, {0, 0, 0, 0, 0, 0, 0});
     cpu.then_call(0x40, input_page, output_page); // HvCreatePartition
@@ -44,7 +45,7 @@ TEST_CASE("a guest makes a partition and deposits a page, which its machine no l
     auto const answers = cpu.answers();
     REQUIRE(answers.size() >= 3);
     CHECK(Answers(answers.end() - 3, answers.end()) == Answers{0, one_rep, 0xFFFF'FFFF});
-    auto const record = scripted.hypervisor.vm().record();
+    auto const record = vm.record();
     CHECK(record.memory.size() == 2);
     CHECK(record.memory.at(0).host.size() == page_number * hv::page_size);
     CHECK(record.memory.contains((page_number + 1) * hv::page_size));

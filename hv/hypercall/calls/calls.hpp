@@ -48,6 +48,15 @@ get_partition_property(Caller const& caller, abi::GetPartitionPropertyInput cons
                                        std::span<std::uint64_t> pages);
 [[nodiscard]] Result<abi::GetMemoryBalanceOutput> get_memory_balance(Caller const& caller,
                                                                      abi::MemoryPoolInput const& in);
+[[nodiscard]] Progress map_gpa_pages(Caller const& caller, abi::MapGpaPagesInput const& in,
+                                     std::span<std::uint64_t const> pages);
+[[nodiscard]] Progress unmap_gpa_pages(Caller const& caller, abi::UnmapGpaPagesInput const& in, RepCount count);
+[[nodiscard]] Status install_intercept(Caller const& caller, abi::InstallInterceptInput const& in);
+[[nodiscard]] Status create_vp(Caller const& caller, abi::CreateVpInput const& in);
+[[nodiscard]] Status delete_vp(Caller const& caller, abi::DeleteVpInput const& in);
+[[nodiscard]] Result<abi::MapVpStatePageOutput> map_vp_state_page(Caller const& caller,
+                                                                  abi::MapVpStatePageInput const& in);
+[[nodiscard]] Status unmap_vp_state_page(Caller const& caller, abi::UnmapVpStatePageInput const& in);
 [[nodiscard]] Result<abi::VmmCapabilities> get_partition_property_ex(Caller const& caller,
                                                                      abi::GetPartitionPropertyExInput const& in);
 [[nodiscard]] Result<abi::ExtQueryCapabilitiesOutput> ext_query_capabilities(Caller const& caller);

@@ -1,7 +1,7 @@
 /// The life of a partition that another makes (TLFS 2.0a §5.3 to §5.6). A child that the user's configuration has
 /// made can be asked about, and is not the parent's to end.
 #include "hv/hypercall/calls/calls.hpp"
-#include "hv/partition/child.hpp"
+#include "hv/hypercall/calls/own_child.hpp"
 #include "hv/partition/children.hpp"
 #include "hv/partition/registry.hpp"
 
@@ -12,16 +12,6 @@ namespace {
 constexpr auto known_creation_flags = abi::creation_flag::super_pages | abi::creation_flag::exo_partition |
                                       abi::creation_flag::local_apic | abi::creation_flag::intercept_page |
                                       abi::creation_flag::x2apic;
-
-/// Does `work` with a child that the caller has made by hypercall, and those that it is among.
-template <typename Work>
-Status with_own_child(Caller const& caller, std::uint64_t id, Work work)
-{
-    auto const target = caller.target(id);
-    if (!target) return target.status();
-    if (!target->child()) return Status::OperationDenied;
-    return work(target->child()->siblings, *target);
-}
 
 } // namespace
 
@@ -35,7 +25,7 @@ Result<abi::PartitionIdOutput> create_partition(Caller const& caller, abi::Creat
     if (caller.partition.child()) return Status::PartitionTooDeep;
     auto* const children = caller.partition.children();
     if (!children) return Status::NoResources;
-    auto const made = children->create();
+    auto const made = children->create(in.flags);
     if (!made) return made.status();
     return abi::PartitionIdOutput{made->value};
 }

@@ -75,7 +75,7 @@ TEST_CASE(
         CHECK(registry.find(PartitionId{made.id}) == nullptr);
     }
     CHECK(parent.guest.partition->pool().free_bytes() == pool);
-    CHECK(parent.host.machines.load() == 0);
+    CHECK(parent.host.alive.machines.load() == 0);
     CHECK(parent.host.hidden.empty());
     CHECK(parent.guest.partition->children()->count() == 0);
 }
@@ -132,7 +132,7 @@ TEST_CASE("a partition that was never initialized can be deleted, once its pool 
     CHECK(parent.remove(id) == Status::OperationDenied);
     CHECK(status_of(parent.withdraw(id, 2)) == Status::Success);
     CHECK(parent.remove(id) == Status::Success);
-    CHECK(parent.host.machines.load() == 0);
+    CHECK(parent.host.alive.machines.load() == 0);
 }
 
 TEST_CASE("HvCreatePartition: every status (TLFS 2.0a 5.6.1; newest)", "[children]")
@@ -276,9 +276,9 @@ TEST_CASE("with their parent, its children end and are nobody's, whatever state 
         ids.push_back(parent.active_child());
         ids.push_back(parent.create().id);
         REQUIRE(ids.back() != 0);
-        CHECK(parent.host.machines.load() == 3);
+        CHECK(parent.host.alive.machines.load() == 3);
         registry.remove(*parent.guest.partition);
-        CHECK(parent.host.machines.load() == 0);
+        CHECK(parent.host.alive.machines.load() == 0);
     }
     for (auto const id : ids)
         CHECK(registry.find(PartitionId{id}) == nullptr);

@@ -17,6 +17,12 @@ Target target_of(Caller const& caller, abi::VpRegistersInput const& in)
     return target;
 }
 
+/// A VP does not reach the registers by which it is suspended (2.0a §10.3.1).
+bool withheld(Caller const& caller, Partition const& target, abi::RegisterName name)
+{
+    return &target == &caller.partition && Suspension::has(name);
+}
+
 } // namespace
 
 /// HvGetVpRegisters (call code 0x0050, rep). The whole list is read at one moment of the VP's life.
@@ -29,7 +35,7 @@ Progress get_vp_registers(Caller const& caller, abi::VpRegistersInput const& in,
     Progress progress{Status::Success, 0};
     auto const reached = on_vp(caller, *target, in.vp_index, [&](VirtualProcessor& vp) {
         for (auto const name : names) {
-            auto const value = vp.get_register(name);
+            auto const value = withheld(caller, *target, name) ? Status::InvalidParameter : vp.get_register(name);
             progress.status = value.status();
             if (!value) return;
             values[progress.done++] = *value;
@@ -47,8 +53,10 @@ Progress set_vp_registers(Caller const& caller, abi::VpRegistersInput const& in,
 
     Progress progress{Status::Success, 0};
     auto const reached = on_vp(caller, *target, in.vp_index, [&](VirtualProcessor& vp) {
+        if (auto* const suspension = vp.suspension()) suspension->dealt_with_by(caller.vp.index());
         for (auto const& element : registers) {
-            progress.status = vp.set_register(element.name, element.value);
+            progress.status = withheld(caller, *target, element.name) ? Status::InvalidParameter
+                                                                      : vp.set_register(element.name, element.value);
             if (progress.status != Status::Success) return;
             ++progress.done;
         }

@@ -1,0 +1,59 @@
+/// The VPs of children (TLFS 2.0a §10.4), and what their parent hears of them (§9.3).
+#include "hv/abi/vp_calls.hpp"
+#include "hv/hypercall/calls/calls.hpp"
+#include "hv/hypercall/calls/own_child.hpp"
+#include "hv/partition/children.hpp"
+
+namespace hv::calls {
+
+/// HvCreateVp (§10.4.1; call code 0x004E), with the input of the newest text. There is one proximity domain.
+Status create_vp(Caller const& caller, abi::CreateVpInput const& in)
+{
+    return with_own_child(caller, in.partition, [&](Children& all, Partition& child) {
+        bool const reserved = (in.reserved[0] | in.reserved[1] | in.reserved[2] | in.subnode_type) != 0;
+        if (reserved || in.subnode_id != 0 || in.flags != 0 || !in.proximity.reserved_clear())
+            return Status::InvalidParameter;
+        return all.create_vp(child, VpIndex{in.vp_index});
+    });
+}
+
+/// HvDeleteVp (§10.4.2; call code 0x004F; may be fast).
+Status delete_vp(Caller const& caller, abi::DeleteVpInput const& in)
+{
+    return with_own_child(caller, in.partition, [&](Children& all, Partition& child) {
+        return all.delete_vp(child, VpIndex{in.vp_index});
+    });
+}
+
+/// HvInstallIntercept (§9.3.1; call code 0x004D).
+Status install_intercept(Caller const& caller, abi::InstallInterceptInput const& in)
+{
+    return with_own_child(caller, in.partition,
+                          [&](Children& all, Partition& child) { return all.install(child, in); });
+}
+
+/// HvCallMapVpStatePage (newest; call code 0x00E1). The parent says where, as a layered host has to; there is no page
+/// of registers.
+Result<abi::MapVpStatePageOutput> map_vp_state_page(Caller const& caller, abi::MapVpStatePageInput const& in)
+{
+    auto const status = with_own_child(caller, in.partition, [&](Children& all, Partition& child) {
+        if (!abi::names_vtl0(in.input_vtl) || in.flags != abi::MapVpStatePageInput::location_provided)
+            return Status::InvalidParameter;
+        if (in.type != abi::VpStatePage::InterceptMessage) return Status::InvalidParameter;
+        return all.show_messages(child, VpIndex{in.vp_index}, in.location);
+    });
+    if (status != Status::Success) return status;
+    return abi::MapVpStatePageOutput{in.location};
+}
+
+/// HvCallUnmapVpStatePage (newest; call code 0x00E2).
+Status unmap_vp_state_page(Caller const& caller, abi::UnmapVpStatePageInput const& in)
+{
+    return with_own_child(caller, in.partition, [&](Children& all, Partition& child) {
+        if (!abi::names_vtl0(in.input_vtl) || in.type != abi::VpStatePage::InterceptMessage)
+            return Status::InvalidParameter;
+        return all.hide_messages(child, VpIndex{in.vp_index});
+    });
+}
+
+} // namespace hv::calls

@@ -1,0 +1,99 @@
+#include "hv/partition/child_vp.hpp"
+
+#include "hv/partition/child.hpp"
+#include "hv/partition/children.hpp"
+#include "hv/partition/intercept_message.hpp"
+#include "hv/partition/partition.hpp"
+
+#include <mutex>
+#include <utility>
+
+namespace hv {
+
+namespace {
+
+constexpr Sint intercept_sint{0}; // 2.0a §14.2.6
+
+} // namespace
+
+ChildVp::ChildVp(Family family, VpIndex index, std::unique_ptr<ChildProcessor> processor, bool has_message_page)
+    : family_{family},
+      processor_{std::move(processor)},
+      vp_{family.child, family.child, index, processor_->control()},
+      has_message_page_{has_message_page}
+{
+    vp_.suspend_by(suspension_);
+    if (has_message_page_) message_page_.fill({});
+}
+
+ChildVp::~ChildVp() = default;
+
+void ChildVp::begin()
+{
+    vp_.requests().open();
+    processor_->begin(vp_, *this);
+    family_.child.set_vp(vp_.index(), &vp_);
+}
+
+void ChildVp::end()
+{
+    family_.child.set_vp(vp_.index(), nullptr);
+    processor_->end();
+    family_.child.wait_for_visits(); // of whoever had found it before
+    if (buffer_.synic) buffer_.synic->withdraw(buffer_);
+    (void)hide_messages();
+}
+
+void ChildVp::intercepted(Intercept const& intercept)
+{
+    auto const kind = family_.child.child()->siblings.describe(family_.child, intercept);
+    auto message = intercept_message(vp_, kind, intercept);
+    message.header.origin = family_.child.id().value;
+    suspension_.intercept();
+    if (!has_message_page_) return post(message);
+    {
+        std::lock_guard const guard{lock_};
+        message_page_.write(&message, sizeof message);
+    }
+    post(opaque_message(vp_, family_.child.id()));
+}
+
+void ChildVp::post(abi::Message const& message)
+{
+    auto& synic = hearer();
+    if (buffer_.synic && buffer_.synic != &synic) buffer_.synic->withdraw(buffer_);
+    PendingInterrupts pending;
+    synic.post_own(intercept_sint, message, buffer_, pending);
+    synic.raise(pending);
+}
+
+/// Any VP of the parent's whose SynIC takes messages (2.0a §14.2.4), before all the one that has dealt with this one
+/// last; where none does, the message waits for the first.
+Synic& ChildVp::hearer() const
+{
+    auto const vps = family_.parent.vps();
+    auto const wanted = suspension_.parents_vp().value;
+    if (wanted < vps.size() && vps[wanted]->synic().accepts_messages()) return vps[wanted]->synic();
+    for (auto const& vp : vps)
+        if (vp->synic().accepts_messages()) return vp->synic();
+    return vps.front()->synic();
+}
+
+Status ChildVp::show_messages(std::uint64_t page)
+{
+    if (!has_message_page_ || page >= GpaMap::pages) return Status::InvalidParameter;
+    std::lock_guard const guard{lock_};
+    if (message_page_.host()) return Status::InvalidVpState;
+    return message_page_.map(family_.parent.memory(), Gpa{page * page_size}) ? Status::Success
+                                                                             : Status::InvalidParameter;
+}
+
+Status ChildVp::hide_messages()
+{
+    std::lock_guard const guard{lock_};
+    if (!message_page_.host()) return Status::InvalidVpState;
+    message_page_.unmap();
+    return Status::Success;
+}
+
+} // namespace hv

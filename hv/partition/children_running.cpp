@@ -1,0 +1,241 @@
+/// What executes in children: their VPs (TLFS 2.0a §10.4) and their memory (§8.3).
+#include "hv/partition/child.hpp"
+#include "hv/partition/children.hpp"
+#include "hv/partition/partition.hpp"
+
+#include <algorithm>
+#include <mutex>
+#include <new>
+#include <utility>
+
+namespace hv {
+
+bool Children::is_active(Partition& child) const
+{
+    std::lock_guard const guard{lock_};
+    return child.child()->stage == Child::Stage::Active;
+}
+
+Status Children::create_vp(Partition& child, VpIndex index)
+{
+    auto& state = *child.child();
+    std::lock_guard const changes{state.changes};
+    if (auto const status = admit_vp(child, index); status != Status::Success) return status;
+    auto vp = make_vp(child, index);
+    if (!vp) {
+        child.pool().release(child_vp_charge);
+        std::lock_guard const guard{lock_};
+        --vps_;
+        return Status::NoResources;
+    }
+    vp->begin();
+    std::lock_guard const guard{lock_};
+    state.vps[index.value] = std::move(vp);
+    return Status::Success;
+}
+
+/// Counts one more, and charges for it.
+Status Children::admit_vp(Partition& child, VpIndex index)
+{
+    std::lock_guard const guard{lock_};
+    auto const& state = *child.child();
+    if (state.stage != Child::Stage::Active) return Status::InvalidPartitionState;
+    if (index.value >= state.vps.size() || state.vps[index.value]) return Status::InvalidVpIndex;
+    if (vps_ >= host_.limits().vps) return Status::NoResources;
+    if (!child.pool().charge(child_vp_charge)) return Status::InsufficientMemory;
+    ++vps_;
+    return Status::Success;
+}
+
+/// nullptr when the host has no room.
+std::unique_ptr<ChildVp> Children::make_vp(Partition& child, VpIndex index)
+try {
+    auto& state = *child.child();
+    auto processor = state.machine->add_processor(index);
+    if (!processor) return nullptr;
+    return std::make_unique<ChildVp>(ChildVp::Family{parent_, child, state.intercepts}, index, std::move(processor),
+                                     state.has_message_pages);
+} catch (std::bad_alloc const&) {
+    return nullptr;
+}
+
+std::unique_ptr<ChildVp> Children::take_vp(Partition& child, std::size_t index)
+{
+    auto& state = *child.child();
+    std::lock_guard const guard{lock_};
+    state.shown_at[index] = GpaRun::no_page;
+    return std::move(state.vps[index]);
+}
+
+void Children::end_vp(Partition& child, std::unique_ptr<ChildVp> vp)
+{
+    vp->end();
+    vp.reset();
+    child.pool().release(child_vp_charge);
+    std::lock_guard const guard{lock_};
+    --vps_;
+}
+
+Status Children::delete_vp(Partition& child, VpIndex index)
+{
+    auto& state = *child.child();
+    std::lock_guard const changes{state.changes};
+    if (!is_active(child)) return Status::InvalidPartitionState;
+    if (index.value >= state.vps.size()) return Status::InvalidVpIndex;
+    auto vp = take_vp(child, index.value);
+    if (!vp) return Status::InvalidVpIndex;
+    end_vp(child, std::move(vp));
+    return Status::Success;
+}
+
+/// None comes any more: the child is not active.
+void Children::end_vps(Partition& child)
+{
+    auto& state = *child.child();
+    std::lock_guard const changes{state.changes};
+    for (std::size_t index = 0; index < state.vps.size(); ++index)
+        if (auto vp = take_vp(child, index)) end_vp(child, std::move(vp));
+}
+
+/// With lock_ held.
+std::vector<std::uint64_t> Children::mapped_among(std::span<std::uint64_t const> pages) const
+{
+    std::vector<std::uint64_t> sorted(pages.begin(), pages.end());
+    std::ranges::sort(sorted);
+    std::vector<bool> marks(sorted.size());
+    for (auto const& child : children_)
+        child->child()->map.mark_sources(sorted, marks);
+    std::vector<std::uint64_t> mapped;
+    for (std::size_t i = 0; i < sorted.size(); ++i)
+        if (marks[i]) mapped.push_back(sorted[i]);
+    return mapped;
+}
+
+/// With lock_ held.
+Status Children::may_map(std::span<std::uint64_t const> pages) const
+{
+    for (auto const page : pages) {
+        if (page >= GpaMap::pages || !parent_.memory().page(Gpa{page * page_size})) return Status::OperationDenied;
+        if (!ledger_.is_own(page)) return Status::OperationDenied;
+    }
+    return Status::Success;
+}
+
+ListProgress Children::map(Partition& child, std::uint64_t base, std::span<std::uint64_t const> pages,
+                           GpaAccess access)
+try {
+    std::lock_guard const changes{child.child()->changes};
+    auto const change = change_map(child, base, pages, access);
+    if (!change) return {change.status(), 0};
+    auto const status = put_into_effect(child, *change);
+    return {status, status == Status::Success ? pages.size() : 0};
+} catch (std::bad_alloc const&) { // before anything has changed
+    return {Status::NoResources, 0};
+}
+
+/// Of the model's map; what it holds is charged for.
+Result<GpaChange> Children::change_map(Partition& child, std::uint64_t base, std::span<std::uint64_t const> pages,
+                                       GpaAccess access)
+{
+    auto const overlays = access == GpaAccess::None ? std::vector<std::uint64_t>{} : parent_.overlay_pages();
+    std::lock_guard const guard{lock_};
+    auto& state = *child.child();
+    if (state.stage != Child::Stage::Active) return Status::InvalidPartitionState;
+    if (access != GpaAccess::None) {
+        if (auto const status = may_map(pages); status != Status::Success) return status;
+        auto const overlaid = [&](std::uint64_t page) { return std::ranges::find(overlays, page) != overlays.end(); };
+        if (std::ranges::any_of(pages, overlaid)) return Status::ObjectInUse;
+    }
+    auto change = state.map.map(base, pages, access);
+    auto const more = change.added.size() > change.removed.size() ? change.added.size() - change.removed.size() : 0;
+    if (more != 0 && !child.pool().charge(more * child_run_charge)) {
+        state.map.undo(change);
+        return Status::InsufficientMemory;
+    }
+    return change;
+}
+
+Status Children::put_into_effect(Partition& child, GpaChange const& change)
+{
+    auto& state = *child.child();
+    bool const done = state.machine->change_memory(change);
+    std::lock_guard const guard{lock_};
+    if (!done) state.map.undo(change);
+    auto const before = done ? change.removed.size() : change.added.size();
+    auto const after = done ? change.added.size() : change.removed.size();
+    if (before > after) child.pool().release((before - after) * child_run_charge);
+    return done ? Status::Success : Status::NoResources;
+}
+
+Status Children::unmap(Partition& child, std::uint64_t base, std::uint64_t count)
+try {
+    auto& state = *child.child();
+    std::lock_guard const changes{state.changes};
+    GpaChange change;
+    {
+        std::lock_guard const guard{lock_};
+        if (state.stage != Child::Stage::Active) return Status::InvalidPartitionState;
+        change = state.map.unmap(base, count);
+        bool const longer = change.added.size() > change.removed.size(); // a run was split
+        if (longer && !child.pool().charge(child_run_charge)) {
+            state.map.undo(change);
+            return Status::InsufficientMemory;
+        }
+    }
+    return put_into_effect(child, change);
+} catch (std::bad_alloc const&) {
+    return Status::NoResources;
+}
+
+Status Children::install(Partition& child, abi::InstallInterceptInput const& in)
+{
+    if (!is_active(child)) return Status::InvalidPartitionState;
+    return child.child()->intercepts.install(in);
+}
+
+Status Children::show_messages(Partition& child, VpIndex index, std::uint64_t page)
+{
+    auto& state = *child.child();
+    std::lock_guard const changes{state.changes};
+    if (!is_active(child)) return Status::InvalidPartitionState;
+    if (index.value >= state.vps.size() || !state.vps[index.value]) return Status::InvalidVpIndex;
+    auto const status = state.vps[index.value]->show_messages(page);
+    std::lock_guard const guard{lock_};
+    if (status == Status::Success) state.shown_at[index.value] = page;
+    return status;
+}
+
+Status Children::hide_messages(Partition& child, VpIndex index)
+{
+    auto& state = *child.child();
+    std::lock_guard const changes{state.changes};
+    if (!is_active(child)) return Status::InvalidPartitionState;
+    if (index.value >= state.vps.size() || !state.vps[index.value]) return Status::InvalidVpIndex;
+    auto const status = state.vps[index.value]->hide_messages();
+    std::lock_guard const guard{lock_};
+    state.shown_at[index.value] = GpaRun::no_page;
+    return status;
+}
+
+abi::MessageType Children::describe(Partition& child, Intercept const& intercept) const
+{
+    using enum abi::MessageType;
+    switch (intercept.kind) {
+    case Intercept::Kind::PortAccess: return IoPortIntercept;
+    case Intercept::Kind::Halt: return Halt;
+    case Intercept::Kind::UnrecoverableException: return UnrecoverableException;
+    case Intercept::Kind::MemoryAccess: break;
+    }
+    std::lock_guard const guard{lock_};
+    return child.child()->map.find(intercept.gpa.value / page_size) ? GpaIntercept : UnmappedGpa;
+}
+
+void Children::list_overlays(std::vector<std::uint64_t>& pages) const
+{
+    std::lock_guard const guard{lock_};
+    for (auto const& child : children_)
+        for (auto const page : child->child()->shown_at)
+            if (page != GpaRun::no_page) pages.push_back(page);
+}
+
+} // namespace hv

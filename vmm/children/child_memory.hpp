@@ -1,0 +1,44 @@
+/// A child's memory: pages of its parent's RAM, mapped in the child's virtual machine.
+#pragma once
+
+#include "hv/base/guest_memory.hpp"
+#include "hv/child/gpa_map.hpp"
+#include "vmm/hypervisor/entry_gate.hpp"
+#include "vmm/hypervisor/vm.hpp"
+#include "vmm/memory/pc_memory.hpp"
+
+#include <map>
+#include <memory>
+#include <mutex>
+
+namespace vmm {
+
+/// A run of pages that the child may at least read costs its virtual machine one memory slot: there are `most_runs`.
+class ChildMemory {
+  public:
+    static constexpr std::size_t most_runs = 16'384; ///< KVM has 32,764 slots (KVM_MEM_SLOTS_NUM)
+
+    ChildMemory(Vm& vm, std::shared_ptr<PcMemory> parents) : vm_{vm}, parents_{std::move(parents)} {}
+
+    /// All of it, or false and nothing. One call at a time, while vCPUs run: none is in the child meanwhile.
+    [[nodiscard]] bool change(hv::GpaChange const& change);
+
+    [[nodiscard]] EntryGate& gate() { return gate_; }
+    /// What the child may read; and of it, what it may write to as well.
+    [[nodiscard]] hv::GuestMemory const& readable() const { return readable_; }
+    [[nodiscard]] hv::GuestMemory const& writable() const { return writable_; }
+
+  private:
+    void replace(std::span<hv::GpaRun const> removed, std::span<hv::GpaRun const> added);
+    void map(hv::GpaRun const& run);
+    void show();
+
+    Vm& vm_;
+    std::shared_ptr<PcMemory> const parents_;
+    EntryGate gate_;
+    std::map<std::uint64_t, hv::GpaRun> mapped_; ///< by their first pages
+    hv::GuestMemory readable_;
+    hv::GuestMemory writable_;
+};
+
+} // namespace vmm

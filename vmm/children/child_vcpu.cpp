@@ -1,0 +1,94 @@
+#include "vmm/children/child_vcpu.hpp"
+
+#include "vmm/base/log.hpp"
+#include "vmm/children/rewind.hpp"
+
+#include <cstring>
+#include <utility>
+
+namespace vmm {
+
+using hv::Intercept;
+
+ChildVcpu::ChildVcpu(Place place, VcpuPool::Lease thread, std::function<void()> ended)
+    : place_{place},
+      lease_{std::move(thread)},
+      ended_{std::move(ended)},
+      thread_{
+          place.vcpu, place.index, ports_, mmio_, {place.memory.gate(), place.pause}, [](DeathReport const& report) {
+              static RateLimit limit;
+              warn_limited(limit, "a processor of a guest's child has come to its end: {}", report.reason);
+          }}
+{
+    thread_.give_exits_to(*this);
+}
+
+ChildVcpu::~ChildVcpu()
+{
+    end();
+}
+
+void ChildVcpu::begin(hv::VirtualProcessor& vp, hv::VpSupervisor& supervisor)
+{
+    vp_.store(&vp);
+    supervisor_ = &supervisor;
+    thread_.attach(vp);
+    thread_.start();
+    place_.pause.join();
+    runs_ = true;
+    lease_.run([this] { thread_.run_here(); });
+}
+
+void ChildVcpu::end()
+{
+    if (std::exchange(runs_, false)) {
+        thread_.leave_guest();
+        lease_.wait();
+    }
+    if (ended_) std::exchange(ended_, nullptr)();
+}
+
+void ChildVcpu::look_up()
+{
+    auto* const vp = vp_.load();
+    if (!vp) return;
+    vp->requests().wake();
+    thread_.kick();
+}
+
+/// What nobody intercepts reads as ones, and is written to nothing.
+void ChildVcpu::answer(exits::PortAccess const& io)
+{
+    if (supervisor_->intercepts_port(io.port, io.size, io.is_write))
+        return supervisor_->intercepted(rewind_port_access({place_.vcpu, place_.memory.readable()}, io));
+    if (!io.is_write) std::memset(io.data, 0xFF, std::size_t{io.size} * io.count);
+}
+
+void ChildVcpu::answer(exits::MmioAccess const& mmio)
+{
+    supervisor_->intercepted(rewind_memory_access({place_.vcpu, place_.memory.readable()}, mmio));
+}
+
+/// It is behind the instruction, as an interrupt finds it that ends the halt.
+void ChildVcpu::answer(exits::Halted)
+{
+    place_.vcpu.settle();
+    supervisor_->intercepted({.kind = Intercept::Kind::Halt});
+}
+
+void ChildVcpu::answer(exits::TripleFault)
+{
+    supervisor_->intercepted({.kind = Intercept::Kind::UnrecoverableException});
+}
+
+/// Most likely for want of memory at its instruction.
+void ChildVcpu::answer(exits::Failed)
+{
+    Intercept fetch{.kind = Intercept::Kind::UnrecoverableException};
+    auto const& memory = place_.memory.readable();
+    (void)is_fetch_fault(
+        {place_.vcpu, memory}, [&](hv::Gpa gpa) { return memory.at(gpa, 1) != nullptr; }, fetch);
+    supervisor_->intercepted(fetch);
+}
+
+} // namespace vmm

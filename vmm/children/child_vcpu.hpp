@@ -1,0 +1,54 @@
+/// A vCPU of a child, whose exits are its parent's to answer.
+#pragma once
+
+#include "hv/child/child_host.hpp"
+#include "vmm/children/child_memory.hpp"
+#include "vmm/children/vcpu_pool.hpp"
+#include "vmm/vcpu/vcpu_thread.hpp"
+
+#include <atomic>
+#include <functional>
+
+namespace vmm {
+
+class ChildVcpu final : public hv::ChildProcessor, ExitOwner {
+  public:
+    struct Place {
+        Vcpu& vcpu;
+        unsigned index;
+        ChildMemory& memory;
+        PauseGate& pause; ///< of its parent's machine
+    };
+
+    /// `ended` is called by `end`, when it runs no more.
+    ChildVcpu(Place place, VcpuPool::Lease thread, std::function<void()> ended);
+    ~ChildVcpu() override;
+
+    [[nodiscard]] hv::VpControl& control() override { return thread_; }
+    void begin(hv::VirtualProcessor& vp, hv::VpSupervisor& supervisor) override;
+    void end() override;
+
+    /// Has it look whether its parent's machine is paused, or goes on. From any thread, before it has ended.
+    void look_up();
+    [[nodiscard]] VcpuThread& thread() { return thread_; }
+
+  private:
+    [[nodiscard]] bool suspends() const override { return supervisor_->suspended(); }
+    void answer(exits::PortAccess const& io) override;
+    void answer(exits::MmioAccess const& mmio) override;
+    void answer(exits::Halted) override;
+    void answer(exits::TripleFault) override;
+    void answer(exits::Failed) override;
+
+    Place const place_;
+    VcpuPool::Lease lease_;
+    std::function<void()> ended_;
+    devices::PortBus const ports_; ///< nothing
+    devices::MmioBus const mmio_;
+    VcpuThread thread_;
+    std::atomic<hv::VirtualProcessor*> vp_{nullptr};
+    hv::VpSupervisor* supervisor_ = nullptr;
+    bool runs_ = false;
+};
+
+} // namespace vmm
