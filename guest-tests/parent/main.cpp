@@ -1,5 +1,5 @@
-// A guest that makes partitions: Porthole runs it with CreatePartitions, AccessMemoryPool and --children
-// partitions=4,vps=4.
+// A guest that makes partitions and runs them: Porthole runs it with CreatePartitions, AccessMemoryPool,
+// AccessVpRegisters and --children partitions=4,vps=4.
 #include "hyperv/synic.hpp"
 #include "parent/children.hpp"
 #include "runtime/console.hpp"
