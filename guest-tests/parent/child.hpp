@@ -5,6 +5,13 @@
 #include "hyperv/synic.hpp"
 #include "parent/children.hpp"
 
+/// What tests need whose children execute.
+#define NEEDS_RUNNING_CHILDREN()                                                                                     \
+    NEEDS_CHILDREN();                                                                                                \
+    NEEDS(vp_registers);                                                                                             \
+    NEEDS(synic);                                                                                                    \
+    Synic const synic_for_intercepts
+
 namespace guest {
 
 namespace creation {

@@ -12,46 +12,27 @@
 ///   8  HvSetPartitionProperty, PrivilegeFlags: a child, a value
 ///   9  SIMP is written: a byte for the page, of which bit 7 enables it
 ///   10 the host has room for machines (bit 0), and splits memory (bit 1), from now on: a byte
+///   11 HvCreateVp, 12 HvDeleteVp: a child, an index
+///   13 HvMapGpaPages: a child, a page, the rights (modulo three), a length, and a byte for each page
+///   14 HvUnmapGpaPages: a child, a page, a length
 #include "hv/fuzz/input.hpp"
+#include "hv/fuzz/parent_model.hpp"
 #include "hv/fuzz/play.hpp"
+#include "hv/partition/child.hpp"
 #include "hv/partition/children.hpp"
 #include "hv/testing/child_host.hpp"
 
 #include <algorithm>
 #include <array>
-#include <memory>
 #include <set>
 #include <vector>
 
 using namespace hv;
 using namespace hv::testing;
+using namespace hv::fuzz;
 using fuzz::require;
 
 namespace {
-
-constexpr std::uint64_t initial_pages = initial_child_charge / page_size;
-
-struct Model {
-    enum class Stage { Uninitialized, Active, Finalized };
-
-    std::uint64_t id;
-    Stage stage = Stage::Uninitialized;
-    std::vector<std::uint64_t> pool{};
-
-    [[nodiscard]] std::uint64_t in_use() const { return stage == Stage::Active ? initial_pages : 0; }
-};
-
-struct Seat {
-    explicit Seat(PartitionRegistry& registry)
-        : parent{std::make_unique<ParentGuest>(registry, Rights::root(), ChildLimits{3, 4}, pool)}
-    {}
-
-    static constexpr std::uint64_t pool = 5 * child_partition_charge / 2; // room for two
-
-    std::unique_ptr<ParentGuest> parent;
-    std::vector<Model> children{};
-    std::uint64_t overlay = 0; ///< the page that SIMP covers, or 0
-};
 
 class World {
   public:
@@ -76,6 +57,10 @@ class World {
             seat.parent->host.splits = (byte & 2) != 0;
             break;
         }
+        case 11: create_vp(seat, input); break;
+        case 12: delete_vp(seat, input); break;
+        case 13: map(seat, input); break;
+        case 14: unmap(seat, input); break;
         default: return;
         }
         check(seat);
@@ -87,6 +72,7 @@ class World {
             auto& guest = seat.parent->guest;
             registry_.remove(*guest.partition);
             require(seat.parent->host.alive.machines == 0, "no machine is left behind a parent");
+            require(seat.parent->host.alive.processors == 0, "nor a processor");
             require(guest.partition->pool().free_bytes() == Seat::pool, "a parent's pool has again what it had");
             for (auto const& child : seat.children)
                 require(registry_.find(PartitionId{child.id}) == nullptr, "no child is left behind a parent");
@@ -162,7 +148,10 @@ class World {
         bool const may = child.stage == Model::Stage::Active;
         require(call(child.id) == (may ? Status::Success : Status::InvalidPartitionState),
                 "an active one is finalized");
-        if (may) child.stage = Model::Stage::Finalized;
+        if (!may) return;
+        child.stage = Model::Stage::Finalized;
+        child.vps.clear();
+        child.map = {};
     }
 
     void remove(Seat& seat, std::uint8_t name) const
@@ -195,7 +184,7 @@ class World {
             if (status != Status::Success) break;
             if (page >= TestGuest::pages || seat.parent->host.hidden.contains(page))
                 status = Status::OperationDenied;
-            else if (page == seat.overlay || taken.contains(page))
+            else if (page == seat.overlay || taken.contains(page) || is_mapped(seat, page))
                 status = Status::ObjectInUse;
             else
                 taken.insert(page);
@@ -269,6 +258,95 @@ class World {
         else if (child.stage != Model::Stage::Uninitialized)
             expected = Status::InvalidPartitionState;
         require(call(child.id) == expected, "a partition gets no right that its parent has not");
+    }
+
+    void create_vp(Seat& seat, fuzz::Input& input) const
+    {
+        auto const name = input.byte();
+        std::uint32_t const index = input.byte() & 7U;
+        auto const call = [&](std::uint64_t id) { return seat.parent->create_vp(id, index); };
+        if (!is_own(seat, name, call)) return;
+        auto& child = *own(seat, name);
+        std::size_t all = 0;
+        for (auto const& other : seat.children)
+            all += other.vps.size();
+        auto expected = Status::Success;
+        if (child.stage != Model::Stage::Active)
+            expected = Status::InvalidPartitionState;
+        else if (index >= most_vps || child.vps.contains(index))
+            expected = Status::InvalidVpIndex;
+        else if (all == most_vps)
+            expected = Status::NoResources;
+        else if (!child.can_pay(child_vp_charge))
+            expected = Status::InsufficientMemory;
+        require(call(child.id) == expected, "a VP is made when it may be");
+        if (expected == Status::Success) child.vps.insert(index);
+    }
+
+    void delete_vp(Seat& seat, fuzz::Input& input) const
+    {
+        auto const name = input.byte();
+        std::uint32_t const index = input.byte() & 7U;
+        auto const call = [&](std::uint64_t id) { return seat.parent->delete_vp(id, index); };
+        if (!is_own(seat, name, call)) return;
+        auto& child = *own(seat, name);
+        auto expected = child.vps.contains(index) ? Status::Success : Status::InvalidVpIndex;
+        if (child.stage != Model::Stage::Active) expected = Status::InvalidPartitionState;
+        require(call(child.id) == expected, "a VP that is there is deleted");
+        child.vps.erase(index);
+    }
+
+    void map(Seat& seat, fuzz::Input& input) const
+    {
+        constexpr std::array<std::uint32_t, 3> rights{abi::map_flag::no_access, abi::map_flag::readable,
+                                                      abi::map_flag::readable | abi::map_flag::writable};
+        auto const name = input.byte();
+        auto const base = std::uint64_t{input.byte()};
+        auto const access = input.byte() % 3U;
+        std::vector<std::uint64_t> pages(1 + input.below(40));
+        for (auto& page : pages)
+            page = input.below(0x44);
+        auto const result = [&](std::uint64_t id) { return seat.parent->map(id, base, pages, rights[access]); };
+        if (!is_own(seat, name, [&](std::uint64_t id) { return status_of(result(id)); })) return;
+        auto& child = *own(seat, name);
+        auto expected = access == 0 ? Status::Success : may_map(seat, pages);
+        if (child.stage != Model::Stage::Active) expected = Status::InvalidPartitionState;
+        if (expected == Status::Success) {
+            auto const change = child.map.map(base, pages, static_cast<GpaAccess>(access));
+            if (!child.can_pay(0)) {
+                child.map.undo(change);
+                expected = Status::InsufficientMemory;
+            }
+        }
+        require(result(child.id) == abi::result(expected, expected == Status::Success ? pages.size() : 0),
+                "pages are mapped all or not at all");
+        check_map(child);
+    }
+
+    void unmap(Seat& seat, fuzz::Input& input) const
+    {
+        auto const name = input.byte();
+        auto const base = std::uint64_t{input.byte()};
+        std::uint64_t const count = 1 + input.below(60);
+        auto const result = [&](std::uint64_t id) { return seat.parent->unmap(id, base, count); };
+        if (!is_own(seat, name, [&](std::uint64_t id) { return status_of(result(id)); })) return;
+        auto& child = *own(seat, name);
+        auto expected = Status::Success;
+        if (child.stage != Model::Stage::Active) {
+            expected = Status::InvalidPartitionState;
+        } else if (auto const change = child.map.unmap(base, count); !child.can_pay(0)) {
+            child.map.undo(change);
+            expected = Status::InsufficientMemory;
+        }
+        require(result(child.id) == abi::result(expected, expected == Status::Success ? count : 0),
+                "pages are unmapped");
+        check_map(child);
+    }
+
+    void check_map(Model const& child) const
+    {
+        require(registry_.find(PartitionId{child.id})->child()->map.all() == child.map.all(),
+                "a child's map is what its parent has made it");
     }
 
     static void write_simp(Seat& seat, std::uint8_t byte)

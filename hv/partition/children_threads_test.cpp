@@ -5,6 +5,7 @@
 #include "hv/testing/child_host.hpp"
 
 #include <array>
+#include <atomic>
 #include <thread>
 #include <vector>
 
@@ -56,4 +57,46 @@ TEST_CASE("VPs that deal with the same children at once lose no page and no chil
     CHECK(parent.host.hidden.empty());
     CHECK(parent.host.alive.machines.load() == 0);
     CHECK(partition.pool().free_bytes() == pool);
+}
+
+TEST_CASE("VPs that change the VPs and the memory of one child at once leave nothing behind", "[children][threads]")
+{
+    constexpr unsigned rounds = 200;
+    PartitionRegistry registry;
+    ParentGuest const parent{registry};
+    auto& children = *parent.guest.partition->children();
+    auto const made = parent.create({.flags = abi::creation_flag::intercept_page});
+    REQUIRE(status_of(parent.deposit(made.id, ParentGuest::spare_pages(48))) == Status::Success);
+    REQUIRE(parent.initialize(made.id) == Status::Success);
+    auto const child = registry.find(PartitionId{made.id});
+    auto const balance = children.balance(*child);
+
+    std::atomic<unsigned> wrong{0};
+    auto const work = [&](std::uint64_t number) {
+        std::array<std::uint64_t, 3> const pages{0xC + number, 0xD, 0xC};
+        for (unsigned round = 0; round < rounds; ++round) {
+            VpIndex const vp{round % 2};
+            (void)children.create_vp(*child, vp);
+            (void)children.map(*child, number + round % 5, pages, GpaAccess::ReadWrite);
+            (void)children.show_messages(*child, vp, 0xF);
+            (void)children.deposit(*child, std::array<std::uint64_t, 1>{0xD});
+            (void)children.hide_messages(*child, vp);
+            (void)children.unmap(*child, round % 7, 3);
+            {
+                Partition::Visit const visit{*child};
+                if (auto* const found = child->vp(vp); found && found->index() != vp) ++wrong;
+            }
+            (void)children.delete_vp(*child, vp);
+        }
+    };
+    std::array threads{std::thread{work, 0}, std::thread{work, 1}, std::thread{work, 2}};
+    for (auto& thread : threads)
+        thread.join();
+    for (std::uint32_t vp = 0; vp < 2; ++vp)
+        (void)children.delete_vp(*child, VpIndex{vp});
+    CHECK(wrong == 0);
+    CHECK(children.unmap(*child, 0, 100) == Status::Success);
+    CHECK(parent.host.alive.processors == 0);
+    CHECK(children.balance(*child).in_use == balance.in_use);
+    CHECK(parent.host.last->runs.empty());
 }
