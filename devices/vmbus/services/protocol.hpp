@@ -2,6 +2,7 @@
 /// Linux include/linux/hyperv.h (vmbuspipe_hdr, icmsg_hdr, icmsg_negotiate) and of OpenVMM's hyperv_ic_protocol.
 #pragma once
 
+#include "devices/vmbus/channel/pipe.hpp"
 #include "hv/base/state.hpp"
 
 #include <compare>
@@ -22,17 +23,9 @@ struct Version {
     }
 };
 
-/// In front of each message: the channel is a pipe of messages.
-struct PipeHeader {
-    std::uint32_t type; ///< `pipe_data`
-    std::uint32_t size; ///< of what follows, bytes
-};
-static_assert(sizeof(PipeHeader) == 8);
-
-inline constexpr std::uint32_t pipe_data = 1;
-
-/// At the start of an offer's user-defined bytes, when it has the flag of a named pipe.
-inline constexpr std::uint32_t pipe_mode_message = 4;
+using vmbus::pipe_data;
+using vmbus::pipe_mode_message;
+using vmbus::PipeHeader;
 
 enum class MessageType : std::uint16_t {
     Negotiate = 0,
