@@ -1,7 +1,9 @@
 /// One device of those that need no backend of their own, over rings in memory that the guest may do anything to: an
-/// integration service, the keyboard, or a connection of Hyper-V sockets with a program at its other end.
+/// integration service, the keyboard, the video device, the mouse, or a connection of Hyper-V sockets with a program
+/// at its other end.
 ///
-/// The input's first byte says which (modulo 6: shutdown, heartbeat, time, key-value exchange, keyboard, socket).
+/// The input's first byte says which (modulo 8: shutdown, heartbeat, time, key-value exchange, keyboard, socket,
+/// video, mouse).
 /// Steps follow, whose first byte says what (modulo 9); numbers called "value" are Input::value's:
 ///   0  the guest writes a packet: type, flags, offset of the payload in units of 8 bytes, length, and the bytes
 ///   1  the guest answers what it has read last: status (a value), what to XOR its first 96 bytes with: an offset and
@@ -15,16 +17,19 @@
 ///   7  memory will change: after so many loads (1 byte), by XOR with a value, so often (1 byte, modulo 8);
 ///      0 times: the guest refills the ring with a packet instead, of up to 128 bytes
 ///   8  the guest agrees with the versions that it is offered last; of other devices: says hello as a driver would
+#include "devices/fuzz/display_steps.hpp"
 #include "devices/fuzz/flood.hpp"
 #include "devices/fuzz/state.hpp"
 #include "devices/testing/vmbus_channel.hpp"
 #include "devices/vmbus/keyboard/keyboard.hpp"
+#include "devices/vmbus/mouse/mouse.hpp"
 #include "devices/vmbus/services/heartbeat.hpp"
 #include "devices/vmbus/services/key_value.hpp"
 #include "devices/vmbus/services/shutdown.hpp"
 #include "devices/vmbus/services/time_sync.hpp"
 #include "devices/vmbus/socket/connection.hpp"
 #include "devices/vmbus/socket/protocol.hpp"
+#include "devices/vmbus/video/video.hpp"
 #include "hv/fuzz/changing_memory.hpp"
 #include "hv/fuzz/input.hpp"
 #include "hv/fuzz/play.hpp"
@@ -45,7 +50,7 @@ class World {
   public:
     explicit World(fuzz::Input& input)
     {
-        make_device(input.below(6));
+        make_device(input.below(8));
         open(4);
     }
 
@@ -107,8 +112,20 @@ class World {
             break;
         case 3: device_ = key_value_ = std::make_shared<KeyValueService>(executor_); break;
         case 4: device_ = keyboard_ = std::make_shared<Keyboard>(executor_); break;
-        default: is_socket_ = true; break;
+        case 5: is_socket_ = true; break;
+        case 6: make_video(); break;
+        default: device_ = mouse_ = std::make_shared<Mouse>(executor_); break;
         }
+    }
+
+    void make_video()
+    {
+        static std::vector<std::byte> memory(std::size_t{Video::memory_megabytes} << 20);
+        screen_ = std::make_shared<display::Screen>(memory);
+        auto video = std::make_shared<Video>(executor_, screen_,
+                                             [](std::uint64_t address) { return address % hv::page_size == 0; });
+        screen_->attach(video);
+        device_ = std::move(video);
     }
 
     void open(std::size_t pages)
@@ -240,6 +257,10 @@ class World {
         } else if (keyboard_) {
             (void)keyboard_->strike(ScanCode{static_cast<std::uint16_t>(more << 8 | what)},
                                     Keyboard::Stroke{more % 2});
+        } else if (mouse_) {
+            (void)mouse_->report({static_cast<std::uint8_t>(what), more, what, static_cast<std::int16_t>(-more)});
+        } else if (screen_) {
+            testing::use_screen(*screen_, what);
         } else if (is_socket_) {
             want_of_socket(what, more);
         } else {
@@ -281,6 +302,11 @@ class World {
             send(std::as_bytes(std::span{&request, 1}));
             return;
         }
+        if (mouse_ || screen_) {
+            for (auto const& greeting : mouse_ ? testing::mouse_greetings() : testing::video_greetings())
+                send(greeting);
+            return;
+        }
         if (is_socket_) {
             socket::PacketHeader const last{socket::packet_data, 0};
             send(std::as_bytes(std::span{&last, 1}));
@@ -319,6 +345,8 @@ class World {
     std::shared_ptr<ShutdownService> shutdown_;
     std::shared_ptr<KeyValueService> key_value_;
     std::shared_ptr<Keyboard> keyboard_;
+    std::shared_ptr<Mouse> mouse_;
+    std::shared_ptr<display::Screen> screen_; ///< of the video device
     std::shared_ptr<socket::Connection> connection_;
     UniqueFd program_;
     bool is_socket_ = false;
