@@ -22,6 +22,7 @@ char const* name_of(ThreadRole role)
     case ThreadRole::Opener: return "opener";
     case ThreadRole::Tap: return "tap";
     case ThreadRole::UserNetwork: return "user network";
+    case ThreadRole::Display: return "display";
     case ThreadRole::Relay: return "socket relay";
     case ThreadRole::LineWriter: return "lines";
     case ThreadRole::Builder: return "builder";

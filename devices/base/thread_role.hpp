@@ -15,6 +15,7 @@ enum class ThreadRole : std::uint8_t {
     Opener,      ///< opens what may take long: a disk image, a connection; and closes it
     Tap,         ///< frames of a network interface of the host's
     UserNetwork, ///< frames of a user-mode network
+    Display,     ///< a screen, for viewers over the network
     Relay,       ///< bytes between a guest's sockets and the host's
     LineWriter,  ///< writes messages, a log or a trace
     Builder,     ///< makes the virtual machines of a guest's children

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstring>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -157,6 +158,15 @@ void user_network(SeccompFilter& filter, HypervisorRequests const& requests)
     filter.allow({SYS_waitid, SYS_pidfd_send_signal}); // of its helper
 }
 
+/// libvncserver, whose clients have been given to it; keys and pointers interrupt the guest.
+void display(SeccompFilter& filter, HypervisorRequests const& requests)
+{
+    device_thread(filter, requests);
+    filter.allow({SYS_accept4, SYS_select, SYS_pselect6, SYS_fcntl, SYS_getsockname, SYS_getpeername, SYS_getrandom});
+    filter.allow(SYS_setsockopt, {is(1, IPPROTO_TCP)});
+    filter.allow(SYS_ioctl, {is(1, FIONBIO)});
+}
+
 /// Threads alone: with clone3(2), whose flags no filter can see, glibc does without.
 void new_threads(SeccompFilter& filter)
 {
@@ -214,6 +224,7 @@ SeccompFilter calls_of(ThreadRole role, HypervisorRequests const& requests, Need
     case ThreadRole::DiskRing: device_thread(filter, requests); break;
     case ThreadRole::Tap: tap(filter, requests); break;
     case ThreadRole::UserNetwork: user_network(filter, requests); break;
+    case ThreadRole::Display: display(filter, requests); break;
     case ThreadRole::LineWriter: any_thread(filter); break;
     case ThreadRole::Builder: builder(filter, requests); break;
     }
