@@ -17,16 +17,17 @@
 namespace vmm {
 
 enum class MemoryType {
-    Ram,  ///< read, written and executed without an exit
-    Rom,  ///< read and executed without an exit
-    Mmio, ///< each access is an exit, which a device answers
-    Hole, ///< nothing, or what the hypervisor below keeps for itself: no device may come here
+    Ram,   ///< read, written and executed without an exit
+    Rom,   ///< read and executed without an exit
+    Video, ///< as RAM, but hypercalls and devices do not reach it
+    Mmio,  ///< each access is an exit, which a device answers
+    Hole,  ///< nothing, or what the hypervisor below keeps for itself: no device may come here
 };
 
 /// What a claim brings.
 struct MemoryContents {
     MemoryType type;
-    std::byte* host = nullptr; ///< of RAM and ROM: page aligned; stays mapped for the life of the address space
+    std::byte* host = nullptr; ///< of all memory: page aligned; stays mapped for the life of the address space
 };
 
 /// A range all of which is of one kind. What the map consists of: a claim, or what overlays leave of it.

@@ -1,6 +1,10 @@
 #include "vmm/memory/pc_memory.hpp"
 
+#include "vmm/base/user_error.hpp"
+
 #include <algorithm>
+#include <exception>
+#include <utility>
 
 namespace vmm {
 
@@ -17,6 +21,28 @@ PcMemory::PcMemory(MemoryLayout const& layout) : ram_{layout}
     keep(layout::local_apics, MemoryType::Hole, "the local APICs");
     keep(layout::kvm_identity_map, MemoryType::Hole, "KVM's identity map");
     keep(layout::kvm_tss, MemoryType::Hole, "KVM's task state segment");
+}
+
+void PcMemory::add_video(std::shared_ptr<VideoMemory> memory)
+{
+    video_ = std::move(memory);
+    if (!place_video(layout::vmbus_mmio.base.value))
+        throw UserError{"this kernel's KVM cannot map a guest's video memory: leave --display out"};
+}
+
+/// What cannot be mapped is not worth a guest's end.
+bool PcMemory::place_video(std::uint64_t address)
+try {
+    auto const bytes = video_->bytes();
+    auto const room = layout::vmbus_mmio.size - bytes.size();
+    if (address % hv::page_size != 0 || address - layout::vmbus_mmio.base.value > room) return false;
+    if (address == video_at_) return true;
+    MemoryRange const range{hv::Gpa{address}, bytes.size()};
+    space_.change_overlay(video_claim_, {&range, 1}, {MemoryType::Video, bytes.data()}, "the display");
+    video_at_ = address;
+    return true;
+} catch (std::exception const&) {
+    return false;
 }
 
 std::byte* PcMemory::ram_at(hv::Gpa gpa) const

@@ -4,7 +4,9 @@
 #include "vmm/base/memory_layout.hpp"
 #include "vmm/memory/address_space.hpp"
 #include "vmm/memory/guest_ram.hpp"
+#include "vmm/memory/video_memory.hpp"
 
+#include <memory>
 #include <vector>
 
 namespace vmm {
@@ -14,6 +16,13 @@ class PcMemory {
     /// Throws UserError when the host will not give that much.
     explicit PcMemory(MemoryLayout const& layout);
 
+    /// Shows the guest this memory too, at the beginning of what VMBus devices share out among themselves. Once,
+    /// before the guest runs. Throws UserError.
+    void add_video(std::shared_ptr<VideoMemory> memory);
+    /// Has it lie there from now on. False, and it stays where it is, when not all of it would lie in pages that are
+    /// VMBus devices', or the hypervisor below cannot map it there. One thread at a time.
+    [[nodiscard]] bool place_video(std::uint64_t address);
+
     [[nodiscard]] AddressSpace& space() { return space_; }
     /// RAM of the layout, whatever lies over it; `gpa` is in it.
     [[nodiscard]] std::byte* ram_at(hv::Gpa gpa) const;
@@ -22,8 +31,11 @@ class PcMemory {
 
   private:
     GuestRam ram_;
+    std::shared_ptr<VideoMemory> video_;
     AddressSpace space_;
     std::vector<AddressSpace::Claim> claims_;
+    AddressSpace::Claim video_claim_;
+    std::uint64_t video_at_ = 0;
 };
 
 } // namespace vmm

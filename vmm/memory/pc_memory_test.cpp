@@ -1,6 +1,8 @@
 #include "hv/testing/catch.hpp"
 #include "vmm/memory/pc_memory.hpp"
 
+#include <algorithm>
+#include <memory>
 #include <string>
 
 using vmm::MemoryRange;
@@ -39,4 +41,36 @@ TEST_CASE("a firmware image of 16 MiB has room at the end of the MMIO hole", "[m
     CHECK_THROWS_AS(
         memory.space().claim({hv::Gpa{0xFE00'0000}, 32 * layout::mib}, {vmm::MemoryType::Mmio}, "too much flash"),
         vmm::AddressConflict);
+}
+
+TEST_CASE("video memory lies where VMBus devices may have theirs, and nowhere else", "[memory][display]")
+{
+    vmm::PcMemory memory{vmm::MemoryLayout{4 * layout::gib}};
+    auto const video = std::make_shared<vmm::VideoMemory>(8 * layout::mib);
+    memory.add_video(video);
+    auto const& space = memory.space();
+    auto const at = [&](std::uint64_t address) { return space.find(hv::Gpa{address})->contents.host; };
+
+    CHECK(owner_of(space, 0xF000'0000) == "the display");
+    CHECK(owner_of(space, 0xF080'0000) == "VMBus devices");
+    CHECK(at(0xF000'0000) == video->bytes().data());
+    CHECK_FALSE(memory.memory().at(hv::Gpa{0xF000'0000}, 1)); // no RAM to hypercalls
+
+    CHECK(memory.place_video(0xF780'0000)); // the last that fits
+    CHECK(owner_of(space, 0xF000'0000) == "VMBus devices");
+    CHECK(at(0xF780'0000) == video->bytes().data());
+    auto const bad =
+        GENERATE(std::uint64_t{0}, std::uint64_t{0xEFFF'F000}, std::uint64_t{0xF000'0800}, std::uint64_t{0xF780'1000},
+                 std::uint64_t{0xFEC0'0000}, std::uint64_t{0x1'0000'0000}, ~std::uint64_t{0xFFF});
+    CHECK_FALSE(memory.place_video(bad));
+    CHECK(owner_of(space, 0xF780'0000) == "the display");
+}
+
+TEST_CASE("video memory is all zero again when it was cleared", "[memory][display]")
+{
+    vmm::VideoMemory const video{8 * layout::mib};
+    video.bytes().back() = std::byte{1};
+    video.bytes().front() = std::byte{2};
+    video.clear();
+    CHECK(std::ranges::all_of(video.bytes(), [](std::byte one) { return one == std::byte{0}; }));
 }

@@ -12,7 +12,8 @@ namespace {
 
 bool is_memory(MemorySection const& section)
 {
-    return section.contents.type == MemoryType::Ram || section.contents.type == MemoryType::Rom;
+    auto const type = section.contents.type;
+    return type == MemoryType::Ram || type == MemoryType::Rom || type == MemoryType::Video;
 }
 
 std::uint64_t end_of(MemoryRange const& range)
@@ -84,7 +85,7 @@ void VmMemory::map(MemorySection const& section)
     bool const is_ram = section.contents.type == MemoryType::Ram;
     vm_.map({.base = section.range.base,
              .host = {section.contents.host, section.range.size},
-             .read_only = !is_ram,
+             .read_only = section.contents.type == MemoryType::Rom,
              .logs_writes = logging_ && is_ram});
     mapped_[section.range.base] = section;
 }

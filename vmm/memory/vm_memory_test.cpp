@@ -54,6 +54,16 @@ TEST_CASE("RAM and ROM are mapped, and nothing else", "[memory]")
     CHECK(mapped(world.hypervisor.vm()) == std::vector{ram});
 }
 
+TEST_CASE("video memory is mapped for reading and writing, and moves", "[memory][display]")
+{
+    World world;
+    VmMemory const vm_memory{*world.vm, world.memory.space(), world.gate};
+    world.memory.add_video(std::make_shared<VideoMemory>(8 * layout::mib));
+    CHECK(mapped(world.hypervisor.vm()) == std::vector{ram, {0xF000'0000, 8 * layout::mib, false}});
+    CHECK(world.memory.place_video(0xF010'0000));
+    CHECK(mapped(world.hypervisor.vm()) == std::vector{ram, {0xF010'0000, 8 * layout::mib, false}});
+}
+
 TEST_CASE("a hole in RAM splits its mapping, and that is whole again after it", "[memory]")
 {
     World world;
