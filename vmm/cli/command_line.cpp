@@ -2,6 +2,7 @@
 
 #include "vmm/base/user_error.hpp"
 #include "vmm/config/config_file.hpp"
+#include "vmm/options/display_option.hpp"
 #include "vmm/options/firmware_option.hpp"
 #include "vmm/options/net_option.hpp"
 #include "vmm/options/option_values.hpp"
@@ -95,6 +96,10 @@ class RunCommand {
         add_list("--net", "NETWORK[,...]",
                  "a network card: user[,mac=MAC][,hostfwd=tcp::PORT-:PORT] or tap=NAME[,mac=MAC]",
                  [&guest](auto const& text) { add_net(guest, "--net", text); });
+        add("--display", "WHERE",
+            "a screen, keyboard and mouse: vnc=ADDRESS:PORT or vnc=unix:PATH, both with [,password-file=PATH], or "
+            "offscreen (for 'porthole ctl' alone)",
+            [&guest](auto const& text) { guest.display = parse_display("--display", text); });
         add("--pool", "SIZE", "memory that the guest's ports and connections may take up, 64M by default",
             [&guest](auto const& text) { guest.pool = parse_pool("--pool", text); });
         add("--children", "partitions=N,vps=N",

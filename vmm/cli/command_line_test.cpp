@@ -293,14 +293,26 @@ TEST_CASE("a configuration file takes the place of all options about a guest", "
         return complaint(arguments);
     };
     using Arguments = std::vector<char const*>;
-    for (auto const& more :
-         {Arguments{"--kernel", "k"}, Arguments{"--initrd", "i"}, Arguments{"--module", "m"},
-          Arguments{"--cmdline", "x"}, Arguments{"--memory", "1G"}, Arguments{"--cpus", "2"},
-          Arguments{"--serial", "pty"}, Arguments{"--on-reboot", "exit"}, Arguments{"--on-triple-fault", "end"},
-          Arguments{"--on-crash", "end"}, Arguments{"--privileges", "create-port"},
-          Arguments{"--hv-features", "synic"}, Arguments{"--test-devices"}, Arguments{"--pool", "1M"},
-          Arguments{"--vsock", "s"}, Arguments{"--disk", "d"}, Arguments{"--rtc", "utc"}, Arguments{"--nested"},
-          Arguments{"--children", "partitions=1,vps=1"}})
+    for (auto const& more : {Arguments{"--kernel", "k"},
+                             Arguments{"--initrd", "i"},
+                             Arguments{"--module", "m"},
+                             Arguments{"--cmdline", "x"},
+                             Arguments{"--memory", "1G"},
+                             Arguments{"--cpus", "2"},
+                             Arguments{"--serial", "pty"},
+                             Arguments{"--on-reboot", "exit"},
+                             Arguments{"--on-triple-fault", "end"},
+                             Arguments{"--on-crash", "end"},
+                             Arguments{"--privileges", "create-port"},
+                             Arguments{"--hv-features", "synic"},
+                             Arguments{"--test-devices"},
+                             Arguments{"--pool", "1M"},
+                             Arguments{"--vsock", "s"},
+                             Arguments{"--disk", "d"},
+                             Arguments{"--rtc", "utc"},
+                             Arguments{"--nested"},
+                             Arguments{"--children", "partitions=1,vps=1"},
+                             Arguments{"--display", "offscreen"}})
         CHECK_THAT(with(more), StartsWith("--config and " + std::string{more.front()} + " exclude each other"));
     std::filesystem::remove(path);
     CHECK_THAT(with({}), StartsWith("--config: cannot read '" + file + "'"));
@@ -381,7 +393,7 @@ TEST_CASE("help, version and doctor", "[cli]")
                                      "synic",        "--config",          "--pool",         "--vsock",  "--disk",
                                      "--on-crash",   "--on-triple-fault", "--module",       "--jail",   "--allow",
                                      "--user",       "--chroot",          "--netns",        "--cgroup", "--rtc",
-                                     "--children"})
+                                     "--children",   "--display"})
         CHECK_THAT(text({"run", "--help"}), Contains(option));
     CHECK(std::holds_alternative<vmm::DoctorRequest>(parse({"doctor"})));
 }

@@ -1,6 +1,7 @@
 #include "vmm/config/guest_entry.hpp"
 
 #include "vmm/base/user_error.hpp"
+#include "vmm/options/display_option.hpp"
 #include "vmm/options/firmware_option.hpp"
 #include "vmm/options/net_option.hpp"
 #include "vmm/options/option_values.hpp"
@@ -191,6 +192,15 @@ void read_net(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
     }
 }
 
+void read_display(ConfigNode const& value, GuestEntry& entry, ConfigContext const& context)
+{
+    auto const text = value.text("display = \"vnc=127.0.0.1:5900\"");
+    auto display = value.placed([&] { return parse_display(value.key(), text); });
+    for (auto* const path : {&display.path, &display.password_file})
+        if (!path->empty()) *path = (context.folder / *path).string();
+    entry.options.display = std::move(display);
+}
+
 void read_test_devices(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
 {
     entry.options.test_devices = value.truth("test-devices = true");
@@ -261,6 +271,7 @@ constexpr std::array keys{
     Key{"hyperv", read_hyperv},
     Key{"nested", read_nested},
     Key{"net", read_net},
+    Key{"display", read_display},
     Key{"test-devices", read_test_devices},
     Key{"pool", read_pool},
     Key{"children", read_children},

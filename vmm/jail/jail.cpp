@@ -2,6 +2,7 @@
 
 #include "devices/base/os_error.hpp"
 #include "devices/block/nbd_library.hpp"
+#include "devices/vnc/vnc_server.hpp"
 #include "vmm/base/user_error.hpp"
 #include "vmm/jail/identity.hpp"
 #include "vmm/jail/privileges.hpp"
@@ -44,6 +45,14 @@ constexpr Capabilities for_opening = 1U << CAP_DAC_OVERRIDE | 1U << CAP_DAC_READ
                                      1U << CAP_NET_ADMIN | 1U << CAP_NET_BIND_SERVICE |
                                      1U << CAP_NET_RAW; // a helper pings
 
+void load_display_library()
+{
+    try {
+        devices::vnc::load_library();
+    } catch (std::exception const&) { // who makes the display says so
+    }
+}
+
 void load_server_library()
 {
     try {
@@ -57,8 +66,9 @@ void load_server_library()
 Jail::Jail(RunOptions const& options) : options_{options}
 {
     auto const& wanted = options.jail;
-    if (wanted.seccomp && (has_servers(options) || has_served_images(options)))
-        load_server_library(); // where /usr still is, and code may be mapped
+    // Where /usr still is, and code may be mapped.
+    if (wanted.seccomp && (has_servers(options) || has_served_images(options))) load_server_library();
+    if (has_vnc(options)) load_display_library();
     if (wanted.privileges) close_inherited(named_descriptors(options));
     if (wanted.privileges) drop_bounding_capabilities(wanted.user.empty() ? for_opening : 0);
     if (!wanted.chroot.empty()) closed.store(true); // no /proc, perhaps

@@ -125,6 +125,8 @@ Landlock rules_for(RunOptions const& options)
     if (!any_server) allow_ports(rules, options);
     for (auto const& guest : options.guests)
         if (!guest.vsock.empty()) if_there([&] { rules.allow_sockets(folder_of(guest.vsock)); });
+    for (auto const& guest : options.guests)
+        if (!guest.display.path.empty()) if_there([&] { rules.allow_sockets(folder_of(guest.display.path)); });
     if (!options.control.empty()) if_there([&] { rules.allow_sockets(folder_of(options.control)); });
     if (has_servers(options)) allow_servers(rules);
     return rules;
@@ -187,6 +189,11 @@ bool has_user_network(RunOptions const& options)
 bool has_tap(RunOptions const& options)
 {
     return any_card(options, [](auto const& net) { return !net.tap.empty(); });
+}
+
+bool has_vnc(RunOptions const& options)
+{
+    return std::ranges::any_of(options.guests, [](auto const& guest) { return guest.display.is_vnc(); });
 }
 
 std::vector<int> named_descriptors(RunOptions const& options)

@@ -33,6 +33,9 @@ namespace vmm::jail {
 [[nodiscard]] bool has_user_network(RunOptions const& options);
 [[nodiscard]] bool has_tap(RunOptions const& options);
 
+/// Whether a guest has a display that is to be seen by VNC.
+[[nodiscard]] bool has_vnc(RunOptions const& options);
+
 /// Descriptors that the options name by /dev/fd/N or /proc/self/fd/N, and the standard streams.
 [[nodiscard]] std::vector<int> named_descriptors(RunOptions const& options);
 

@@ -41,6 +41,7 @@ Guest::Guest(World const& world, std::size_t index, GuestOptions const& options)
 {
     if (world.trace) trace_.emplace(*world.trace, options.name);
     if (options.ready.kind == ReadySignal::Kind::Text) text_.emplace(options.ready.text);
+    if (options.display.kind != DisplayOptions::Kind::None) display_.emplace(options);
     if (options.starts_by_firmware()) firmware_ = std::make_shared<firmware::Firmware>(options);
 }
 
@@ -51,6 +52,7 @@ Guest::~Guest()
 
 void Guest::build(hv::PartitionId parent)
 {
+    if (display_) display_->start();
     machine_ =
         std::make_unique<Machine>(Machine::World{.io = world_.loop.io(),
                                                  .hypervisor = world_.hypervisor,
@@ -73,7 +75,8 @@ void Guest::build(hv::PartitionId parent)
                                                      },
                                                  .start_user_network = world_.start_user_network(index_),
                                                  .generation = generation_,
-                                                 .firmware = firmware_},
+                                                 .firmware = firmware_,
+                                                 .display = display_ ? &*display_ : nullptr},
                                   options_, parent);
 }
 
@@ -108,6 +111,7 @@ void Guest::restart(hv::PartitionId parent)
         std::lock_guard const guard{text_lock_};
         if (text_) text_->reset();
     }
+    if (display_) display_->reset();
     build(parent);
     start();
 }

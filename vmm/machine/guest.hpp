@@ -7,6 +7,7 @@
 #include "vmm/console/console.hpp"
 #include "vmm/console/standard_output.hpp"
 #include "vmm/hypervisor/hypervisor.hpp"
+#include "vmm/machine/display.hpp"
 #include "vmm/machine/event_loop.hpp"
 #include "vmm/machine/machine.hpp"
 #include "vmm/machine/ready_text.hpp"
@@ -118,6 +119,8 @@ class Guest final : devices::SerialSink {
     /// Gives a guest that runs and is not paused a new generation ID, and returns that. Throws std::system_error.
     [[nodiscard]] hv::vmbus::Guid change_generation();
     [[nodiscard]] GuestServices& services() const;
+    /// nullptr when it has none.
+    [[nodiscard]] Display* display() { return display_ ? &*display_ : nullptr; }
 
     /// Writes out what its console still holds. When all guests have ended. What went wrong, one line, or nothing.
     [[nodiscard]] std::string finish_console() { return console_.finish(); }
@@ -159,6 +162,7 @@ class Guest final : devices::SerialSink {
 
     hv::vmbus::Guid generation_;                   ///< outlives a reset, as it does on Hyper-V
     std::shared_ptr<firmware::Firmware> firmware_; ///< or nullptr
+    std::optional<Display> display_;
     std::unique_ptr<Machine> machine_;
     Machine* input_target_ = nullptr; // the event loop's
 };

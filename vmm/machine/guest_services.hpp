@@ -21,6 +21,7 @@ class GuestServices {
     [[nodiscard]] devices::vmbus::HeartbeatService const& heartbeat() const { return *heartbeat_; }
     [[nodiscard]] devices::vmbus::KeyValueService& key_value() const { return *key_value_; }
     [[nodiscard]] devices::vmbus::Keyboard& keyboard() const { return *keyboard_; }
+    [[nodiscard]] std::shared_ptr<devices::vmbus::Keyboard> const& shared_keyboard() const { return keyboard_; }
 
   private:
     std::shared_ptr<devices::vmbus::ShutdownService> const shutdown_;

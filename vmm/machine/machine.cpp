@@ -5,6 +5,7 @@
 #include "vmm/boot/initial_registers.hpp"
 #include "vmm/boot/load_kernel.hpp"
 #include "vmm/children/child_machines.hpp"
+#include "vmm/machine/display.hpp"
 #include "vmm/machine/firmware_devices.hpp"
 #include "vmm/machine/pc_devices.hpp"
 #include "vmm/machine/test_devices.hpp"
@@ -108,10 +109,12 @@ Machine::Machine(World world, GuestOptions const& options, hv::PartitionId paren
       partition_{world_.registry}
 {
     check_cpus(world_.hypervisor, options.cpus);
+    if (world_.display) memory_->add_video(world_.display->memory());
     create_vcpus(options, parent);
     vmbus_ = std::make_unique<VmbusDevices>(
-        VmbusDevices::World{world_.io, memory_, world_.opening, world_.start_user_network}, partition_.get(),
-        options);
+        VmbusDevices::World{world_.io, memory_, world_.opening, world_.start_user_network, world_.display,
+                            [this](std::uint64_t address) { return memory_->place_video(address); }},
+        partition_.get(), options);
     create_devices(options);
     load(options);
     begin_threads();
@@ -297,6 +300,7 @@ std::vector<Vcpu*> Machine::vcpus() const
 void Machine::inspect_devices(hv::Inspector& inspector) const
 {
     vmbus_->inspect(inspector);
+    if (world_.display) world_.display->inspect(inspector);
 }
 
 void Machine::detach()

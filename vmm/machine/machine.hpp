@@ -39,6 +39,7 @@ namespace firmware {
 class Firmware;
 }
 
+class Display;
 class FirmwareDevices;
 class ChildMachines;
 class PcDevices;
@@ -62,6 +63,7 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
         StartUserNetwork start_user_network{};
         hv::vmbus::Guid generation{};                        ///< the generation ID that it begins with
         std::shared_ptr<vmm::firmware::Firmware> firmware{}; ///< nullptr where a kernel is started
+        Display* display = nullptr;                          ///< nullptr for a guest without one; outlives it
     };
 
     /// Builds everything and loads the kernel, if it is one that starts; nothing runs yet. Throws UserError,

@@ -14,6 +14,8 @@ VmbusDevices::VmbusDevices(World world, std::shared_ptr<hv::Partition> partition
       disks_{bus_, options.cpus, options.disks, std::move(world.guest_ram), std::move(world.opening)},
       services_{bus_, *executor_, std::move(partition)}
 {
+    if (world.display)
+        display_.emplace(*world.display, bus_, *executor_, services_.shared_keyboard(), std::move(world.place_video));
     if (!options.vsock.empty()) sockets_.emplace(options, bus_);
     network_.emplace(options, world.start_user_network, bus_);
 }
@@ -22,6 +24,7 @@ VmbusDevices::~VmbusDevices()
 {
     network_.reset();
     sockets_.reset();
+    display_.reset();
     bus_.shut_down();
 }
 

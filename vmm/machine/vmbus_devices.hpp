@@ -6,6 +6,7 @@
 #include "hv/vmbus/server.hpp"
 #include "vmm/machine/asio_executor.hpp"
 #include "vmm/machine/disks.hpp"
+#include "vmm/machine/display.hpp"
 #include "vmm/machine/guest_services.hpp"
 #include "vmm/machine/guest_sockets.hpp"
 #include "vmm/machine/network_cards.hpp"
@@ -26,6 +27,8 @@ class VmbusDevices final : public devices::Component {
         std::shared_ptr<void const> guest_ram; ///< kept for disks' commands that do not end with the guest
         std::stop_token opening;               ///< stops the waiting for disks' servers
         StartUserNetwork const& start_user_network;
+        Display* display;                         ///< or nullptr
+        devices::vmbus::Video::Place place_video; ///< where there is a display
     };
 
     /// Offers the devices that the options ask for. Throws UserError for what the host has not, std::runtime_error
@@ -61,6 +64,7 @@ class VmbusDevices final : public devices::Component {
     } const end_of_tasks_;
     Disks disks_;
     GuestServices services_;
+    std::optional<DisplayDevices> display_;
     std::optional<GuestSockets> sockets_;
     std::optional<NetworkCards> network_;
 };

@@ -132,6 +132,26 @@ struct NetOptions {
     std::vector<devices::net::PortForward> forwards{}; ///< of a user-mode network
 };
 
+/// Where a guest's screen is to be seen.
+struct DisplayOptions {
+    enum class Kind {
+        None,      ///< it has none
+        Offscreen, ///< by commands of the control socket alone, as with the others
+        Tcp,       ///< by VNC, at `address` and `port`
+        Unix,      ///< by VNC, on the UNIX socket at `path`
+    };
+
+    Kind kind = Kind::None;
+    std::string address{}; ///< in numbers
+    std::uint16_t port = 0;
+    bool beyond_loopback = false; ///< the address is one that other machines may reach
+    std::string path{};
+    std::string password_file{}; ///< path; empty for no password
+
+    [[nodiscard]] bool is_vnc() const { return kind == Kind::Tcp || kind == Kind::Unix; }
+    friend bool operator==(DisplayOptions const&, DisplayOptions const&) = default;
+};
+
 /// What a guest may have of partitions that it makes by hypercall.
 struct ChildrenOptions {
     static constexpr unsigned max_partitions = 64;
@@ -181,6 +201,7 @@ struct GuestOptions {
     std::vector<RightChange> privileges{};  ///< in the order given; a later one wins
     std::vector<RightChange> hv_features{}; ///< likewise
     std::vector<NetOptions> nets{};         ///< network cards
+    DisplayOptions display{};
     HypervMode hyperv = HypervMode::Auto;
     bool nested = false; ///< it may run guests itself (VMX, SVM)
     bool test_devices = false;
