@@ -14,6 +14,6 @@ namespace vmm {
 
 /// Asks a running Porthole, by its control socket, and prints the answer. Returns 0, or 1 when the answer is an
 /// error; throws UserError when there is none.
-[[nodiscard]] int ctl(CtlRequest const& request);
+[[nodiscard]] int ctl(CtlRequest request);
 
 } // namespace vmm

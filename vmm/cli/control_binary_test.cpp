@@ -11,6 +11,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -172,8 +173,13 @@ TEST_CASE("what needs a driver in the guest says so when there is none", "[binar
     CHECK_THAT(run.refusal({"kvp", "set", "colour"}), Contains("value"));
     CHECK_THAT(run.refusal({"kvp", "paint"}), Contains("use list, set, delete or addresses"));
     CHECK_THAT(run.refusal({"key", "1e"}), Contains("no driver in the guest takes keys"));
-    for (auto const* const code : {"a key", "80", "1001e", "e000"})
-        CHECK_THAT(run.refusal({"key", code}), Contains("no scan code"));
+    for (auto const* const code : {"a key", "80", "1001e", "e000", "", "ctrl+", "a+b+c+d+e+f+g+h+i"})
+        CHECK_THAT(run.refusal({"key", code}), StartsWith("porthole: code: "));
+    CHECK_THAT(run.refusal({"key", "ctrl+alt+delete"}), Contains("no driver in the guest takes keys"));
+    CHECK_THAT(run.refusal({"type", "ls -l\n"}), Contains("no driver in the guest takes keys"));
+    CHECK_THAT(run.refusal({"type", "\xC3\xA9"}), Contains("a US keyboard has not"));
+    CHECK_THAT(run.refusal({"mouse", "1", "2"}), Contains("run it with --display"));
+    CHECK_THAT(run.refusal({"screenshot", "x.png"}), Contains("run it with --display"));
     CHECK_THAT(run.refusal({"shutdown", "reboot"}), Contains("no driver in the guest listens"));
     CHECK_THAT(run.refusal({"shutdown", "soon"}), Contains("use power-off, reboot, hibernate or power-button"));
     CHECK(run.ask({"shutdown", "power-button"}) == json{{"asked-by", "power-button"}});
@@ -343,4 +349,20 @@ TEST_CASE("the socket speaks lines of JSON, as documented", "[binary][control]")
     CHECK_THAT(ask("?")["error"].get<std::string>(), StartsWith("the request is no JSON"));
     CHECK(ask(R"({"execute": "shutdown", "guest": "one"})").contains("return"));
     CHECK(run.process.end().status == 0);
+}
+
+TEST_CASE("a screen is written into a file, and its mouse has nobody yet", "[binary][control][display]")
+{
+    if (!can_run()) return;
+    Run run{guest("one", polite, "display = \"offscreen\"")};
+    run.process.await_output("up\n");
+    auto const file = run.socket() + ".png";
+    CHECK(run.ctl({"screenshot", file}).status == 0);
+    CHECK(std::filesystem::exists(file));
+    check_is_one_complaint(run.ctl({"screenshot", run.socket() + "/x.png"}), "cannot write '");
+    CHECK_THAT(run.refusal({"mouse", "1", "2"}), Contains("no driver in the guest takes a mouse"));
+    CHECK_THAT(run.refusal({"mouse", "1024", "2"}), Contains("use 0 to 1023"));
+    CHECK_THAT(run.refusal({"mouse", "1", "2", "fire"}), Contains("button: 'fire'"));
+    CHECK(run.ask({"shutdown", "power-button"}) == json{{"asked-by", "power-button"}});
+    CHECK_THAT(run.process.end().out, Contains("off\n"));
 }

@@ -1,6 +1,8 @@
 #include "devices/base/os_error.hpp"
 #include "vmm/base/user_error.hpp"
 #include "vmm/cli/commands.hpp"
+#include "vmm/cli/png_file.hpp"
+#include "vmm/control/base64.hpp"
 #include "vmm/control/command.hpp"
 #include "vmm/control/json_text.hpp"
 #include "vmm/control/readable.hpp"
@@ -72,10 +74,23 @@ void print(std::string const& text)
         throw UserError{"cannot write to standard output: give it somewhere to go"};
 }
 
+constexpr std::string_view screenshot = "screenshot";
+
+void save_picture(json const& answer, std::string const& file)
+try {
+    auto const number = [&](char const* name) { return answer.value(name, std::uint32_t{0}); };
+    auto const rgb = control::from_base64(answer.value("rgb", std::string{}));
+    write_png(file, number("width"), number("height"), rgb ? *rgb : std::vector<std::byte>{});
+} catch (json::exception const&) {
+    no_answer();
+}
+
 } // namespace
 
-int ctl(CtlRequest const& request)
+int ctl(CtlRequest request)
 {
+    std::string file; // is ours, and not the run's
+    if (request.request.command == screenshot) file = request.request.arguments.take("file");
     auto const line = to_line(request.request);
     auto const fd = connect_to(request.path);
     send_all(fd, line);
@@ -91,7 +106,9 @@ int ctl(CtlRequest const& request)
 
     auto const& value = answer["return"];
     auto const* const command = control::find_command(request.request.command);
-    if (request.json)
+    if (request.request.command == screenshot)
+        save_picture(value, file);
+    else if (request.json)
         print(control::to_text(value) + "\n");
     else
         print(command && command->print ? command->print(value) : control::to_readable(value));

@@ -1,3 +1,4 @@
+#include "devices/vmbus/keyboard/key_symbols.hpp"
 #include "vmm/base/user_error.hpp"
 #include "vmm/control/commands/commands.hpp"
 #include "vmm/control/json_text.hpp"
@@ -5,15 +6,24 @@
 
 #include <charconv>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <vector>
 
 namespace vmm::control {
 
 namespace {
 
-/// "1e", "0x1e" or "e01d": a code of set 1, perhaps with its prefix.
-devices::vmbus::ScanCode scan_code(std::string const& text)
+using devices::vmbus::Key;
+using devices::vmbus::Keyboard;
+using devices::vmbus::ScanCode;
+using enum devices::vmbus::Keyboard::Stroke;
+
+constexpr std::size_t most_keys = 8; ///< at once
+
+/// "1e", "0x1e" or "e01d": a code of set 1, perhaps with its prefix. A single character is a key's name.
+std::optional<ScanCode> scan_code(std::string_view digits)
 {
-    std::string_view digits = text;
+    if (digits.size() < 2) return std::nullopt;
     if (digits.starts_with("0x")) digits.remove_prefix(2);
     std::uint16_t code = 0;
     auto const* const end = digits.data() + digits.size();
@@ -21,24 +31,88 @@ devices::vmbus::ScanCode scan_code(std::string const& text)
     auto const prefix = code >> 8;
     bool const plausible =
         (code & 0xFF) != 0 && (code & 0x80) == 0 && (prefix == 0 || prefix == 0xE0 || prefix == 0xE1);
-    if (error != std::errc{} || at != end || !plausible)
-        throw UserError{"code: '" + printable(text) +
-                        "' is no scan code of set 1: 1e is A, e01d the right Control key"};
-    return devices::vmbus::ScanCode{code};
+    if (error != std::errc{} || at != end || !plausible) return std::nullopt;
+    return ScanCode{code};
+}
+
+/// "1e", "enter" or "ctrl+alt+delete".
+std::vector<ScanCode> keys_of(std::string const& text)
+{
+    std::vector<ScanCode> keys;
+    for (std::size_t from = 0; from <= text.size() && keys.size() <= most_keys;) {
+        auto const plus = std::min(text.find('+', from), text.size());
+        auto const name = std::string_view{text}.substr(from, plus - from);
+        auto const named = devices::vmbus::key_named(name);
+        auto const code = named ? named : scan_code(name);
+        if (!code)
+            throw UserError{"code: '" + printable(std::string{name}) +
+                            "' is no key: write a name such as a, f1, enter or ctrl+alt+delete, or a scan code of "
+                            "set 1, such as 1e for A or e01d for the right Control key"};
+        keys.push_back(*code);
+        from = plus + 1;
+    }
+    if (keys.size() > most_keys) throw UserError{"code: more than 8 keys at once: press fewer"};
+    return keys;
+}
+
+[[noreturn]] void refuse_strokes()
+{
+    throw UserError{"no driver in the guest takes keys"};
+}
+
+/// What the character is on a US keyboard.
+Key key_of(char character)
+{
+    constexpr std::uint32_t enter = 0xFF0D;
+    constexpr std::uint32_t tab = 0xFF09;
+    auto const symbol = character == '\n'   ? enter
+                        : character == '\t' ? tab
+                                            : static_cast<std::uint32_t>(static_cast<unsigned char>(character));
+    auto const key = symbol < ' ' ? std::nullopt : devices::vmbus::key_of_symbol(symbol);
+    if (!key)
+        throw UserError{"text: it has characters that a US keyboard has not: type others, or use key for keys of "
+                        "their own"};
+    return *key;
+}
+
+bool strike(Keyboard& keyboard, Key const& key)
+{
+    constexpr ScanCode shift{0x2A};
+    bool const shifted = key.shift == Key::Shift::With;
+    return (!shifted || keyboard.strike(shift, Press)) && keyboard.strike(key.code, Press) &&
+           keyboard.strike(key.code, Release) && (!shifted || keyboard.strike(shift, Release));
 }
 
 } // namespace
 
-/// Presses a key of the synthetic keyboard and releases it.
+/// Presses keys of the synthetic keyboard, one after the other, and releases them in the opposite order.
 void key(Call& call)
 {
-    using devices::vmbus::Keyboard;
-    auto const code = scan_code(call.arguments.take("code"));
+    auto const keys = keys_of(call.arguments.take("code"));
     call.arguments.refuse_rest();
     auto& keyboard = call.guest->services().keyboard();
-    bool const struck = keyboard.strike(code, Keyboard::Stroke::Press);
-    if (!struck || !keyboard.strike(code, Keyboard::Stroke::Release))
-        throw UserError{"no driver in the guest takes keys"};
+    for (auto const code : keys)
+        if (!keyboard.strike(code, Press)) refuse_strokes();
+    for (auto code = keys.rbegin(); code != keys.rend(); ++code)
+        if (!keyboard.strike(*code, Release)) refuse_strokes();
+    call.reply.answer(nlohmann::json::object());
+}
+
+/// Types a text, as far as the guest takes it.
+void type(Call& call)
+{
+    auto const text = call.arguments.take("text");
+    call.arguments.refuse_rest();
+    std::vector<Key> keys(text.size());
+    std::ranges::transform(text, keys.begin(), key_of);
+    auto& keyboard = call.guest->services().keyboard();
+    std::size_t typed = 0;
+    while (typed < keys.size() && strike(keyboard, keys[typed]))
+        ++typed;
+    if (typed == 0 && !keys.empty()) refuse_strokes();
+    if (typed < keys.size())
+        throw UserError{"the guest's driver took only " + std::to_string(typed) +
+                        " characters: wait a moment, and type the rest"};
     call.reply.answer(nlohmann::json::object());
 }
 
