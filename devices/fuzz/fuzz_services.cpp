@@ -1,9 +1,9 @@
 /// One device of those that need no backend of their own, over rings in memory that the guest may do anything to: an
-/// integration service, the keyboard, the video device, the mouse, or a connection of Hyper-V sockets with a program
-/// at its other end.
+/// integration service, the keyboard, the video device, the mouse, the balloon, or a connection of Hyper-V sockets
+/// with a program at its other end.
 ///
-/// The input's first byte says which (modulo 8: shutdown, heartbeat, time, key-value exchange, keyboard, socket,
-/// video, mouse).
+/// The input's first byte says which (modulo 9: shutdown, heartbeat, time, key-value exchange, keyboard, socket,
+/// video, mouse, balloon).
 /// Steps follow, whose first byte says what (modulo 9); numbers called "value" are Input::value's:
 ///   0  the guest writes a packet: type, flags, offset of the payload in units of 8 bytes, length, and the bytes
 ///   1  the guest answers what it has read last: status (a value), what to XOR its first 96 bytes with: an offset and
@@ -21,6 +21,7 @@
 #include "devices/fuzz/flood.hpp"
 #include "devices/fuzz/state.hpp"
 #include "devices/testing/vmbus_channel.hpp"
+#include "devices/vmbus/balloon/balloon.hpp"
 #include "devices/vmbus/keyboard/keyboard.hpp"
 #include "devices/vmbus/mouse/mouse.hpp"
 #include "devices/vmbus/services/heartbeat.hpp"
@@ -46,11 +47,33 @@ namespace fuzz = hv::fuzz;
 
 namespace {
 
+/// A guest's pages, of which none is given twice before it was given back.
+class Pages final : public PageTaker {
+  public:
+    static constexpr std::uint64_t at_start = 1U << 16;
+    static constexpr PageRange hot_add{1U << 20, 2 * Balloon::hot_add_block};
+
+    [[nodiscard]] static Balloon::Layout layout() { return {{{0, at_start}}, at_start + 50'000, hot_add}; }
+
+    void take(std::vector<PageRange>& ranges) override
+    {
+        std::uint64_t count = 0;
+        for (auto const& [first, pages] : ranges) {
+            bool const early = first < at_start && pages <= at_start - first;
+            bool const late = first >= hot_add.first && pages <= hot_add.first + hot_add.count - first;
+            fuzz::require(pages > 0 && (early || late), "what is taken is the guest's own RAM");
+            count += pages;
+        }
+        fuzz::require(count <= 8192, "no more is taken than was asked for");
+        if (ranges.size() > 2) ranges.pop_back();
+    }
+};
+
 class World {
   public:
     explicit World(fuzz::Input& input)
     {
-        make_device(input.below(8));
+        make_device(input.below(9));
         open(4);
     }
 
@@ -94,7 +117,9 @@ class World {
         hv::testing::Inspected seen;
         device_->inspect(seen);
         auto const state = seen.at("state");
-        bool const is_service = !keyboard_ && !is_socket_;
+        bool const is_service = !keyboard_ && !is_socket_ && !balloon_;
+        fuzz::require(!balloon_ || balloon_->status().has <= Pages::at_start + Pages::hot_add.count,
+                      "a guest has no more memory than there is");
         fuzz::require(!is_service || !state.empty(), "a service says how far it is");
         fuzz::require(seen.at("heartbeat") != "ok" || state == "ready", "only a guest that has agreed can beat");
     }
@@ -114,7 +139,8 @@ class World {
         case 4: device_ = keyboard_ = std::make_shared<Keyboard>(executor_); break;
         case 5: is_socket_ = true; break;
         case 6: make_video(); break;
-        default: device_ = mouse_ = std::make_shared<Mouse>(executor_); break;
+        case 7: device_ = mouse_ = std::make_shared<Mouse>(executor_); break;
+        default: device_ = balloon_ = std::make_shared<Balloon>(executor_, pages_, Pages::layout()); break;
         }
     }
 
@@ -263,6 +289,9 @@ class World {
             testing::use_screen(*screen_, what);
         } else if (is_socket_) {
             want_of_socket(what, more);
+        } else if (balloon_) {
+            auto const pages = std::uint64_t{what} << 9;
+            (void)balloon_->aim(pages, more % 2 == 0 ? balloon_->backing_for(pages) : 0);
         } else {
             clock_.wall += std::chrono::milliseconds{more};
         }
@@ -307,6 +336,15 @@ class World {
                 send(greeting);
             return;
         }
+        if (balloon_) {
+            using namespace dynamic_memory;
+            VersionRequest const version{{MessageType::VersionRequest, 16, 1}, versions::version_2_0, 0};
+            CapabilitiesReport const capabilities{{MessageType::CapabilitiesReport, 32, 2}, 3, 0, 0};
+            send(std::as_bytes(std::span{&version, 1}));
+            send(std::as_bytes(std::span{&capabilities, 1}));
+            executor_.crank();
+            return;
+        }
         if (is_socket_) {
             socket::PacketHeader const last{socket::packet_data, 0};
             send(std::as_bytes(std::span{&last, 1}));
@@ -347,6 +385,8 @@ class World {
     std::shared_ptr<Keyboard> keyboard_;
     std::shared_ptr<Mouse> mouse_;
     std::shared_ptr<display::Screen> screen_; ///< of the video device
+    Pages pages_;
+    std::shared_ptr<Balloon> balloon_;
     std::shared_ptr<socket::Connection> connection_;
     UniqueFd program_;
     bool is_socket_ = false;

@@ -5,7 +5,7 @@ from encoding import ALL, counted, value
 
 # fuzz_services
 
-SHUTDOWN, HEARTBEAT, TIME, KEY_VALUE, KEYBOARD, SOCKET = range(6)
+SHUTDOWN, HEARTBEAT, TIME, KEY_VALUE, KEYBOARD, SOCKET, BALLOON = range(7)
 READ, AGREE = b"\x02", b"\x08"
 
 
@@ -31,6 +31,16 @@ def control(to_host, word, number):
 
 def memory_changes(loads, change, times):
     return bytes([7, loads]) + value(change) + bytes([times])
+
+
+def balloon_message(kind, body=b""):
+    return raw_packet(struct.pack("<HHI", kind, 8 + len(body), 1) + body)
+
+
+def given(*ranges, more=0):
+    """Pages, by the first one's number and how many."""
+    words = b"".join(struct.pack("<Q", first | count << 40) for first, count in ranges)
+    return balloon_message(7, struct.pack("<II", 0, len(ranges) << 1 | more) + words)
 
 
 NO_MORE = 0x80070103
@@ -63,6 +73,12 @@ services = {
     "refilled": bytes([HEARTBEAT]) + AGREE + memory_changes(0, 0, 0) + struct.pack("<II", 1, 8).ljust(128, b"\0") + READ + answer(),
     "keyboard-refilled": bytes([KEYBOARD]) + memory_changes(0, 0, 0) + struct.pack("<II", 1, 65536).ljust(128, b"\0") + AGREE,
     "socket-refilled": bytes([SOCKET]) + memory_changes(0, 0, 0) + HELLO.ljust(128, b"\0") + want(1, 255) + AGREE,
+    "balloon": bytes([BALLOON]) + AGREE + READ * 3 + want(64, 1) + given((512, 512), (1024, 7), more=1) + given((4096, 4096)) +
+               want(128, 1) + READ * 3 + balloon_message(9) + balloon_message(5, struct.pack("<QQQQII", 9, 99, 0, 0, 0, 0)),
+    "balloon-hot-add": bytes([BALLOON]) + AGREE + want(255) + balloon_message(11, struct.pack("<II", 32768, 1)) * 2 + READ * 5 +
+                       want(200) + given((1 << 20, 512), (1 << 20, 512)) + want(255, 1) + balloon_message(11, struct.pack("<II", 0, 0)),
+    "balloon-nonsense": bytes([BALLOON]) + balloon_message(1, struct.pack("<II", 0x30000, 1)) + AGREE + want(0, 1) +
+                        given((0, 0), (65535, 2), (1 << 39, 0xFFFFFF), (1 << 20, 1), (0, 8192)) + b"\x06\x01" + want(0) + AGREE,
     "changing-answer": bytes([KEY_VALUE]) + AGREE + want(0) + READ + memory_changes(4, 0xFFFFFFFF, 5) + answer(),
 }
 
