@@ -24,11 +24,21 @@ void check(std::uint64_t bytes)
         throw UserError{"guest memory of " + std::to_string(bytes) + " bytes is not a multiple of 4 KiB"};
 }
 
+constexpr std::uint64_t whole_blocks(std::uint64_t bytes)
+{
+    return (bytes + layout::hot_add_block - 1) / layout::hot_add_block * layout::hot_add_block;
+}
+
 } // namespace
 
-MemoryLayout::MemoryLayout(std::uint64_t bytes) : bytes_{bytes}
+MemoryLayout::MemoryLayout(std::uint64_t bytes, std::uint64_t most) : bytes_{bytes}
 {
     check(bytes);
+    if (most > bytes) {
+        check(most);
+        auto const end = std::max(layout::mmio_hole.end(), bytes + layout::mmio_hole.size);
+        hot_add_ = {hv::Gpa{whole_blocks(end)}, whole_blocks(most - bytes)};
+    }
 
     auto const low = std::min(bytes, layout::mmio_hole.base.value);
     ram_[ram_count_++] = {hv::Gpa{0}, low};

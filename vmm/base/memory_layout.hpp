@@ -86,6 +86,9 @@ inline constexpr MemoryRange local_apics{hv::Gpa{0xFEE0'0000}, 1 * mib};
 inline constexpr MemoryRange kvm_identity_map{hv::Gpa{0xFEFF'C000}, hv::page_size};
 inline constexpr MemoryRange kvm_tss{hv::Gpa{0xFEFF'D000}, 3 * hv::page_size};
 
+/// What Linux adds at a time to the memory that it has, and where: a section (arch/x86/include/asm/sparsemem.h).
+inline constexpr std::uint64_t hot_add_block = 128 * mib;
+
 inline constexpr std::uint64_t min_memory = 2 * mib;
 inline constexpr std::uint64_t max_memory = 1024 * gib;
 
@@ -93,12 +96,17 @@ inline constexpr std::uint64_t max_memory = 1024 * gib;
 
 class MemoryLayout {
   public:
-    /// Splits `bytes` of RAM around the MMIO hole. Throws UserError when it is less than layout::min_memory, more
-    /// than layout::max_memory or not a multiple of the page size.
-    explicit MemoryLayout(std::uint64_t bytes);
+    /// Splits `bytes` of RAM around the MMIO hole, and leaves room for a guest that may come to have `most`; 0 is no
+    /// more. Throws UserError when it is less than layout::min_memory, more than layout::max_memory or not a multiple
+    /// of the page size.
+    explicit MemoryLayout(std::uint64_t bytes, std::uint64_t most = 0);
 
     /// The RAM to allocate and map, one or two ranges, the first from address 0.
     [[nodiscard]] std::span<MemoryRange const> ram() const { return {ram_.data(), ram_count_}; }
+
+    /// Where RAM may come to lie that is not there at the start: whole blocks of layout::hot_add_block, above all
+    /// else.
+    [[nodiscard]] MemoryRange const& hot_add() const { return hot_add_; }
 
     /// What the guest is told: ascending, without overlaps.
     [[nodiscard]] std::span<MemoryMapEntry const> map() const { return {map_.data(), map_count_}; }
@@ -113,6 +121,7 @@ class MemoryLayout {
 
     std::uint64_t bytes_;
     std::array<MemoryRange, 2> ram_{};
+    MemoryRange hot_add_{};
     std::array<MemoryMapEntry, 6> map_{};
     std::size_t ram_count_ = 0;
     std::size_t map_count_ = 0;

@@ -80,6 +80,19 @@ TEST_CASE("ranges know what they contain and what they overlap", "[layout]")
     CHECK_FALSE(range.overlaps({hv::Gpa{0x3000}, 1}));
 }
 
+TEST_CASE("memory that comes later lies in whole blocks above all else", "[layout]")
+{
+    CHECK(MemoryLayout{64 * mib}.hot_add().size == 0);
+    CHECK(MemoryLayout{64 * mib, 64 * mib}.hot_add().size == 0);
+    CHECK(MemoryLayout{64 * mib, 65 * mib}.hot_add() == MemoryRange{hv::Gpa{4 * gib}, hot_add_block});
+    CHECK(MemoryLayout{gib, 4 * gib}.hot_add() == MemoryRange{hv::Gpa{4 * gib}, 3 * gib});
+    CHECK(MemoryLayout{3 * gib + mib, 4 * gib}.hot_add() ==
+          MemoryRange{hv::Gpa{4 * gib + hot_add_block}, gib}); // 1,023 MiB are eight blocks
+    CHECK(MemoryLayout{gib, 4 * gib}.bytes() == gib);
+    CHECK_THROWS_AS((MemoryLayout{gib, max_memory + 4 * kib}), vmm::UserError);
+    CHECK_THROWS_AS((MemoryLayout{gib, gib + 1}), vmm::UserError);
+}
+
 TEST_CASE("memory that cannot be is refused", "[layout]")
 {
     CHECK_THROWS_AS(MemoryLayout{0}, vmm::UserError);

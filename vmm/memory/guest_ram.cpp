@@ -115,16 +115,24 @@ GuestRam::Mapping GuestRam::reserve(std::uint64_t bytes)
 }
 
 GuestRam::GuestRam(MemoryLayout const& layout, RamSharing sharing)
-    : file_{sharing == RamSharing::Always || !host_lacks_them() ? make_file(layout.bytes()) : devices::UniqueFd{}}
+    : file_{sharing == RamSharing::Always || !host_lacks_them() ? make_file(layout.bytes() + layout.hot_add().size)
+                                                                : devices::UniqueFd{}}
 {
     std::uint64_t offset = 0;
-    for (auto const& guest : layout.ram()) {
+    std::vector<MemoryRange> all{layout.ram().begin(), layout.ram().end()};
+    if (layout.hot_add().size != 0) all.push_back(layout.hot_add());
+    for (auto const& guest : all) {
         mappings_.push_back(reserve(guest.size));
         ranges_.push_back({guest, offset, mappings_.back().get()});
         if (file_) map(fd(), ranges_.back());
         advise(ranges_.back());
         offset += guest.size;
     }
+}
+
+bool GuestRam::discard(std::byte* first, std::uint64_t bytes) const
+{
+    return ::madvise(first, bytes, file_ ? MADV_REMOVE : MADV_DONTNEED) == 0;
 }
 
 } // namespace vmm

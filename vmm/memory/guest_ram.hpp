@@ -39,7 +39,12 @@ class GuestRam {
     GuestRam(GuestRam const&) = delete;
     GuestRam& operator=(GuestRam const&) = delete;
 
+    /// What the guest has at its start, then where more may come to lie, if the layout has that.
     [[nodiscard]] std::span<Range const> ranges() const { return ranges_; }
+
+    /// Gives memory of a range back to the host: whole pages, which have zeros from now on. False when the host
+    /// does not take it. From any thread, also while the guest uses it.
+    [[nodiscard]] bool discard(std::byte* first, std::uint64_t bytes) const;
 
     /// The file, for another mapping (mmap with MAP_SHARED), or -1. Its size is sealed: a page that is mapped cannot
     /// go away.

@@ -89,6 +89,20 @@ TEST_CASE("what is written to guest RAM shows in another mapping of its file", "
     ::munmap(again, hv::page_size);
 }
 
+TEST_CASE("guest RAM that is discarded has zeros, and what lies beside it stays", "[memory]")
+{
+    GuestRam const ram{MemoryLayout{8 * layout::mib}, GENERATE(RamSharing::Always, RamSharing::WhenFree)};
+    auto* const first = ram.ranges()[0].host;
+    std::memset(first, 7, 4 * hv::page_size);
+    REQUIRE(ram.discard(first + hv::page_size, 2 * hv::page_size));
+    CHECK(first[0] == std::byte{7});
+    CHECK(first[hv::page_size] == std::byte{0});
+    CHECK(first[3 * hv::page_size - 1] == std::byte{0});
+    CHECK(first[3 * hv::page_size] == std::byte{7});
+    first[hv::page_size] = std::byte{9};
+    CHECK(first[hv::page_size] == std::byte{9});
+}
+
 TEST_CASE("the file of guest RAM keeps its size, has a name, and stays in this process", "[memory]")
 {
     GuestRam const ram{MemoryLayout{8 * layout::mib}, RamSharing::Always};

@@ -8,10 +8,11 @@
 
 namespace vmm {
 
-PcMemory::PcMemory(MemoryLayout const& layout) : ram_{layout}
+PcMemory::PcMemory(MemoryLayout const& layout) : hot_add_{layout.hot_add()}, ram_{layout}
 {
     for (auto const& range : ram_.ranges())
-        claims_.push_back(space_.claim(range.guest, {MemoryType::Ram, range.host}, "RAM"));
+        if (range.guest != hot_add_)
+            claims_.push_back(space_.claim(range.guest, {MemoryType::Ram, range.host}, "RAM"));
 
     auto const keep = [this](MemoryRange const& range, MemoryType type, char const* owner) {
         claims_.push_back(space_.claim(range, {type}, owner));
@@ -51,6 +52,21 @@ std::byte* PcMemory::ram_at(hv::Gpa gpa) const
     auto const range = std::ranges::find_if(
         ranges, [&](GuestRam::Range const& one) { return gpa.value - one.guest.base.value < one.guest.size; });
     return range == ranges.end() ? nullptr : range->host + (gpa.value - range->guest.base.value);
+}
+
+void PcMemory::add_ram(std::uint64_t bytes)
+{
+    if (bytes <= added_) return;
+    MemoryRange const range{hv::Gpa{hot_add_.base.value + added_}, bytes - added_};
+    claims_.push_back(space_.claim(range, {MemoryType::Ram, ram_at(range.base)}, "RAM"));
+    added_ = bytes;
+}
+
+/// What is put over a page after this look at it hides the zeros, as it would have hidden the page.
+bool PcMemory::discard(MemoryRange const& range) const
+{
+    auto* const ram = ram_at(range.base);
+    return ram && memory().at(range.base, range.size) == ram && ram_.discard(ram, range.size);
 }
 
 } // namespace vmm

@@ -26,16 +26,24 @@ class PcMemory {
     [[nodiscard]] AddressSpace& space() { return space_; }
     /// RAM of the layout, whatever lies over it; `gpa` is in it.
     [[nodiscard]] std::byte* ram_at(hv::Gpa gpa) const;
+    /// Lets the guest have the hot-add range from its start up to so many bytes, a multiple of layout::hot_add_block;
+    /// never less than before. Not from two threads at once. Throws HypervisorError.
+    void add_ram(std::uint64_t bytes);
+    /// Gives the host back what lies there, which becomes zeros. False, and it stays, unless all of it is RAM and
+    /// nothing lies over it.
+    [[nodiscard]] bool discard(MemoryRange const& range) const;
     /// The model's view of it.
     [[nodiscard]] hv::GuestMemory const& memory() const { return space_.memory(); }
 
   private:
+    MemoryRange const hot_add_;
     GuestRam ram_;
     std::shared_ptr<VideoMemory> video_;
     AddressSpace space_;
     std::vector<AddressSpace::Claim> claims_;
     AddressSpace::Claim video_claim_;
     std::uint64_t video_at_ = 0;
+    std::uint64_t added_ = 0; ///< bytes of the hot-add range
 };
 
 } // namespace vmm

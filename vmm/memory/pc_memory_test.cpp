@@ -74,3 +74,41 @@ TEST_CASE("video memory is all zero again when it was cleared", "[memory][displa
     video.clear();
     CHECK(std::ranges::all_of(video.bytes(), [](std::byte one) { return one == std::byte{0}; }));
 }
+
+TEST_CASE("RAM comes later, as far as it was asked for", "[memory]")
+{
+    vmm::PcMemory memory{vmm::MemoryLayout{64 * layout::mib, 512 * layout::mib}};
+    auto const at = [&](std::uint64_t address) { return memory.memory().page(hv::Gpa{address}); };
+    CHECK(at(4 * layout::gib) == nullptr);
+    memory.add_ram(0);
+    CHECK(at(4 * layout::gib) == nullptr);
+    memory.add_ram(layout::hot_add_block);
+    auto* const first = at(4 * layout::gib);
+    REQUIRE(first);
+    *first = std::byte{5};
+    memory.add_ram(layout::hot_add_block);
+    memory.add_ram(3 * layout::hot_add_block);
+    CHECK(owner_of(memory.space(), 4 * layout::gib + layout::hot_add_block) == "RAM");
+    CHECK(at(4 * layout::gib) == first);
+    CHECK(*first == std::byte{5});
+    CHECK(at(4 * layout::gib + 3 * layout::hot_add_block - 1));
+    CHECK(at(4 * layout::gib + 3 * layout::hot_add_block) == nullptr);
+    memory.add_ram(layout::hot_add_block); // it never goes
+    CHECK(at(4 * layout::gib + layout::hot_add_block));
+}
+
+TEST_CASE("only RAM that nothing lies over is discarded", "[memory]")
+{
+    vmm::PcMemory memory{vmm::MemoryLayout{64 * layout::mib, 512 * layout::mib}};
+    auto& page = *memory.memory().page(hv::Gpa{1 * layout::mib});
+    page = std::byte{1};
+    auto const hole =
+        memory.space().overlay({hv::Gpa{2 * layout::mib}, hv::page_size}, {vmm::MemoryType::Hole}, "a hole");
+    CHECK_FALSE(memory.discard({hv::Gpa{1 * layout::mib}, 2 * layout::mib}));
+    CHECK_FALSE(memory.discard({hv::Gpa{64 * layout::mib - hv::page_size}, 2 * hv::page_size}));
+    CHECK_FALSE(memory.discard({hv::Gpa{4 * layout::gib}, hv::page_size})); // not there yet
+    CHECK_FALSE(memory.discard({hv::Gpa{layout::vmbus_mmio.base}, hv::page_size}));
+    CHECK(page == std::byte{1});
+    CHECK(memory.discard({hv::Gpa{1 * layout::mib}, layout::mib}));
+    CHECK(page == std::byte{0});
+}

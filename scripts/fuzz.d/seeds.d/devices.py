@@ -5,7 +5,7 @@ from encoding import ALL, counted, value
 
 # fuzz_services
 
-SHUTDOWN, HEARTBEAT, TIME, KEY_VALUE, KEYBOARD, SOCKET, BALLOON = range(7)
+SHUTDOWN, HEARTBEAT, TIME, KEY_VALUE, KEYBOARD, SOCKET, VIDEO, MOUSE, BALLOON = range(9)
 READ, AGREE = b"\x02", b"\x08"
 
 
