@@ -50,8 +50,9 @@ class RunCommand {
         add_text("--nvram", "PATH", "keep the firmware's variables in this file, which is made when there is none",
                  guest.nvram);
         add("--cmdline", "TEXT", "the kernel's command line", [&guest](auto const& text) { guest.cmdline = text; });
-        add("--memory", "SIZE", "guest memory, e.g. 512M (the default) or 4G",
-            [&guest](auto const& text) { guest.memory = parse_memory("--memory", text); });
+        add("--memory", "SIZE[,max=SIZE]",
+            "guest memory, e.g. 512M (the default) or 4G; with max, what it may come to have by dynamic memory",
+            [&guest](auto const& text) { set_memory("--memory", text, guest); });
         add("--cpus", "N", "virtual processors, 1 (the default) to " + std::to_string(GuestOptions::max_cpus),
             [&guest](auto const& text) { guest.cpus = parse_cpus("--cpus", text); });
         add("--serial", "TARGET", "the other end of COM1: stdio (the default), lines, pty, file:PATH or none",

@@ -175,6 +175,21 @@ TEST_CASE("lists add up, other options count as given last", "[cli]")
     CHECK(options.guests.at(0).hv_features == std::vector<vmm::RightChange>{{false, "synic"}, {true, "synic"}});
 }
 
+TEST_CASE("memory may have a most", "[cli]")
+{
+    CHECK(run({"--memory", "1G"}).guests.at(0).most_memory == 0);
+    auto const guest = run({"--memory", "1G,max=4G"}).guests.at(0);
+    CHECK(guest.memory == std::uint64_t{1} << 30);
+    CHECK(guest.most_memory == std::uint64_t{4} << 30);
+    CHECK(run({"--memory", "1G,max=1024M"}).guests.at(0).most_memory == std::uint64_t{1} << 30);
+
+    CHECK_THAT(run_complaint({"--memory", "1G,max=512M"}), Contains("'max=512M' is less") && Contains("1G"));
+    CHECK_THAT(run_complaint({"--memory", "1G,min=512M"}), Contains("'min=512M' is not known") && Contains("max="));
+    CHECK_THAT(run_complaint({"--memory", "1G,max="}), Contains("not a size"));
+    CHECK_THAT(run_complaint({"--memory", "1G,"}), Contains("'' is not known"));
+    CHECK_THAT(run_complaint({"--memory", "max=1G"}), Contains("not a size"));
+}
+
 TEST_CASE("memory is a whole number with a unit, and enough of it", "[cli]")
 {
     CHECK(run({"--memory", "16M"}).guests.at(0).memory == 16U << 20);

@@ -88,7 +88,7 @@ kernel = "vmlinuz"
 initrd = "/boot/initrd.img"
 module = ["/boot/ext2fs,--readonly ${root}", "/boot/exec"]
 cmdline = "console=ttyS0 quiet"
-memory = "1G"
+memory = "1G,max=2G"
 cpus = 4
 console = "pty"
 on-reboot = "restart"
@@ -134,6 +134,7 @@ TEST_CASE("every key of a guest arrives in its field", "[config]")
           std::vector<vmm::ModuleOptions>{{"/boot/ext2fs", "--readonly ${root}"}, {"/boot/exec", ""}});
     CHECK(server.cmdline == "console=ttyS0 quiet");
     CHECK(server.memory == std::uint64_t{1} << 30);
+    CHECK(server.most_memory == std::uint64_t{2} << 30);
     CHECK(server.cpus == 4);
     CHECK(server.serial == SerialTarget{SerialTarget::Kind::Pty, {}});
     CHECK(server.on_reboot == vmm::OnReboot::Restart);
@@ -284,6 +285,7 @@ TEST_CASE("a value out of range is said with the range", "[config]")
     CHECK_THAT(complaint_about("cpus = 255"), StartsWith("lab.toml:4:8: cpus: '255'"));
     CHECK_THAT(complaint_about("cpus = -9223372036854775808"), StartsWith("lab.toml:4:8: cpus: "));
     CHECK_THAT(complaint_about("memory = '8M'"), StartsWith("lab.toml:4:10: memory: '8M' is too little"));
+    CHECK_THAT(complaint_about("memory = '1G,max=512M'"), StartsWith("lab.toml:4:10: memory: 'max=512M' is less"));
     CHECK_THAT(complaint_about("memory = '512'"), StartsWith("lab.toml:4:10: memory: '512' has no unit"));
     CHECK_THAT(complaint_about("memory = '99999999T'"), StartsWith("lab.toml:4:10: memory: "));
     CHECK_THAT(complaint_about("pool = '15K'"), StartsWith("lab.toml:4:8: pool: '15K' is not a possible pool"));

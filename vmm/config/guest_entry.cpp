@@ -83,7 +83,7 @@ void read_cmdline(ConfigNode const& value, GuestEntry& entry, ConfigContext cons
 void read_memory(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
 {
     auto const text = value.text("memory = \"512M\"");
-    entry.options.memory = value.placed([&] { return parse_memory(value.key(), text); });
+    value.placed([&] { set_memory(value.key(), text, entry.options); });
 }
 
 void read_pool(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)

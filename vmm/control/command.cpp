@@ -38,6 +38,7 @@ constexpr std::array table{
             new_generation, nullptr},
     Command{"net-link", "card state", "plug in (up) or pull (down) the cable of a network card", About::RunningGuest,
             net_link, nullptr},
+    Command{"memory", "size", "change how much memory a guest has", About::UnpausedGuest, memory, nullptr},
 };
 
 Guest* guest_of(Run const& run, std::optional<std::string> const& name)

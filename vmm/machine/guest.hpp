@@ -112,6 +112,8 @@ class Guest final : devices::SerialSink {
 
     [[nodiscard]] Disks& disks();
     [[nodiscard]] NetworkCards const& network() const { return machine_->vmbus().network(); }
+    /// Of a guest that has a machine; nullptr when its memory is fixed.
+    [[nodiscard]] GuestBalloon* balloon() const { return machine_->vmbus().balloon(); }
     /// Of a guest that has a machine.
     void inspect_devices(hv::Inspector& inspector) const { machine_->inspect_devices(inspector); }
 

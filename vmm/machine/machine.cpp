@@ -97,7 +97,7 @@ Machine::Machine(World world, GuestOptions const& options, hv::PartitionId paren
     : world_{std::move(world)},
       designation_{options.designation()},
       on_crash_{options.on_crash},
-      layout_{options.memory},
+      layout_{options.memory, options.most_memory},
       memory_{std::make_shared<PcMemory>(layout_)},
       hybrid_{uses_acceleration(world_.hypervisor.acceleration(), options.hyperv)},
       rights_{rights_of(options, hybrid_, world_.hypervisor.acceleration().eoi_exits)},

@@ -11,11 +11,15 @@ VmbusDevices::VmbusDevices(World world, std::shared_ptr<hv::Partition> partition
       bus_{partition, executor_,
            [designation = options.designation()](auto text) { spdlog::warn("{}: {}", designation, text); }},
       end_of_tasks_{*executor_},
-      disks_{bus_, options.cpus, options.disks, std::move(world.guest_ram), std::move(world.opening)},
-      services_{bus_, *executor_, std::move(partition)}
+      disks_{bus_, options.cpus, options.disks, world.memory, std::move(world.opening)},
+      services_{bus_, *executor_, partition}
 {
     if (world.display)
         display_.emplace(*world.display, bus_, *executor_, services_.shared_keyboard(), std::move(world.place_video));
+    if (options.most_memory != 0) {
+        MemoryLayout const layout{options.memory, options.most_memory};
+        balloon_.emplace(bus_, *world.memory, layout, options.most_memory, std::move(partition));
+    }
     if (!options.vsock.empty()) sockets_.emplace(options, bus_);
     network_.emplace(options, world.start_user_network, bus_);
 }

@@ -7,6 +7,7 @@
 #include "vmm/machine/asio_executor.hpp"
 #include "vmm/machine/disks.hpp"
 #include "vmm/machine/display.hpp"
+#include "vmm/machine/guest_balloon.hpp"
 #include "vmm/machine/guest_services.hpp"
 #include "vmm/machine/guest_sockets.hpp"
 #include "vmm/machine/network_cards.hpp"
@@ -24,8 +25,8 @@ class VmbusDevices final : public devices::Component {
   public:
     struct World {
         boost::asio::io_context& io;
-        std::shared_ptr<void const> guest_ram; ///< kept for disks' commands that do not end with the guest
-        std::stop_token opening;               ///< stops the waiting for disks' servers
+        std::shared_ptr<PcMemory> memory; ///< its RAM is kept for disks' commands that do not end with the guest
+        std::stop_token opening;          ///< stops the waiting for disks' servers
         StartUserNetwork const& start_user_network;
         Display* display;                         ///< or nullptr
         devices::vmbus::Video::Place place_video; ///< where there is a display
@@ -49,6 +50,8 @@ class VmbusDevices final : public devices::Component {
 
     [[nodiscard]] Disks& disks() { return disks_; }
     [[nodiscard]] GuestServices& services() { return services_; }
+    /// nullptr when the guest's memory is fixed.
+    [[nodiscard]] GuestBalloon* balloon() { return balloon_ ? &*balloon_ : nullptr; }
     [[nodiscard]] NetworkCards const& network() const { return *network_; }
 
   private:
@@ -65,6 +68,7 @@ class VmbusDevices final : public devices::Component {
     Disks disks_;
     GuestServices services_;
     std::optional<DisplayDevices> display_;
+    std::optional<GuestBalloon> balloon_;
     std::optional<GuestSockets> sockets_;
     std::optional<NetworkCards> network_;
 };

@@ -130,6 +130,19 @@ std::uint64_t parse_memory(std::string_view option, std::string_view text)
     return bytes;
 }
 
+void set_memory(std::string_view option, std::string_view text, GuestOptions& guest)
+{
+    constexpr std::string_view most = "max=";
+    auto const [size, rest] = split_name(text);
+    guest.memory = parse_memory(option, size);
+    guest.most_memory = 0;
+    if (!rest) return;
+    if (!rest->starts_with(most)) refuse(option, *rest, "is not known", "use SIZE,max=SIZE");
+    guest.most_memory = parse_memory(option, rest->substr(most.size()));
+    if (guest.most_memory < guest.memory)
+        refuse(option, *rest, "is less than the guest has at its start", "give at least " + size);
+}
+
 std::uint64_t parse_pool(std::string_view option, std::string_view text)
 {
     auto const bytes = parse_size(option, text);

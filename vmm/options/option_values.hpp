@@ -12,6 +12,9 @@ namespace vmm {
 /// "512M", "4G": a whole number and one of K, M, G and T. Bytes.
 [[nodiscard]] std::uint64_t parse_memory(std::string_view option, std::string_view text);
 
+/// "SIZE[,max=SIZE]": what the guest has at its start, and may come to have.
+void set_memory(std::string_view option, std::string_view text, GuestOptions& guest);
+
 /// The same for a partition's memory pool, GuestOptions::min_pool to max_pool.
 [[nodiscard]] std::uint64_t parse_pool(std::string_view option, std::string_view text);
 

@@ -23,6 +23,7 @@ void disk_remove(Call& call);
 void pause(Call& call);
 void resume(Call& call);
 void net_link(Call& call);
+void memory(Call& call);
 /// "0" is the first one. Throws UserError.
 [[nodiscard]] devices::network::Nic& card_of(Guest const& guest, std::string const& text);
 void inspect(Call& call);

@@ -22,6 +22,27 @@ std::string_view state_of(Guest const& guest)
     return "";
 }
 
+/// What it has now is its memory.
+void add_dynamic_memory(nlohmann::json& status, GuestBalloon const& balloon, std::uint64_t most)
+{
+    auto const now = balloon.status();
+    status["memory"] = now.has;
+    nlohmann::json more{{"driver", now.listens}, {"max", most}, {"wanted", now.wanted}};
+    if (now.has_reported) {
+        more["available"] = now.available;
+        more["committed"] = now.committed;
+        more["pressure"] = now.pressure_percent;
+    }
+    status["dynamic-memory"] = std::move(more);
+}
+
+std::string pressure_of(nlohmann::json const& guest)
+{
+    auto const dynamic = guest.find("dynamic-memory");
+    if (dynamic == guest.end() || !dynamic->contains("pressure")) return "-";
+    return fmt::format("{} %", dynamic->at("pressure").get<unsigned>());
+}
+
 nlohmann::json status_of(Guest const& guest)
 {
     auto const& options = guest.options();
@@ -32,8 +53,9 @@ nlohmann::json status_of(Guest const& guest)
                           {"memory", options.memory}};
     if (guest.has_crashed()) status["crashed"] = true;
     if (auto const* const partition = guest.partition()) status["partition"] = partition->id().value;
-    if (guest.state() == Guest::State::Running)
-        status["heartbeat"] = to_string(guest.services().heartbeat().status().state);
+    if (guest.state() != Guest::State::Running) return status;
+    status["heartbeat"] = to_string(guest.services().heartbeat().status().state);
+    if (auto const* const balloon = guest.balloon()) add_dynamic_memory(status, *balloon, options.most_memory);
     return status;
 }
 
@@ -51,15 +73,15 @@ void status(Call& call)
 
 std::string print_status(nlohmann::json const& answer)
 {
-    constexpr auto row = "{:<20} {:<8} {:>9} {:>5} {:>10}\n";
-    auto text = fmt::format(row, "guest", "state", "partition", "cpus", "memory");
+    constexpr auto row = "{:<20} {:<8} {:>9} {:>5} {:>10} {:>8}\n";
+    auto text = fmt::format(row, "guest", "state", "partition", "cpus", "memory", "pressure");
     for (auto const& guest : answer.at("guests")) {
         auto const name = guest.at("name").get<std::string>();
         auto const partition =
             guest.contains("partition") ? std::to_string(guest["partition"].get<std::uint64_t>()) : "-";
         text += fmt::format(row, name.empty() ? "(the guest)" : name, guest.at("state").get<std::string>(), partition,
                             guest.at("cpus").get<unsigned>(),
-                            fmt::format("{} MiB", guest.at("memory").get<std::uint64_t>() >> 20));
+                            fmt::format("{} MiB", guest.at("memory").get<std::uint64_t>() >> 20), pressure_of(guest));
     }
     return text;
 }
