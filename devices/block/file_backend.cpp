@@ -87,6 +87,22 @@ bool clears(Request const& request)
     return request.operation == Operation::Discard || request.operation == Operation::WriteZeroes;
 }
 
+// For the one buffer that a command of a page has, the kernel need not copy and check a list.
+
+ssize_t read_some(int fd, Request const& request)
+{
+    auto const& first = *first_left(request);
+    if (auto const count = buffers_left(request); count != 1) return preadv(fd, &first, count, position(request));
+    return pread(fd, first.iov_base, first.iov_len, position(request));
+}
+
+ssize_t write_some(int fd, Request const& request)
+{
+    auto const& first = *first_left(request);
+    if (auto const count = buffers_left(request); count != 1) return pwritev(fd, &first, count, position(request));
+    return pwrite(fd, first.iov_base, first.iov_len, position(request));
+}
+
 } // namespace
 
 FileBackend::FileBackend(std::string path, How const& how, std::shared_ptr<IoRing> ring)
@@ -158,8 +174,9 @@ std::optional<Result> FileBackend::read(Request& request)
 {
     bool const never_waits = kind_ == Kind::MemoryFile;
     while (never_waits || reads_without_waiting_.load(std::memory_order_relaxed)) {
-        auto const got = preadv2(fd_.get(), first_left(request), buffers_left(request), position(request),
-                                 never_waits ? 0 : RWF_NOWAIT);
+        auto const got = never_waits ? read_some(fd_.get(), request)
+                                     : preadv2(fd_.get(), first_left(request), buffers_left(request),
+                                               position(request), RWF_NOWAIT);
         if (got < 0 && !never_waits) {
             if (errno == EOPNOTSUPP) reads_without_waiting_.store(false, std::memory_order_relaxed);
             if (errno == EOPNOTSUPP || errno == EAGAIN) return std::nullopt;
@@ -173,7 +190,7 @@ std::optional<Result> FileBackend::write(Request& request)
 {
     if (kind_ != Kind::MemoryFile) return std::nullopt;
     for (;;) {
-        auto const put = pwritev(fd_.get(), first_left(request), buffers_left(request), position(request));
+        auto const put = write_some(fd_.get(), request);
         if (auto const result = step(request, put < 0 ? -errno : put)) return result;
     }
 }

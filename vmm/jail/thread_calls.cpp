@@ -87,7 +87,7 @@ void device_thread(SeccompFilter& filter, HypervisorRequests const& requests)
     allow_requests(filter, requests.interrupt);
     filter.allow({SYS_epoll_ctl, SYS_timerfd_settime, SYS_io_uring_enter});
     // An image in the page cache, and whether its file is as large as it was.
-    filter.allow({SYS_preadv2, SYS_pwritev, SYS_fdatasync, SYS_lseek});
+    filter.allow({SYS_pread64, SYS_preadv, SYS_preadv2, SYS_pwrite64, SYS_pwritev, SYS_fdatasync, SYS_lseek});
     // A frame for a user-mode network, bytes for a guest's socket. To whom the socket is connected.
     filter.allow(SYS_sendto, {is(4, 0)});
     filter.allow({SYS_recvfrom, SYS_sendmsg, SYS_recvmsg, SYS_shutdown});
@@ -98,7 +98,6 @@ void vcpu(SeccompFilter& filter, HypervisorRequests const& requests)
     device_thread(filter, requests);
     allow_requests(filter, requests.run);
     filter.allow({SYS_timer_create, SYS_timer_settime, SYS_timer_delete});
-    filter.allow({SYS_pread64}); // whether a page may be mapped twice
     allow_requests(filter, card_requests);
 }
 
@@ -186,8 +185,7 @@ void opener(SeccompFilter& filter, HypervisorRequests const& requests, Needs nee
     if (needs.servers) client(filter);
     new_threads(filter);
     filter.allow(SYS_socketpair, {is(0, AF_UNIX)});
-    filter.allow(
-        {SYS_fstat, SYS_newfstatat, SYS_statfs, SYS_fstatfs, SYS_eventfd2, SYS_fcntl, SYS_fsync, SYS_pread64});
+    filter.allow({SYS_fstat, SYS_newfstatat, SYS_statfs, SYS_fstatfs, SYS_eventfd2, SYS_fcntl, SYS_fsync});
     filter.allow({SYS_io_uring_setup, SYS_io_uring_register});
     filter.allow({SYS_waitid}); // how that process has ended
     allow_requests(filter, disk_requests);
