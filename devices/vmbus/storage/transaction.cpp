@@ -26,8 +26,10 @@ bool Transaction::take(hv::vmbus::Packet const& packet, Version version)
     id = packet.transaction();
     wants_answer = packet.wants_completion();
     auto const size = std::min(packet.payload.size(), sizeof packet_);
-    std::memcpy(&packet_, packet.payload.data(), size);
-    if (size < sizeof packet_) std::memset(reinterpret_cast<std::byte*>(&packet_) + size, 0, sizeof packet_ - size);
+    if (!packet.read(packet_)) {
+        packet_ = {};
+        std::memcpy(&packet_, packet.payload.data(), size);
+    }
     if (version < Version::Windows8 && version != Version::None && size > packet_size(version)) {
         // What lies there is padding.
         std::memset(reinterpret_cast<std::byte*>(&packet_) + packet_size(version), 0, size - packet_size(version));
