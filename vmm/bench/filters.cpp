@@ -1,7 +1,7 @@
 #include "vmm/bench/filters.hpp"
 
+#include "vmm/jail/load_program.hpp"
 #include "vmm/jail/privileges.hpp"
-#include "vmm/jail/thread_calls.hpp"
 
 #include <linux/audit.h>
 #include <linux/filter.h>

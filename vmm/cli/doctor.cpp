@@ -4,7 +4,7 @@
 #include "vmm/cli/doctor_report.hpp"
 #include "vmm/host/host_facts.hpp"
 #include "vmm/jail/landlock.hpp"
-#include "vmm/jail/seccomp_filter.hpp"
+#include "vmm/jail/load_program.hpp"
 #include "vmm/kvm/kvm_host.hpp"
 
 #include <cstdio>
@@ -24,7 +24,7 @@ std::vector<DoctorReport::Finding> look_up(KvmHost const& host, std::span<Capabi
 DoctorReport examine()
 {
     DoctorReport report{.facts = host_facts(),
-                        .seccomp = jail::SeccompFilter::supported(),
+                        .seccomp = jail::filters_supported(),
                         .landlock = jail::Landlock::version(),
                         .rings = devices::block::can_restrict_rings()};
     try {

@@ -3,8 +3,8 @@
 #include "vmm/cli/testing/porthole.hpp"
 #include "vmm/cli/testing/puppet.hpp"
 #include "vmm/host/testing/contains.hpp"
+#include "vmm/jail/load_program.hpp"
 #include "vmm/jail/privileges.hpp"
-#include "vmm/jail/thread_calls.hpp"
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>

@@ -1,9 +1,8 @@
 #include "vmm/helper/confined_program.hpp"
 
 #include "vmm/helper/image_calls.hpp"
+#include "vmm/jail/load_program.hpp"
 #include "vmm/jail/privileges.hpp"
-#include "vmm/jail/seccomp_filter.hpp"
-#include "vmm/jail/thread_calls.hpp"
 
 #include <array>
 #include <cerrno>
@@ -98,7 +97,7 @@ void limit_resources(bool looks_only)
         auto const argv = pointers(words);
         auto const envp = pointers(environment);
         limit_resources(program.looks_only);
-        if (jail::SeccompFilter::supported()) jail::load_program(built_image_program());
+        if (jail::filters_supported()) jail::load_program(built_image_program());
         ::execve(program.path.c_str(), argv.data(), envp.data());
     } catch (std::exception const&) { // it has ended, and says nothing
     }

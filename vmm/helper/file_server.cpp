@@ -4,9 +4,8 @@
 #include "vmm/helper/file_calls.hpp"
 #include "vmm/helper/messages.hpp"
 #include "vmm/helper/passing.hpp"
+#include "vmm/jail/load_program.hpp"
 #include "vmm/jail/privileges.hpp"
-#include "vmm/jail/seccomp_filter.hpp"
-#include "vmm/jail/thread_calls.hpp"
 
 #include <linux/capability.h>
 #include <linux/limits.h>
@@ -135,7 +134,7 @@ void run_file_server(UniqueFd socket, std::span<int const> kept, PreparePolicy c
         jail::drop_capabilities(1U << CAP_DAC_OVERRIDE | 1U << CAP_DAC_READ_SEARCH);
         jail::limit(RLIMIT_FSIZE, 0);
         auto const policy = std::make_shared<FilePolicy const>(prepare());
-        if (jail::SeccompFilter::supported()) jail::load_program(built_file_server_program());
+        if (jail::filters_supported()) jail::load_program(built_file_server_program());
         serve_files(socket.get(), policy);
     } catch (std::exception const&) { // whoever asks sees that nobody answers
     }

@@ -1,5 +1,6 @@
 #include "vmm/helper/image_calls.hpp"
 
+#include "vmm/jail/load_program.hpp"
 #include "vmm/jail/seccomp_filter.hpp"
 
 #include <linux/fs.h>
@@ -19,8 +20,6 @@ namespace {
 using jail::Argument;
 using jail::SeccompFilter;
 
-constexpr std::uint32_t this_process = 0x7FFF'FFFF; ///< for jail::load_program
-
 Argument is(unsigned index, std::uint32_t value)
 {
     return Argument::masked(index, 0xFFFF'FFFF, value);
@@ -36,7 +35,7 @@ void allow_program(SeccompFilter& filter)
                   SYS_sched_getaffinity, SYS_sched_getscheduler, SYS_sched_getparam});
     filter.allow({SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_rt_sigtimedwait, SYS_sigaltstack,
                   SYS_signalfd4, SYS_restart_syscall});
-    filter.allow(SYS_tgkill, {is(0, this_process)});
+    filter.allow(SYS_tgkill, {is(0, jail::this_process)});
     for (auto const option : {PR_SET_NAME, PR_GET_NAME, PR_SET_TIMERSLACK})
         filter.allow(SYS_prctl, {is(0, static_cast<std::uint32_t>(option))});
     filter.allow(SYS_prlimit64, {is(0, 0), Argument::equals(2, 0)}); // asks

@@ -5,9 +5,9 @@
 #include "devices/vnc/vnc_server.hpp"
 #include "vmm/base/user_error.hpp"
 #include "vmm/jail/identity.hpp"
+#include "vmm/jail/load_program.hpp"
 #include "vmm/jail/privileges.hpp"
 #include "vmm/jail/run_files.hpp"
-#include "vmm/jail/seccomp_filter.hpp"
 #include "vmm/jail/thread_programs.hpp"
 #include "vmm/jail/violation.hpp"
 
@@ -84,7 +84,7 @@ Jail::Jail(RunOptions const& options) : options_{options}
     }
     if (wanted.privileges || wanted.seccomp || wanted.landlock) forbid_new_privileges();
     if (wanted.landlock && Landlock::version() != 0) files_.emplace(rules_for(options));
-    filters_ = wanted.seccomp && SeccompFilter::supported();
+    filters_ = wanted.seccomp && filters_supported();
     if (filters_) tell_violations();
     the_one = this;
     devices::set_on_thread_begin(&Jail::confine_thread);
@@ -99,7 +99,7 @@ Jail::~Jail()
 void Jail::look_for_missing()
 {
     std::string lacks;
-    if (options_.jail.seccomp && !SeccompFilter::supported()) lacks = "seccomp filters";
+    if (options_.jail.seccomp && !filters_supported()) lacks = "seccomp filters";
     if (options_.jail.landlock && Landlock::version() == 0) lacks += lacks.empty() ? "landlock" : " and landlock";
     if (lacks.empty()) return;
     missing_ = "this kernel, or the container, has no " + lacks;

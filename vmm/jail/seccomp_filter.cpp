@@ -4,7 +4,6 @@
 #include "vmm/jail/shorter_program.hpp"
 
 #include <linux/filter.h>
-#include <linux/seccomp.h>
 
 #include <array>
 #include <cerrno>
@@ -145,12 +144,6 @@ std::vector<std::byte> SeccompFilter::program() const
 void SeccompFilter::load() const
 {
     require(::seccomp_load(context_.get()), "seccomp_load");
-}
-
-bool SeccompFilter::supported()
-{
-    std::uint32_t const action = SECCOMP_RET_KILL_PROCESS; // the youngest of what is used: Linux 4.14
-    return ::syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0U, &action) == 0;
 }
 
 } // namespace vmm::jail

@@ -87,9 +87,6 @@ class SeccompFilter {
     /// which the stricter counts. Sets no_new_privs if need be.
     void load() const;
 
-    /// Whether this kernel has what `load` needs.
-    [[nodiscard]] static bool supported();
-
   private:
     struct Free {
         void operator()(void* context) const;

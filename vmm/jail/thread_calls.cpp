@@ -1,5 +1,6 @@
 #include "vmm/jail/thread_calls.hpp"
 
+#include "vmm/jail/load_program.hpp"
 #include "vmm/jail/seccomp_filter.hpp"
 
 #include <linux/audit.h>
@@ -11,7 +12,6 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
-#include <cstring>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -20,18 +20,13 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <system_error>
 #include <termios.h>
-#include <unistd.h>
 
 namespace vmm::jail {
 
 namespace {
 
 using devices::ThreadRole;
-
-/// Stands in a list for the ID of the process that loads it; none has this one (PID_MAX_LIMIT).
-constexpr std::uint32_t this_process = 0x7FFF'FFFF;
 
 constexpr std::array<std::uint32_t, 2> card_requests{TUNSETOFFLOAD, TUNSETQUEUE}; // a card's driver comes or goes
 constexpr std::array<std::uint32_t, 3> terminal_requests{TCGETS, TCSETS, TIOCGPGRP};
@@ -264,18 +259,6 @@ std::vector<std::byte> program_of(ThreadRole role, HypervisorRequests const& req
     auto const bytes = std::as_bytes(std::span{first});
     program.insert(program.begin(), bytes.begin(), bytes.end());
     return program;
-}
-
-void load_program(std::span<std::byte const> program)
-{
-    std::vector<sock_filter> steps(program.size() / sizeof(sock_filter));
-    std::memcpy(steps.data(), program.data(), steps.size() * sizeof(sock_filter));
-    for (auto& step : steps)
-        if (step.code == (BPF_JMP | BPF_JEQ | BPF_K) && step.k == this_process)
-            step.k = static_cast<std::uint32_t>(::getpid());
-    sock_fprog const filter{static_cast<unsigned short>(steps.size()), steps.data()};
-    if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0U, &filter) != 0)
-        throw std::system_error{errno, std::generic_category(), "seccomp"};
 }
 
 } // namespace vmm::jail

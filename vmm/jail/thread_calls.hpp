@@ -22,13 +22,9 @@ struct Needs {
     bool servers = false; ///< disks on NBD servers
 };
 
-/// The role's list, for `load_program`: sock_filter of <linux/filter.h>, and the same for every process. Any other
-/// call raises SIGSYS (violation.hpp).
+/// The role's list, for `load_program` (load_program.hpp): sock_filter of <linux/filter.h>, and the same for every
+/// process. Any other call raises SIGSYS (violation.hpp).
 [[nodiscard]] std::vector<std::byte> program_of(devices::ThreadRole role, HypervisorRequests const& requests,
                                                 Needs needs);
-
-/// Holds for the calling thread from now on, and for those that it starts, beside what was loaded before. Wants
-/// no_new_privs. Throws std::system_error.
-void load_program(std::span<std::byte const> program);
 
 } // namespace vmm::jail

@@ -1,5 +1,6 @@
 #include "devices/base/os_error.hpp"
 #include "hv/testing/catch.hpp"
+#include "vmm/jail/load_program.hpp"
 #include "vmm/jail/privileges.hpp"
 #include "vmm/jail/testing/child.hpp"
 #include "vmm/jail/thread_calls.hpp"
