@@ -3,6 +3,7 @@
 // for all else until its guest runs.
 #include "vmm/helper/file_calls.hpp"
 #include "vmm/helper/image_calls.hpp"
+#include "vmm/helper/user_network_calls.hpp"
 #include "vmm/jail/thread_calls.hpp"
 #include "vmm/kvm/kvm_requests.hpp"
 
@@ -22,6 +23,7 @@ using devices::ThreadRole;
 
 constexpr char const* beginning = R"(#include "vmm/helper/file_calls.hpp"
 #include "vmm/helper/image_calls.hpp"
+#include "vmm/helper/user_network_calls.hpp"
 #include "vmm/jail/thread_programs.hpp"
 
 #include <cstdint>
@@ -81,6 +83,8 @@ try {
     write_program(vmm::helper::file_server_program());
     std::cout << "}\n\nstd::span<std::byte const> built_image_program()\n{\n";
     write_program(vmm::helper::image_program());
+    std::cout << "}\n\nstd::span<std::byte const> built_user_network_program()\n{\n";
+    write_program(vmm::helper::user_network_program());
     std::cout << "}\n\n} // namespace vmm::helper\n" << std::flush;
     return std::cout ? EXIT_SUCCESS : EXIT_FAILURE;
 } catch (std::exception const& error) {

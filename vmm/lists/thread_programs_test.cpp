@@ -1,5 +1,6 @@
 #include "hv/testing/catch.hpp"
 #include "vmm/helper/file_calls.hpp"
+#include "vmm/helper/user_network_calls.hpp"
 #include "vmm/jail/thread_programs.hpp"
 #include "vmm/kvm/kvm_requests.hpp"
 
@@ -24,6 +25,11 @@ TEST_CASE("the lists that were built are those of the roles", "[jail][seccomp]")
 TEST_CASE("the list that was built for the process which opens files is its own", "[jail][seccomp]")
 {
     CHECK(std::ranges::equal(helper::built_file_server_program(), helper::file_server_program()));
+}
+
+TEST_CASE("the list that was built for the process of a user-mode network is its own", "[jail][seccomp]")
+{
+    CHECK(std::ranges::equal(helper::built_user_network_program(), helper::user_network_program()));
 }
 
 TEST_CASE("system calls have their names", "[jail][seccomp]")
