@@ -58,7 +58,7 @@ class Guest:
         self.folder = folder
         self.port = free_udp_port()  # of the host, which leads to one of the guest where nobody listens
         self.process = subprocess.Popen(
-            [porthole, "run", "--kernel", kernel, "--initrd", initrd, "--memory", "256M", "--cpus", "2",
+            [porthole, "run", "--kernel", kernel, "--initrd", initrd, "--memory", "256M,max=384M", "--cpus", "2",
              "--vsock", self.vsock, "--control", self.control, "--on-reboot", "restart",
              "--allow", folder, "--allow", "/dev", "--allow", "nbd",
              "--net", f"user,hostfwd=udp:127.0.0.1:{self.port}-10.0.2.15:9", "--cmdline", "console=ttyS0 quiet"],
