@@ -59,11 +59,12 @@ inline constexpr MemoryRange bios_data{hv::Gpa{0x400}, 0x100};
 inline constexpr MemoryRange extended_bios_data{hv::Gpa{0x9'FC00}, 1 * kib};
 static_assert(low_ram.end() == extended_bios_data.base.value);
 
-/// The upper part of a PC's BIOS area: RAM that the guest sees as reserved, with the ACPI tables, the machine's
-/// generation ID and the little that there is of a BIOS.
+/// The upper part of a PC's BIOS area: RAM that the guest sees as reserved, with the ACPI and SMBIOS tables, the
+/// machine's generation ID and the little that there is of a BIOS.
 inline constexpr MemoryRange bios_area{hv::Gpa{0xE'0000}, 128 * kib};
-inline constexpr MemoryRange acpi_tables{bios_area.base, 120 * kib};
-inline constexpr MemoryRange generation_id{hv::Gpa{acpi_tables.end()}, 4 * kib}; ///< its first 16 bytes
+inline constexpr MemoryRange acpi_tables{bios_area.base, 88 * kib};
+inline constexpr MemoryRange smbios{hv::Gpa{acpi_tables.end()}, 32 * kib};
+inline constexpr MemoryRange generation_id{hv::Gpa{smbios.end()}, 4 * kib}; ///< its first 16 bytes
 inline constexpr MemoryRange bios_rom{hv::Gpa{generation_id.end()}, 4 * kib};
 static_assert(bios_rom.end() == bios_area.end());
 

@@ -56,6 +56,7 @@ TEST_CASE("what is not RAM to the guest is told so", "[layout]")
         });
     };
     CHECK(reserved(acpi_tables));
+    CHECK(reserved(vmm::layout::smbios));
     CHECK(reserved(bios_rom));
     CHECK(reserved(extended_bios_data));
     CHECK(reserved(kvm_identity_map));

@@ -6,6 +6,7 @@
 #include "vmm/options/firmware_option.hpp"
 #include "vmm/options/net_option.hpp"
 #include "vmm/options/option_values.hpp"
+#include "vmm/options/smbios_option.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -73,6 +74,10 @@ class RunCommand {
         add("--rtc", "TIME",
             "what the battery-backed clock shows: utc (the default), or localtime, as Windows takes it",
             [&guest](auto const& text) { guest.rtc = parse_rtc("--rtc", text); });
+        add_list("--smbios", "NAME=TEXT[,...]",
+                 "what the machine's SMBIOS tables say: vendor, product, version, serial, uuid, sku, family, asset, "
+                 "oem; a comma in a text is written twice",
+                 [&guest](auto const& text) { parse_smbios("--smbios", text, guest.smbios); });
         add("--vsock", "PATH",
             "connect the guest's AF_VSOCK ports to UNIX sockets: PATH, and PATH_PORT for each of the host's",
             [&guest](auto const& text) { guest.vsock = parse_vsock("--vsock", text); });

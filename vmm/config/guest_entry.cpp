@@ -5,6 +5,7 @@
 #include "vmm/options/firmware_option.hpp"
 #include "vmm/options/net_option.hpp"
 #include "vmm/options/option_values.hpp"
+#include "vmm/options/smbios_option.hpp"
 
 #include <algorithm>
 #include <array>
@@ -145,6 +146,17 @@ void read_rtc(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
     entry.options.rtc = value.placed([&] { return parse_rtc(value.key(), text); });
 }
 
+void read_smbios(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
+{
+    constexpr std::string_view example = "smbios = { vendor = \"Example\", serial = \"1234\" }";
+    for (auto const& member : value.members(example)) {
+        for (auto const& node : member.is_array() ? member.elements(example) : std::vector{member}) {
+            auto const text = node.text_or_nothing(example);
+            node.placed([&] { set_smbios(value.key(), member.key(), text, entry.options.smbios); });
+        }
+    }
+}
+
 void read_hyperv(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
 {
     auto const text = value.text("hyperv = \"auto\"");
@@ -265,6 +277,7 @@ constexpr std::array keys{
     Key{"on-triple-fault", read_on_triple_fault},
     Key{"on-crash", read_on_crash},
     Key{"rtc", read_rtc},
+    Key{"smbios", read_smbios},
     Key{"vsock", read_vsock},
     Key{"privileges", read_privileges},
     Key{"hv-features", read_features},

@@ -1,6 +1,7 @@
 #include "vmm/machine/firmware_devices.hpp"
 
 #include "vmm/firmware/fw_cfg_files.hpp"
+#include "vmm/smbios/smbios.hpp"
 
 #include <cstdint>
 #include <utility>
@@ -58,10 +59,12 @@ FirmwareDevices::FirmwareDevices(World const& world, std::shared_ptr<firmware::F
     fw_cfg_.add_file(firmware::memory_map_file, firmware::memory_map(layout));
 }
 
-void FirmwareDevices::add_acpi(AcpiTables tables)
+void FirmwareDevices::add_tables(AcpiTables acpi, std::vector<std::byte> smbios)
 {
-    fw_cfg_.add_file(firmware::table_loader_file, firmware::table_loader(tables));
-    fw_cfg_.add_file(firmware::acpi_tables_file, std::move(tables.bytes));
+    fw_cfg_.add_file(firmware::table_loader_file, firmware::table_loader(acpi));
+    fw_cfg_.add_file(firmware::acpi_tables_file, std::move(acpi.bytes));
+    fw_cfg_.add_file(firmware::smbios_entry_file, smbios::entry_point(smbios.size(), hv::Gpa{0}));
+    fw_cfg_.add_file(firmware::smbios_tables_file, std::move(smbios));
 }
 
 void FirmwareDevices::visit(hv::StateVisitor& visitor)

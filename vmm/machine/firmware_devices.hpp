@@ -39,7 +39,7 @@ class FirmwareDevices {
                     unsigned cpus);
 
     /// The tables that the firmware is to install. Before the guest starts.
-    void add_acpi(AcpiTables tables);
+    void add_tables(AcpiTables acpi, std::vector<std::byte> smbios);
 
     void visit(hv::StateVisitor& visitor);
 

@@ -136,6 +136,8 @@ void Machine::create_vcpus(GuestOptions const& options, hv::PartitionId parent)
         throw UserError{
             "--nested: this KVM gives guests neither VMX nor SVM: load kvm_intel or kvm_amd with nested=1, "
             "or leave the option out"};
+    processor_ = smbios::describe_processor(
+        [&cpuid](std::uint32_t function, std::uint32_t index) { return cpuid.leaf(function, index); });
     for (unsigned i = 0; i < options.cpus; ++i) {
         auto& vcpu = vm_->add_vcpu(i);
         vcpus_.push_back(std::make_unique<VcpuThread>(
@@ -204,12 +206,15 @@ void Machine::load(GuestOptions const& options)
 {
     put_generation(memory_->memory(), world_.generation);
     AcpiConfig const acpi{.cpus = options.cpus, .claims = pc_->resources().claims()};
-    if (firmware_devices_) return firmware_devices_->add_acpi(acpi_tables(acpi)); // processors start as after a reset
+    smbios::Config const smbios{options.smbios, layout_, processor_, options.cpus, !firmware_devices_};
+    if (firmware_devices_) // processors start as after a reset
+        return firmware_devices_->add_tables(acpi_tables(acpi), smbios::tables(smbios));
     BootRequest request{.kernel = options.kernel, .initrd = {}, .cmdline = options.cmdline, .rsdp = {}};
     if (!options.initrd.empty()) request.initrd = options.initrd;
     for (auto const& [path, text] : options.modules)
         request.modules.push_back({path, text});
     request.rsdp = build_acpi(memory_->memory(), acpi);
+    smbios::build(memory_->memory(), smbios);
     auto const state = load_kernel(request, layout_, memory_->memory());
 
     auto& vcpu = vcpus_.front()->vcpu();

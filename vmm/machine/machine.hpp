@@ -17,6 +17,7 @@
 #include "vmm/memory/pc_memory.hpp"
 #include "vmm/memory/vm_memory.hpp"
 #include "vmm/options/run_options.hpp"
+#include "vmm/smbios/smbios.hpp"
 #include "vmm/trace/trace_log.hpp"
 #include "vmm/vcpu/tsc_clock.hpp"
 #include "vmm/vcpu/vcpu_thread.hpp"
@@ -143,6 +144,7 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
     PauseGate gate_;
     MessageRetry retry_;
     std::vector<std::unique_ptr<VcpuThread>> vcpus_;
+    smbios::ProcessorText processor_;
     std::optional<TscClock> clock_;
     std::unique_ptr<ChildMachines> children_; ///< nullptr: the guest may have none
     hv::RegisteredPartition partition_;

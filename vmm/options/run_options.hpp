@@ -4,6 +4,7 @@
 #include "devices/block/image_format.hpp"
 #include "devices/net/mac_address.hpp"
 #include "devices/net/port_forward.hpp"
+#include "hv/abi/guid.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -125,6 +126,25 @@ struct FirmwareOptions {
     friend bool operator==(FirmwareOptions const&, FirmwareOptions const&) = default;
 };
 
+/// What a machine's SMBIOS tables say of it. A text that is empty is not there.
+struct SmbiosOptions {
+    static constexpr std::size_t longest_text = 1024;
+    static constexpr std::size_t most_oem_strings = 16;
+    static constexpr std::string_view default_vendor = "Porthole";
+
+    std::string vendor{default_vendor};
+    std::string product{"Virtual Machine"};
+    std::string version{}; ///< empty: Porthole's
+    std::string serial{};
+    std::string sku{};
+    std::string family{};
+    std::string asset{};            ///< of the chassis
+    hv::vmbus::Guid uuid{};         ///< zero: none is set
+    std::vector<std::string> oem{}; ///< for whoever looks for them, e.g. systemd's credentials
+
+    friend bool operator==(SmbiosOptions const&, SmbiosOptions const&) = default;
+};
+
 /// A network card, and the network that it is on.
 struct NetOptions {
     std::string tap{}; ///< an interface of the host; empty: a user-mode network of its own
@@ -198,6 +218,7 @@ struct GuestOptions {
     }
     OnCrash on_crash = OnCrash::Continue;
     RtcTime rtc = RtcTime::Utc;
+    SmbiosOptions smbios{};
     std::string vsock{};                    ///< path of the UNIX socket for its Hyper-V sockets; empty for none
     std::vector<RightChange> privileges{};  ///< in the order given; a later one wins
     std::vector<RightChange> hv_features{}; ///< likewise

@@ -1,0 +1,47 @@
+// Keys of a guest that say what machine it is.
+#include "hv/testing/catch.hpp"
+#include "vmm/base/user_error.hpp"
+#include "vmm/config/config_file.hpp"
+
+#include <string>
+
+namespace {
+
+using Catch::Matchers::StartsWith;
+
+vmm::GuestOptions parse(std::string const& keys)
+{
+    auto const guests = vmm::parse_config("[[guest]]\nname = 'a'\n" + keys + "\n", "lab.toml", {});
+    REQUIRE(guests.size() == 1);
+    return guests.front();
+}
+
+/// What is said of a guest with a kernel and this line, its fourth.
+std::string complaint(std::string const& line)
+{
+    try {
+        (void)parse("kernel = 'k'\n" + line);
+    } catch (vmm::UserError const& error) {
+        return error.what();
+    }
+    return "(accepted)";
+}
+
+} // namespace
+
+TEST_CASE("what the machine's SMBIOS tables say is a table", "[config][smbios]")
+{
+    auto const guest =
+        parse("kernel = 'k'\nsmbios = { vendor = 'Example, Inc.', serial = '1234', oem = ['one', 'two,three'] }");
+    CHECK(guest.smbios.vendor == "Example, Inc.");
+    CHECK(guest.smbios.serial == "1234");
+    CHECK(guest.smbios.oem == std::vector<std::string>{"one", "two,three"});
+    CHECK(parse("kernel = 'k'\nsmbios = { oem = 'one' }").smbios.oem == std::vector<std::string>{"one"});
+    CHECK(parse("kernel = 'k'").smbios == vmm::SmbiosOptions{});
+
+    CHECK_THAT(complaint("smbios = { maker = 'x' }"),
+               StartsWith("lab.toml:4:20: smbios: 'maker' is not known: use vendor, "));
+    CHECK_THAT(complaint("smbios = { serial = '' }"), StartsWith("lab.toml:4:21: smbios: 'serial=' is empty"));
+    CHECK_THAT(complaint("smbios = { serial = 7 }"), StartsWith("lab.toml:4:21: serial: is a whole number"));
+    CHECK_THAT(complaint("smbios = 'x'"), StartsWith("lab.toml:4:10: smbios: is a string and must be a table"));
+}
