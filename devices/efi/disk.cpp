@@ -134,6 +134,8 @@ bool identify(Disk& disk, PciIo& pci, uint32_t unit)
     disk.path.scsi.lun = static_cast<uint16_t>(found.lun);
     disk.mailbox = &pci;
     disk.unit = unit;
+    disk.place = found.place;
+    disk.next = nullptr;
     return true;
 }
 

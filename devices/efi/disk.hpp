@@ -14,6 +14,8 @@ struct Disk {
     DiskPath path;
     PciIo* mailbox;
     uint32_t unit;
+    uint32_t place; ///< among those to boot from, the lowest first; 0: it has none
+    Disk* next;     ///< of the guest's
 };
 
 /// What one unit is. False when it does not answer.

@@ -17,6 +17,7 @@ inline constexpr Status bad_buffer_size{error_bit | 4};
 inline constexpr Status device_error{error_bit | 7};
 inline constexpr Status write_protected{error_bit | 8};
 inline constexpr Status media_changed{error_bit | 13};
+inline constexpr Status not_found{error_bit | 14};
 
 constexpr bool failed(Status status)
 {
@@ -76,6 +77,17 @@ static_assert(offsetof(BootServices, handle_protocol) == 24 + 16 * 8);
 static_assert(offsetof(BootServices, locate_handle_buffer) == 24 + 36 * 8);
 static_assert(offsetof(BootServices, install_multiple_protocol_interfaces) == 24 + 38 * 8);
 
+struct RuntimeServices { // §4.5
+    TableHeader header;
+    void* time[4];
+    void* virtual_memory[2];
+    Status (*get_variable)(char16_t* name, Guid const* vendor, uint32_t* attributes, size_t* size, void* data);
+    void* get_next_variable_name;
+    Status (*set_variable)(char16_t* name, Guid const* vendor, uint32_t attributes, size_t size, void const* data);
+};
+static_assert(offsetof(RuntimeServices, get_variable) == 24 + 6 * 8);
+static_assert(offsetof(RuntimeServices, set_variable) == 24 + 8 * 8);
+
 struct SystemTable { // §4.3
     TableHeader header;
     char16_t* vendor;
@@ -86,7 +98,7 @@ struct SystemTable { // §4.3
     void* console_out;
     Handle error_handle;
     void* error;
-    void* runtime_services;
+    RuntimeServices* runtime_services;
     BootServices* boot_services;
 };
 static_assert(offsetof(SystemTable, boot_services) == 96);

@@ -1,6 +1,7 @@
 // The driver that Porthole gives to a guest's UEFI firmware, in the ROM of the PCI function with the mailbox: it
-// finds that function, and makes a block device of each of the guest's disks. It is not needed any more when an
-// operating system takes over, whose own drivers find the disks on VMBus.
+// finds that function, makes a block device of each of the guest's disks, and sets the order to boot from them. It is
+// not needed any more when an operating system takes over, whose own drivers find the disks on VMBus.
+#include "devices/efi/boot_order.hpp"
 #include "devices/efi/disk.hpp"
 
 namespace {
@@ -36,16 +37,20 @@ efi::PciIo* find_mailbox(efi::BootServices& boot)
     return found;
 }
 
-void add_disk(efi::BootServices& boot, efi::PciIo& pci, uint32_t unit)
+/// Null when there is no such disk any more.
+efi::Disk* add_disk(efi::BootServices& boot, efi::PciIo& pci, uint32_t unit)
 {
     void* memory = nullptr;
-    if (efi::failed(boot.allocate_pool(efi::MemoryType::BootServicesData, sizeof(efi::Disk), &memory))) return;
+    if (efi::failed(boot.allocate_pool(efi::MemoryType::BootServicesData, sizeof(efi::Disk), &memory)))
+        return nullptr;
     auto& disk = *static_cast<efi::Disk*>(memory);
     efi::Handle handle = nullptr;
-    if (!efi::identify(disk, pci, unit) ||
-        efi::failed(boot.install_multiple_protocol_interfaces(&handle, &efi::device_path_guid, &disk.path,
-                                                              &efi::BlockIo::guid, &disk.block_io, nullptr)))
-        (void)boot.free_pool(memory);
+    if (efi::identify(disk, pci, unit) &&
+        !efi::failed(boot.install_multiple_protocol_interfaces(&handle, &efi::device_path_guid, &disk.path,
+                                                               &efi::BlockIo::guid, &disk.block_io, nullptr)))
+        return &disk;
+    (void)boot.free_pool(memory);
+    return nullptr;
 }
 
 } // namespace
@@ -61,8 +66,14 @@ extern "C" efi::Status efi_main(efi::Handle, efi::SystemTable* system)
 
     uint32_t units = 0;
     (void)pci->read_memory(pci, efi::PciIo::Width::Dword, 0, mailbox::units, 1, &units);
-    for (uint32_t unit = 0; unit < units; ++unit)
-        add_disk(boot, *pci, unit);
+    efi::Disk* disks = nullptr;
+    for (uint32_t unit = 0; unit < units; ++unit) {
+        auto* const disk = add_disk(boot, *pci, unit);
+        if (!disk) continue;
+        disk->next = disks;
+        disks = disk;
+    }
+    efi::arrange_boot_order(*system->runtime_services, disks);
     return efi::success;
 }
 

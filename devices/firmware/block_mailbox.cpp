@@ -164,6 +164,7 @@ State BlockMailbox::identify(BootUnit const& unit, storage::Disk const& disk, ma
     answer.blocks = blocks_of(disk);
     answer.read_only = is_read_only(disk) ? 1 : 0;
     answer.disc = is_disc(disk) ? 1 : 0;
+    answer.place = unit.place;
     bool const placed = request.buffer % 8 == 0 && memory_.write(hv::Gpa{request.buffer}, answer);
     return placed ? State::Done : State::BadRequest;
 }

@@ -22,6 +22,7 @@ struct BootUnit {
     std::array<std::uint8_t, 16> instance; ///< of its controller
     std::uint8_t lun;
     std::weak_ptr<storage::Disk> disk; ///< which may be taken away from the guest
+    std::uint32_t place = 0;           ///< among those to boot from, the lowest first; 0: it has none
 };
 
 /// The registers of mailbox_protocol.hpp. One request at a time: the guest's structure is copied once, and the work

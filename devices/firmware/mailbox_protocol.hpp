@@ -57,7 +57,9 @@ struct Unit {
     uint64_t blocks;
     uint32_t read_only; ///< 0 or 1
     uint32_t disc;      ///< likewise: in a drive, not a disk
+    uint32_t place;     ///< among those to boot from, the lowest first; 0: it has none
+    uint32_t reserved;
 };
-static_assert(sizeof(Unit) == 40);
+static_assert(sizeof(Unit) == 48);
 
 } // namespace devices::firmware::mailbox
