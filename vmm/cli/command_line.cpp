@@ -48,6 +48,10 @@ class RunCommand {
             "start by a UEFI firmware instead of a kernel: auto (Debian's OVMF; the default with a disk and no "
             "kernel), or one like OVMF_CODE_4M.fd",
             [&guest](auto const& text) { guest.firmware = parse_firmware("--firmware", text); });
+        add("--boot", "disk,dvd",
+            "the order in which the firmware tries what it can boot: disk, dvd or both; without it, as its variables "
+            "say",
+            [&guest](auto const& text) { guest.boot = parse_boot("--boot", text); });
         add_text("--nvram", "PATH", "keep the firmware's variables in this file, which is made when there is none",
                  guest.nvram);
         add("--cmdline", "TEXT", "the kernel's command line", [&guest](auto const& text) { guest.cmdline = text; });
@@ -58,11 +62,13 @@ class RunCommand {
             [&guest](auto const& text) { guest.cpus = parse_cpus("--cpus", text); });
         add("--serial", "TARGET", "the other end of COM1: stdio (the default), lines, pty, file:PATH or none",
             [&guest](auto const& text) { guest.serial = parse_serial("--serial", text); });
-        add_list("--disk", "IMAGE[,OPTION...]",
-                 "a disk: an image (raw, or named .qcow2, .vhdx, .vhd, .vmdk), a block device or an nbd:// URI; "
-                 "options: ro, "
-                 "dvd, format=FORMAT, backing=FOLDER, controller=0..3, serial=TEXT, bus=vmbus. Once for each disk",
-                 [&guest](auto const& text) { add_disk("--disk", guest.disks, parse_disk("--disk", text)); });
+        add_list(
+            "--disk", "IMAGE[,OPTION...]",
+            "a disk: an image (raw, or named .qcow2, .vhdx, .vhd, .vmdk), a block device or an nbd:// URI; "
+            "options: ro, "
+            "dvd, format=FORMAT, backing=FOLDER, controller=0..3, serial=TEXT, bootindex=N, bus=vmbus. Once for each "
+            "disk",
+            [&guest](auto const& text) { add_disk("--disk", guest.disks, parse_disk("--disk", text)); });
         add("--on-reboot", "WHAT", "when the guest reboots: exit (the default) or restart",
             [&guest](auto const& text) { guest.on_reboot = parse_on_reboot("--on-reboot", text); });
         add("--on-triple-fault", "WHAT",
@@ -145,6 +151,7 @@ class RunCommand {
                             "--disk to boot from by firmware, or --config FILE for several guests"};
         }
         check_start(guest);
+        settle_boot_order(guest);
         options.guests.push_back(std::move(guest));
         return options;
     }

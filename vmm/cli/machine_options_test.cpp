@@ -1,4 +1,4 @@
-// Options of `porthole run` that say what machine the guest has.
+// Options of `porthole run` that say what machine the guest has, and how that starts.
 #include "hv/testing/catch.hpp"
 #include "vmm/base/user_error.hpp"
 #include "vmm/cli/command_line.hpp"
@@ -39,9 +39,25 @@ TEST_CASE("what a machine's SMBIOS tables say is named in one option or several"
     CHECK_THAT(complaint({"--kernel", "k", "--smbios="}), StartsWith("--smbios: '' says nothing"));
 }
 
+TEST_CASE("a firmware is told what to boot first", "[cli]")
+{
+    auto const kinds = run({"--disk", "a", "--disk", "b.iso", "--boot", "dvd,disk"});
+    CHECK(kinds.boot == std::vector{vmm::BootDevice::Dvd, vmm::BootDevice::Disk});
+    CHECK(kinds.disks.at(0).boot_index == 1U);
+    auto const places = run({"--disk", "a,bootindex=7", "--disk", "b,ro,bootindex=0"});
+    CHECK(places.disks.at(0).boot_index == 7U);
+    CHECK(places.disks.at(1).boot_index == 0U);
+
+    CHECK_THAT(complaint({"--disk", "a", "--boot", "net"}), Contains("no network boot"));
+    CHECK_THAT(complaint({"--kernel", "k", "--boot", "disk"}), Contains("only a firmware has an order"));
+    CHECK_THAT(complaint({"--disk", "a,bootindex=10000"}), Contains("is no place in an order"));
+    CHECK_THAT(complaint({"--disk", "a,bootindex="}), Contains("is no place in an order"));
+    CHECK_THAT(complaint({"--disk", "a,bootindex=1", "--boot", "disk"}), Contains("exclude each other"));
+}
+
 TEST_CASE("the help names what a machine is told", "[cli]")
 {
     auto const help = std::get<vmm::PrintRequest>(vmm::parse_command_line(std::vector{"run", "--help"}, {})).text;
-    for (auto const* const option : {"--smbios"})
+    for (auto const* const option : {"--smbios", "--boot", "bootindex=N"})
         CHECK_THAT(help, Contains(option));
 }

@@ -57,6 +57,15 @@ void read_nvram(ConfigNode const& value, GuestEntry& entry, ConfigContext const&
     entry.options.nvram = path_of(value, "nvram = \"guest.nvram\"", context);
 }
 
+void read_boot(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
+{
+    constexpr std::string_view example = "boot = \"disk\" or boot = [\"dvd\", \"disk\"]";
+    std::string text;
+    for (auto const& element : value.is_array() ? value.elements(example) : std::vector{value})
+        text.append(text.empty() ? "" : ",").append(element.text(example));
+    entry.options.boot = value.placed([&] { return parse_boot(value.key(), text); });
+}
+
 void read_initrd(ConfigNode const& value, GuestEntry& entry, ConfigContext const& context)
 {
     entry.options.initrd = path_of(value, "initrd = \"initrd.img\"", context);
@@ -266,6 +275,7 @@ constexpr std::array keys{
     Key{"kernel", read_kernel},
     Key{"firmware", read_firmware},
     Key{"nvram", read_nvram},
+    Key{"boot", read_boot},
     Key{"initrd", read_initrd},
     Key{"module", read_modules},
     Key{"cmdline", read_cmdline},
@@ -341,6 +351,7 @@ GuestEntry read_guest(toml::table const& table, ConfigContext const& context)
         require(entry, "kernel", "e.g. kernel = \"vmlinuz\", or firmware = \"auto\",", context);
     try {
         check_start(entry.options);
+        settle_boot_order(entry.options);
     } catch (UserError const& error) {
         refuse_at(context.path, entry.where, error.what());
     }

@@ -1,4 +1,4 @@
-// Keys of a guest that say what machine it is.
+// Keys of a guest that say what machine it is, and how that starts.
 #include "hv/testing/catch.hpp"
 #include "vmm/base/user_error.hpp"
 #include "vmm/config/config_file.hpp"
@@ -44,4 +44,17 @@ TEST_CASE("what the machine's SMBIOS tables say is a table", "[config][smbios]")
     CHECK_THAT(complaint("smbios = { serial = '' }"), StartsWith("lab.toml:4:21: smbios: 'serial=' is empty"));
     CHECK_THAT(complaint("smbios = { serial = 7 }"), StartsWith("lab.toml:4:21: serial: is a whole number"));
     CHECK_THAT(complaint("smbios = 'x'"), StartsWith("lab.toml:4:10: smbios: is a string and must be a table"));
+}
+
+TEST_CASE("a guest's firmware has an order of what to boot", "[config]")
+{
+    auto const guest = parse("disk = ['a.img', 'b.iso']\nboot = ['dvd', 'disk']");
+    CHECK(guest.boot == std::vector{vmm::BootDevice::Dvd, vmm::BootDevice::Disk});
+    CHECK(guest.disks.at(0).boot_index == 1U);
+    CHECK(guest.disks.at(1).boot_index == 0U);
+    CHECK(parse("disk = 'a.img'\nboot = 'disk'").boot == std::vector{vmm::BootDevice::Disk});
+
+    CHECK_THAT(complaint("boot = 'net'"), StartsWith("lab.toml:4:8: boot: 'net' is not there"));
+    CHECK_THAT(complaint("boot = []"), StartsWith("lab.toml:4:8: boot: '' is not known"));
+    CHECK_THAT(complaint("boot = 'dvd'"), StartsWith("lab.toml:1:1: guest 'a': only a firmware has an order"));
 }

@@ -159,8 +159,10 @@ Disks::Disks(hv::vmbus::Bus& bus, unsigned cpus, std::span<DiskOptions const> di
     // A guest finds controllers in the order in which they are offered.
     for (unsigned number = 0; number < DiskOptions::max_controllers; ++number)
         if (std::ranges::count(disks, number, &DiskOptions::controller) != 0) (void)controller(number);
-    for (auto const& options : disks)
-        (void)add(options, open_in_time(opener_, options, stop_));
+    for (auto const& options : disks) {
+        auto const place = add(options, open_in_time(opener_, options, stop_));
+        if (options.boot_index) boot_indices_.emplace(std::pair{place.controller, place.lun}, *options.boot_index);
+    }
 }
 
 Disks::~Disks()
@@ -217,9 +219,13 @@ std::vector<devices::firmware::BootUnit> Disks::boot_units() const
 {
     auto const lock = std::lock_guard{mutex_};
     std::vector<devices::firmware::BootUnit> units;
-    for (auto const& [number, controller] : controllers_)
-        for (auto const lun : controller->luns())
-            units.push_back({controller->instance().bytes, lun, controller->disk(lun)});
+    for (auto const& [number, controller] : controllers_) {
+        for (auto const lun : controller->luns()) {
+            auto const index = boot_indices_.find({number, lun});
+            units.push_back({controller->instance().bytes, lun, controller->disk(lun),
+                             index == boot_indices_.end() ? 0 : index->second + 1});
+        }
+    }
     return units;
 }
 

@@ -17,6 +17,7 @@
 #include <span>
 #include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace vmm {
@@ -66,6 +67,8 @@ class Disks final : public devices::Component {
     std::shared_ptr<devices::block::BackendOpener> const opener_;
     mutable std::mutex mutex_;
     std::map<unsigned, std::unique_ptr<devices::storage::StorageController>> controllers_;
+    /// By controller and unit; not of disks that are added later.
+    std::map<std::pair<unsigned, unsigned>, unsigned> boot_indices_;
     std::shared_ptr<Additions> const additions_; ///< under way
 };
 

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <string>
+#include <utility>
 
 namespace vmm {
 
@@ -49,10 +51,31 @@ FirmwareOptions parse_firmware(std::string_view option, std::string_view text)
     return {std::string{code}, template_of(code)};
 }
 
+std::vector<BootDevice> parse_boot(std::string_view option, std::string_view text)
+{
+    std::vector<BootDevice> order;
+    auto const refuse = [option](std::string_view item, char const* why) {
+        auto message = std::string{option}.append(": '").append(item).append("' ").append(why);
+        std::ranges::replace(message, '\n', ' ');
+        throw UserError{message};
+    };
+    for (std::size_t begin = 0; begin <= text.size();) {
+        auto const end = std::min(text.find(',', begin), text.size());
+        auto const item = text.substr(begin, end - begin);
+        if (item == "net") refuse(item, "is not there: this firmware has no network boot; use disk and dvd");
+        if (item != "disk" && item != "dvd") refuse(item, "is not known: use disk, dvd or both, e.g. dvd,disk");
+        auto const device = item == "disk" ? BootDevice::Disk : BootDevice::Dvd;
+        if (std::ranges::find(order, device) != order.end()) refuse(item, "is there twice: leave one out");
+        order.push_back(device);
+        begin = end + 1;
+    }
+    return order;
+}
+
 void choose_start(GuestOptions& guest)
 {
-    if (names_kernel(guest) || guest.starts_by_firmware() || guest.disks.empty()) return;
-    guest.firmware = parse_firmware("--firmware", "auto");
+    if (!names_kernel(guest) && !guest.starts_by_firmware() && !guest.disks.empty())
+        guest.firmware = parse_firmware("--firmware", "auto");
 }
 
 void check_start(GuestOptions const& guest)
@@ -65,8 +88,25 @@ void check_start(GuestOptions const& guest)
                "out");
     if (!guest.nvram.empty() && !guest.starts_by_firmware())
         refuse("only a firmware has an NVRAM file: add the firmware, or leave the file out");
+    bool const indexed =
+        std::ranges::any_of(guest.disks, [](DiskOptions const& disk) { return disk.boot_index.has_value(); });
+    if ((indexed || !guest.boot.empty()) && !guest.starts_by_firmware())
+        refuse("only a firmware has an order of what to boot: add the firmware, or leave boot and bootindex out");
+    if (indexed && !guest.boot.empty()) refuse("boot and a disk's bootindex exclude each other: leave one out");
+    std::set<unsigned> indices;
+    for (auto const& disk : guest.disks)
+        if (disk.boot_index && !indices.insert(*disk.boot_index).second)
+            refuse("two disks have the same bootindex: give each one of its own");
     if (guest.starts_by_firmware() && guest.memory < least_memory)
         refuse("a guest that starts by firmware has 128M of memory at least: give it more");
+}
+
+void settle_boot_order(GuestOptions& guest)
+{
+    unsigned next = 0;
+    for (auto const device : guest.boot)
+        for (auto& disk : guest.disks)
+            if (disk.dvd == (device == BootDevice::Dvd)) disk.boot_index = next++;
 }
 
 } // namespace vmm

@@ -1,9 +1,10 @@
-/// The value of --firmware, and of the key `firmware` in a configuration file.
+/// The values of --firmware and --boot, and of the keys `firmware` and `boot` in a configuration file.
 #pragma once
 
 #include "vmm/options/run_options.hpp"
 
 #include <string_view>
+#include <vector>
 
 namespace vmm {
 
@@ -12,10 +13,16 @@ namespace vmm {
 /// one line that says what to write instead.
 [[nodiscard]] FirmwareOptions parse_firmware(std::string_view option, std::string_view text);
 
+/// "disk" and "dvd" in the order in which they are tried, with commas between them. Throws UserError likewise.
+[[nodiscard]] std::vector<BootDevice> parse_boot(std::string_view option, std::string_view text);
+
 /// A guest with a disk and no kernel starts by Debian's firmware.
 void choose_start(GuestOptions& guest);
 
 /// What of a guest's options does not go together: who starts it. Throws UserError likewise.
 void check_start(GuestOptions const& guest);
+
+/// Gives disks the indices that follow from the order of `boot`, which has been checked.
+void settle_boot_order(GuestOptions& guest);
 
 } // namespace vmm

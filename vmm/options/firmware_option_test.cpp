@@ -52,3 +52,72 @@ TEST_CASE("a guest with a disk and no kernel starts by firmware", "[options]")
     choose_start(guest);
     CHECK(guest.firmware.code == "X_CODE.fd");
 }
+
+TEST_CASE("what a firmware boots has an order", "[options]")
+{
+    using enum BootDevice;
+    CHECK(parse_boot("--boot", "disk") == std::vector{Disk});
+    CHECK(parse_boot("--boot", "dvd,disk") == std::vector{Dvd, Disk});
+    auto const complaint = [](std::string_view text) -> std::string {
+        try {
+            (void)parse_boot("--boot", text);
+        } catch (UserError const& error) {
+            return error.what();
+        }
+        return {};
+    };
+    CHECK_THAT(complaint("net"), Contains("no network boot"));
+    CHECK_THAT(complaint("dvd,net,disk"), Contains("'net'"));
+    CHECK_THAT(complaint(""), Contains("'' is not known"));
+    CHECK_THAT(complaint("disk,"), Contains("'' is not known"));
+    CHECK_THAT(complaint("floppy"), Contains("'floppy' is not known: use disk, dvd or both"));
+    CHECK_THAT(complaint("disk,disk"), Contains("twice"));
+}
+
+TEST_CASE("an order of kinds is one of disks", "[options]")
+{
+    GuestOptions guest;
+    guest.disks = {{.image = "a"}, {.image = "b.iso", .dvd = true}, {.image = "c"}};
+    guest.boot = {BootDevice::Dvd, BootDevice::Disk};
+    choose_start(guest);
+    check_start(guest);
+    settle_boot_order(guest);
+    CHECK(guest.disks[0].boot_index == 1U);
+    CHECK(guest.disks[1].boot_index == 0U);
+    CHECK(guest.disks[2].boot_index == 2U);
+
+    guest.boot = {BootDevice::Disk};
+    for (auto& disk : guest.disks)
+        disk.boot_index.reset();
+    settle_boot_order(guest);
+    CHECK(guest.disks[0].boot_index == 0U);
+    CHECK_FALSE(guest.disks[1].boot_index);
+}
+
+TEST_CASE("an order that nobody could follow is refused", "[options]")
+{
+    auto const complaint = [](GuestOptions guest) -> std::string {
+        try {
+            choose_start(guest);
+            check_start(guest);
+        } catch (UserError const& error) {
+            return error.what();
+        }
+        return {};
+    };
+    GuestOptions guest;
+    guest.disks = {{.image = "a", .boot_index = 1}, {.image = "b", .boot_index = 2}};
+    CHECK(complaint(guest).empty());
+    auto both = guest;
+    both.boot = {BootDevice::Disk};
+    CHECK_THAT(complaint(both), Contains("exclude each other"));
+    auto same = guest;
+    same.disks[1].boot_index = 1;
+    CHECK_THAT(complaint(same), Contains("the same bootindex"));
+    auto kernel = guest;
+    kernel.kernel = "k";
+    CHECK_THAT(complaint(kernel), Contains("only a firmware has an order"));
+    kernel.disks.clear();
+    kernel.boot = {BootDevice::Disk};
+    CHECK_THAT(complaint(kernel), Contains("only a firmware has an order"));
+}

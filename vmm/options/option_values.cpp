@@ -198,7 +198,7 @@ DiskOptions parse_disk(std::string_view option, std::string_view text)
 {
     constexpr std::string_view known =
         "after the image's name use ro, dvd, format=FORMAT, backing=FOLDER, bus=vmbus, "
-        "controller=N or serial=TEXT, and ',,' for a comma in the name";
+        "controller=N, serial=TEXT or bootindex=N, and ',,' for a comma in the name";
     constexpr std::size_t longest_serial = 36;
     auto const [image, options] = split_name(text);
     DiskOptions disk{.image = image};
@@ -209,6 +209,7 @@ DiskOptions parse_disk(std::string_view option, std::string_view text)
         constexpr std::string_view controller = "controller=";
         constexpr std::string_view serial = "serial=";
         constexpr std::string_view bus = "bus=";
+        constexpr std::string_view boot_index = "bootindex=";
         constexpr std::string_view format = "format=";
         constexpr std::string_view backing = "backing=";
         if (item == "ro") {
@@ -227,6 +228,10 @@ DiskOptions parse_disk(std::string_view option, std::string_view text)
             if (!number || *number >= DiskOptions::max_controllers)
                 refuse(option, item, "is no controller", "use controller=0 to controller=3");
             disk.controller = *number;
+        } else if (item.starts_with(boot_index)) {
+            disk.boot_index = whole_number<unsigned>(item.substr(boot_index.size()));
+            if (!disk.boot_index || *disk.boot_index > DiskOptions::max_boot_index)
+                refuse(option, item, "is no place in an order", "use bootindex=0, which is tried first, to 9999");
         } else if (item.starts_with(serial)) {
             disk.serial = item.substr(serial.size());
             bool const printable = std::ranges::all_of(disk.serial, [](char c) { return c > ' ' && c < 0x7F; });

@@ -27,8 +27,8 @@ void set_memory(std::string_view option, std::string_view text, GuestOptions& gu
 /// "stdio", "lines", "pty", "file:PATH" or "none".
 [[nodiscard]] SerialTarget parse_serial(std::string_view option, std::string_view text);
 
-/// "IMAGE[,ro][,dvd][,format=FORMAT][,backing=FOLDER][,bus=vmbus][,controller=N][,serial=TEXT]"; a comma in IMAGE is
-/// written twice. An image whose name ends in ".iso" is a DVD.
+/// "IMAGE[,ro][,dvd][,format=FORMAT][,backing=FOLDER][,bus=vmbus][,controller=N][,serial=TEXT][,bootindex=N]"; a
+/// comma in IMAGE is written twice. An image whose name ends in ".iso" is a DVD.
 [[nodiscard]] DiskOptions parse_disk(std::string_view option, std::string_view text);
 
 /// Adds a disk, unless its controller has as many as it can.

@@ -97,7 +97,10 @@ struct DiskOptions {
     bool read_only = false;
     bool dvd = false; ///< a disc in a drive, not a disk
     unsigned controller = 0;
-    std::string serial{}; ///< empty: made from the image's name
+    std::string serial{};                 ///< empty: made from the image's name
+    std::optional<unsigned> boot_index{}; ///< a firmware tries the lowest first, and those without one last
+
+    static constexpr unsigned max_boot_index = 9999;
 
     [[nodiscard]] bool is_server() const { return image.find("://") != std::string::npos; }
     /// Raw also for a server's.
@@ -109,6 +112,9 @@ struct DiskOptions {
 
     friend bool operator==(DiskOptions const&, DiskOptions const&) = default;
 };
+
+/// What a firmware can boot from.
+enum class BootDevice { Disk, Dvd };
 
 /// A file that a Multiboot or PVH kernel is handed beside the initrd.
 struct ModuleOptions {
@@ -204,7 +210,8 @@ struct GuestOptions {
     std::string cmdline{};
     FirmwareOptions firmware{};
     [[nodiscard]] bool starts_by_firmware() const { return !firmware.code.empty(); }
-    std::string nvram{}; ///< path of the file with the firmware's variables; empty: they end with the run
+    std::vector<BootDevice> boot{}; ///< in which order; each at most once
+    std::string nvram{};            ///< path of the file with the firmware's variables; empty: they end with the run
     std::uint64_t memory = std::uint64_t{512} << 20; ///< bytes, a multiple of 4096; at the start
     std::uint64_t most_memory = 0; ///< bytes, likewise, that it may come to have; 0: it has the same all the time
     unsigned cpus = 1;
