@@ -48,6 +48,8 @@ class RunCommand {
             "start by a UEFI firmware instead of a kernel: auto (Debian's OVMF; the default with a disk and no "
             "kernel), or one like OVMF_CODE_4M.fd",
             [&guest](auto const& text) { guest.firmware = parse_firmware("--firmware", text); });
+        command_.add_flag("--secure-boot", guest.secure_boot,
+                          "the firmware starts nothing but what Microsoft's keys, or those in the NVRAM file, sign");
         add("--boot", "disk,dvd",
             "the order in which the firmware tries what it can boot: disk, dvd or both; without it, as its variables "
             "say",

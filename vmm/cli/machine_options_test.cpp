@@ -55,9 +55,16 @@ TEST_CASE("a firmware is told what to boot first", "[cli]")
     CHECK_THAT(complaint({"--disk", "a,bootindex=1", "--boot", "disk"}), Contains("exclude each other"));
 }
 
+TEST_CASE("Secure Boot is a firmware's", "[cli]")
+{
+    CHECK(run({"--disk", "a", "--secure-boot"}).secure_boot);
+    CHECK_FALSE(run({"--disk", "a"}).secure_boot);
+    CHECK_THAT(complaint({"--kernel", "k", "--secure-boot"}), Contains("only a firmware has Secure Boot"));
+}
+
 TEST_CASE("the help names what a machine is told", "[cli]")
 {
     auto const help = std::get<vmm::PrintRequest>(vmm::parse_command_line(std::vector{"run", "--help"}, {})).text;
-    for (auto const* const option : {"--smbios", "--boot", "bootindex=N"})
+    for (auto const* const option : {"--smbios", "--boot", "--secure-boot", "bootindex=N"})
         CHECK_THAT(help, Contains(option));
 }

@@ -66,6 +66,11 @@ void read_boot(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
     entry.options.boot = value.placed([&] { return parse_boot(value.key(), text); });
 }
 
+void read_secure_boot(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
+{
+    entry.options.secure_boot = value.truth("secure-boot = true");
+}
+
 void read_initrd(ConfigNode const& value, GuestEntry& entry, ConfigContext const& context)
 {
     entry.options.initrd = path_of(value, "initrd = \"initrd.img\"", context);
@@ -276,6 +281,7 @@ constexpr std::array keys{
     Key{"firmware", read_firmware},
     Key{"nvram", read_nvram},
     Key{"boot", read_boot},
+    Key{"secure-boot", read_secure_boot},
     Key{"initrd", read_initrd},
     Key{"module", read_modules},
     Key{"cmdline", read_cmdline},

@@ -58,3 +58,12 @@ TEST_CASE("a guest's firmware has an order of what to boot", "[config]")
     CHECK_THAT(complaint("boot = []"), StartsWith("lab.toml:4:8: boot: '' is not known"));
     CHECK_THAT(complaint("boot = 'dvd'"), StartsWith("lab.toml:1:1: guest 'a': only a firmware has an order"));
 }
+
+TEST_CASE("a guest has Secure Boot when it is asked for", "[config]")
+{
+    CHECK(parse("disk = 'a.img'\nsecure-boot = true").secure_boot);
+    CHECK(parse("disk = 'a.img'\nsecure-boot = true").firmware.variables == "/usr/share/OVMF/OVMF_VARS_4M.ms.fd");
+    CHECK_FALSE(parse("disk = 'a.img'").secure_boot);
+    CHECK_THAT(complaint("secure-boot = true"), StartsWith("lab.toml:1:1: guest 'a': only a firmware has Secure"));
+    CHECK_THAT(complaint("secure-boot = 'on'"), StartsWith("lab.toml:4:15: secure-boot: is a string"));
+}

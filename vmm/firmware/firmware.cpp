@@ -2,6 +2,7 @@
 
 #include "vmm/base/user_error.hpp"
 #include "vmm/boot/input_file.hpp"
+#include "vmm/firmware/secure_boot.hpp"
 #include "vmm/firmware/volume.hpp"
 
 #include <algorithm>
@@ -80,6 +81,24 @@ Parts read_parts(FirmwareOptions const& options)
     return parts;
 }
 
+/// A guest that is to have Secure Boot does not start without.
+std::unique_ptr<Variables> open_variables(GuestOptions const& options, std::span<std::byte const> original)
+{
+    bool const fresh = options.nvram.empty() || !std::filesystem::exists(options.nvram);
+    if (options.secure_boot && fresh && !switches_on_secure_boot(original)) {
+        auto const& from = options.firmware.variables.empty() ? options.firmware.code : options.firmware.variables;
+        throw UserError{"there are no keys for Secure Boot in the firmware's variables, '" + from +
+                        "': use --firmware auto, or name a file with keys by --nvram"};
+    }
+    if (options.nvram.empty()) return std::make_unique<Variables>(original);
+    auto variables = std::make_unique<Variables>(original, options.nvram);
+    if (options.secure_boot && !switches_on_secure_boot(variables->bytes()))
+        throw UserError{"the NVRAM file '" + options.nvram +
+                        "' has no keys for Secure Boot, or has it switched off: name another file, which is made "
+                        "when it is missing, or leave Secure Boot out"};
+    return variables;
+}
+
 } // namespace
 
 Firmware::Firmware(GuestOptions const& options)
@@ -87,8 +106,7 @@ Firmware::Firmware(GuestOptions const& options)
     auto const parts = read_parts(options.firmware);
     code_ = std::make_unique<PageBuffer>(parts.code.size());
     std::ranges::copy(parts.code, code_->bytes().begin());
-    variables_ = options.nvram.empty() ? std::make_unique<Variables>(parts.variables)
-                                       : std::make_unique<Variables>(parts.variables, options.nvram);
+    variables_ = open_variables(options, parts.variables);
 }
 
 MemoryRange Firmware::code_range() const

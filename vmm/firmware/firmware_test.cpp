@@ -7,6 +7,7 @@
 #include "vmm/firmware/testing/images.hpp"
 
 #include <algorithm>
+#include <filesystem>
 
 using namespace vmm;
 using namespace vmm::firmware;
@@ -67,6 +68,33 @@ TEST_CASE("what is no firmware is refused in one line", "[firmware]")
     CHECK_THAT(complaint(options(good, good)), Contains("template of the firmware's variables"));
     CHECK_THAT(complaint(options(good, "")), Contains("no place for variables"));
     CHECK_THAT(complaint(options(folder.file("twice", variables() + variables()), "")), Contains("firmware volume"));
+}
+
+TEST_CASE("a guest with Secure Boot does not start without its keys", "[firmware]")
+{
+    vmm::testing::Folder const folder;
+    auto with_keys = variables();
+    put_variable(with_keys, first_variable, platform_key, u"PK", "key");
+    auto without = variables();
+    put_variable(without, first_variable, platform_key, u"PK", "key", 0x3C); // which was deleted
+    auto guest = options(folder.file("code", code()), folder.file("keys", with_keys));
+    auto const plain = options(guest.firmware.code, folder.file("plain", without));
+    guest.secure_boot = true;
+    CHECK(complaint(guest).empty());
+    guest.nvram = folder.path("new");
+    CHECK(complaint(guest).empty());
+    CHECK(complaint(guest).empty()); // which is there now
+
+    guest.nvram = folder.file("without", without);
+    CHECK_THAT(complaint(guest), Contains("NVRAM file '" + guest.nvram + "' has no keys for Secure Boot"));
+    guest.firmware = plain.firmware;
+    guest.nvram = folder.path("not made");
+    CHECK_THAT(complaint(guest), Contains("no keys for Secure Boot in the firmware's variables"));
+    CHECK_FALSE(std::filesystem::exists(guest.nvram));
+    guest.nvram = folder.file("own keys", with_keys);
+    CHECK(complaint(guest).empty());
+    guest.secure_boot = false;
+    CHECK(complaint(guest).empty()); // keys do no harm
 }
 
 TEST_CASE("a firmware is told of RAM on both sides of the hole", "[firmware]")

@@ -1,14 +1,17 @@
-/// The files that Porthole reads: kernels of each format, and the configuration of `porthole run --config`.
+/// The files that Porthole reads: kernels of each format, the configuration of `porthole run --config`, and UEFI
+/// variables.
 ///
 /// An input that begins with a byte below 0x80 is a configuration file as it stands. Any other is a kernel behind
 /// that byte, which says how it is loaded: bits 1:0 the guest's memory (16 MiB, 64 MiB, 3 GiB, 5 GiB), bits 3:2 the
 /// initrd (none, 1 byte, 64 KiB, as large as 16 MiB of memory), bits 5:4 the length of the command line (0, 7, 4095,
-/// 65536), bit 6 whether there are modules.
+/// 65536), bit 6 whether there are modules. Behind a zero is a store of UEFI variables.
 #include "hv/fuzz/input.hpp"
 #include "vmm/base/user_error.hpp"
 #include "vmm/boot/load_kernel.hpp"
 #include "vmm/boot/testing/guest.hpp"
 #include "vmm/config/config_file.hpp"
+#include "vmm/firmware/secure_boot.hpp"
+#include "vmm/firmware/testing/images.hpp"
 
 #include <algorithm>
 #include <array>
@@ -75,6 +78,15 @@ void configure(std::string_view text)
     }
 }
 
+/// What a guest has left in its NVRAM file, behind the volume's header, which is one already.
+void look_into_variables(std::span<std::uint8_t const> store)
+{
+    auto image = firmware::testing::bytes(firmware::testing::variables());
+    auto const room = std::span{image}.subspan(firmware::testing::volume_header);
+    std::ranges::copy(std::as_bytes(store.first(std::min(store.size(), room.size()))), room.begin());
+    (void)firmware::switches_on_secure_boot(image);
+}
+
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size);
@@ -83,6 +95,8 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
 {
     if (size != 0 && data[0] >= 0x80)
         load(data[0], std::span{data, size}.subspan(1));
+    else if (size != 0 && data[0] == 0)
+        look_into_variables(std::span{data, size}.subspan(1));
     else
         configure({reinterpret_cast<char const*>(data), size});
     return 0;

@@ -33,6 +33,13 @@ std::string template_of(std::string_view code)
     return path.replace(name + found, of_code.size(), "VARS");
 }
 
+/// Debian's name for a template with Microsoft's keys in it: OVMF_VARS_4M.ms.fd beside OVMF_VARS_4M.fd.
+std::string with_keys(std::string path)
+{
+    auto const extension = path.find('.', path.rfind('/') + 1);
+    return path.insert(std::min(extension, path.size()), ".ms");
+}
+
 bool names_kernel(GuestOptions const& guest)
 {
     return !guest.kernel.empty() || !guest.initrd.empty() || !guest.modules.empty() || !guest.cmdline.empty();
@@ -76,6 +83,8 @@ void choose_start(GuestOptions& guest)
 {
     if (!names_kernel(guest) && !guest.starts_by_firmware() && !guest.disks.empty())
         guest.firmware = parse_firmware("--firmware", "auto");
+    if (guest.secure_boot && !guest.firmware.variables.empty())
+        guest.firmware.variables = with_keys(std::move(guest.firmware.variables));
 }
 
 void check_start(GuestOptions const& guest)
@@ -97,6 +106,8 @@ void check_start(GuestOptions const& guest)
     for (auto const& disk : guest.disks)
         if (disk.boot_index && !indices.insert(*disk.boot_index).second)
             refuse("two disks have the same bootindex: give each one of its own");
+    if (guest.secure_boot && !guest.starts_by_firmware())
+        refuse("only a firmware has Secure Boot: add the firmware, or leave Secure Boot out");
     if (guest.starts_by_firmware() && guest.memory < least_memory)
         refuse("a guest that starts by firmware has 128M of memory at least: give it more");
 }

@@ -16,7 +16,8 @@ namespace vmm {
 /// "disk" and "dvd" in the order in which they are tried, with commas between them. Throws UserError likewise.
 [[nodiscard]] std::vector<BootDevice> parse_boot(std::string_view option, std::string_view text);
 
-/// A guest with a disk and no kernel starts by Debian's firmware.
+/// A guest with a disk and no kernel starts by Debian's firmware; one with Secure Boot from a template of variables
+/// with keys.
 void choose_start(GuestOptions& guest);
 
 /// What of a guest's options does not go together: who starts it. Throws UserError likewise.

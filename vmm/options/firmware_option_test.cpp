@@ -121,3 +121,20 @@ TEST_CASE("an order that nobody could follow is refused", "[options]")
     kernel.boot = {BootDevice::Disk};
     CHECK_THAT(complaint(kernel), Contains("only a firmware has an order"));
 }
+
+TEST_CASE("Secure Boot starts with Microsoft's keys", "[options]")
+{
+    GuestOptions guest;
+    guest.secure_boot = true;
+    guest.disks = {{.image = "a"}};
+    choose_start(guest);
+    CHECK(guest.firmware == FirmwareOptions{"/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"});
+    check_start(guest);
+    guest.firmware = parse_firmware("--firmware", "a.b/X_CODE");
+    choose_start(guest);
+    CHECK(guest.firmware.variables == "a.b/X_VARS.ms");
+    GuestOptions kernel;
+    kernel.kernel = "k";
+    kernel.secure_boot = true;
+    CHECK_THROWS_WITH(check_start(kernel), Contains("only a firmware has Secure Boot"));
+}

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "devices/firmware/flash.hpp"
+#include "hv/abi/guid.hpp"
 
 #include <array>
 #include <cstddef>
@@ -55,6 +56,30 @@ inline std::string variables(std::size_t size = variables_size)
     image[volume_header + 20] = '\x5A';
     image[volume_header + 21] = '\xFE';
     return image;
+}
+
+/// A template of authenticated variables likewise, and where its first one goes.
+inline constexpr std::size_t first_variable = volume_header + 28;
+inline constexpr auto platform_key = hv::vmbus::guid("8be4df61-93ca-11d2-aa0d-00e098032b8c");
+inline constexpr auto enable_switch = hv::vmbus::guid("f0a30bc7-af08-4556-99c4-001009c93a44");
+
+/// Puts a variable there, as edk2's driver does (MdeModulePkg/Include/Guid/VariableFormat.h), and marks the store as
+/// one of authenticated variables. Returns where the next one goes.
+inline std::size_t put_variable(std::string& image, std::size_t at, hv::vmbus::Guid const& vendor,
+                                std::u16string const& name, std::string const& data, std::uint8_t state = 0x3F)
+{
+    constexpr auto authenticated = hv::vmbus::guid("aaf32c78-947b-439a-a180-2e144ec37792");
+    std::memcpy(image.data() + volume_header, authenticated.bytes.data(), authenticated.bytes.size());
+    auto const name_size = static_cast<std::uint32_t>((name.size() + 1) * sizeof(char16_t));
+    std::memset(image.data() + at, 0, 60);
+    put(image, at, std::uint16_t{0x55AA});
+    put(image, at + 2, state);
+    put(image, at + 36, name_size);
+    put(image, at + 40, static_cast<std::uint32_t>(data.size()));
+    std::memcpy(image.data() + at + 44, vendor.bytes.data(), vendor.bytes.size());
+    std::memcpy(image.data() + at + 60, name.c_str(), name_size);
+    std::memcpy(image.data() + at + 60 + name_size, data.data(), data.size());
+    return (at + 60 + name_size + data.size() + 3) & ~std::size_t{3};
 }
 
 inline std::vector<std::byte> bytes(std::string const& text)
