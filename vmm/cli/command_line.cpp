@@ -2,6 +2,7 @@
 
 #include "vmm/base/user_error.hpp"
 #include "vmm/config/config_file.hpp"
+#include "vmm/options/cpu_option.hpp"
 #include "vmm/options/display_option.hpp"
 #include "vmm/options/firmware_option.hpp"
 #include "vmm/options/net_option.hpp"
@@ -60,8 +61,10 @@ class RunCommand {
         add("--memory", "SIZE[,max=SIZE]",
             "guest memory, e.g. 512M (the default) or 4G; with max, what it may come to have by dynamic memory",
             [&guest](auto const& text) { set_memory("--memory", text, guest); });
-        add("--cpus", "N", "virtual processors, 1 (the default) to " + std::to_string(GuestOptions::max_cpus),
-            [&guest](auto const& text) { guest.cpus = parse_cpus("--cpus", text); });
+        add("--cpus", "N[,sockets=N][,threads=N]",
+            "virtual processors, 1 (the default) to " + std::to_string(GuestOptions::max_cpus) +
+                ", in so many sockets, with so many threads a core (1)",
+            [&guest](auto const& text) { set_cpus(guest, parse_cpus("--cpus", text)); });
         add("--serial", "TARGET", "the other end of COM1: stdio (the default), lines, pty, file:PATH or none",
             [&guest](auto const& text) { guest.serial = parse_serial("--serial", text); });
         add_list(

@@ -209,6 +209,7 @@ TEST_CASE("memory is a whole number with a unit, and enough of it", "[cli]")
 TEST_CASE("the number of processors has limits", "[cli]")
 {
     CHECK(run({"--cpus", "254"}).guests.at(0).cpus == 254);
+    CHECK(run({"--cpus", "8,sockets=2,threads=2"}).guests.at(0).topology == vmm::CpuTopology{2, 2});
     for (auto const* const text : {"0", "255", "-1", "two", "4294967297", "2.0"})
         CHECK_THAT(run_complaint({"--cpus", text}), Contains("--cpus: '") && Contains("use 1 to 254"));
 }

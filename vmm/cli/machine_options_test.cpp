@@ -65,6 +65,6 @@ TEST_CASE("Secure Boot is a firmware's", "[cli]")
 TEST_CASE("the help names what a machine is told", "[cli]")
 {
     auto const help = std::get<vmm::PrintRequest>(vmm::parse_command_line(std::vector{"run", "--help"}, {})).text;
-    for (auto const* const option : {"--smbios", "--boot", "--secure-boot", "bootindex=N"})
+    for (auto const* const option : {"--smbios", "--boot", "--secure-boot", "bootindex=N", "sockets=N"})
         CHECK_THAT(help, Contains(option));
 }

@@ -47,6 +47,7 @@ class ConfigNode {
     [[nodiscard]] std::vector<ConfigNode> elements(std::string_view example) const;
     /// A table's values, each with its own key.
     [[nodiscard]] std::vector<ConfigNode> members(std::string_view example) const;
+    [[nodiscard]] bool is_text() const { return node_->is_string(); }
     [[nodiscard]] bool is_array() const { return node_->is_array(); }
 
     /// Calls `parse` and adds the value's place to a UserError.

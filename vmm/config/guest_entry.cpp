@@ -1,6 +1,7 @@
 #include "vmm/config/guest_entry.hpp"
 
 #include "vmm/base/user_error.hpp"
+#include "vmm/options/cpu_option.hpp"
 #include "vmm/options/display_option.hpp"
 #include "vmm/options/firmware_option.hpp"
 #include "vmm/options/net_option.hpp"
@@ -109,8 +110,9 @@ void read_pool(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
 
 void read_cpus(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
 {
-    auto const text = std::to_string(value.number("cpus = 2"));
-    entry.options.cpus = value.placed([&] { return parse_cpus(value.key(), text); });
+    constexpr std::string_view example = "cpus = 2 or cpus = \"8,sockets=2,threads=2\"";
+    auto const text = value.is_text() ? value.text(example) : std::to_string(value.number(example));
+    set_cpus(entry.options, value.placed([&] { return parse_cpus(value.key(), text); }));
 }
 
 void read_console(ConfigNode const& value, GuestEntry& entry, ConfigContext const& context)

@@ -67,3 +67,11 @@ TEST_CASE("a guest has Secure Boot when it is asked for", "[config]")
     CHECK_THAT(complaint("secure-boot = true"), StartsWith("lab.toml:1:1: guest 'a': only a firmware has Secure"));
     CHECK_THAT(complaint("secure-boot = 'on'"), StartsWith("lab.toml:4:15: secure-boot: is a string"));
 }
+
+TEST_CASE("a guest's processors are a number, or a text with their sockets and threads", "[config]")
+{
+    auto const guest = parse("kernel = 'k'\ncpus = '8,sockets=2,threads=2'");
+    CHECK(guest.cpus == 8);
+    CHECK(guest.topology == vmm::CpuTopology{2, 2});
+    CHECK_THAT(complaint("cpus = '12,sockets=2'"), StartsWith("lab.toml:4:8: cpus: '12,sockets=2' gives a socket 6"));
+}

@@ -131,7 +131,7 @@ Machine::~Machine()
 
 void Machine::create_vcpus(GuestOptions const& options, hv::PartitionId parent)
 {
-    GuestCpuid const cpuid{world_.hypervisor, rights_, {options.cpus, options.nested}};
+    GuestCpuid const cpuid{world_.hypervisor, rights_, {options.cpus, options.nested, options.topology}};
     if (options.nested && !cpuid.virtualises())
         throw UserError{
             "--nested: this KVM gives guests neither VMX nor SVM: load kvm_intel or kvm_amd with nested=1, "
@@ -206,7 +206,8 @@ void Machine::load(GuestOptions const& options)
 {
     put_generation(memory_->memory(), world_.generation);
     AcpiConfig const acpi{.cpus = options.cpus, .claims = pc_->resources().claims()};
-    smbios::Config const smbios{options.smbios, layout_, processor_, options.cpus, !firmware_devices_};
+    smbios::Config const smbios{options.smbios, layout_,          processor_,
+                                options.cpus,   options.topology, !firmware_devices_};
     if (firmware_devices_) // processors start as after a reset
         return firmware_devices_->add_tables(acpi_tables(acpi), smbios::tables(smbios));
     BootRequest request{.kernel = options.kernel, .initrd = {}, .cmdline = options.cmdline, .rsdp = {}};

@@ -151,16 +151,6 @@ std::uint64_t parse_pool(std::string_view option, std::string_view text)
     return bytes;
 }
 
-unsigned parse_cpus(std::string_view option, std::string_view text)
-{
-    auto const number = whole_number<unsigned>(text);
-    if (!number || *number < 1 || *number > GuestOptions::max_cpus) {
-        refuse(option, text, "is not a possible number of processors",
-               "use 1 to " + std::to_string(GuestOptions::max_cpus));
-    }
-    return *number;
-}
-
 ChildrenOptions parse_children(std::string_view option, std::string_view text)
 {
     ChildrenOptions children;

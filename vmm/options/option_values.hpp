@@ -21,9 +21,6 @@ void set_memory(std::string_view option, std::string_view text, GuestOptions& gu
 /// "partitions=N,vps=N", both of them: 1 to ChildrenOptions::max_partitions and max_vps.
 [[nodiscard]] ChildrenOptions parse_children(std::string_view option, std::string_view text);
 
-/// 1 to GuestOptions::max_cpus.
-[[nodiscard]] unsigned parse_cpus(std::string_view option, std::string_view text);
-
 /// "stdio", "lines", "pty", "file:PATH" or "none".
 [[nodiscard]] SerialTarget parse_serial(std::string_view option, std::string_view text);
 

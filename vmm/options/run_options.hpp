@@ -124,6 +124,14 @@ struct ModuleOptions {
     friend bool operator==(ModuleOptions const&, ModuleOptions const&) = default;
 };
 
+/// How processors share packages and cores. A package has the same number of cores as any other.
+struct CpuTopology {
+    unsigned sockets = 1;
+    unsigned threads = 1; ///< of a core
+
+    friend bool operator==(CpuTopology const&, CpuTopology const&) = default;
+};
+
 /// A UEFI firmware, as files.
 struct FirmwareOptions {
     std::string code{};      ///< path; empty for none
@@ -216,6 +224,7 @@ struct GuestOptions {
     std::uint64_t memory = std::uint64_t{512} << 20; ///< bytes, a multiple of 4096; at the start
     std::uint64_t most_memory = 0; ///< bytes, likewise, that it may come to have; 0: it has the same all the time
     unsigned cpus = 1;
+    CpuTopology topology{};
     SerialTarget serial{};
     std::vector<DiskOptions> disks{}; ///< in the order in which a controller has them
     OnReboot on_reboot = OnReboot::Exit;

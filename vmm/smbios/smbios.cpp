@@ -106,27 +106,34 @@ void add_chassis(Table& table, SmbiosOptions const& named)
     table.add(Chassis{.header = {}, .vendor = vendor, .version = version, .serial = serial, .asset = asset}, texts);
 }
 
-void add_processor(Table& table, Config const& config)
+/// In a byte, where 255 means that the field of two bytes says it.
+constexpr std::uint8_t in_byte(std::uint16_t count)
+{
+    return static_cast<std::uint8_t>(std::min<unsigned>(count, 0xFF));
+}
+
+void add_processor(Table& table, Config const& config, unsigned number)
 {
     Texts texts;
-    auto const socket = texts.add("CPU 0");
+    auto const socket = texts.add("CPU " + std::to_string(number));
     auto const vendor = texts.add(config.processor.vendor);
     auto const version = texts.add(config.processor.name);
-    auto const cores = static_cast<std::uint16_t>(config.cpus);
-    auto const cores_byte = static_cast<std::uint8_t>(std::min<unsigned>(cores, 0xFF));
-    auto const more = cores > 1 ? Processor::multi_core : std::uint16_t{0};
+    auto const threads = static_cast<std::uint16_t>(config.cpus / config.topology.sockets);
+    auto const cores = static_cast<std::uint16_t>(threads / config.topology.threads);
+    unsigned const more =
+        (cores > 1 ? Processor::multi_core : 0U) | (config.topology.threads > 1 ? Processor::hardware_thread : 0U);
     table.add(Processor{.header = {},
                         .socket = socket,
                         .vendor = vendor,
                         .id = {config.processor.eax, config.processor.edx},
                         .version = version,
-                        .cores = cores_byte,
-                        .enabled_cores = cores_byte,
-                        .threads = cores_byte,
+                        .cores = in_byte(cores),
+                        .enabled_cores = in_byte(cores),
+                        .threads = in_byte(threads),
                         .characteristics = static_cast<std::uint16_t>(Processor::has_64_bit | more),
                         .cores_2 = cores,
                         .enabled_cores_2 = cores,
-                        .threads_2 = cores},
+                        .threads_2 = threads},
               texts);
 }
 
@@ -194,7 +201,8 @@ std::vector<std::byte> tables(Config const& config)
     if (config.names_bios) add_bios(table);
     add_system(table, config.named);
     add_chassis(table, config.named);
-    add_processor(table, config);
+    for (unsigned socket = 0; socket < config.topology.sockets; ++socket)
+        add_processor(table, config, socket);
     add_oem_strings(table, config.named);
     add_memory(table, config);
     table.add(BootInformation{.header = {}});

@@ -28,7 +28,8 @@ struct Config {
     SmbiosOptions const& named;
     MemoryLayout const& layout;
     ProcessorText processor{};
-    unsigned cpus = 1; ///< cores of one processor
+    unsigned cpus = 1;
+    CpuTopology topology{}; ///< of these
     /// A structure for the firmware itself. A UEFI firmware adds its own.
     bool names_bios = false;
 };

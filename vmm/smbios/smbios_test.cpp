@@ -67,9 +67,10 @@ struct Tables {
     MemoryLayout layout{std::uint64_t{512} << 20};
     smbios::ProcessorText processor{};
     unsigned cpus = 1;
+    CpuTopology topology{};
     bool names_bios = false;
 
-    [[nodiscard]] smbios::Config config() const { return {named, layout, processor, cpus, names_bios}; }
+    [[nodiscard]] smbios::Config config() const { return {named, layout, processor, cpus, topology, names_bios}; }
     [[nodiscard]] std::multimap<unsigned, Structure> parsed() const { return parse(smbios::tables(config())); }
     [[nodiscard]] Structure only(unsigned type) const
     {
@@ -163,6 +164,23 @@ TEST_CASE("processors are cores of one", "[smbios]")
     CHECK(processor.number<std::uint16_t>(0x26) == 0b1100);
     for (auto const count : {0x2A, 0x2C, 0x2E})
         CHECK(processor.number<std::uint16_t>(static_cast<std::size_t>(count)) == 6);
+}
+
+TEST_CASE("there is a processor for each socket, with its cores and threads", "[smbios]")
+{
+    Tables tables;
+    tables.cpus = 16;
+    tables.topology = {2, 2};
+    auto const all = tables.parsed();
+    auto const [begin, end] = all.equal_range(4);
+    REQUIRE(std::distance(begin, end) == 2);
+    CHECK(begin->second.text(4) == "CPU 0");
+    auto const& second = std::next(begin)->second;
+    CHECK(second.text(4) == "CPU 1");
+    CHECK(second.number<std::uint8_t>(0x23) == 4);
+    CHECK(second.number<std::uint8_t>(0x25) == 8);
+    CHECK(second.number<std::uint16_t>(0x26) == 0b1'1100);
+    CHECK(second.number<std::uint16_t>(0x2E) == 8);
 }
 
 TEST_CASE("memory has its size and its ranges", "[smbios]")

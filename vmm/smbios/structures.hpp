@@ -104,6 +104,7 @@ struct Processor {
     static constexpr std::uint16_t no_cache = 0xFFFF; ///< §7.5: a handle of none
     static constexpr std::uint16_t has_64_bit = 1U << 2;
     static constexpr std::uint16_t multi_core = 1U << 3; ///< §7.5.9
+    static constexpr std::uint16_t hardware_thread = 1U << 4;
 
     Header header;
     std::uint8_t socket;
