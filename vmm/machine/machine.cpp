@@ -7,6 +7,7 @@
 #include "vmm/children/child_machines.hpp"
 #include "vmm/machine/display.hpp"
 #include "vmm/machine/firmware_devices.hpp"
+#include "vmm/machine/guest_rights.hpp"
 #include "vmm/machine/pc_devices.hpp"
 #include "vmm/machine/test_devices.hpp"
 #include "vmm/machine/vmbus_devices.hpp"
@@ -23,54 +24,6 @@
 namespace vmm {
 
 namespace {
-
-/// Whether the hypervisor below answers some of the guest's calls.
-bool uses_acceleration(AccelerationOffer const& offer, HypervMode mode)
-{
-    if (mode == HypervMode::Hybrid && !offer.calls)
-        throw UserError{
-            "this kernel's KVM answers no hypercalls (KVM_CAP_HYPERV_TLBFLUSH): use --hyperv=auto or user"};
-    return offer.calls && mode != HypervMode::User;
-}
-
-/// Those that nobody but the kernel can answer, and one with which it lets the VP run that is waited for.
-hv::KernelCalls kernel_calls(hv::Rights const& rights, hv::ProcessorFacts const& processor)
-{
-    using enum hv::abi::CallCode;
-    using enum hv::KernelCalls::Instruction;
-    constexpr std::uint64_t intel = 1;
-    hv::KernelCalls calls{processor.vendor == intel ? Vmcall : Vmmcall, {NotifyLongSpinWait}};
-    if (!rights.has(hv::Recommendation::RemoteTlbFlush)) return calls;
-    calls.codes.insert(calls.codes.end(), {FlushVirtualAddressSpace, FlushVirtualAddressList});
-    if (rights.has(hv::Recommendation::ExProcessorMasks))
-        calls.codes.insert(calls.codes.end(), {FlushVirtualAddressSpaceEx, FlushVirtualAddressListEx});
-    return calls;
-}
-
-hv::Rights rights_of(GuestOptions const& options, bool accelerated, bool eoi_exits)
-{
-    auto rights = hv::Rights::ordinary();
-    (void)hv::apply(rights, hv::feature_names(), "tlb-flush", accelerated);
-    (void)hv::apply(rights, hv::feature_names(), "apic-msrs", accelerated && eoi_exits);
-    for (auto const& change : options.privileges) {
-        if (!hv::apply(rights, hv::privilege_names(), change.name, change.grant))
-            throw UserError{"there is no privilege '" + change.name + "'; see porthole run --help"};
-    }
-    for (auto const& change : options.hv_features) {
-        if (!hv::apply(rights, hv::feature_names(), change.name, change.grant))
-            throw UserError{"there is no Hyper-V feature '" + change.name + "'; see porthole run --help"};
-    }
-    for (auto const& [recommendation, name] : {std::pair{hv::Recommendation::RemoteTlbFlush, "tlb-flush"},
-                                               std::pair{hv::Recommendation::ApicMsrs, "apic-msrs"}}) {
-        if (rights.has(recommendation) && !accelerated)
-            throw UserError{std::string{"the feature "} + name +
-                            " needs a KVM that answers hypercalls, and --hyperv=auto or hybrid: leave it out"};
-    }
-    if (options.children.partitions != 0 && !rights.has(hv::Privilege::CreatePartitions))
-        throw UserError{"children are of no use to a guest that may not make them: give it --privileges "
-                        "create-partitions,access-memory-pool too"};
-    return rights;
-}
 
 /// The guest may be reading it. One that has deposited the page (TLFS 2.0a §7) has no use for it.
 void put_generation(hv::GuestMemory const& memory, hv::vmbus::Guid const& generation)
