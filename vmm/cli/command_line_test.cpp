@@ -395,21 +395,3 @@ TEST_CASE("modules are listed in their order, with their command lines", "[cli]"
     many.insert(many.end(), {"--module", "a"});
     CHECK_THAT(run_complaint(many), StartsWith("--module: 'a' is one module too many"));
 }
-
-TEST_CASE("help, version and doctor", "[cli]")
-{
-    auto const text = [](std::vector<char const*> const& arguments) {
-        return std::get<vmm::PrintRequest>(parse(arguments)).text;
-    };
-    CHECK(text({"--version"}) == "porthole " PORTHOLE_VERSION "\n");
-    CHECK_THAT(text({"--help"}), Contains("run") && Contains("doctor"));
-    for (auto const* const option : {"--kernel",     "--initrd",          "--cmdline",      "--memory", "--cpus",
-                                     "--serial",     "--on-reboot",       "--log-level",    "--hyperv", "--log-file",
-                                     "--privileges", "--hv-features",     "--test-devices", "--trace",  "create-port",
-                                     "synic",        "--config",          "--pool",         "--vsock",  "--disk",
-                                     "--on-crash",   "--on-triple-fault", "--module",       "--jail",   "--allow",
-                                     "--user",       "--chroot",          "--netns",        "--cgroup", "--rtc",
-                                     "--children",   "--display"})
-        CHECK_THAT(text({"run", "--help"}), Contains(option));
-    CHECK(std::holds_alternative<vmm::DoctorRequest>(parse({"doctor"})));
-}

@@ -121,10 +121,22 @@ TEST_CASE("HvCreateVp, HvDeleteVp: every status (TLFS 2.0a 10.4.1, 10.4.2)", "[c
     CHECK(parent.delete_vp(id, 0) == Status::InvalidVpIndex);
     CHECK(parent.delete_vp(id, ~std::uint32_t{0}) == Status::InvalidVpIndex);
     abi::CreateVpInput bad{.partition = id};
-    SECTION("flags") { bad.flags = 1; }
-    SECTION("a subnode") { bad.subnode_type = 1; }
-    SECTION("a reserved byte") { bad.reserved[2] = 1; }
-    SECTION("a proximity domain's flags") { bad.proximity.flags = 2; }
+    SECTION("flags")
+    {
+        bad.flags = 1;
+    }
+    SECTION("a subnode")
+    {
+        bad.subnode_type = 1;
+    }
+    SECTION("a reserved byte")
+    {
+        bad.reserved[2] = 1;
+    }
+    SECTION("a proximity domain's flags")
+    {
+        bad.proximity.flags = 2;
+    }
     CHECK(call(parent.guest, CallCode::CreateVp, bad) == Status::InvalidParameter);
 
     parent.host.last->has_room = true;
@@ -244,8 +256,8 @@ TEST_CASE("HvMapGpaPages and HvUnmapGpaPages (TLFS 2.0a 8.3)", "[children]")
     CHECK(parent.unmap(id, 0, 100, abi::unmap_flag::large_page) == result(Status::Success, 100));
     CHECK(runs.empty());
 
-    for (auto const flags : {flag::writable, flag::kernel_executable, flag::readable | 1U << 17,
-                             flag::readable | flag::no_access})
+    for (auto const flags :
+         {flag::writable, flag::kernel_executable, flag::readable | 1U << 17, flag::readable | flag::no_access})
         CHECK(parent.map(id, 5, {free_page}, flags) == result(Status::InvalidParameter, 0));
     CHECK(parent.map(id, GpaMap::pages, {free_page}, all_rights) == result(Status::InvalidParameter, 0));
     CHECK(parent.map(id, 1, {0}, all_rights | flag::large_page) == result(Status::InvalidParameter, 0));
