@@ -68,23 +68,23 @@ TEST_CASE("the mouse speaks version 2.0 and says what it is", "[mouse]")
     s.send(MessageType::ProtocolRequest, mouse::ProtocolRequest{mouse::version_2_0},
            hv::abi::packet_flag_completion_requested);
     auto const response = s.next<mouse::ProtocolResponse>(MessageType::ProtocolResponse);
-    CHECK(response.version == mouse::version_2_0);
-    CHECK(response.accepted == 1);
+    CHECK(+response.version == mouse::version_2_0);
+    CHECK(+response.accepted == 1);
     auto const info = s.next<mouse::DeviceInfo>(MessageType::DeviceInfo);
-    CHECK(info.attributes.vendor == 0x045E);
-    CHECK(info.descriptor.length == 9);
-    CHECK(info.descriptor.report_length == 67);
-    CHECK(info.report[14] == 0x29); // what Linux mends on old hosts
+    CHECK(+info.attributes.vendor == 0x045E);
+    CHECK(+info.descriptor.length == 9);
+    CHECK(+info.descriptor.report_length == 67);
+    CHECK(+info.report[14] == 0x29); // what Linux mends on old hosts
     CHECK(s.channel->receive()->descriptor.type == hv::abi::PacketType::Completion);
 
     CHECK_FALSE(s.device->report({})); // nobody knows yet what it means
     s.send(MessageType::DeviceInfoAck, std::uint8_t{0});
     CHECK(s.device->report({1, 100, mouse::Report::most, -1}));
     auto const report = s.next<mouse::Report>(MessageType::InputReport);
-    CHECK(report.buttons == 1);
-    CHECK(report.x == 100);
-    CHECK(report.y == 0x7FFF);
-    CHECK(report.wheel == -1);
+    CHECK(+report.buttons == 1);
+    CHECK(+report.x == 100);
+    CHECK(+report.y == 0x7FFF);
+    CHECK(+report.wheel == -1);
 }
 
 TEST_CASE("a mouse of another version is refused", "[mouse]")

@@ -62,8 +62,10 @@ std::optional<Pointer> PointerParts::add(PointerShape const& header, std::span<s
     auto const all = std::exchange(data_, {});
     if (header.width > Pointer::most_pixels || header.height > Pointer::most_pixels) return std::nullopt;
     if (all.size() < bytes_of(header)) return std::nullopt;
-    return Pointer{header.width, header.height, std::min(header.hot_x, header.width),
-                   std::min(header.hot_y, header.height), pixels_of(header, all)};
+    // By value: the header's fields lie where they lie.
+    auto const within = [](std::uint32_t place, std::uint32_t size) { return std::min(place, size); };
+    return Pointer{header.width, header.height, within(header.hot_x, header.width),
+                   within(header.hot_y, header.height), pixels_of(header, all)};
 }
 
 } // namespace devices::vmbus::video

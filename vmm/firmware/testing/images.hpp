@@ -4,10 +4,12 @@
 #include "devices/firmware/flash.hpp"
 #include "hv/abi/guid.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -78,15 +80,14 @@ inline std::size_t put_variable(std::string& image, std::size_t at, hv::vmbus::G
     put(image, at + 40, static_cast<std::uint32_t>(data.size()));
     std::memcpy(image.data() + at + 44, vendor.bytes.data(), vendor.bytes.size());
     std::memcpy(image.data() + at + 60, name.c_str(), name_size);
-    std::memcpy(image.data() + at + 60 + name_size, data.data(), data.size());
+    std::ranges::copy(data, image.begin() + static_cast<std::ptrdiff_t>(at + 60 + name_size));
     return (at + 60 + name_size + data.size() + 3) & ~std::size_t{3};
 }
 
 inline std::vector<std::byte> bytes(std::string const& text)
 {
-    std::vector<std::byte> out(text.size());
-    std::memcpy(out.data(), text.data(), text.size());
-    return out;
+    auto const all = std::as_bytes(std::span{text});
+    return {all.begin(), all.end()};
 }
 
 } // namespace vmm::firmware::testing
