@@ -29,6 +29,21 @@ struct VcpuPool::Lease::Thread {
 
 VcpuPool::VcpuPool(unsigned threads)
 {
+    try {
+        begin(threads);
+    } catch (...) {
+        end(); // those that have begun
+        throw;
+    }
+}
+
+VcpuPool::~VcpuPool()
+{
+    end();
+}
+
+void VcpuPool::begin(unsigned threads)
+{
     for (unsigned i = 0; i < threads; ++i) {
         auto& made = *threads_.emplace_back(std::make_unique<Lease::Thread>());
         made.thread = std::thread{[&made] { // which takes kicks, unlike a guarded one
@@ -38,7 +53,7 @@ VcpuPool::VcpuPool(unsigned threads)
     }
 }
 
-VcpuPool::~VcpuPool()
+void VcpuPool::end()
 {
     for (auto const& thread : threads_) {
         {

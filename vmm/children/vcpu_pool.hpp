@@ -50,6 +50,9 @@ class VcpuPool {
     [[nodiscard]] Lease take();
 
   private:
+    void begin(unsigned threads);
+    void end();
+
     std::vector<std::unique_ptr<Lease::Thread>> threads_;
 };
 
