@@ -9,6 +9,7 @@
 #include "hv/vmbus/channel.hpp"
 #include "hv/vmbus/executor.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstring>
@@ -171,7 +172,8 @@ class GuestRing {
         copy_out(0, &packet.descriptor, sizeof packet.descriptor);
         auto const offset = packet.descriptor.offset8 * std::size_t{8};
         auto const length = packet.descriptor.length8 * std::size_t{8};
-        if (offset < sizeof packet.descriptor || length < offset) { // a test has spoilt the read index
+        // A test has spoilt the read index: no packet is longer than its ring.
+        if (offset < sizeof packet.descriptor || length < offset || length >= size_) {
             read_index().store(write_index());
             return std::nullopt;
         }
@@ -193,8 +195,11 @@ class GuestRing {
     }
     void copy_out(std::size_t offset, void* to, std::size_t size) const
     {
-        for (std::size_t i = 0; i < size; ++i)
-            static_cast<std::byte*>(to)[i] = data()[(read_index() + offset + i) % size_];
+        if (size == 0) return;
+        auto const at = (read_index() + offset) % size_;
+        auto const before_end = std::min(size, size_ - at);
+        std::memcpy(to, data() + at, before_end);
+        std::memcpy(static_cast<std::byte*>(to) + before_end, data(), size - before_end);
     }
 
     std::byte* first_;
