@@ -26,6 +26,7 @@ hv::Status RegisterQuery::make()
 {
     auto* const page = static_cast<u8*>(hv::input_page());
     GetInput input{};
+    input.header.partition = partition_;
     input.header.vp_index = index_;
     input.name = name_;
     memcpy(page, &input, sizeof input);
@@ -35,17 +36,18 @@ hv::Status RegisterQuery::make()
     return hv::status(result);
 }
 
-hv::Status get_register(u32 vp_index, u32 name, RegisterValue& value)
+hv::Status get_register(u32 vp_index, u32 name, RegisterValue& value, u64 partition)
 {
-    RegisterQuery query{vp_index, name};
+    RegisterQuery query{vp_index, name, partition};
     auto const status = query.make();
     if (status == hv::Status::Success) value = query.value();
     return status;
 }
 
-hv::Status set_register(u32 vp_index, u32 name, RegisterValue const& value)
+hv::Status set_register(u32 vp_index, u32 name, RegisterValue const& value, u64 partition)
 {
     SetInput input{};
+    input.header.partition = partition;
     input.header.vp_index = vp_index;
     input.name = name;
     input.value = value;

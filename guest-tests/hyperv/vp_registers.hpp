@@ -6,7 +6,10 @@
 namespace guest {
 
 namespace reg {
+inline constexpr u32 explicit_suspend = 0x0000'0000; ///< 10.3.1
+inline constexpr u32 intercept_suspend = 0x0000'0001;
 inline constexpr u32 rax = 0x0002'0000;
+inline constexpr u32 rcx = 0x0002'0001;
 inline constexpr u32 rbx = 0x0002'0003;
 inline constexpr u32 rsp = 0x0002'0004;
 inline constexpr u32 r12 = 0x0002'000C;
@@ -48,18 +51,21 @@ static_assert(sizeof(RegisterHeader) == 16);
 /// One register of one VP, read with this processor's own input page, so that several may ask at once.
 class RegisterQuery {
   public:
-    RegisterQuery(u32 vp_index, u32 name) : index_{vp_index}, name_{name} {}
+    RegisterQuery(u32 vp_index, u32 name, u64 partition = vp::self_partition)
+        : partition_{partition}, index_{vp_index}, name_{name}
+    {}
 
     [[nodiscard]] hv::Status make();
     [[nodiscard]] RegisterValue value() const { return value_; }
 
   private:
+    u64 partition_;
     u32 index_;
     u32 name_;
     RegisterValue value_{};
 };
 
-hv::Status get_register(u32 vp_index, u32 name, RegisterValue& value);
-hv::Status set_register(u32 vp_index, u32 name, RegisterValue const& value);
+hv::Status get_register(u32 vp_index, u32 name, RegisterValue& value, u64 partition = vp::self_partition);
+hv::Status set_register(u32 vp_index, u32 name, RegisterValue const& value, u64 partition = vp::self_partition);
 
 } // namespace guest

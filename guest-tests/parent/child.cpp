@@ -11,16 +11,6 @@ namespace {
 constexpr unsigned intercept_sint = 0;
 constexpr u32 pool_pages = 120;
 
-struct RegisterElement {
-    u32 name, padding[3];
-    u64 low, high;
-};
-
-struct RegistersHeader {
-    u64 partition;
-    u32 vp, vtl;
-};
-
 } // namespace
 
 Child::Child(u64 flags)
@@ -64,17 +54,13 @@ u64 Child::unmap(u64 base, u32 count) const
 
 Status Child::set(u32 name, u64 value, u32 vp) const
 {
-    ListCall list{RegistersHeader{id_, vp, 0}};
-    list.add(RegisterElement{name, {}, value, 0});
-    return status(list.reps(call::set_vp_registers));
+    return set_register(vp, name, {value, 0}, id_);
 }
 
 u64 Child::get(u32 name, u32 vp) const
 {
-    ListCall list{RegistersHeader{id_, vp, 0}};
-    list.add(name);
-    if (status(list.reps(call::get_vp_registers)) != Status::Success) return ~u64{0};
-    return ListCall::out<u64>(0);
+    RegisterValue value{};
+    return get_register(vp, name, value, id_) == Status::Success ? value.low : ~u64{0};
 }
 
 bool Child::load(u8 const* code, u32 size, u64 page) const
@@ -82,11 +68,9 @@ bool Child::load(u8 const* code, u32 size, u64 page) const
     memcpy(spare_page(first_page).bytes, code, size);
     if (status(map(page, first_page, 1)) != Status::Success || create_vp() != Status::Success) return false;
     constexpr u64 limit_and_attributes = 0xFFFF | u64{0x9B} << 48; // present, code, read, accessed
-    ListCall list{RegistersHeader{id_, 0, 0}};
-    list.add(RegisterElement{reg::cs, {}, 0, limit_and_attributes});
-    list.add(RegisterElement{reg::rip, {}, page * page_size, 0});
-    list.add(RegisterElement{reg::rsp, {}, page * page_size + 0xF00, 0});
-    return status(list.reps(call::set_vp_registers)) == Status::Success;
+    return set_register(0, reg::cs, {0, limit_and_attributes}, id_) == Status::Success &&
+           set(reg::rip, page * page_size) == Status::Success &&
+           set(reg::rsp, page * page_size + 0xF00) == Status::Success;
 }
 
 bool Child::run(u32 vp) const

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "hyperv/synic.hpp"
+#include "hyperv/vp_registers.hpp"
 #include "parent/children.hpp"
 
 /// What tests need whose children execute.
@@ -33,14 +34,6 @@ inline constexpr u32 opaque = 0x8000'003F;
 inline constexpr u32 io_port = 0x8001'0000;
 inline constexpr u32 halt = 0x8001'0007;
 } // namespace message
-
-namespace reg {
-inline constexpr u32 explicit_suspend = 0, intercept_suspend = 1;
-inline constexpr u32 rax = 0x2'0000, rcx = 0x2'0001, rdx = 0x2'0002, rsp = 0x2'0004, rsi = 0x2'0006, rdi = 0x2'0007;
-inline constexpr u32 rip = 0x2'0010, rflags = 0x2'0011;
-inline constexpr u32 cr0 = 0x4'0000;
-inline constexpr u32 es = 0x6'0000, cs = 0x6'0001, ds = 0x6'0003;
-} // namespace reg
 
 /// What every intercept's message begins with (HV_X64_INTERCEPT_MESSAGE_HEADER).
 struct InterceptHeader {
