@@ -17,11 +17,11 @@
 ///   7  memory will change: after so many loads (1 byte), by XOR with a value, so often (1 byte, modulo 8);
 ///      0 times: the guest refills the ring with a packet instead, of up to 128 bytes
 ///   8  the guest agrees with the versions that it is offered last; of other devices: says hello as a driver would
+#include "devices/fuzz/balloon_steps.hpp"
 #include "devices/fuzz/display_steps.hpp"
 #include "devices/fuzz/flood.hpp"
 #include "devices/fuzz/state.hpp"
 #include "devices/testing/vmbus_channel.hpp"
-#include "devices/vmbus/balloon/balloon.hpp"
 #include "devices/vmbus/keyboard/keyboard.hpp"
 #include "devices/vmbus/mouse/mouse.hpp"
 #include "devices/vmbus/services/heartbeat.hpp"
@@ -46,28 +46,6 @@ using hv::testing::GuestPacket;
 namespace fuzz = hv::fuzz;
 
 namespace {
-
-/// A guest's pages, of which none is given twice before it was given back.
-class Pages final : public PageTaker {
-  public:
-    static constexpr std::uint64_t at_start = 1U << 16;
-    static constexpr PageRange hot_add{1U << 20, 2 * Balloon::hot_add_block};
-
-    [[nodiscard]] static Balloon::Layout layout() { return {{{0, at_start}}, at_start + 50'000, hot_add}; }
-
-    void take(std::vector<PageRange>& ranges) override
-    {
-        std::uint64_t count = 0;
-        for (auto const& [first, pages] : ranges) {
-            bool const early = first < at_start && pages <= at_start - first;
-            bool const late = first >= hot_add.first && pages <= hot_add.first + hot_add.count - first;
-            fuzz::require(pages > 0 && (early || late), "what is taken is the guest's own RAM");
-            count += pages;
-        }
-        fuzz::require(count <= 8192, "no more is taken than was asked for");
-        if (ranges.size() > 2) ranges.pop_back();
-    }
-};
 
 class World {
   public:
@@ -118,7 +96,8 @@ class World {
         device_->inspect(seen);
         auto const state = seen.at("state");
         bool const is_service = !keyboard_ && !is_socket_ && !balloon_;
-        fuzz::require(!balloon_ || balloon_->status().has <= Pages::at_start + Pages::hot_add.count,
+        fuzz::require(!balloon_ || balloon_->status().has <=
+                                       testing::GuestPages::at_start + testing::GuestPages::hot_add.count,
                       "a guest has no more memory than there is");
         fuzz::require(!is_service || !state.empty(), "a service says how far it is");
         fuzz::require(seen.at("heartbeat") != "ok" || state == "ready", "only a guest that has agreed can beat");
@@ -140,7 +119,9 @@ class World {
         case 5: is_socket_ = true; break;
         case 6: make_video(); break;
         case 7: device_ = mouse_ = std::make_shared<Mouse>(executor_); break;
-        default: device_ = balloon_ = std::make_shared<Balloon>(executor_, pages_, Pages::layout()); break;
+        default:
+            device_ = balloon_ = std::make_shared<Balloon>(executor_, pages_, testing::GuestPages::layout());
+            break;
         }
     }
 
@@ -337,11 +318,8 @@ class World {
             return;
         }
         if (balloon_) {
-            using namespace dynamic_memory;
-            VersionRequest const version{{MessageType::VersionRequest, 16, 1}, versions::version_2_0, 0};
-            CapabilitiesReport const capabilities{{MessageType::CapabilitiesReport, 32, 2}, 3, 0, 0};
-            send(std::as_bytes(std::span{&version, 1}));
-            send(std::as_bytes(std::span{&capabilities, 1}));
+            for (auto const& greeting : testing::balloon_greetings())
+                send(greeting);
             executor_.crank();
             return;
         }
@@ -385,7 +363,7 @@ class World {
     std::shared_ptr<Keyboard> keyboard_;
     std::shared_ptr<Mouse> mouse_;
     std::shared_ptr<display::Screen> screen_; ///< of the video device
-    Pages pages_;
+    testing::GuestPages pages_;
     std::shared_ptr<Balloon> balloon_;
     std::shared_ptr<socket::Connection> connection_;
     UniqueFd program_;
