@@ -8,6 +8,7 @@
 #include "hv/child/gpa_map.hpp"
 #include "hv/child/intercept.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -16,10 +17,12 @@ namespace hv {
 
 class VirtualProcessor;
 
-/// How many children a partition may have at once, and how many VPs these may have together.
+/// How many children a partition may have at once, how many VPs these may have together, and how many runs of pages
+/// the map of each may consist of.
 struct ChildLimits {
     unsigned partitions = 0;
     unsigned vps = 0;
+    std::size_t runs = 16'384;
 };
 
 /// Who runs a child's VP on behalf of its parent. All calls but `suspended` come from the VP's own thread.
@@ -69,8 +72,8 @@ class ChildMachine {
     /// A processor as after a reset, of a VP that has none. nullptr when the host has no room for one. From any VP's
     /// thread of the parent, with no lock of the model held; likewise the next.
     [[nodiscard]] virtual std::unique_ptr<ChildProcessor> add_processor(VpIndex index) = 0;
-    /// Puts a change of its map into effect: all of it, or false and nothing when the host's map of it can become no
-    /// longer. One call at a time.
+    /// Puts a change of its map into effect: all of it, or false and nothing when the host refuses. One call at a
+    /// time.
     [[nodiscard]] virtual bool change_memory(GpaChange const& change) = 0;
 };
 

@@ -311,13 +311,8 @@ class World {
         auto& child = *own(seat, name);
         auto expected = access == 0 ? Status::Success : may_map(seat, pages);
         if (child.stage != Model::Stage::Active) expected = Status::InvalidPartitionState;
-        if (expected == Status::Success) {
-            auto const change = child.map.map(base, pages, static_cast<GpaAccess>(access));
-            if (!child.can_pay(0)) {
-                child.map.undo(change);
-                expected = Status::InsufficientMemory;
-            }
-        }
+        if (expected == Status::Success)
+            expected = keep(child, child.map.map(base, pages, static_cast<GpaAccess>(access)));
         require(result(child.id) == abi::result(expected, expected == Status::Success ? pages.size() : 0),
                 "pages are mapped all or not at all");
         check_map(child);
@@ -331,13 +326,8 @@ class World {
         auto const result = [&](std::uint64_t id) { return seat.parent->unmap(id, base, count); };
         if (!is_own(seat, name, [&](std::uint64_t id) { return status_of(result(id)); })) return;
         auto& child = *own(seat, name);
-        auto expected = Status::Success;
-        if (child.stage != Model::Stage::Active) {
-            expected = Status::InvalidPartitionState;
-        } else if (auto const change = child.map.unmap(base, count); !child.can_pay(0)) {
-            child.map.undo(change);
-            expected = Status::InsufficientMemory;
-        }
+        auto expected = Status::InvalidPartitionState;
+        if (child.stage == Model::Stage::Active) expected = keep(child, child.map.unmap(base, count));
         require(result(child.id) == abi::result(expected, expected == Status::Success ? count : 0),
                 "pages are unmapped");
         check_map(child);

@@ -18,6 +18,7 @@ using testing::TestGuest;
 
 inline constexpr std::uint64_t initial_pages = initial_child_charge / page_size;
 inline constexpr std::uint32_t most_vps = 4;
+inline constexpr std::size_t most_runs = 12;
 
 struct Model {
     enum class Stage { Uninitialized, Active, Finalized };
@@ -42,7 +43,7 @@ struct Model {
 
 struct Seat {
     explicit Seat(PartitionRegistry& registry)
-        : parent{std::make_unique<ParentGuest>(registry, Rights::root(), ChildLimits{3, most_vps}, pool)}
+        : parent{std::make_unique<ParentGuest>(registry, Rights::root(), ChildLimits{3, most_vps, most_runs}, pool)}
     {}
 
     static constexpr std::uint64_t pool = 5 * child_partition_charge / 2; // room for two
@@ -51,6 +52,16 @@ struct Seat {
     std::vector<Model> children{};
     std::uint64_t overlay = 0; ///< the page that SIMP covers, or 0
 };
+
+/// Whether a child can have what a change has made of its map; else it is taken back.
+[[nodiscard]] inline Status keep(Model& child, GpaChange const& change)
+{
+    auto status = Status::Success;
+    if (!child.can_pay(0)) status = Status::InsufficientMemory;
+    if (change.added.size() > change.removed.size() && child.map.runs() > most_runs) status = Status::NoResources;
+    if (status != Status::Success) child.map.undo(change);
+    return status;
+}
 
 /// In one of the guest's children.
 inline bool is_mapped(Seat const& seat, std::uint64_t page)

@@ -82,10 +82,11 @@ class Children {
 
     /// Has the child see these pages of the parent's from its page `base` on; with GpaAccess::None it sees nothing.
     /// All of them, or none: OperationDenied when one is not RAM or lies in a pool, ObjectInUse when an overlay
-    /// covers it, InsufficientMemory for the child's pool, NoResources when the host can split its memory no further.
+    /// covers it, InsufficientMemory for the child's pool, NoResources when its map would have too many runs, or the
+    /// host refuses.
     [[nodiscard]] ListProgress map(Partition& child, std::uint64_t base, std::span<std::uint64_t const> pages,
                                    GpaAccess access);
-    /// `count` pages from `base` on. What is not mapped stays so.
+    /// `count` pages from `base` on. What is not mapped stays so. A run that is split may be one too many, as above.
     [[nodiscard]] Status unmap(Partition& child, std::uint64_t base, std::uint64_t count);
 
     [[nodiscard]] Status install(Partition& child, abi::InstallInterceptInput const& in);
@@ -124,6 +125,7 @@ class Children {
     [[nodiscard]] Status may_map(std::span<std::uint64_t const> pages) const;
     [[nodiscard]] Result<GpaChange> change_map(Partition& child, std::uint64_t base,
                                                std::span<std::uint64_t const> pages, GpaAccess access);
+    [[nodiscard]] Status pay(Partition& child, GpaChange const& change);
     [[nodiscard]] Status put_into_effect(Partition& child, GpaChange const& change);
     [[nodiscard]] std::vector<std::uint64_t> mapped_among(std::span<std::uint64_t const> pages) const;
     [[nodiscard]] ListProgress reserve(Partition& child, std::span<std::uint64_t const> pages);

@@ -133,7 +133,21 @@ try {
     return {Status::NoResources, 0};
 }
 
-/// Of the model's map; what it holds is charged for.
+/// Charges for what a change has made longer, or takes the change back. With lock_ held.
+Status Children::pay(Partition& child, GpaChange const& change)
+{
+    auto& map = child.child()->map;
+    auto const more = change.added.size() > change.removed.size() ? change.added.size() - change.removed.size() : 0;
+    auto status = Status::Success;
+    if (more != 0 && map.runs() > host_.limits().runs)
+        status = Status::NoResources;
+    else if (more != 0 && !child.pool().charge(more * child_run_charge))
+        status = Status::InsufficientMemory;
+    if (status != Status::Success) map.undo(change);
+    return status;
+}
+
+/// Of the model's map.
 Result<GpaChange> Children::change_map(Partition& child, std::uint64_t base, std::span<std::uint64_t const> pages,
                                        GpaAccess access)
 {
@@ -147,11 +161,7 @@ Result<GpaChange> Children::change_map(Partition& child, std::uint64_t base, std
         if (std::ranges::any_of(pages, overlaid)) return Status::ObjectInUse;
     }
     auto change = state.map.map(base, pages, access);
-    auto const more = change.added.size() > change.removed.size() ? change.added.size() - change.removed.size() : 0;
-    if (more != 0 && !child.pool().charge(more * child_run_charge)) {
-        state.map.undo(change);
-        return Status::InsufficientMemory;
-    }
+    if (auto const status = pay(child, change); status != Status::Success) return status;
     return change;
 }
 
@@ -176,11 +186,7 @@ try {
         std::lock_guard const guard{lock_};
         if (state.stage != Child::Stage::Active) return Status::InvalidPartitionState;
         change = state.map.unmap(base, count);
-        bool const longer = change.added.size() > change.removed.size(); // a run was split
-        if (longer && !child.pool().charge(child_run_charge)) {
-            state.map.undo(change);
-            return Status::InsufficientMemory;
-        }
+        if (auto const status = pay(child, change); status != Status::Success) return status; // a run was split
     }
     return put_into_effect(child, change);
 } catch (std::bad_alloc const&) {

@@ -10,7 +10,6 @@ namespace vmm {
 
 bool ChildMemory::change(hv::GpaChange const& change)
 try {
-    if (mapped_.size() + change.added.size() > most_runs + change.removed.size()) return false;
     EntryGate::Closed const closed{gate_};
     replace(change.removed, change.added);
     show();

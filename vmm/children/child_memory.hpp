@@ -13,11 +13,10 @@
 
 namespace vmm {
 
-/// A run of pages that the child may at least read costs its virtual machine one memory slot: there are `most_runs`.
+/// A run of pages that the child may at least read costs its virtual machine one memory slot. KVM has 32,764 of them
+/// (KVM_MEM_SLOTS_NUM), and a child's map is not so long (hv::ChildLimits).
 class ChildMemory {
   public:
-    static constexpr std::size_t most_runs = 16'384; ///< KVM has 32,764 slots (KVM_MEM_SLOTS_NUM)
-
     ChildMemory(Vm& vm, std::shared_ptr<PcMemory> parents) : vm_{vm}, parents_{std::move(parents)} {}
 
     /// All of it, or false and nothing. One call at a time, while vCPUs run: none is in the child meanwhile.

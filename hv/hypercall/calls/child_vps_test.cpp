@@ -29,7 +29,8 @@ std::uint64_t result(Status status, std::uint64_t done)
 
 /// A parent whose child is active, and has 16 pages left in its pool.
 struct Family {
-    explicit Family(std::uint64_t flags = abi::creation_flag::exo_partition)
+    explicit Family(std::uint64_t flags = abi::creation_flag::exo_partition, ChildLimits limits = {3, 4})
+        : parent{registry, Rights::root(), limits}
     {
         id = parent.create({.flags = flags}).id;
         REQUIRE(parent.deposit(id, ParentGuest::spare_pages(48)) == result(Status::Success, 48));
@@ -74,7 +75,7 @@ struct Family {
     }
 
     PartitionRegistry registry;
-    ParentGuest parent{registry};
+    ParentGuest parent;
     std::uint64_t id = 0;
 };
 
@@ -293,6 +294,24 @@ TEST_CASE("what is mapped in a child cannot be deposited, and each run is charge
     CHECK(parent.map(id, 2 * mapped, {0}, flag::no_access) == result(Status::InsufficientMemory, 0));
     CHECK(parent.unmap(id, 0, 4000) == result(Status::Success, 4000));
     CHECK(parent.balance(id).in_use == before.in_use);
+}
+
+TEST_CASE("a child's map consists of so many runs, with access or without (TLFS 2.0a 8.3)", "[children]")
+{
+    Family const family{0, {3, 4, 4}};
+    auto const& [registry, parent, id] = family;
+    auto const before = parent.balance(id);
+    for (std::uint64_t page = 0; page < 8; page += 2)
+        CHECK(parent.map(id, page, {0}, flag::no_access) == result(Status::Success, 1));
+    CHECK(parent.map(id, 8, {0}, flag::no_access) == result(Status::NoResources, 0));
+    CHECK(parent.map(id, 8, {free_page}, all_rights) == result(Status::NoResources, 0));
+    CHECK(parent.map(id, 2, {free_page}, all_rights) == result(Status::Success, 1)); // in the place of another
+    CHECK(parent.map(id, 1, {0}, flag::no_access) == result(Status::Success, 1));    // joins one
+    CHECK(parent.map(id, 7, {0, 0, 0}, flag::no_access) == result(Status::Success, 3));
+    CHECK(parent.unmap(id, 7, 1) == result(Status::NoResources, 0)); // would split one
+    CHECK(parent.host.last->runs.size() == 4);
+    CHECK(parent.unmap(id, 0, 10) == result(Status::Success, 10));
+    CHECK(parent.balance(id) == before);
 }
 
 TEST_CASE("HvInstallIntercept (TLFS 2.0a 9.1.1, 9.3.1)", "[children]")
