@@ -157,7 +157,9 @@ msrs = {
 
 # fuzz_parents
 
-CREATE, INITIALIZE, FINALIZE, DELETE, DEPOSIT, WITHDRAW, BALANCE, ENUMERATE, RIGHTS, SIMP, HOST = range(11)
+(CREATE, INITIALIZE, FINALIZE, DELETE, DEPOSIT, WITHDRAW, BALANCE, ENUMERATE, RIGHTS, SIMP, HOST, CREATE_VP, DELETE_VP, MAP,
+ UNMAP) = range(15)
+NOTHING, READ_ONLY, READ_WRITE = range(3)
 
 
 def parents_step(what, *numbers, guest=0):
@@ -174,7 +176,19 @@ def made(child, guest=0):
             parents_step(INITIALIZE, child, guest=guest))
 
 
+def mapped(child, base, access, *numbers):
+    return parents_step(MAP, child, base, access, len(numbers) - 1, *numbers)
+
+
 parents = {
+    "a-child-that-runs": made(0) + pages(0, *range(36, 44)) + parents_step(CREATE_VP, 0, 2) + parents_step(CREATE_VP, 0, 2) +
+                         mapped(0, 5, READ_WRITE, 0x3C, 0x3D, 0xC) + mapped(0, 6, READ_ONLY, 0x3D) + mapped(0, 9, READ_WRITE, 0x10) +
+                         pages(0, 44) + parents_step(UNMAP, 0, 5, 0) + pages(0, 44) + parents_step(SIMP, 0x8E) +
+                         parents_step(BALANCE, 0) + parents_step(DELETE_VP, 0, 2) + parents_step(DELETE_VP, 0, 2) +
+                         parents_step(FINALIZE, 0) + parents_step(CREATE_VP, 0, 0),
+    "a-map-of-many-runs": made(0) + b"".join(mapped(0, 2 * page, NOTHING, 0) for page in range(14)) +
+                          parents_step(UNMAP, 0, 0, 9) + mapped(0, 0, READ_WRITE, 0xC, 0xE, 0xD) + parents_step(UNMAP, 0, 1, 0) +
+                          parents_step(CREATE_VP, 4, 0) + mapped(4, 0, NOTHING, 0) + parents_step(UNMAP, 4, 0, 0),
     "a-life": made(0) + parents_step(BALANCE, 0) + parents_step(ENUMERATE) + parents_step(FINALIZE, 0) +
               parents_step(WITHDRAW, 0, 59) + parents_step(DELETE, 0),
     "pages-in-the-way": parents_step(CREATE, 0) + parents_step(SIMP, 0x85) + pages(0, 0, 1, 5, 6) + pages(0, 0) +
