@@ -30,6 +30,6 @@ run_fuzz_target()
         options=(-max_len=$((1 << 20)) -dict="$project/vmm/fuzz/fuzz_kernels.dict")
     fi
     ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1} \
-        "$project/build/fuzz/$target" -timeout=10 -rss_limit_mb=2048 -artifact_prefix="$findings/$target-" \
+        "$project/build/asan/$target" -timeout=10 -rss_limit_mb=2048 -artifact_prefix="$findings/$target-" \
         "${options[@]}" "$@" < /dev/null
 }
