@@ -5,6 +5,7 @@
 #include "vmm/log/standard_error.hpp"
 #include "vmm/log/text_file.hpp"
 
+#include <spdlog/details/os.h>
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
 
