@@ -1,17 +1,14 @@
+#include "vmm/helper/helper_process.hpp"
 #include "vmm/helper/image_messages.hpp"
 #include "vmm/helper/image_policy.hpp"
 #include "vmm/helper/image_servers.hpp"
 #include "vmm/helper/image_supervisor.hpp"
 #include "vmm/jail/privileges.hpp"
 
-#include <linux/capability.h>
-
 #include <array>
 #include <cerrno>
-#include <csignal>
 #include <cstdlib>
 #include <exception>
-#include <fcntl.h>
 #include <list>
 #include <memory>
 #include <poll.h>
@@ -89,30 +86,14 @@ class Servers {
     std::list<std::unique_ptr<ChildProcess>> supervisors_;
 };
 
-/// In this process's places, so that no descriptor takes them.
-void say_nothing()
-{
-    auto const null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-    for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; ++fd)
-        ::dup2(null, fd);
-}
-
 } // namespace
 
 void run_image_servers(UniqueFd socket, std::span<int const> kept, RunOptions const& options)
 {
-    ::prctl(PR_SET_NAME, "porthole-images");
-    ::setsid();
-    std::signal(SIGPIPE, SIG_IGN);
-    std::signal(SIGCHLD, SIG_DFL);
     try {
-        say_nothing();
         std::vector<int> stay(kept.begin(), kept.end());
-        stay.insert(stay.end(), {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, socket.get()});
-        jail::close_inherited(stay);
-        jail::forbid_new_privileges();
-        jail::forbid_dumps();
-        jail::drop_capabilities(1U << CAP_DAC_OVERRIDE | 1U << CAP_DAC_READ_SEARCH);
+        stay.push_back(socket.get());
+        become_helper("porthole-images", stay);
         Servers servers{options, kept};
         servers.serve(socket.get());
         servers.leave();
