@@ -1,6 +1,5 @@
 #include "vmm/helper/confined_program.hpp"
 
-#include "vmm/helper/image_calls.hpp"
 #include "vmm/jail/load_program.hpp"
 #include "vmm/jail/privileges.hpp"
 
@@ -23,7 +22,7 @@ namespace vmm::helper {
 
 namespace {
 
-constexpr int activation_fd = 3;
+constexpr int given_fd = 3;
 
 void if_there(std::string const& path, auto rule)
 {
@@ -41,18 +40,18 @@ void allow_loading(jail::Landlock& rules, std::string const& program)
         if_there(device, [&](auto const& path) { rules.allow_device(path); });
 }
 
-/// In the child. Standard streams first, then the listener; nothing else stays open.
+/// In the child. Standard streams first, then the listener or connection; nothing else stays open.
 void place_descriptors(ConfinedProgram const& program)
 {
     constexpr int out_of_the_way = 10;
     auto const null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
     std::array const wanted{null, program.out < 0 ? null : program.out, program.error < 0 ? null : program.error,
-                            program.listener};
+                            program.listener < 0 ? program.connection : program.listener};
     std::array<int, 4> away{};
     for (std::size_t i = 0; i < wanted.size(); ++i)
         away[i] = wanted[i] < 0 ? -1 : ::fcntl(wanted[i], F_DUPFD_CLOEXEC, out_of_the_way);
     std::vector<int> kept;
-    for (int fd = 0; fd <= activation_fd; ++fd) {
+    for (int fd = 0; fd <= given_fd; ++fd) {
         if (away[static_cast<std::size_t>(fd)] < 0) continue;
         ::dup2(away[static_cast<std::size_t>(fd)], fd);
         kept.push_back(fd);
@@ -97,7 +96,7 @@ void limit_resources(bool looks_only)
         auto const argv = pointers(words);
         auto const envp = pointers(environment);
         limit_resources(program.looks_only);
-        if (jail::filters_supported()) jail::load_program(built_image_program());
+        if (jail::filters_supported()) jail::load_program(program.calls);
         ::execve(program.path.c_str(), argv.data(), envp.data());
     } catch (std::exception const&) { // it has ended, and says nothing
     }

@@ -4,8 +4,10 @@
 #include "vmm/helper/child_process.hpp"
 #include "vmm/jail/landlock.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,7 +20,9 @@ struct ConfinedProgram {
     int out = -1;                       ///< standard output; -1: /dev/null
     int error = -1;                     ///< standard error
     int listener = -1;                  ///< descriptor 3, as systemd gives it (sd_listen_fds(3)); -1 for none
+    int connection = -1;                ///< descriptor 3 as it is, without a listener; -1 for none
     bool looks_only = false;            ///< writes no file, and does not take long
+    std::span<std::byte const> calls{}; ///< what it may ask of the kernel (jail::load_program)
 };
 
 /// `rules` have the program's files; its own, and libraries, are added. It ends with this process, which has one

@@ -2,6 +2,7 @@
 
 #include "devices/base/os_error.hpp"
 #include "vmm/helper/confined_program.hpp"
+#include "vmm/helper/image_calls.hpp"
 #include "vmm/helper/image_messages.hpp"
 #include "vmm/helper/passing.hpp"
 
@@ -128,7 +129,8 @@ std::string ask(ImageRequest const& request, std::string const& real, std::strin
                                          .folder = folder,
                                          .out = out.second.get(),
                                          .error = said.second.get(),
-                                         .looks_only = true},
+                                         .looks_only = true,
+                                         .calls = built_image_program()},
                                         rules);
     out.second.reset();
     said.second.reset();

@@ -2,6 +2,7 @@
 
 #include "devices/base/os_error.hpp"
 #include "vmm/helper/confined_program.hpp"
+#include "vmm/helper/image_calls.hpp"
 #include "vmm/helper/image_messages.hpp"
 #include "vmm/helper/watched_program.hpp"
 
@@ -115,7 +116,8 @@ class Supervisor {
         program_.start({.path = tools_.qemu_nbd,
                         .arguments = std::move(arguments),
                         .folder = std::filesystem::path{image}.parent_path().string(),
-                        .listener = connected.listener.get()},
+                        .listener = connected.listener.get(),
+                        .calls = built_image_program()},
                        rules);
         return connected;
     }
