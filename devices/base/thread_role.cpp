@@ -26,6 +26,7 @@ char const* name_of(ThreadRole role)
     case ThreadRole::Relay: return "socket relay";
     case ThreadRole::LineWriter: return "lines";
     case ThreadRole::Builder: return "builder";
+    case ThreadRole::Tpm: return "tpm";
     }
     return "unknown";
 }

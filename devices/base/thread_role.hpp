@@ -19,8 +19,9 @@ enum class ThreadRole : std::uint8_t {
     Relay,       ///< bytes between a guest's sockets and the host's
     LineWriter,  ///< writes messages, a log or a trace
     Builder,     ///< makes the virtual machines of a guest's children
+    Tpm,         ///< has a TPM's commands carried out
 };
-inline constexpr unsigned thread_roles = static_cast<unsigned>(ThreadRole::Builder) + 1;
+inline constexpr unsigned thread_roles = static_cast<unsigned>(ThreadRole::Tpm) + 1;
 
 /// At most 15 bytes, as the kernel shows threads.
 [[nodiscard]] char const* name_of(ThreadRole role);

@@ -161,6 +161,14 @@ void display(SeccompFilter& filter, HypervisorRequests const& requests)
     filter.allow(SYS_ioctl, {is(1, FIONBIO)});
 }
 
+/// Sockets that it has, and no guest to interrupt.
+void tpm(SeccompFilter& filter)
+{
+    any_thread(filter);
+    filter.allow(SYS_sendto, {is(4, 0)});
+    filter.allow({SYS_recvfrom, SYS_recvmsg});
+}
+
 /// Threads alone: with clone3(2), whose flags no filter can see, glibc does without.
 void new_threads(SeccompFilter& filter)
 {
@@ -220,6 +228,7 @@ SeccompFilter calls_of(ThreadRole role, HypervisorRequests const& requests, Need
     case ThreadRole::Display: display(filter, requests); break;
     case ThreadRole::LineWriter: any_thread(filter); break;
     case ThreadRole::Builder: builder(filter, requests); break;
+    case ThreadRole::Tpm: tpm(filter); break;
     }
     return filter;
 }
@@ -252,7 +261,7 @@ std::vector<std::byte> program_of(ThreadRole role, HypervisorRequests const& req
     std::vector<std::uint32_t> often;
     bool const runs_guests = role == ThreadRole::Vcpu || role == ThreadRole::Session; // and whom it starts
     if (runs_guests && !requests.run.empty()) often.push_back(requests.run.front());
-    bool const interrupts = role != ThreadRole::LineWriter;
+    bool const interrupts = role != ThreadRole::LineWriter && role != ThreadRole::Tpm;
     if (interrupts && !requests.interrupt.empty()) often.push_back(requests.interrupt.front());
     if (often.empty()) return program;
     auto const first = first_of_all(often);
