@@ -3,6 +3,7 @@
 // for all else until its guest runs.
 #include "vmm/helper/file_calls.hpp"
 #include "vmm/helper/image_calls.hpp"
+#include "vmm/helper/tpm_calls.hpp"
 #include "vmm/helper/user_network_calls.hpp"
 #include "vmm/jail/thread_calls.hpp"
 #include "vmm/kvm/kvm_requests.hpp"
@@ -23,6 +24,7 @@ using devices::ThreadRole;
 
 constexpr char const* beginning = R"(#include "vmm/helper/file_calls.hpp"
 #include "vmm/helper/image_calls.hpp"
+#include "vmm/helper/tpm_calls.hpp"
 #include "vmm/helper/user_network_calls.hpp"
 #include "vmm/jail/thread_programs.hpp"
 
@@ -83,6 +85,8 @@ try {
     write_program(vmm::helper::file_server_program());
     std::cout << "}\n\nstd::span<std::byte const> built_image_program()\n{\n";
     write_program(vmm::helper::image_program());
+    std::cout << "}\n\nstd::span<std::byte const> built_tpm_program()\n{\n";
+    write_program(vmm::helper::tpm_program());
     std::cout << "}\n\nstd::span<std::byte const> built_user_network_program()\n{\n";
     write_program(vmm::helper::user_network_program());
     std::cout << "}\n\n} // namespace vmm::helper\n" << std::flush;

@@ -221,6 +221,7 @@ struct GuestOptions {
     std::vector<BootDevice> boot{}; ///< in which order; each at most once
     bool secure_boot = false;
     std::string nvram{}; ///< path of the file with the firmware's variables; empty: they end with the run
+    std::string tpm{};   ///< path of the folder in which its TPM keeps its state; empty for none
     std::uint64_t memory = std::uint64_t{512} << 20; ///< bytes, a multiple of 4096; at the start
     std::uint64_t most_memory = 0; ///< bytes, likewise, that it may come to have; 0: it has the same all the time
     unsigned cpus = 1;
