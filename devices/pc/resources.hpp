@@ -29,11 +29,11 @@ class Resources {
     struct Claim {
         std::string owner; ///< for people
         std::vector<platform::PortRange> ports{};
-        std::vector<Range> memory{};
+        std::vector<Range> memory{}; ///< of a device that ACPI describes: below 4 GiB
         std::vector<platform::Irq> interrupts{};
         Described described = Described::No;
-        std::string acpi_name{}; ///< of a device: four capital letters or digits
-        std::string plug_and_play_id{};
+        std::string acpi_name{};        ///< of a device: four capital letters or digits
+        std::string plug_and_play_id{}; ///< "PNP0501", or an ACPI ID, "MSFT0101"
         std::optional<std::uint8_t> unique_id{};
     };
 

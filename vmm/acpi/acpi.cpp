@@ -231,6 +231,19 @@ Bytes waet()
     return measured(std::move(table));
 }
 
+Bytes tpm2(std::uint64_t control_area)
+{
+    constexpr std::uint32_t command_response_buffer = 7;
+    Bytes table;
+    append(table, TrustedPlatform{.header = header({'T', 'P', 'M', '2'}, 4),
+                                  .platform_class = 0,
+                                  .reserved = 0,
+                                  .control_area = control_area,
+                                  .start_method = command_response_buffer,
+                                  .parameters = {}});
+    return measured(std::move(table));
+}
+
 Bytes xsdt(std::span<std::uint32_t const> tables)
 {
     Bytes table;
@@ -289,8 +302,9 @@ AcpiTables acpi_tables(AcpiConfig const& config)
     auto const facs_table = facs();
     auto const facs_at = set.add(std::as_bytes(std::span{&facs_table, 1}));
     auto const dsdt_at = set.add_with_header(whole_dsdt(config.claims));
-    std::array const listed{add_fadt(set, facs_at, dsdt_at), set.add_with_header(madt(config)),
-                            set.add_with_header(waet())};
+    std::vector listed{add_fadt(set, facs_at, dsdt_at), set.add_with_header(madt(config)),
+                       set.add_with_header(waet())};
+    if (config.tpm != 0) listed.push_back(set.add_with_header(tpm2(config.tpm)));
     auto const xsdt_at = set.add_with_header(xsdt(listed));
     for (std::uint32_t n = 0; n < listed.size(); ++n)
         set.note_pointer(xsdt_at + std::uint32_t{sizeof(TableHeader)} + n * 8, sizeof(std::uint64_t));

@@ -1,4 +1,4 @@
-/// The ACPI tables of a guest (ACPI 6.5): RSDP, XSDT, FADT, FACS, MADT, WAET and DSDT.
+/// The ACPI tables of a guest (ACPI 6.5): RSDP, XSDT, FADT, FACS, MADT, WAET, DSDT, and TPM2 with a TPM.
 #pragma once
 
 #include "devices/pc/resources.hpp"
@@ -15,6 +15,7 @@ struct AcpiConfig {
     unsigned cpus = 1; ///< local APIC IDs are 0 to cpus - 1
     /// Of the machine's components: devices in the DSDT follow from them.
     std::span<devices::Resources::Claim const> claims{};
+    std::uint64_t tpm = 0; ///< address of its control area; 0: there is no TPM
 };
 
 inline constexpr std::uint32_t io_apic_address = 0xFEC0'0000;

@@ -20,6 +20,7 @@ constexpr std::uint8_t one_op = 0x01;
 constexpr std::uint8_t name_op = 0x08;
 constexpr std::uint8_t byte_prefix = 0x0A;
 constexpr std::uint8_t dword_prefix = 0x0C;
+constexpr std::uint8_t string_prefix = 0x0D;
 constexpr std::uint8_t scope_op = 0x10;
 constexpr std::uint8_t buffer_op = 0x11;
 constexpr std::uint8_t ext_op = 0x5B;
@@ -29,6 +30,9 @@ constexpr std::uint8_t device_op = 0x82;
 constexpr std::uint8_t irq_descriptor = 0x22;
 constexpr std::uint8_t io_descriptor = 0x47;
 constexpr std::uint8_t end_tag = 0x79;
+
+// Large ones (§6.4.3), each with its length in the two bytes behind it.
+constexpr std::uint8_t fixed_memory_descriptor = 0x86;
 
 void add(Aml& to, std::initializer_list<unsigned> bytes)
 {
@@ -40,6 +44,12 @@ void add(Aml& to, std::string_view text)
 {
     for (auto const c : text)
         to.push_back(static_cast<std::byte>(c));
+}
+
+void add_dword(Aml& to, std::uint64_t value)
+{
+    for (unsigned byte = 0; byte < 4; ++byte)
+        to.push_back(static_cast<std::byte>(value >> 8 * byte & 0xFF));
 }
 
 void add(Aml& to, Aml const& part)
@@ -87,6 +97,17 @@ Aml plug_and_play_id(std::string_view id)
     return out;
 }
 
+/// Those of plug and play have seven characters and are packed, those of ACPI have eight and are not (§6.1.5).
+Aml hardware_id(std::string_view id)
+{
+    if (id.size() == 7) return plug_and_play_id(id);
+    Aml out;
+    add(out, {string_prefix});
+    add(out, id);
+    add(out, {0});
+    return out;
+}
+
 Aml name(std::string_view what, Aml const& value)
 {
     Aml out;
@@ -104,6 +125,13 @@ void add_resources(Aml& to, Resources::Claim const& claim)
         auto const low = ports.first & 0xFFU;
         auto const high = static_cast<unsigned>(ports.first) >> 8;
         add(to, {io_descriptor, decodes_16_bits, low, high, low, high, alignment, ports.count});
+    }
+    for (auto const& range : claim.memory) {
+        constexpr unsigned length = 9;
+        constexpr unsigned read_write = 1;
+        add(to, {fixed_memory_descriptor, length, 0, read_write});
+        add_dword(to, range.base);
+        add_dword(to, range.size);
     }
     for (auto const& irq : claim.interrupts)
         add(to, {irq_descriptor, (1U << irq.gsi) & 0xFF, (1U << irq.gsi) >> 8});
@@ -123,7 +151,7 @@ Aml device(std::string_view what, std::string_view id, std::optional<std::uint8_
 {
     Aml body;
     add(body, what);
-    add(body, name("_HID", plug_and_play_id(id)));
+    add(body, name("_HID", hardware_id(id)));
     if (unique_id) add(body, name("_UID", number(*unique_id)));
     add(resources, {end_tag, 0}); // no checksum
     add(body, name("_CRS", buffer(resources)));

@@ -195,6 +195,18 @@ struct EmulatedDevices {
 };
 static_assert(sizeof(EmulatedDevices) == 40);
 
+/// TPM2 (TCG ACPI Specification 1.4, §8), without a log area: firmware hands its log over by the EFI protocol of the
+/// TPM.
+struct TrustedPlatform {
+    TableHeader header;
+    std::uint16_t platform_class; ///< 0: client
+    std::uint16_t reserved;
+    std::uint64_t control_area;
+    std::uint32_t start_method; ///< 7: Command Response Buffer
+    std::array<std::uint8_t, 12> parameters;
+};
+static_assert(sizeof(TrustedPlatform) == 64);
+
 #pragma pack(pop)
 
 } // namespace vmm::acpi
