@@ -2,19 +2,14 @@
 #include "hv/testing/catch.hpp"
 #include "vmm/cli/testing/porthole.hpp"
 #include "vmm/cli/testing/puppet.hpp"
+#include "vmm/cli/testing/watched.hpp"
 #include "vmm/helper/confined_program.hpp"
 #include "vmm/host/testing/contains.hpp"
-#include "vmm/host/unique_fd.hpp"
 
 #include <csignal>
 #include <filesystem>
-#include <fstream>
 #include <optional>
-#include <poll.h>
-#include <sstream>
 #include <string>
-#include <sys/syscall.h>
-#include <unistd.h>
 #include <vector>
 
 namespace {
@@ -45,39 +40,6 @@ std::vector<std::string> run(std::vector<std::string> const& more, std::string c
     return arguments;
 }
 
-std::string text_of(std::filesystem::path const& path)
-{
-    std::ifstream file{path};
-    return {std::istreambuf_iterator<char>{file}, {}};
-}
-
-/// A process of the host's that may end.
-struct Watched {
-    explicit Watched(pid_t id) : pid{id}, pidfd{static_cast<int>(::syscall(SYS_pidfd_open, id, 0U))} {}
-
-    [[nodiscard]] bool ends() const
-    {
-        pollfd polled{pidfd.get(), POLLIN, 0};
-        return ::poll(&polled, 1, 60'000) == 1;
-    }
-    [[nodiscard]] bool is_there() const
-    {
-        pollfd polled{pidfd.get(), POLLIN, 0};
-        return ::poll(&polled, 1, 0) == 0;
-    }
-    /// The value of a field of /proc/PID/status.
-    [[nodiscard]] std::string status(std::string const& field) const
-    {
-        std::istringstream lines{text_of("/proc/" + std::to_string(pid) + "/status")};
-        for (std::string line; std::getline(lines, line);)
-            if (line.starts_with(field + ":\t")) return line.substr(field.size() + 2);
-        return "nothing";
-    }
-
-    pid_t pid;
-    vmm::UniqueFd pidfd;
-};
-
 /// Those that serve an image.
 std::vector<pid_t> servers_of(std::string const& path)
 {
@@ -97,14 +59,6 @@ Watched server_of(std::string const& path)
     auto const found = servers_of(path);
     REQUIRE(found.size() == 1);
     return Watched{found[0]};
-}
-
-/// Its guest does not listen: the second signal ends it.
-Outcome end(Process& process)
-{
-    process.signal(SIGINT);
-    process.signal(SIGTERM);
-    return process.end();
 }
 
 std::size_t count(std::string const& text, std::string const& part)
