@@ -57,6 +57,9 @@ class RunCommand {
             [&guest](auto const& text) { guest.boot = parse_boot("--boot", text); });
         add_text("--nvram", "PATH", "keep the firmware's variables in this file, which is made when there is none",
                  guest.nvram);
+        add_text("--tpm", "FOLDER",
+                 "a TPM 2.0, by swtpm, which keeps its state in this folder; it is made when there is none",
+                 guest.tpm);
         add("--cmdline", "TEXT", "the kernel's command line", [&guest](auto const& text) { guest.cmdline = text; });
         add("--memory", "SIZE[,max=SIZE]",
             "guest memory, e.g. 512M (the default) or 4G; with max, what it may come to have by dynamic memory",

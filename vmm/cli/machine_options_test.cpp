@@ -62,9 +62,16 @@ TEST_CASE("Secure Boot is a firmware's", "[cli]")
     CHECK_THAT(complaint({"--kernel", "k", "--secure-boot"}), Contains("only a firmware has Secure Boot"));
 }
 
+TEST_CASE("a TPM has a folder", "[cli]")
+{
+    CHECK(run({"--kernel", "k", "--tpm", "state"}).tpm == "state");
+    CHECK(run({"--kernel", "k"}).tpm.empty());
+    CHECK_THAT(complaint({"--kernel", "k", "--tpm", ""}), Contains("--tpm"));
+}
+
 TEST_CASE("the help names what a machine is told", "[cli]")
 {
     auto const help = std::get<vmm::PrintRequest>(vmm::parse_command_line(std::vector{"run", "--help"}, {})).text;
-    for (auto const* const option : {"--smbios", "--boot", "--secure-boot", "bootindex=N", "sockets=N"})
+    for (auto const* const option : {"--smbios", "--boot", "--secure-boot", "bootindex=N", "sockets=N", "--tpm"})
         CHECK_THAT(help, Contains(option));
 }

@@ -3,6 +3,7 @@
 #include "vmm/helper/file_opener.hpp"
 #include "vmm/helper/helpers.hpp"
 #include "vmm/helper/image_servers.hpp"
+#include "vmm/helper/tpm_servers.hpp"
 #include "vmm/host/host_memory.hpp"
 #include "vmm/host/open_file_limit.hpp"
 #include "vmm/jail/added_disks.hpp"
@@ -40,6 +41,7 @@ int run(RunOptions const& options)
         });
     std::optional<helper::ImageServers> images;
     if (jail::has_served_images(options)) images.emplace(jail::named_descriptors(options), options);
+    helper::TpmServers tpms{options.guests};
     helper::Helpers helpers{helper::policy_of(options.guests)}; // while there is one thread, and nothing is open
     (void)standard_error();                                     // while there are descriptors
     static auto const log = open_log(options.log_level, options.log_file); // until the last who logs has ended
@@ -47,17 +49,18 @@ int run(RunOptions const& options)
     check_host_memory(options.guests);
     KvmHypervisor const hypervisor;
     auto const trace = open_trace(options.trace);
-    auto const start_user_network = [&helpers](std::size_t guest) -> StartUserNetwork {
+    auto const user_network = [&helpers](std::size_t guest) -> StartUserNetwork {
         return [&helpers, guest](std::size_t card, auto warn) {
             return helpers.user_network(guest, card, std::move(warn));
         };
     };
+    auto const tpm = [&tpms](std::size_t guest) { return tpms.take(guest); };
     auto status = Session{hypervisor,
                           options,
                           {.close = [&] { jail.close(); },
                            .permit = [&](DiskOptions const& disk) { jail::permit(options, disk); }},
                           trace.get(),
-                          start_user_network,
+                          {.user_network = user_network, .tpm = tpm},
                           tell_user}
                       .run();
 

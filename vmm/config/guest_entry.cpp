@@ -58,6 +58,11 @@ void read_nvram(ConfigNode const& value, GuestEntry& entry, ConfigContext const&
     entry.options.nvram = path_of(value, "nvram = \"guest.nvram\"", context);
 }
 
+void read_tpm(ConfigNode const& value, GuestEntry& entry, ConfigContext const& context)
+{
+    entry.options.tpm = path_of(value, "tpm = \"guest.tpm\"", context);
+}
+
 void read_boot(ConfigNode const& value, GuestEntry& entry, ConfigContext const&)
 {
     constexpr std::string_view example = "boot = \"disk\" or boot = [\"dvd\", \"disk\"]";
@@ -282,6 +287,7 @@ constexpr std::array keys{
     Key{"kernel", read_kernel},
     Key{"firmware", read_firmware},
     Key{"nvram", read_nvram},
+    Key{"tpm", read_tpm},
     Key{"boot", read_boot},
     Key{"secure-boot", read_secure_boot},
     Key{"initrd", read_initrd},

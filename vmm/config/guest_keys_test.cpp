@@ -3,6 +3,7 @@
 #include "vmm/base/user_error.hpp"
 #include "vmm/config/config_file.hpp"
 
+#include <filesystem>
 #include <string>
 
 namespace {
@@ -66,6 +67,12 @@ TEST_CASE("a guest has Secure Boot when it is asked for", "[config]")
     CHECK_FALSE(parse("disk = 'a.img'").secure_boot);
     CHECK_THAT(complaint("secure-boot = true"), StartsWith("lab.toml:1:1: guest 'a': only a firmware has Secure"));
     CHECK_THAT(complaint("secure-boot = 'on'"), StartsWith("lab.toml:4:15: secure-boot: is a string"));
+}
+
+TEST_CASE("a guest's TPM has a folder", "[config]")
+{
+    CHECK(std::filesystem::path{parse("kernel = 'k'\ntpm = 'state'").tpm}.filename() == "state");
+    CHECK_THAT(complaint("tpm = true"), StartsWith("lab.toml:4:7: tpm: is true or false"));
 }
 
 TEST_CASE("a guest's processors are a number, or a text with their sockets and threads", "[config]")

@@ -5,6 +5,7 @@
 #include "vmm/machine/vmbus_devices.hpp"
 
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
 
 #include <chrono>
 #include <utility>
@@ -43,6 +44,10 @@ Guest::Guest(World const& world, std::size_t index, GuestOptions const& options)
     if (options.ready.kind == ReadySignal::Kind::Text) text_.emplace(options.ready.text);
     if (options.display.kind != DisplayOptions::Kind::None) display_.emplace(options);
     if (options.starts_by_firmware()) firmware_ = std::make_shared<firmware::Firmware>(options);
+    if (!options.tpm.empty())
+        tpm_ = std::make_shared<devices::tpm::Swtpm>(
+            world.helpers.tpm(index),
+            [designation = options.designation()](auto const& text) { spdlog::warn("{}: {}", designation, text); });
 }
 
 Guest::~Guest()
@@ -73,9 +78,10 @@ void Guest::build(hv::PartitionId parent)
                                                          if (options_.ready.kind == ReadySignal::Kind::Synic)
                                                              announce();
                                                      },
-                                                 .start_user_network = world_.start_user_network(index_),
+                                                 .start_user_network = world_.helpers.user_network(index_),
                                                  .generation = generation_,
                                                  .firmware = firmware_,
+                                                 .tpm = tpm_,
                                                  .display = display_ ? &*display_ : nullptr},
                                   options_, parent);
 }

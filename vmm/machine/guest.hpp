@@ -2,6 +2,7 @@
 #pragma once
 
 #include "devices/pc/serial_sink.hpp"
+#include "devices/tpm/swtpm.hpp"
 #include "hv/partition/registry.hpp"
 #include "vmm/base/log.hpp"
 #include "vmm/console/console.hpp"
@@ -39,8 +40,11 @@ class Firmware;
 class Disks;
 class GuestServices;
 
-/// StartUserNetwork for the guest of an index.
-using StartGuestNetwork = std::function<StartUserNetwork(std::size_t guest)>;
+/// What other processes do for the guest of an index, from 0.
+struct GuestHelpers {
+    std::function<StartUserNetwork(std::size_t guest)> user_network{};
+    std::function<std::unique_ptr<devices::tpm::SwtpmProcess>(std::size_t guest)> tpm{}; ///< of one that has one
+};
 
 /// Used by the thread that owns the run.
 class Guest final : devices::SerialSink {
@@ -53,7 +57,7 @@ class Guest final : devices::SerialSink {
         TraceLog* trace; ///< or nullptr
         RunEvents& events;
         std::stop_source opening; ///< stops the opening of disks, when all is to end
-        StartGuestNetwork start_user_network{};
+        GuestHelpers helpers{};
     };
 
     enum class State {
@@ -69,8 +73,8 @@ class Guest final : devices::SerialSink {
         TimeGoesOn,  ///< likewise, but this KVM cannot stop its time
     };
 
-    /// Opens the console, and the firmware's files; throws UserError. `index` goes into events. The loop must have
-    /// stopped when this object ends.
+    /// Opens the console and the firmware's files, and has the TPM begin; throws UserError. `index` goes into events.
+    /// The loop must have stopped when this object ends.
     Guest(World const& world, std::size_t index, GuestOptions const& options);
     ~Guest() override;
 
@@ -164,6 +168,7 @@ class Guest final : devices::SerialSink {
 
     hv::vmbus::Guid generation_;                   ///< outlives a reset, as it does on Hyper-V
     std::shared_ptr<firmware::Firmware> firmware_; ///< or nullptr
+    std::shared_ptr<devices::tpm::Swtpm> tpm_;     ///< or nullptr
     std::optional<Display> display_;
     std::unique_ptr<Machine> machine_;
     Machine* input_target_ = nullptr; // the event loop's

@@ -10,6 +10,7 @@
 #include "vmm/machine/guest_rights.hpp"
 #include "vmm/machine/pc_devices.hpp"
 #include "vmm/machine/test_devices.hpp"
+#include "vmm/machine/tpm_device.hpp"
 #include "vmm/machine/vmbus_devices.hpp"
 #include "vmm/vcpu/firmware_state.hpp"
 #include "vmm/vcpu/guest_cpuid.hpp"
@@ -77,6 +78,7 @@ Machine::~Machine()
 {
     stop();
     test_devices_.reset();
+    tpm_.reset();
     firmware_devices_.reset();
     vmbus_.reset();
     partition_.remove();
@@ -145,6 +147,7 @@ void Machine::create_devices(GuestOptions const& options)
                                    vmbus_->disks().boot_units()},
             world_.firmware, layout_, options.cpus);
     }
+    if (world_.tpm) tpm_ = std::make_unique<TpmDevice>(world_.tpm, memory_->space(), mmio_, pc_->resources());
     if (!options.test_devices) return;
     auto debug_exit = [this](std::uint32_t status) {
         end({Outcome::Kind::DebugExit, static_cast<int>(status & 0xFF), {}});
@@ -158,7 +161,9 @@ void Machine::create_devices(GuestOptions const& options)
 void Machine::load(GuestOptions const& options)
 {
     put_generation(memory_->memory(), world_.generation);
-    AcpiConfig const acpi{.cpus = options.cpus, .claims = pc_->resources().claims()};
+    AcpiConfig const acpi{.cpus = options.cpus,
+                          .claims = pc_->resources().claims(),
+                          .tpm = tpm_ ? TpmDevice::control_area : std::uint64_t{0}};
     smbios::Config const smbios{options.smbios, layout_,          processor_,
                                 options.cpus,   options.topology, !firmware_devices_};
     if (firmware_devices_) // processors start as after a reset
@@ -233,6 +238,7 @@ void Machine::quiesce(std::function<void()> at_rest)
     auto const busy = hv::call_when_at_rest(std::move(at_rest));
     partition_->hold_deliveries();
     pc_->quiesce(busy);
+    if (tpm_) tpm_->quiesce();
     vmbus_->quiesce(busy);
 }
 
@@ -241,6 +247,7 @@ void Machine::resume()
     partition_->release_deliveries();
     vmbus_->resume();
     pc_->resume();
+    if (tpm_) tpm_->resume();
     clock_->go_on(vcpus());
     pc_->resume_time();
     gate_.open();
@@ -259,6 +266,7 @@ std::vector<Vcpu*> Machine::vcpus() const
 void Machine::inspect_devices(hv::Inspector& inspector) const
 {
     vmbus_->inspect(inspector);
+    if (tpm_) tpm_->inspect(inspector);
     if (world_.display) world_.display->inspect(inspector);
 }
 

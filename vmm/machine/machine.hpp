@@ -5,6 +5,7 @@
 #include "devices/pc/port_bus.hpp"
 #include "devices/pc/power_events.hpp"
 #include "devices/pc/serial_sink.hpp"
+#include "devices/tpm/backend.hpp"
 #include "hv/abi/guid.hpp"
 #include "hv/base/interfaces.hpp"
 #include "hv/partition/registered_partition.hpp"
@@ -45,6 +46,7 @@ class FirmwareDevices;
 class ChildMachines;
 class PcDevices;
 class TestDevices;
+class TpmDevice;
 class VmbusDevices;
 
 class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvents {
@@ -64,6 +66,7 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
         StartUserNetwork start_user_network{};
         hv::vmbus::Guid generation{};                        ///< the generation ID that it begins with
         std::shared_ptr<vmm::firmware::Firmware> firmware{}; ///< nullptr where a kernel is started
+        std::shared_ptr<devices::tpm::Backend> tpm{};        ///< nullptr for a guest without one
         Display* display = nullptr;                          ///< nullptr for a guest without one; outlives it
     };
 
@@ -151,6 +154,7 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
     std::unique_ptr<VmbusDevices> vmbus_;
     std::unique_ptr<PcDevices> pc_;
     std::unique_ptr<FirmwareDevices> firmware_devices_;
+    std::unique_ptr<TpmDevice> tpm_; ///< or nullptr
     std::unique_ptr<TestDevices> test_devices_;
     std::once_flag ended_;
     std::atomic<unsigned> crash_reports_{0};

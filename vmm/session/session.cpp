@@ -28,15 +28,14 @@ struct Overloaded : Handlers... {
 } // namespace
 
 Session::Session(Hypervisor const& hypervisor, RunOptions const& options, Confinement confinement, TraceLog* trace,
-                 StartGuestNetwork const& start_user_network, Say say)
+                 GuestHelpers const& helpers, Say say)
     : say_{std::move(say)},
       confinement_{std::move(confinement)},
       monitor_timer_{loop_.io(), registry_.monitors()},
       standard_output_{loop_.io()},
       signals_{loop_.io(), SIGINT, SIGTERM}
 {
-    Guest::World const world{loop_, standard_output_, hypervisor, registry_,
-                             trace, events_,          opening_,   start_user_network};
+    Guest::World const world{loop_, standard_output_, hypervisor, registry_, trace, events_, opening_, helpers};
     for (auto const& guest : options.guests) {
         try {
             guests_.push_back(std::make_unique<Guest>(world, guests_.size(), guest));

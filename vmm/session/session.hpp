@@ -43,7 +43,7 @@ class Session {
     /// Opens the consoles and the control socket. Throws UserError. `options` and `trace`, which may be nullptr, must
     /// outlive this object.
     Session(Hypervisor const& hypervisor, RunOptions const& options, Confinement confinement, TraceLog* trace,
-            StartGuestNetwork const& start_user_network, Say say);
+            GuestHelpers const& helpers, Say say);
     ~Session();
 
     /// Builds all guests, then runs them until the last has ended. The exit status: the highest of theirs. Throws

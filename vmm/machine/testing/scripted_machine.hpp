@@ -76,7 +76,8 @@ class ScriptedMachine {
                 .crashed = [](std::string const&) {},
                 .synic_enabled = [] {},
                 .start_user_network = [this](std::size_t, auto warn) { return user_network(std::move(warn)); },
-                .firmware = firmware},
+                .firmware = firmware,
+                .tpm = tpm},
             options, hv::PartitionRegistry::root_id);
         return *machine_;
     }
@@ -99,7 +100,8 @@ class ScriptedMachine {
     hv::PartitionRegistry registry;
     GuestOptions options;
     std::shared_ptr<vmm::firmware::Firmware>
-        firmware; ///< of the next machine; nullptr for one that starts the kernel
+        firmware;                               ///< of the next machine; nullptr for one that starts the kernel
+    std::shared_ptr<devices::tpm::Backend> tpm; ///< likewise; nullptr for one without
 
   private:
     /// One whose other end is a thread of the test's, and no process. It ends with the card.
