@@ -187,7 +187,7 @@ void Swtpm::submit(std::vector<std::byte> command, std::shared_ptr<Waiter> waite
 
 void Swtpm::inspect(hv::Inspector& inspector) const
 {
-    inspector.text("swtpm", works_.load() ? "works" : "is lost");
+    inspector.text("swtpm", works() ? "works" : "lost");
     inspector.number("commands", commands_.load());
     inspector.number("resets", resets_.load());
 }

@@ -55,6 +55,8 @@ class Swtpm final : public Backend {
     void reset() override;
     void submit(std::vector<std::byte> command, std::shared_ptr<Waiter> waiter) override;
     void inspect(hv::Inspector& inspector) const override;
+    /// False once it is lost.
+    [[nodiscard]] bool works() const { return works_.load(); }
 
   private:
     struct Job {

@@ -126,6 +126,8 @@ class Guest final : devices::SerialSink {
     [[nodiscard]] hv::vmbus::Guid change_generation();
     [[nodiscard]] GuestServices& services() const;
     /// nullptr when it has none.
+    [[nodiscard]] devices::tpm::Swtpm const* tpm() const { return tpm_.get(); }
+    /// nullptr when it has none.
     [[nodiscard]] Display* display() { return display_ ? &*display_ : nullptr; }
 
     /// Writes out what its console still holds. When all guests have ended. What went wrong, one line, or nothing.

@@ -52,6 +52,7 @@ nlohmann::json status_of(Guest const& guest)
                           {"cpus", options.cpus},
                           {"memory", options.memory}};
     if (guest.has_crashed()) status["crashed"] = true;
+    if (auto const* const tpm = guest.tpm()) status["tpm"] = tpm->works() ? "works" : "lost";
     if (auto const* const partition = guest.partition()) status["partition"] = partition->id().value;
     if (guest.state() != Guest::State::Running) return status;
     status["heartbeat"] = to_string(guest.services().heartbeat().status().state);
