@@ -6,7 +6,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 # shellcheck disable=SC2034 # used by those who source this
 fuzz_targets=(fuzz_hypercalls fuzz_msrs fuzz_partitions fuzz_parents fuzz_vmbus
     fuzz_storage fuzz_files fuzz_nbd fuzz_network fuzz_tap fuzz_user_network fuzz_user_network_link
-    fuzz_services fuzz_sockets fuzz_ports fuzz_pci fuzz_firmware
+    fuzz_services fuzz_sockets fuzz_ports fuzz_pci fuzz_firmware fuzz_tpm
     fuzz_kernels fuzz_control fuzz_helper fuzz_console fuzz_registers)
 
 # corpus_of TARGET: the folder of its committed inputs.
