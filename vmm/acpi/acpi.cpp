@@ -190,9 +190,10 @@ FixedDescription fadt(std::uint32_t facs_address, std::uint32_t dsdt_address)
     return table;
 }
 
+constexpr unsigned first_x2apic_only = 255; // 0xFF addresses all local APICs
+
 void append_processor(Bytes& table, unsigned id)
 {
-    constexpr unsigned first_x2apic_only = 255; // 0xFF addresses all local APICs
     if (id < first_x2apic_only) {
         append(table,
                LocalApic{.processor_uid = static_cast<std::uint8_t>(id), .apic_id = static_cast<std::uint8_t>(id)});
@@ -228,6 +229,42 @@ Bytes waet()
     constexpr std::uint32_t pm_timer_good = 1U << 1; // one read of it is enough
     Bytes table;
     append(table, EmulatedDevices{header({'W', 'A', 'E', 'T'}, 1), pm_timer_good});
+    return measured(std::move(table));
+}
+
+Bytes srat(std::span<NumaNode const> nodes)
+{
+    Bytes table;
+    append(table, SystemAffinity{header({'S', 'R', 'A', 'T'}, 3), 1, 0});
+    std::uint32_t number = 0;
+    for (auto const& node : nodes) {
+        for (unsigned id = node.first_cpu; id < node.first_cpu + node.cpus; ++id) {
+            if (id < first_x2apic_only)
+                append(table, ApicAffinity{.node = static_cast<std::uint8_t>(number),
+                                           .apic_id = static_cast<std::uint8_t>(id)});
+            else
+                append(table, X2ApicAffinity{.node = number, .apic_id = id});
+        }
+        ++number;
+    }
+    number = 0;
+    for (auto const& node : nodes) {
+        for (auto const& range : node.memory)
+            append(table, MemoryAffinity{.node = number, .base = range.base.value, .size = range.size});
+        ++number;
+    }
+    return measured(std::move(table));
+}
+
+Bytes slit(std::size_t nodes)
+{
+    constexpr std::byte local{10};
+    constexpr std::byte remote{20}; // twice as long, as most machines say
+    Bytes table;
+    append(table, Localities{header({'S', 'L', 'I', 'T'}, 1), nodes});
+    for (std::size_t from = 0; from < nodes; ++from)
+        for (std::size_t to = 0; to < nodes; ++to)
+            table.push_back(from == to ? local : remote);
     return measured(std::move(table));
 }
 
@@ -305,6 +342,10 @@ AcpiTables acpi_tables(AcpiConfig const& config)
     std::vector listed{add_fadt(set, facs_at, dsdt_at), set.add_with_header(madt(config)),
                        set.add_with_header(waet())};
     if (config.tpm != 0) listed.push_back(set.add_with_header(tpm2(config.tpm)));
+    if (config.nodes.size() > 1) {
+        listed.push_back(set.add_with_header(srat(config.nodes)));
+        listed.push_back(set.add_with_header(slit(config.nodes.size())));
+    }
     auto const xsdt_at = set.add_with_header(xsdt(listed));
     for (std::uint32_t n = 0; n < listed.size(); ++n)
         set.note_pointer(xsdt_at + std::uint32_t{sizeof(TableHeader)} + n * 8, sizeof(std::uint64_t));

@@ -1,8 +1,10 @@
-/// The ACPI tables of a guest (ACPI 6.5): RSDP, XSDT, FADT, FACS, MADT, WAET, DSDT, and TPM2 with a TPM.
+/// The ACPI tables of a guest (ACPI 6.5): RSDP, XSDT, FADT, FACS, MADT, WAET, DSDT, TPM2 with a TPM,
+/// SRAT and SLIT with NUMA nodes.
 #pragma once
 
 #include "devices/pc/resources.hpp"
 #include "hv/base/guest_memory.hpp"
+#include "vmm/acpi/numa.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -15,7 +17,8 @@ struct AcpiConfig {
     unsigned cpus = 1; ///< local APIC IDs are 0 to cpus - 1
     /// Of the machine's components: devices in the DSDT follow from them.
     std::span<devices::Resources::Claim const> claims{};
-    std::uint64_t tpm = 0; ///< address of its control area; 0: there is no TPM
+    std::uint64_t tpm = 0;             ///< address of its control area; 0: there is no TPM
+    std::span<NumaNode const> nodes{}; ///< two at least, or there is nothing to tell
 };
 
 inline constexpr std::uint32_t io_apic_address = 0xFEC0'0000;

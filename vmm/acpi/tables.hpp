@@ -207,6 +207,60 @@ struct TrustedPlatform {
 };
 static_assert(sizeof(TrustedPlatform) == 64);
 
+/// SRAT, §5.2.16; the structures below follow it.
+struct SystemAffinity {
+    TableHeader header;
+    std::uint32_t one;
+    std::uint64_t reserved;
+};
+static_assert(sizeof(SystemAffinity) == 48);
+
+/// §5.2.16.1, of a node below 256
+struct ApicAffinity {
+    std::uint8_t type = 0;
+    std::uint8_t length = sizeof(ApicAffinity);
+    std::uint8_t node;
+    std::uint8_t apic_id;
+    std::uint32_t flags = 1; ///< bit 0: enabled
+    std::array<std::uint8_t, 4> reserved{};
+    std::uint32_t clock_domain = 0;
+};
+static_assert(sizeof(ApicAffinity) == 16);
+
+/// §5.2.16.2
+struct MemoryAffinity {
+    std::uint8_t type = 1;
+    std::uint8_t length = sizeof(MemoryAffinity);
+    std::uint32_t node;
+    std::uint16_t reserved_6 = 0;
+    std::uint64_t base;
+    std::uint64_t size;
+    std::uint32_t reserved_24 = 0;
+    std::uint32_t flags = 1; ///< bit 0: enabled
+    std::uint64_t reserved_32 = 0;
+};
+static_assert(sizeof(MemoryAffinity) == 40);
+
+/// §5.2.16.3
+struct X2ApicAffinity {
+    std::uint8_t type = 2;
+    std::uint8_t length = sizeof(X2ApicAffinity);
+    std::uint16_t reserved_2 = 0;
+    std::uint32_t node;
+    std::uint32_t apic_id;
+    std::uint32_t flags = 1; ///< bit 0: enabled
+    std::uint32_t clock_domain = 0;
+    std::uint32_t reserved_20 = 0;
+};
+static_assert(sizeof(X2ApicAffinity) == 24);
+
+/// SLIT, §5.2.17; a byte for each pair of nodes follows it.
+struct Localities {
+    TableHeader header;
+    std::uint64_t count;
+};
+static_assert(sizeof(Localities) == 44);
+
 #pragma pack(pop)
 
 } // namespace vmm::acpi
