@@ -64,9 +64,9 @@ class RunCommand {
         add("--memory", "SIZE[,max=SIZE]",
             "guest memory, e.g. 512M (the default) or 4G; with max, what it may come to have by dynamic memory",
             [&guest](auto const& text) { set_memory("--memory", text, guest); });
-        add("--cpus", "N[,sockets=N][,threads=N]",
+        add("--cpus", "N[,sockets=N][,threads=N][,nodes=N]",
             "virtual processors, 1 (the default) to " + std::to_string(GuestOptions::max_cpus) +
-                ", in so many sockets, with so many threads a core (1)",
+                ", in so many sockets, with so many threads a core, in so many NUMA nodes (1)",
             [&guest](auto const& text) { set_cpus(guest, parse_cpus("--cpus", text)); });
         add("--serial", "TARGET", "the other end of COM1: stdio (the default), lines, pty, file:PATH or none",
             [&guest](auto const& text) { guest.serial = parse_serial("--serial", text); });
@@ -159,6 +159,7 @@ class RunCommand {
                             "--disk to boot from by firmware, or --config FILE for several guests"};
         }
         check_start(guest);
+        check_nodes(guest);
         settle_boot_order(guest);
         options.guests.push_back(std::move(guest));
         return options;

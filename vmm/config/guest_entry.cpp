@@ -365,6 +365,7 @@ GuestEntry read_guest(toml::table const& table, ConfigContext const& context)
         require(entry, "kernel", "e.g. kernel = \"vmlinuz\", or firmware = \"auto\",", context);
     try {
         check_start(entry.options);
+        check_nodes(entry.options);
         settle_boot_order(entry.options);
     } catch (UserError const& error) {
         refuse_at(context.path, entry.where, error.what());

@@ -161,9 +161,11 @@ void Machine::create_devices(GuestOptions const& options)
 void Machine::load(GuestOptions const& options)
 {
     put_generation(memory_->memory(), world_.generation);
+    auto const nodes = numa_nodes(layout_, options.cpus, options.topology.nodes);
     AcpiConfig const acpi{.cpus = options.cpus,
                           .claims = pc_->resources().claims(),
-                          .tpm = tpm_ ? TpmDevice::control_area : std::uint64_t{0}};
+                          .tpm = tpm_ ? TpmDevice::control_area : std::uint64_t{0},
+                          .nodes = nodes};
     smbios::Config const smbios{options.smbios, layout_,          processor_,
                                 options.cpus,   options.topology, !firmware_devices_};
     if (firmware_devices_) // processors start as after a reset

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <charconv>
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -65,13 +66,15 @@ class Parser {
             cores_ = number(value, name);
         else if (name == "threads")
             options_.topology.threads = number(value, name);
+        else if (name == "nodes")
+            options_.topology.nodes = number(value, name);
         else
             refuse(item, "is not known: use e.g. 8,sockets=2,threads=2");
     }
 
     void check() const
     {
-        auto const [sockets, threads] = options_.topology;
+        auto const [sockets, threads, nodes] = options_.topology;
         auto const of_all_cores = sockets * threads;
         if (options_.cpus % of_all_cores != 0 || (cores_ && *cores_ * of_all_cores != options_.cpus))
             refuse(text_, "does not come out even: the number of processors is sockets times cores times threads");
@@ -80,6 +83,20 @@ class Parser {
         if (auto const in_socket = options_.cpus / sockets; sockets > 1 && !std::has_single_bit(in_socket))
             refuse(text_, "gives a socket " + std::to_string(in_socket) +
                               " processors: make them a power of two, or use one socket");
+        check_nodes(sockets, options_.cpus / threads, nodes);
+    }
+
+    void check_nodes(unsigned sockets, unsigned cores, unsigned nodes) const
+    {
+        if (nodes > CpuTopology::max_nodes)
+            refuse(text_,
+                   "has more nodes than a guest may have: use at most " + std::to_string(CpuTopology::max_nodes));
+        if (nodes > cores) refuse(text_, "has more nodes than cores: use at most " + std::to_string(cores));
+        if (cores % nodes != 0)
+            refuse(text_, "gives nodes different numbers of cores: use a number of nodes that divides " +
+                              std::to_string(cores));
+        if (sockets % nodes != 0 && nodes % sockets != 0)
+            refuse(text_, "has a node with parts of several sockets: make one number a multiple of the other");
     }
 
     std::string_view option_;
@@ -93,6 +110,15 @@ class Parser {
 CpuOptions parse_cpus(std::string_view option, std::string_view text)
 {
     return Parser{option, text}.parse();
+}
+
+void check_nodes(GuestOptions const& guest)
+{
+    constexpr std::uint64_t least = std::uint64_t{32} << 20; // Linux leaves out nodes with little
+    auto const nodes = guest.topology.nodes;
+    if (nodes > 1 && guest.memory / nodes < least)
+        throw UserError{guest.designation() + " has too little memory for " + std::to_string(nodes) +
+                        " nodes: give each 32M at least, or use fewer"};
 }
 
 void set_cpus(GuestOptions& guest, CpuOptions const& options)

@@ -32,6 +32,25 @@ TEST_CASE("processors are cores of one socket, unless it is said otherwise", "[o
     CHECK(parse_cpus("--cpus", "7,cores=7") == CpuOptions{7, {1, 1}});
 }
 
+TEST_CASE("processors are in one node, unless it is said otherwise", "[options][numa]")
+{
+    CHECK(parse_cpus("--cpus", "8,sockets=2,threads=2,nodes=2") == CpuOptions{8, {2, 2, 2}});
+    CHECK(parse_cpus("--cpus", "8,nodes=4") == CpuOptions{8, {1, 1, 4}});
+    CHECK(parse_cpus("--cpus", "8,sockets=4,nodes=2") == CpuOptions{8, {4, 1, 2}});
+    CHECK_THAT(complaint("2,nodes=4"), Contains("more nodes than cores: use at most 2"));
+    CHECK_THAT(complaint("4,threads=2,nodes=4"), Contains("more nodes than cores: use at most 2"));
+    CHECK_THAT(complaint("6,nodes=4"), Contains("different numbers of cores: use a number of nodes that divides 6"));
+    CHECK_THAT(complaint("12,sockets=3,nodes=2"), Contains("parts of several sockets"));
+    CHECK_THAT(complaint("128,nodes=128"), Contains("use at most 64"));
+    CHECK_THAT(complaint("8,nodes=0"), Contains("is not a possible number of nodes"));
+    GuestOptions guest;
+    guest.memory = std::uint64_t{63} << 20;
+    guest.topology.nodes = 2;
+    CHECK_THROWS_WITH(check_nodes(guest), Contains("give each 32M at least"));
+    guest.memory = std::uint64_t{64} << 20;
+    CHECK_NOTHROW(check_nodes(guest));
+}
+
 TEST_CASE("a topology that APIC IDs cannot say is refused", "[options]")
 {
     for (auto const* const number : {"", "0", "255", "two", "2x", "-1", " 2", "2 "})

@@ -124,10 +124,14 @@ struct ModuleOptions {
     friend bool operator==(ModuleOptions const&, ModuleOptions const&) = default;
 };
 
-/// How processors share packages and cores. A package has the same number of cores as any other.
+/// How processors share packages, cores and memory. A package has the same number of cores as any other, and so has a
+/// node.
 struct CpuTopology {
+    static constexpr unsigned max_nodes = 64;
+
     unsigned sockets = 1;
     unsigned threads = 1; ///< of a core
+    unsigned nodes = 1;   ///< of NUMA, each with as much memory as any other
 
     friend bool operator==(CpuTopology const&, CpuTopology const&) = default;
 };
