@@ -102,8 +102,8 @@ TEST_CASE("A thread of any role that has been taken over gets nothing by its cal
 
 TEST_CASE("A thread that a guest's data reaches opens and connects to nothing", "[jail][seccomp]")
 {
-    for (auto const role :
-         {ThreadRole::Vcpu, ThreadRole::Events, ThreadRole::DiskRing, ThreadRole::Tap, ThreadRole::LineWriter}) {
+    for (auto const role : {ThreadRole::Vcpu, ThreadRole::Events, ThreadRole::DiskRing, ThreadRole::Tap,
+                            ThreadRole::LineWriter, ThreadRole::Tpm}) {
         CAPTURE(devices::name_of(role));
         CHECK(as(role, SYS_openat, AT_FDCWD, "/etc/passwd", O_RDONLY) == ended);
         CHECK(as(role, SYS_open, "/proc/self/mem", O_RDWR) == ended);
@@ -142,6 +142,7 @@ TEST_CASE("Threads make the hypervisor's requests that their roles have", "[jail
         CHECK(as(ThreadRole::Vcpu, SYS_ioctl, -1, request, 0) == End{came_through, 0});
         CHECK(as(ThreadRole::DiskRing, SYS_ioctl, -1, request, 0) == End{came_through, 0});
         CHECK(as(ThreadRole::LineWriter, SYS_ioctl, -1, request, 0) == ended);
+        CHECK(as(ThreadRole::Tpm, SYS_ioctl, -1, request, 0) == ended);
     }
     for (auto const request : build) {
         CHECK(as(ThreadRole::Session, SYS_ioctl, -1, request, 0) == End{came_through, 0});

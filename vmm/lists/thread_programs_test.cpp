@@ -1,5 +1,7 @@
 #include "hv/testing/catch.hpp"
 #include "vmm/helper/file_calls.hpp"
+#include "vmm/helper/image_calls.hpp"
+#include "vmm/helper/tpm_calls.hpp"
 #include "vmm/helper/user_network_calls.hpp"
 #include "vmm/jail/thread_programs.hpp"
 #include "vmm/kvm/kvm_requests.hpp"
@@ -30,6 +32,12 @@ TEST_CASE("the list that was built for the process which opens files is its own"
 TEST_CASE("the list that was built for the process of a user-mode network is its own", "[jail][seccomp]")
 {
     CHECK(std::ranges::equal(helper::built_user_network_program(), helper::user_network_program()));
+}
+
+TEST_CASE("the lists that were built for programs of others are their own", "[jail][seccomp]")
+{
+    CHECK(std::ranges::equal(helper::built_image_program(), helper::image_program()));
+    CHECK(std::ranges::equal(helper::built_tpm_program(), helper::tpm_program()));
 }
 
 TEST_CASE("system calls have their names", "[jail][seccomp]")
