@@ -86,6 +86,7 @@ inline constexpr std::uint32_t readable = 1U << 0;
 inline constexpr std::uint32_t writable = 1U << 1;
 inline constexpr std::uint32_t kernel_executable = 1U << 2;
 inline constexpr std::uint32_t user_executable = 1U << 3;
+inline constexpr std::uint32_t adjustable = 1U << 15; ///< Linux sets it, and no text says what it is
 inline constexpr std::uint32_t no_access = 1U << 16;
 inline constexpr std::uint32_t no_overlay = 1U << 20;
 inline constexpr std::uint32_t not_cached = 1U << 21;

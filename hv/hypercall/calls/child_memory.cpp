@@ -19,7 +19,8 @@ constexpr std::uint64_t pages_per_large = 512;
 std::optional<GpaAccess> access_of(std::uint32_t flags)
 {
     constexpr auto known = flag::readable | flag::writable | flag::kernel_executable | flag::user_executable |
-                           flag::no_access | flag::no_overlay | flag::not_cached | flag::large_page;
+                           flag::adjustable | flag::no_access | flag::no_overlay | flag::not_cached |
+                           flag::large_page;
     constexpr auto rights = flag::readable | flag::writable | flag::kernel_executable | flag::user_executable;
     if ((flags & ~known) != 0) return std::nullopt;
     if ((flags & rights) == 0) return GpaAccess::None;
@@ -60,7 +61,7 @@ Progress map_gpa_pages(Caller const& caller, abi::MapGpaPagesInput const& in, st
         bool const large = (in.flags & flag::large_page) != 0;
         auto const pages_each = large ? pages_per_large : 1;
         auto const base = first_page(in.base, caller.rep_start, pages.size(), pages_each);
-        if (!access || !base || in.padding != 0) return Status::InvalidParameter;
+        if (!access || !base) return Status::InvalidParameter;
         if (!large) {
             auto const done = all.map(child, *base, pages, *access);
             progress.done = done.done;
@@ -84,7 +85,7 @@ Progress unmap_gpa_pages(Caller const& caller, abi::UnmapGpaPagesInput const& in
     auto const status = with_own_child(caller, in.partition, [&](Children& all, Partition& child) {
         auto const pages_each = (in.flags & abi::unmap_flag::large_page) != 0 ? pages_per_large : 1;
         auto const base = first_page(in.base, caller.rep_start, count.value, pages_each);
-        if (!base || (in.flags & ~known) != 0 || in.padding != 0) return Status::InvalidParameter;
+        if (!base || (in.flags & ~known) != 0) return Status::InvalidParameter;
         return all.unmap(child, *base, count.value * pages_each);
     });
     return {status, status == Status::Success ? count.value : 0};

@@ -6,13 +6,12 @@
 
 namespace hv::calls {
 
-/// HvCreateVp (§10.4.1; call code 0x004E), with the input of the newest text. There is one proximity domain.
+/// HvCreateVp (§10.4.1; call code 0x004E), with the input of the newest text. There is one proximity domain. Linux
+/// leaves what was there before in the reserved bytes, and in the subnode's ID where it wants any subnode.
 Status create_vp(Caller const& caller, abi::CreateVpInput const& in)
 {
     return with_own_child(caller, in.partition, [&](Children& all, Partition& child) {
-        bool const reserved = (in.reserved[0] | in.reserved[1] | in.reserved[2] | in.subnode_type) != 0;
-        if (reserved || in.subnode_id != 0 || in.flags != 0 || !in.proximity.reserved_clear())
-            return Status::InvalidParameter;
+        if (in.subnode_type != 0 || in.flags != 0 || !in.proximity.reserved_clear()) return Status::InvalidParameter;
         return all.create_vp(child, VpIndex{in.vp_index});
     });
 }

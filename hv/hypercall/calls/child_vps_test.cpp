@@ -130,10 +130,6 @@ TEST_CASE("HvCreateVp, HvDeleteVp: every status (TLFS 2.0a 10.4.1, 10.4.2)", "[c
     {
         bad.subnode_type = 1;
     }
-    SECTION("a reserved byte")
-    {
-        bad.reserved[2] = 1;
-    }
     SECTION("a proximity domain's flags")
     {
         bad.proximity.flags = 2;
