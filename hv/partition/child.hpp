@@ -10,6 +10,7 @@
 #include "hv/partition/child_vp.hpp"
 #include "hv/partition/installed_intercepts.hpp"
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -38,7 +39,7 @@ struct Child {
           has_message_pages{(flags & abi::creation_flag::intercept_page) != 0},
           intercepts{(flags & abi::creation_flag::exo_partition) != 0},
           vps(most_vps),
-          shown_at(most_vps, GpaRun::no_page)
+          shown_at(most_vps, nowhere)
     {}
 
     [[nodiscard]] bool takes_deposits() const { return stage == Stage::Uninitialized || stage == Stage::Active; }
@@ -56,8 +57,10 @@ struct Child {
     std::mutex changes; ///< one change of the VPs or of the map at a time; before all locks of the model
     GpaMap map;         ///< changed with `changes` held too
     std::vector<std::unique_ptr<ChildVp>> vps; ///< by index; likewise
-    /// By index: the parent's page that a VP's intercept messages lie over, or no_page.
-    std::vector<std::uint64_t> shown_at;
+    /// By index, and by abi::VpStatePage: the parent's page that a VP's state page lies over, or no_page.
+    using ShownAt = std::array<std::uint64_t, 2>;
+    static constexpr ShownAt nowhere{GpaRun::no_page, GpaRun::no_page};
+    std::vector<ShownAt> shown_at;
 };
 
 } // namespace hv

@@ -41,7 +41,8 @@ void ChildVp::end()
     processor_->end();
     family_.child.wait_for_visits(); // of whoever had found it before
     if (buffer_.synic) buffer_.synic->withdraw(buffer_);
-    (void)hide_messages();
+    (void)hide_page(abi::VpStatePage::InterceptMessage);
+    (void)hide_page(abi::VpStatePage::Registers);
 }
 
 void ChildVp::intercepted(Intercept const& intercept)
@@ -79,20 +80,22 @@ Synic& ChildVp::hearer() const
     return vps.front()->synic();
 }
 
-Status ChildVp::show_messages(std::uint64_t page)
+Status ChildVp::show_page(abi::VpStatePage type, std::uint64_t page)
 {
-    if (!has_message_page_ || page >= GpaMap::pages) return Status::InvalidParameter;
+    bool const exists = type == abi::VpStatePage::Registers || has_message_page_;
+    if (!exists || page >= GpaMap::pages) return Status::InvalidParameter;
     std::lock_guard const guard{lock_};
-    if (message_page_.host()) return Status::InvalidVpState;
-    return message_page_.map(family_.parent.memory(), Gpa{page * page_size}) ? Status::Success
-                                                                             : Status::InvalidParameter;
+    auto& overlay = page_of(type);
+    if (overlay.host()) return Status::InvalidVpState;
+    return overlay.map(family_.parent.memory(), Gpa{page * page_size}) ? Status::Success : Status::InvalidParameter;
 }
 
-Status ChildVp::hide_messages()
+Status ChildVp::hide_page(abi::VpStatePage type)
 {
     std::lock_guard const guard{lock_};
-    if (!message_page_.host()) return Status::InvalidVpState;
-    message_page_.unmap();
+    auto& overlay = page_of(type);
+    if (!overlay.host()) return Status::InvalidVpState;
+    overlay.unmap();
     return Status::Success;
 }
 

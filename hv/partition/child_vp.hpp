@@ -34,12 +34,12 @@ class ChildVp final : public VpSupervisor {
     /// It is found no more, and its thread has ended. From any VP of the parent.
     void end();
 
-    /// Puts the intercept message page over one of the parent's; it shows the last message. InvalidParameter when
-    /// there is none of that kind, or no RAM there; InvalidVpState when it is somewhere already. From any VP of the
-    /// parent.
-    [[nodiscard]] Status show_messages(std::uint64_t page);
+    /// Puts a state page over one of the parent's: that of messages shows the last one, and that of registers says
+    /// that it holds none. InvalidParameter when there is none of that kind, or no RAM there; InvalidVpState when it
+    /// is somewhere already. From any VP of the parent.
+    [[nodiscard]] Status show_page(abi::VpStatePage type, std::uint64_t page);
     /// InvalidVpState when it is nowhere.
-    [[nodiscard]] Status hide_messages();
+    [[nodiscard]] Status hide_page(abi::VpStatePage type);
 
   private:
     [[nodiscard]] bool suspended() const override { return suspension_.suspended(); }
@@ -50,6 +50,10 @@ class ChildVp final : public VpSupervisor {
     void intercepted(Intercept const& intercept) override;
 
     void post(abi::Message const& message);
+    [[nodiscard]] OverlayPage& page_of(abi::VpStatePage type)
+    {
+        return type == abi::VpStatePage::Registers ? register_page_ : message_page_;
+    }
     [[nodiscard]] Synic& hearer() const;
 
     Family const family_;
@@ -61,6 +65,7 @@ class ChildVp final : public VpSupervisor {
 
     Mutex<LockRank::Leaf> lock_; // the rest
     OverlayPage message_page_;
+    OverlayPage register_page_; ///< zeros: not valid, so that parents ask for registers
 };
 
 } // namespace hv

@@ -91,11 +91,11 @@ class Children {
 
     [[nodiscard]] Status install(Partition& child, abi::InstallInterceptInput const& in);
 
-    /// Shows a VP's intercept messages in a page of the parent's. InvalidVpIndex; InvalidParameter: it has no such
-    /// messages, or there is no RAM; InvalidVpState: they are shown already.
-    [[nodiscard]] Status show_messages(Partition& child, VpIndex index, std::uint64_t page);
-    /// InvalidVpState: they are not shown.
-    [[nodiscard]] Status hide_messages(Partition& child, VpIndex index);
+    /// Shows a state page of a VP's in a page of the parent's. InvalidVpIndex; InvalidParameter: it has no such page,
+    /// or there is no RAM; InvalidVpState: it is shown already.
+    [[nodiscard]] Status show_page(Partition& child, VpIndex index, abi::VpStatePage type, std::uint64_t page);
+    /// InvalidVpState: it is not shown.
+    [[nodiscard]] Status hide_page(Partition& child, VpIndex index, abi::VpStatePage type);
 
     /// What an event is to the parent: of an access to memory, whether the page is mapped.
     [[nodiscard]] abi::MessageType describe(Partition& child, Intercept const& intercept) const;

@@ -63,7 +63,7 @@ std::unique_ptr<ChildVp> Children::take_vp(Partition& child, std::size_t index)
 {
     auto& state = *child.child();
     std::lock_guard const guard{lock_};
-    state.shown_at[index] = GpaRun::no_page;
+    state.shown_at[index] = Child::nowhere;
     return std::move(state.vps[index]);
 }
 
@@ -199,27 +199,27 @@ Status Children::install(Partition& child, abi::InstallInterceptInput const& in)
     return child.child()->intercepts.install(in);
 }
 
-Status Children::show_messages(Partition& child, VpIndex index, std::uint64_t page)
+Status Children::show_page(Partition& child, VpIndex index, abi::VpStatePage type, std::uint64_t page)
 {
     auto& state = *child.child();
     std::lock_guard const changes{state.changes};
     if (!is_active(child)) return Status::InvalidPartitionState;
     if (index.value >= state.vps.size() || !state.vps[index.value]) return Status::InvalidVpIndex;
-    auto const status = state.vps[index.value]->show_messages(page);
+    auto const status = state.vps[index.value]->show_page(type, page);
     std::lock_guard const guard{lock_};
-    if (status == Status::Success) state.shown_at[index.value] = page;
+    if (status == Status::Success) state.shown_at[index.value].at(static_cast<std::size_t>(type)) = page;
     return status;
 }
 
-Status Children::hide_messages(Partition& child, VpIndex index)
+Status Children::hide_page(Partition& child, VpIndex index, abi::VpStatePage type)
 {
     auto& state = *child.child();
     std::lock_guard const changes{state.changes};
     if (!is_active(child)) return Status::InvalidPartitionState;
     if (index.value >= state.vps.size() || !state.vps[index.value]) return Status::InvalidVpIndex;
-    auto const status = state.vps[index.value]->hide_messages();
+    auto const status = state.vps[index.value]->hide_page(type);
     std::lock_guard const guard{lock_};
-    state.shown_at[index.value] = GpaRun::no_page;
+    state.shown_at[index.value].at(static_cast<std::size_t>(type)) = GpaRun::no_page;
     return status;
 }
 
@@ -240,8 +240,9 @@ void Children::list_overlays(std::vector<std::uint64_t>& pages) const
 {
     std::lock_guard const guard{lock_};
     for (auto const& child : children_)
-        for (auto const page : child->child()->shown_at)
-            if (page != GpaRun::no_page) pages.push_back(page);
+        for (auto const& shown : child->child()->shown_at)
+            for (auto const page : shown)
+                if (page != GpaRun::no_page) pages.push_back(page);
 }
 
 } // namespace hv

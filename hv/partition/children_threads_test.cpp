@@ -78,9 +78,9 @@ TEST_CASE("VPs that change the VPs and the memory of one child at once leave not
             VpIndex const vp{round % 2};
             (void)children.create_vp(*child, vp);
             (void)children.map(*child, number + round % 5, pages, GpaAccess::ReadWrite);
-            (void)children.show_messages(*child, vp, 0xF);
+            (void)children.show_page(*child, vp, abi::VpStatePage::InterceptMessage, 0xF);
             (void)children.deposit(*child, std::array<std::uint64_t, 1>{0xD});
-            (void)children.hide_messages(*child, vp);
+            (void)children.hide_page(*child, vp, abi::VpStatePage::InterceptMessage);
             (void)children.unmap(*child, round % 7, 3);
             {
                 Partition::Visit const visit{*child};

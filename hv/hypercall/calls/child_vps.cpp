@@ -6,6 +6,16 @@
 
 namespace hv::calls {
 
+namespace {
+
+/// The third is of encrypted partitions.
+bool is_there(abi::VpStatePage type)
+{
+    return type == abi::VpStatePage::Registers || type == abi::VpStatePage::InterceptMessage;
+}
+
+} // namespace
+
 /// HvCreateVp (§10.4.1; call code 0x004E), with the input of the newest text. There is one proximity domain. Linux
 /// leaves what was there before in the reserved bytes, and in the subnode's ID where it wants any subnode.
 Status create_vp(Caller const& caller, abi::CreateVpInput const& in)
@@ -31,15 +41,14 @@ Status install_intercept(Caller const& caller, abi::InstallInterceptInput const&
                           [&](Children& all, Partition& child) { return all.install(child, in); });
 }
 
-/// HvCallMapVpStatePage (newest; call code 0x00E1). The parent says where, as a layered host has to; there is no page
-/// of registers.
+/// HvCallMapVpStatePage (newest; call code 0x00E1). The parent says where, as a layered host has to.
 Result<abi::MapVpStatePageOutput> map_vp_state_page(Caller const& caller, abi::MapVpStatePageInput const& in)
 {
     auto const status = with_own_child(caller, in.partition, [&](Children& all, Partition& child) {
         if (!abi::names_vtl0(in.input_vtl) || in.flags != abi::MapVpStatePageInput::location_provided)
             return Status::InvalidParameter;
-        if (in.type != abi::VpStatePage::InterceptMessage) return Status::InvalidParameter;
-        return all.show_messages(child, VpIndex{in.vp_index}, in.location);
+        if (!is_there(in.type)) return Status::InvalidParameter;
+        return all.show_page(child, VpIndex{in.vp_index}, in.type, in.location);
     });
     if (status != Status::Success) return status;
     return abi::MapVpStatePageOutput{in.location};
@@ -49,9 +58,8 @@ Result<abi::MapVpStatePageOutput> map_vp_state_page(Caller const& caller, abi::M
 Status unmap_vp_state_page(Caller const& caller, abi::UnmapVpStatePageInput const& in)
 {
     return with_own_child(caller, in.partition, [&](Children& all, Partition& child) {
-        if (!abi::names_vtl0(in.input_vtl) || in.type != abi::VpStatePage::InterceptMessage)
-            return Status::InvalidParameter;
-        return all.hide_messages(child, VpIndex{in.vp_index});
+        if (!abi::names_vtl0(in.input_vtl) || !is_there(in.type)) return Status::InvalidParameter;
+        return all.hide_page(child, VpIndex{in.vp_index}, in.type);
     });
 }
 
