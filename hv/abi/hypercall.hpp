@@ -46,6 +46,7 @@ enum class CallCode : std::uint16_t {
     PostMessage = 0x005C,
     SignalEvent = 0x005D,
     SetPortProperty = 0x0070,
+    NotifyPortRingEmpty = 0x008B,       ///< HvCallNotifyRingEmpty of 6.0b Appendix A
     AssertVirtualInterruptVtl = 0x0094, ///< HvCallAssertVirtualInterrupt of the later texts, with a VTL
     CreatePortVtl = 0x0095,             ///< HvCallCreatePort of the later texts, with VTL and NUMA fields
     ConnectPortVtl = 0x0096,            ///< HvCallConnectPort of the later texts

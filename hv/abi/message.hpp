@@ -14,7 +14,8 @@ enum class MessageType : std::uint32_t {
     GpaIntercept = 0x8000'0001,
     TimerExpired = 0x8000'0010,
     UnrecoverableException = 0x8000'0021,
-    OpaqueIntercept = 0x8000'003F, ///< newest: look into the intercept message page
+    OpaqueIntercept = 0x8000'003F,    ///< newest: look into the intercept message page
+    SynicSintIntercept = 0x8000'0061, ///< Linux (include/hyperv/hvgdk_mini.h): what a SINT would have interrupted for
     IoPortIntercept = 0x8001'0000,
     Halt = 0x8001'0007, ///< newest
 };
@@ -48,5 +49,10 @@ struct TimerPayload {
     std::uint64_t delivery_time;
 };
 static_assert(sizeof(TimerPayload) == 24);
+
+/// Of SynicSintIntercept (Linux, hv_notification_message_payload).
+struct SintNotice {
+    std::uint32_t sint;
+};
 
 } // namespace hv::abi

@@ -96,10 +96,38 @@ struct ConnectPortVtlInput { // 0x0096
 };
 static_assert(sizeof(ConnectPortVtlInput) == 72 && offsetof(ConnectPortVtlInput, type) == 32);
 
+/// HV_CONNECTION_INFO of a doorbell: the three words of `ConnectPortVtlInput::info`.
+struct DoorbellInfo {
+    static constexpr std::uint64_t size_mask = 7; ///< of `flags`: 0 any size, or 1 to 4 for 1, 2, 4 or 8 bytes
+    static constexpr std::uint64_t any_value = 1U << 31;
+
+    std::uint64_t gpa;
+    std::uint64_t trigger_value;
+    std::uint64_t flags;
+};
+
+struct NotifyPortRingEmptyInput { // 0x008B (Linux, include/hyperv/hvhdk.h)
+    std::uint32_t sint;
+    std::uint32_t reserved;
+};
+static_assert(sizeof(NotifyPortRingEmptyInput) == 8);
+
+/// Of one SINT, in the page of SIRBP, which has sixteen of them (Linux, include/hyperv/hvhdk.h,
+/// hv_synic_event_ring). The guest takes ports out in turn, and leaves zeros.
+struct EventRing {
+    static constexpr std::size_t length = 63;
+
+    std::uint8_t signal_masked; ///< the guest looks by itself
+    std::uint8_t full;          ///< ports wait for HvCallNotifyPortRingEmpty
+    std::uint16_t reserved;
+    std::array<std::uint32_t, length> ports;
+};
+static_assert(sizeof(EventRing) == 256);
+
 struct DisconnectPortInput { // 0x005B
     std::uint64_t connection_partition;
     std::uint32_t connection_id;
-    std::uint32_t padding;
+    std::uint32_t padding; ///< bit 0 says in Linux that it is a doorbell's
 };
 static_assert(sizeof(DisconnectPortInput) == 16);
 

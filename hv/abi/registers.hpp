@@ -30,6 +30,8 @@ struct SintRegister {
     [[nodiscard]] constexpr bool masked() const { return bit(word, 16); }
     [[nodiscard]] constexpr bool auto_eoi() const { return bit(word, 17); }
     [[nodiscard]] constexpr bool polling() const { return bit(word, 18); }
+    /// Instead of its interrupt there is a message to SINT0 (newest; Linux).
+    [[nodiscard]] constexpr bool as_intercept() const { return bit(word, 19); }
     /// Takes nothing: polling has the effect of unmasking, but for the interrupt (6.0b §11.8.5).
     [[nodiscard]] constexpr bool closed() const { return masked() && !polling(); }
 };

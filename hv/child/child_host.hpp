@@ -37,6 +37,8 @@ class VpSupervisor {
     [[nodiscard]] virtual bool suspended() const = 0;
     /// Whether the parent answers this access itself. `size` in bytes.
     [[nodiscard]] virtual bool intercepts_port(std::uint16_t port, std::uint8_t size, bool is_write) const = 0;
+    /// A write to memory that is not there: true when it has rung for the parent, and the VP is to go on.
+    [[nodiscard]] virtual bool rang(Gpa gpa, std::span<std::byte const> data) = 0;
     /// Tells the parent. The VP is suspended then.
     virtual void intercepted(Intercept const& intercept) = 0;
 };

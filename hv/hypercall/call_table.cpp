@@ -263,6 +263,9 @@ constexpr std::array table{
         "HvSetPortProperty", "2.0a §14.9.5", {SelfOrChild, CreatePort},
         {hex<&SetPortPropertyInput::partition>("PortPartition"), hex<&SetPortPropertyInput::port_id>("PortId"),
          hex<&SetPortPropertyInput::code>("PropertyCode"), hex<&SetPortPropertyInput::value>("Value")}),
+    call<calls::notify_port_ring_empty>(CallCode::NotifyPortRingEmpty, "HvCallNotifyPortRingEmpty",
+                                        "Linux; 6.0b Appendix A", {Itself, CreatePartitions},
+                                        {decimal<&NotifyPortRingEmptyInput::sint>("SintIndex")}),
     call<calls::assert_virtual_interrupt_vtl>(
         CallCode::AssertVirtualInterruptVtl, "HvCallAssertVirtualInterrupt", "newest", {Child, CreatePartitions},
         {hex<&AssertVirtualInterruptVtlInput::partition>("PartitionId"),

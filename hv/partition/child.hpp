@@ -6,6 +6,7 @@
 #include "hv/abi/child.hpp"
 #include "hv/abi/status.hpp"
 #include "hv/child/child_host.hpp"
+#include "hv/child/doorbells.hpp"
 #include "hv/child/gpa_map.hpp"
 #include "hv/partition/child_vp.hpp"
 #include "hv/partition/installed_intercepts.hpp"
@@ -50,6 +51,7 @@ struct Child {
     std::unique_ptr<ChildMachine> const machine;
     bool const has_message_pages;
     InstalledIntercepts intercepts; ///< locks itself
+    Doorbells doorbells;            ///< likewise
     Stage stage = Stage::BeingMade;
     std::vector<std::uint64_t> pool_pages; ///< numbers of the parent's pages
     std::size_t pages_under_way = 0;       ///< on their way into the pool or out of it

@@ -2,6 +2,7 @@
 
 #include "hv/partition/child.hpp"
 #include "hv/partition/children.hpp"
+#include "hv/partition/communication.hpp"
 #include "hv/partition/intercept_message.hpp"
 #include "hv/partition/partition.hpp"
 
@@ -43,6 +44,14 @@ void ChildVp::end()
     if (buffer_.synic) buffer_.synic->withdraw(buffer_);
     (void)hide_page(abi::VpStatePage::InterceptMessage);
     (void)hide_page(abi::VpStatePage::Registers);
+}
+
+bool ChildVp::rang(Gpa gpa, std::span<std::byte const> data)
+{
+    auto const rung = family_.child.child()->doorbells.rung_by(gpa, data);
+    for (std::size_t i = 0; i < rung.count; ++i)
+        communication::ring(family_.child, rung.ids.at(i));
+    return rung.count != 0;
 }
 
 void ChildVp::intercepted(Intercept const& intercept)

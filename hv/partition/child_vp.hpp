@@ -47,6 +47,7 @@ class ChildVp final : public VpSupervisor {
     {
         return family_.intercepts.has_port(port, size, is_write);
     }
+    [[nodiscard]] bool rang(Gpa gpa, std::span<std::byte const> data) override;
     void intercepted(Intercept const& intercept) override;
 
     void post(abi::Message const& message);

@@ -1,5 +1,6 @@
 #include "hv/partition/communication.hpp"
 
+#include "hv/partition/child.hpp"
 #include "hv/partition/locked_port.hpp"
 #include "hv/partition/monitor_ports.hpp"
 #include "hv/partition/partition.hpp"
@@ -67,13 +68,24 @@ void let_go(Partition& sender, ConnectionId id, PortHandle handle)
         }
     }
     monitor_ports::hide(sender, id);
+    if (sender.child() && sender.child()->doorbells.remove(id)) sender.pool().release(doorbell_connection_charge);
     sender.pool().release(connection_charge);
+}
+
+/// From now on the child's writes ring.
+Status add_doorbell(Partition& child, ConnectionId id, DoorbellTrigger const& trigger)
+{
+    if (!child.pool().charge(doorbell_connection_charge)) return Status::InsufficientMemory;
+    auto const status = child.child()->doorbells.add(id, trigger);
+    if (status != Status::Success) child.pool().release(doorbell_connection_charge);
+    return status;
 }
 
 /// Whether a connection is made as the port's type wants it.
 Status fits(ConnectionInfo const& info, abi::PortType type)
 {
     if (info.type && *info.type != type) return Status::InvalidParameter;
+    if (type == abi::PortType::Doorbell) return info.trigger ? Status::Success : Status::InvalidParameter;
     if (type == abi::PortType::Monitor || !info.address) return Status::Success;
     auto const named =
         info.type ? std::uint64_t{0} : static_cast<std::uint64_t>(type); // §14.8.9 begins with the type
@@ -103,6 +115,12 @@ Status make_connection(Partition& sender, ConnectionId id, Partition& receiver, 
     if (port.monitor) {
         if (auto const status = monitor_ports::connect(sender, id, *port.monitor, info.address);
             status != Status::Success) {
+            sender.pool().release(connection_charge);
+            return status;
+        }
+    }
+    if (info.trigger) {
+        if (auto const status = add_doorbell(sender, id, *info.trigger); status != Status::Success) {
             sender.pool().release(connection_charge);
             return status;
         }

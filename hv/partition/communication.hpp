@@ -5,6 +5,7 @@
 #include "hv/abi/message.hpp"
 #include "hv/abi/result.hpp"
 #include "hv/abi/types.hpp"
+#include "hv/child/doorbells.hpp"
 #include "hv/port/port.hpp"
 
 #include <cstdint>
@@ -25,6 +26,8 @@ inline constexpr std::uint64_t connection_charge = 64;
 inline constexpr std::uint64_t monitor_port_charge = 3 * page_size;
 /// Charged on top for a connection that has a monitor page: what that covers, and its bookkeeping.
 inline constexpr std::uint64_t monitor_connection_charge = page_size + 256;
+/// Charged on top for a connection by which a child's writes ring.
+inline constexpr std::uint64_t doorbell_connection_charge = 256;
 
 /// Makes a port in `owner`. InvalidPortId: in use; InvalidParameter, InvalidVpIndex, InvalidAlignment: the spec;
 /// InsufficientMemory: the pool is exhausted; InvalidPartitionState: the owner is being removed; NoResources:
@@ -41,9 +44,11 @@ struct ConnectionInfo {
     ConnectionInfo(abi::PortType wanted, std::uint64_t word) : type{wanted}, address{word} {}
     /// The eight bytes of §14.9.3, whose meaning depends on the port's type.
     [[nodiscard]] static ConnectionInfo untyped(std::uint64_t word) { return ConnectionInfo{word}; }
+    explicit ConnectionInfo(DoorbellTrigger const& wanted) : type{abi::PortType::Doorbell}, trigger{wanted} {}
 
     std::optional<abi::PortType> type;    ///< what the port must be
     std::optional<std::uint64_t> address; ///< of the monitor page in the sender; without one, it shows nowhere in it
+    std::optional<DoorbellTrigger> trigger;
 
   private:
     explicit ConnectionInfo(std::uint64_t word) : address{word} {}
@@ -68,6 +73,10 @@ struct ConnectionInfo {
 [[nodiscard]] Status post(Partition& sender, ConnectionId id, abi::Message& message);
 
 [[nodiscard]] Status signal(Partition& sender, ConnectionId id, std::uint32_t flag);
+
+/// A child's write rings a doorbell port of its parent's. Nothing happens when that is gone, or its target takes no
+/// rings.
+void ring(Partition& child, ConnectionId id);
 
 /// Deletes every port and connection of a partition.
 void sever(Partition& partition);

@@ -66,6 +66,18 @@ Status deliver(Port& port, Synic& synic, abi::Message const& message, PendingInt
     return status;
 }
 
+/// The same of a doorbell, which needs a buffer when the ring is full.
+Status ring(Port& port, Synic& synic, PendingInterrupts& pending)
+{
+    auto status = synic.ring(port.spec.sint, port.id, port.buffers.get(), pending);
+    if (status == Status::NoResources) {
+        port.buffers.reset(new (std::nothrow) PortBuffers);
+        if (!port.buffers) return Status::NoResources;
+        status = synic.ring(port.spec.sint, port.id, port.buffers.get(), pending);
+    }
+    return status;
+}
+
 } // namespace
 
 Status post(Partition& sender, ConnectionId id, abi::Message& message)
@@ -132,6 +144,26 @@ Status signal(Partition& sender, ConnectionId id, std::uint32_t flag)
     else
         vp->synic().raise(pending);
     return Status::Success;
+}
+
+void ring(Partition& child, ConnectionId id)
+{
+    PortHandle const handle{child.connections().find(id.value)};
+    if (!handle) return;
+
+    PendingInterrupts pending;
+    VirtualProcessor* vp = nullptr;
+    std::optional<Partition::Visit> visit;
+    {
+        LockedPort const target{child.registry().slab(), handle};
+        if (!target.takes(abi::PortType::Doorbell)) return;
+        visit.emplace(*target.port.owner);
+        auto const delivery = offer(target.port, &Synic::accepts_rings,
+                                    [&](Synic& synic) { return ring(target.port, synic, pending); });
+        if (delivery.status != Status::Success) return;
+        vp = delivery.vp;
+    }
+    vp->synic().raise(pending);
 }
 
 } // namespace hv::communication

@@ -70,6 +70,7 @@ void Synic::set_sirbp(std::uint64_t value)
         ring_page_.map(memory_, sirbp_.page());
     else
         ring_page_.unmap();
+    update_hints();
 }
 
 void Synic::list_overlays(std::vector<std::uint64_t>& pages)
@@ -120,6 +121,11 @@ Status Synic::post(Sint sint, abi::Message const& message, PortBuffers* buffers,
 void Synic::post_own(Sint sint, abi::Message const& message, MessageBuffer& buffer, PendingInterrupts& pending)
 {
     std::lock_guard const guard{lock_};
+    give_own(sint, message, buffer, pending);
+}
+
+void Synic::give_own(Sint sint, abi::Message const& message, MessageBuffer& buffer, PendingInterrupts& pending)
+{
     if (buffer.in_use) unlink(buffer);
     if (deliverable() && deliver_at_once(sint, message, pending)) return;
     enqueue(sint, message, buffer, pending);
@@ -167,6 +173,8 @@ void Synic::release()
                 if (flags[flag]) set_flag(Sint{sint}, flag, pending);
             }
         }
+        for (std::uint32_t sint = 0; may_ring() && sint < sint_count; ++sint)
+            fill_ring(Sint{sint}, pending);
         deliver_all(pending);
     }
     raise(pending);
@@ -197,6 +205,7 @@ void Synic::update_hints()
 {
     accepts_messages_.store(deliverable(), std::memory_order_relaxed);
     accepts_events_.store(enabled() && event_page_.host(), std::memory_order_relaxed);
+    accepts_rings_.store(may_ring(), std::memory_order_relaxed);
 }
 
 bool Synic::deliver_at_once(Sint sint, abi::Message const& message, PendingInterrupts& pending)
@@ -228,9 +237,10 @@ void Synic::enqueue(Sint sint, abi::Message const& message, MessageBuffer& buffe
 
 void Synic::unlink(MessageBuffer& buffer)
 {
-    auto& queue = queues_[buffer.sint.value];
+    auto& queue = is_for_ring(buffer) ? ring_queues_[buffer.sint.value] : queues_[buffer.sint.value];
     queue.remove(buffer);
-    if (queue.empty()) queued_sints_.fetch_and(~(1U << buffer.sint.value), std::memory_order_relaxed);
+    if (!is_for_ring(buffer) && queue.empty())
+        queued_sints_.fetch_and(~(1U << buffer.sint.value), std::memory_order_relaxed);
     buffer.in_use.store(false);
 }
 

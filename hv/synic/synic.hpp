@@ -43,8 +43,8 @@ class Synic {
     void set_scontrol(std::uint64_t value);
     void set_simp(std::uint64_t value);
     void set_siefp(std::uint64_t value);
-    /// The page of event rings, for partitions that have children. Nothing is written into it: there are no ports
-    /// that would.
+    /// The page of event rings, for partitions that have children. Where the next port goes in each stays as it is
+    /// when the page goes or moves (Linux: "the tail pointer should persist").
     void set_sirbp(std::uint64_t value);
     [[nodiscard]] bool set_sint(Sint sint, std::uint64_t value);
     /// EOM (§14.6.6), also after the retry interval: delivers what the guest has made room for.
@@ -61,6 +61,7 @@ class Synic {
     /// SynIC and page are enabled.
     [[nodiscard]] bool accepts_messages() const { return accepts_messages_.load(std::memory_order_relaxed); }
     [[nodiscard]] bool accepts_events() const { return accepts_events_.load(std::memory_order_relaxed); }
+    [[nodiscard]] bool accepts_rings() const { return accepts_rings_.load(std::memory_order_relaxed); }
     /// The SINT is not masked, or polled, which has the effect of unmasking it.
     [[nodiscard]] bool hears(Sint sint) const
     {
@@ -79,6 +80,12 @@ class Synic {
     void post_own(Sint sint, abi::Message const& message, MessageBuffer& buffer, PendingInterrupts& pending);
     /// Sets an event flag; an interrupt only when it was clear (§14.3.1). Success or InvalidSynicState.
     [[nodiscard]] Status signal(Sint sint, unsigned flag, PendingInterrupts& pending);
+    /// Puts a doorbell port into the SINT's event ring; when that is full, into the first of its `buffers`, where it
+    /// waits once, however often it is rung. `buffers` may be nullptr as for `post`. Success, NoResources or
+    /// InvalidSynicState.
+    [[nodiscard]] Status ring(Sint sint, PortId port, PortBuffers* buffers, PendingInterrupts& pending);
+    /// HvCallNotifyPortRingEmpty: the guest has taken all out of a ring that was full. InvalidSynicState.
+    [[nodiscard]] Status ring_emptied(Sint sint);
     /// Takes a message out of the queue if it is still in it: its port is being deleted.
     void withdraw(MessageBuffer& buffer);
 
@@ -107,6 +114,17 @@ class Synic {
     [[nodiscard]] bool enabled() const { return abi::bit(scontrol(), 0); }
     [[nodiscard]] bool deliverable() const { return enabled() && message_page_.host(); }
     [[nodiscard]] bool may_deliver() const { return deliverable() && !held_flags_; }
+    [[nodiscard]] bool may_ring() const { return enabled() && ring_page_.host(); }
+    [[nodiscard]] std::byte* event_ring_of(Sint sint) const;
+    /// Moves ports that wait into the ring, and tells the guest of them.
+    void fill_ring(Sint sint, PendingInterrupts& pending);
+    void tell_of_ring(Sint sint, PendingInterrupts& pending);
+    /// nullptr when the host has no memory.
+    [[nodiscard]] MessageBuffer* ring_notice(Sint sint);
+    /// A port that waits for room in a ring has no message.
+    [[nodiscard]] static bool is_for_ring(MessageBuffer const& buffer);
+    /// The message goes into its slot, or waits in the one buffer of whoever sends it.
+    void give_own(Sint sint, abi::Message const& message, MessageBuffer& buffer, PendingInterrupts& pending);
     /// Sets a flag in the event page.
     void set_flag(Sint sint, unsigned flag, PendingInterrupts& pending);
     [[nodiscard]] std::byte* slot(Sint sint) const;
@@ -127,12 +145,14 @@ class Synic {
         std::uint64_t siefp = 0;
         std::uint64_t sirbp = 0;
         std::array<std::uint64_t, sint_count> sints{};
+        std::array<std::uint8_t, sint_count> ring_heads{};
 
         static constexpr auto fields()
         {
-            return std::tuple{StateField{"scontrol", &Registers::scontrol}, StateField{"simp", &Registers::simp},
-                              StateField{"siefp", &Registers::siefp}, StateField{"sirbp", &Registers::sirbp},
-                              StateField{"sints", &Registers::sints}};
+            return std::tuple{
+                StateField{"scontrol", &Registers::scontrol}, StateField{"simp", &Registers::simp},
+                StateField{"siefp", &Registers::siefp},       StateField{"sirbp", &Registers::sirbp},
+                StateField{"sints", &Registers::sints},       StateField{"ring_heads", &Registers::ring_heads}};
         }
     };
     struct WaitingMessage {
@@ -183,11 +203,16 @@ class Synic {
     OverlayPage ring_page_;
     std::array<abi::SintRegister, sint_count> sints_{};
     std::array<MessageQueue, sint_count> queues_{};
+    std::array<MessageQueue, sint_count> ring_queues_{}; ///< ports for which a ring had no room
+    std::array<std::uint8_t, sint_count> ring_heads_{};  ///< where the next port goes
+    /// To SINT0, of SINTs that do not interrupt themselves; made when first needed.
+    std::array<std::unique_ptr<MessageBuffer>, sint_count> ring_notices_;
     std::unique_ptr<EventFlags> held_flags_;     ///< while deliveries are held: those that are to be set
     std::atomic<std::uint32_t> queued_sints_{0}; // a bit for each queue that is not empty
     std::atomic<std::uint32_t> heard_sints_{0};  // a bit for each that is not closed
     std::atomic<bool> accepts_messages_{false};
     std::atomic<bool> accepts_events_{false};
+    std::atomic<bool> accepts_rings_{false};
 };
 
 } // namespace hv

@@ -8,7 +8,7 @@ namespace hv {
 
 Synic::Registers Synic::registers() const
 {
-    Registers all{scontrol(), simp_.word, siefp_.word, sirbp_.word, {}};
+    Registers all{scontrol(), simp_.word, siefp_.word, sirbp_.word, {}, ring_heads_};
     for (std::size_t i = 0; i < sint_count; ++i)
         all.sints[i] = sints_[i].word;
     return all;
@@ -28,6 +28,9 @@ void Synic::set_registers(Registers const& registers)
         heard |= static_cast<std::uint32_t>(!sints_[i].closed()) << i;
     }
     heard_sints_.store(heard, std::memory_order_relaxed);
+    ring_heads_ = registers.ring_heads;
+    for (auto& head : ring_heads_)
+        head %= abi::EventRing::length;
 }
 
 void Synic::visit_pages(StateVisitor& visitor)
@@ -84,8 +87,11 @@ void Synic::restore(Waiting const& waiting, BufferFor const& buffer_for)
 {
     for (auto const& one : waiting.messages) {
         auto const message = std::bit_cast<abi::Message>(one.message);
-        auto* const buffer = one.sint < sint_count ? buffer_for(message) : nullptr;
-        if (!buffer) continue;
+        bool const of_ring = message.header.type == abi::MessageType::SynicSintIntercept;
+        Sint const rung{static_cast<std::uint32_t>(message.payload[0] % sint_count)};
+        auto* const wanted = of_ring ? ring_notice(rung) : buffer_for(message);
+        auto* const buffer = one.sint < sint_count ? wanted : nullptr;
+        if (!buffer || buffer->in_use.load()) continue;
         std::lock_guard const guard{lock_};
         buffer->message = message;
         buffer->synic = this;

@@ -64,8 +64,10 @@ void ChildVcpu::answer(exits::PortAccess const& io)
     if (!io.is_write) std::memset(io.data, 0xFF, std::size_t{io.size} * io.count);
 }
 
+/// KVM is behind a write that rings, or goes there when the VP is entered again.
 void ChildVcpu::answer(exits::MmioAccess const& mmio)
 {
+    if (mmio.is_write && supervisor_->rang(mmio.address, mmio.data)) return;
     supervisor_->intercepted(rewind_memory_access({place_.vcpu, place_.memory.readable()}, mmio));
 }
 

@@ -25,6 +25,7 @@ namespace hv::calls {
 [[nodiscard]] Status connect_port(Caller const& caller, abi::ConnectPortInput const& in);
 [[nodiscard]] Status connect_port_vtl(Caller const& caller, abi::ConnectPortVtlInput const& in);
 [[nodiscard]] Status disconnect_port(Caller const& caller, abi::DisconnectPortInput const& in);
+[[nodiscard]] Status notify_port_ring_empty(Caller const& caller, abi::NotifyPortRingEmptyInput const& in);
 [[nodiscard]] Result<abi::PortPropertyOutput> get_port_property(Caller const& caller,
                                                                 abi::GetPortPropertyInput const& in);
 [[nodiscard]] Result<abi::PortPropertyOutput> set_port_property(Caller const& caller,

@@ -1,7 +1,9 @@
 /// Making and deleting ports and connections (TLFS 2.0a §14.9.1–14.9.6), and port properties.
 #include "hv/hypercall/calls/calls.hpp"
 #include "hv/partition/communication.hpp"
+#include "hv/vp/virtual_processor.hpp"
 
+#include <bit>
 #include <optional>
 
 namespace hv::calls {
@@ -17,16 +19,22 @@ bool proximity_well_formed(std::uint64_t info)
 
 std::optional<PortSpec> spec_from(abi::PortInfo const& info)
 {
-    if (info.padding != 0 || info.reserved != 0) return std::nullopt;
+    bool const ignored = info.type == abi::PortType::Doorbell; // newest: its reserved bytes
+    if (info.padding != 0 || (info.reserved != 0 && !ignored)) return std::nullopt;
     if (info.type == abi::PortType::Monitor) {
         if (!info.tail_clear()) return std::nullopt;
         return PortSpec{
             .type = info.type, .target_vp = any_vp, .monitor_page = Gpa{info.monitor_address()}, .handler = nullptr};
     }
+    if (info.type == abi::PortType::Doorbell)
+        return PortSpec{.type = info.type,
+                        .sint = Sint{info.target_sint},
+                        .target_vp = VpIndex{info.target_vp},
+                        .handler = nullptr};
     if (info.type == abi::PortType::Message) {
         if (!info.tail_clear()) return std::nullopt;
     } else if (info.type != abi::PortType::Event) {
-        return std::nullopt; // doorbells among them
+        return std::nullopt;
     }
     return PortSpec{.type = info.type,
                     .sint = Sint{info.target_sint},
@@ -51,6 +59,8 @@ Status create_port(Caller const& caller, abi::CreatePortInput const& in)
     if (!peer || &*peer == &*owner) return Status::InvalidPartitionId;
     if (!owner->active() || !peer->active()) return Status::InvalidPartitionState;
 
+    bool const can_ring = peer->child() && peer->parent() == owner->id() && &*owner == &caller.partition;
+    if (spec->type == abi::PortType::Doorbell && !can_ring) return Status::InvalidParameter;
     spec->connection_partition = peer->id();
     return communication::create_port(*owner, PortId{in.port_id}, *spec);
 }
@@ -132,12 +142,28 @@ Status connect_port(Caller const& caller, abi::ConnectPortInput const& in)
 /// HvCallConnectPort of the later texts (0x0096).
 Status connect_port_vtl(Caller const& caller, abi::ConnectPortVtlInput const& in)
 {
-    auto const info_clear = (in.info[1] | in.info[2] | in.padding) == 0;
+    bool const doorbell = in.type == abi::PortType::Doorbell;
+    auto const info_clear = in.padding == 0 && (doorbell || (in.info[1] | in.info[2]) == 0);
     auto const reserved_clear = (in.connection_vtl | in.reserved0 | in.reserved1) == 0 && in.reserved2 == 0;
     if (!info_clear || !reserved_clear) return Status::InvalidParameter;
     if (!proximity_well_formed(in.proximity)) return Status::InvalidProximityDomainInfo;
+    if (doorbell) {
+        auto const trigger = DoorbellTrigger::from(std::bit_cast<abi::DoorbellInfo>(in.info));
+        if (!trigger) return Status::InvalidParameter;
+        return connect(caller, in.connection_partition, in.connection_id, in.port_partition, in.port_id,
+                       communication::ConnectionInfo{*trigger});
+    }
     return connect(caller, in.connection_partition, in.connection_id, in.port_partition, in.port_id,
                    {in.type, in.info[0]});
+}
+
+/// HvCallNotifyPortRingEmpty (call code 0x008B; may be fast). 6.0b Appendix A wants CpuManagement for it; Linux makes
+/// it without, as whoever has a page of rings.
+Status notify_port_ring_empty(Caller const& caller, abi::NotifyPortRingEmptyInput const& in)
+{
+    if (!caller.permitted()) return Status::AccessDenied;
+    if (in.reserved != 0 || in.sint == 0 || in.sint >= sint_count) return Status::InvalidParameter;
+    return caller.vp.synic().ring_emptied(Sint{in.sint});
 }
 
 /// HvDisconnectPort (2.0a §14.9.6; call code 0x005B; may be fast). Messages already posted are unaffected.
