@@ -117,6 +117,28 @@ struct UnmapGpaPagesInput {
 };
 static_assert(sizeof(UnmapGpaPagesInput) == 24);
 
+/// hv_gpa_page_access_state_flags of Linux, include/hyperv/hvhdk_mini.h: what is done when the states have been told.
+namespace access_flag {
+inline constexpr std::uint64_t clear_accessed = 1U << 0;
+inline constexpr std::uint64_t set_accessed = 1U << 1;
+inline constexpr std::uint64_t clear_dirty = 1U << 2;
+inline constexpr std::uint64_t set_dirty = 1U << 3;
+} // namespace access_flag
+
+/// hv_gpa_page_access_state of Linux.
+namespace page_access {
+inline constexpr std::uint8_t accessed = 1U << 0;
+inline constexpr std::uint8_t dirty = 1U << 1;
+} // namespace page_access
+
+/// 0x00C9: header, without an input list; the output list has a byte of page_access for each page.
+struct GetGpaPagesAccessStatesInput {
+    std::uint64_t partition;
+    std::uint64_t flags;
+    std::uint64_t base; ///< page number in the child
+};
+static_assert(sizeof(GetGpaPagesAccessStatesInput) == 24);
+
 /// HV_INTERCEPT_TYPE.
 enum class InterceptType : std::uint32_t {
     IoPort = 0,

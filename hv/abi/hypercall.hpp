@@ -52,6 +52,7 @@ enum class CallCode : std::uint16_t {
     ConnectPortVtl = 0x0096,            ///< HvCallConnectPort of the later texts
     StartVirtualProcessor = 0x0099,
     GetVpIndexFromApicId = 0x009A,
+    GetGpaPagesAccessStates = 0x00C9,
     MapVpStatePage = 0x00E1,
     UnmapVpStatePage = 0x00E2,
     GetPartitionPropertyEx = 0x0101, ///< known from Linux only

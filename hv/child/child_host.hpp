@@ -77,6 +77,11 @@ class ChildMachine {
     /// Puts a change of its map into effect: all of it, or false and nothing when the host refuses. One call at a
     /// time.
     [[nodiscard]] virtual bool change_memory(GpaChange const& change) = 0;
+    /// Tells abi::page_access of the child's pages from `first` on, and changes it by these of abi::access_flag. From
+    /// the first time on, it is looked at what the child writes to. False, and nothing changed, when the host
+    /// refuses.
+    [[nodiscard]] virtual bool access_states(std::uint64_t first, std::uint64_t flags,
+                                             std::span<std::uint8_t> states) = 0;
 };
 
 /// What makes children of one partition. From any VP's thread of it, with no lock of the model held.

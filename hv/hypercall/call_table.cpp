@@ -290,6 +290,11 @@ constexpr std::array table{
     call<calls::get_vp_index_from_apic_id>(CallCode::GetVpIndexFromApicId, "HvGetVpIndexFromApicId", "6.0b §7.10.4",
                                            {SelfOrChild, AccessVpIndex},
                                            {hex<&GetVpIndexFromApicIdInput::partition>("PartitionId")}),
+    call<calls::get_gpa_pages_access_states>(CallCode::GetGpaPagesAccessStates, "HvCallGetGpaPagesAccessStates",
+                                             "Linux", {Child, CreatePartitions},
+                                             {hex<&GetGpaPagesAccessStatesInput::partition>("PartitionId"),
+                                              hex<&GetGpaPagesAccessStatesInput::flags>("Flags"),
+                                              hex<&GetGpaPagesAccessStatesInput::base>("GpaPageNumber")}),
     call<calls::map_vp_state_page>(
         CallCode::MapVpStatePage, "HvCallMapVpStatePage", "newest", {Child, CreatePartitions},
         {hex<&MapVpStatePageInput::partition>("PartitionId"), hex<&MapVpStatePageInput::vp_index>("VpIndex"),

@@ -97,6 +97,12 @@ class Children {
     /// InvalidVpState: it is not shown.
     [[nodiscard]] Status hide_page(Partition& child, VpIndex index, abi::VpStatePage type);
 
+    /// Fills in abi::page_access of the child's pages from `base` on, and then changes it by these of
+    /// abi::access_flag. Until this is first asked, nobody looks, and each page that can be accessed counts as
+    /// accessed and dirty. NoResources when the host refuses.
+    [[nodiscard]] Status access_states(Partition& child, std::uint64_t base, std::uint64_t flags,
+                                       std::span<std::uint8_t> states);
+
     /// What an event is to the parent: of an access to memory, whether the page is mapped.
     [[nodiscard]] abi::MessageType describe(Partition& child, Intercept const& intercept) const;
     void list_overlays(std::vector<std::uint64_t>& pages) const;

@@ -223,6 +223,15 @@ Status Children::hide_page(Partition& child, VpIndex index, abi::VpStatePage typ
     return status;
 }
 
+Status Children::access_states(Partition& child, std::uint64_t base, std::uint64_t flags,
+                               std::span<std::uint8_t> states)
+{
+    auto& state = *child.child();
+    std::lock_guard const changes{state.changes};
+    if (!is_active(child)) return Status::InvalidPartitionState;
+    return state.machine->access_states(base, flags, states) ? Status::Success : Status::NoResources;
+}
+
 abi::MessageType Children::describe(Partition& child, Intercept const& intercept) const
 {
     using enum abi::MessageType;

@@ -6,6 +6,7 @@
 #include "hv/child/child_host.hpp"
 #include "hv/testing/fabric.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <map>
@@ -75,6 +76,24 @@ struct RecordingChildMachine final : ChildMachine {
         return true;
     }
 
+    [[nodiscard]] bool access_states(std::uint64_t first, std::uint64_t flags,
+                                     std::span<std::uint8_t> states) override
+    {
+        if (!has_room) return false;
+        for (auto& state : states) {
+            auto const page = first++;
+            bool const is_mapped = std::ranges::any_of(runs, [&](auto const& run) {
+                return run.second.access != GpaAccess::None && page >= run.first && page < run.second.end();
+            });
+            state = is_mapped ? abi::page_access::accessed : std::uint8_t{0};
+            if (dirty.contains(page)) state |= abi::page_access::dirty;
+            if ((flags & abi::access_flag::clear_dirty) != 0) dirty.erase(page);
+            if ((flags & abi::access_flag::set_dirty) != 0) dirty.insert(page);
+        }
+        return true;
+    }
+
+    std::set<std::uint64_t> dirty; ///< pages
     bool has_room = true;
     std::map<std::uint32_t, RecordingChildProcessor*> processors; ///< the last of each index
     std::map<std::uint64_t, GpaRun> runs;                         ///< of memory

@@ -65,6 +65,11 @@ class ChildMachine final : public hv::ChildMachine, hv::InterruptSink, hv::Machi
     [[nodiscard]] hv::MachineControl& control() override { return *this; }
     [[nodiscard]] std::unique_ptr<hv::ChildProcessor> add_processor(hv::VpIndex index) override;
     [[nodiscard]] bool change_memory(hv::GpaChange const& change) override { return memory_->change(change); }
+    [[nodiscard]] bool access_states(std::uint64_t first, std::uint64_t flags,
+                                     std::span<std::uint8_t> states) override
+    {
+        return memory_->access_states(first, flags, states);
+    }
 
   private:
     [[nodiscard]] Vcpu& vcpu(unsigned index);

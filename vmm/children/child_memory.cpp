@@ -8,10 +8,23 @@
 
 namespace vmm {
 
+namespace {
+
+constexpr std::uint64_t pages_per_word = 64;
+
+std::size_t words(hv::GpaRun const& run)
+{
+    return (run.count + pages_per_word - 1) / pages_per_word;
+}
+
+} // namespace
+
 bool ChildMemory::change(hv::GpaChange const& change)
 try {
     EntryGate::Closed const closed{gate_};
+    auto const before = looks_ ? look_at(change.removed) : std::vector<Mapped>{};
     replace(change.removed, change.added);
+    carry_over(before, change.added);
     show();
     return true;
 } catch (std::exception const& error) {
@@ -42,17 +55,26 @@ void ChildMemory::replace(std::span<hv::GpaRun const> removed, std::span<hv::Gpa
 void ChildMemory::map(hv::GpaRun const& run)
 {
     if (run.access == hv::GpaAccess::None) return;
-    vm_.map({.base = hv::Gpa{run.page * hv::page_size},
-             .host = {parents_->ram_at(hv::Gpa{run.source * hv::page_size}), run.count * hv::page_size},
-             .read_only = run.access == hv::GpaAccess::Read});
-    mapped_[run.page] = run;
+    vm_.map(mapping_of(run));
+    auto& mapped = mapped_[run.page];
+    mapped = {run, {}};
+    if (looks_) mapped.dirty.assign(words(run), ~std::uint64_t{0});
+}
+
+MemoryMapping ChildMemory::mapping_of(hv::GpaRun const& run) const
+{
+    return {.base = hv::Gpa{run.page * hv::page_size},
+            .host = {parents_->ram_at(hv::Gpa{run.source * hv::page_size}), run.count * hv::page_size},
+            .read_only = run.access == hv::GpaAccess::Read,
+            .logs_writes = looks_};
 }
 
 void ChildMemory::show()
 {
     std::vector<hv::GuestMemory::Region> readable;
     std::vector<hv::GuestMemory::Region> writable;
-    for (auto const& [page, run] : mapped_) {
+    for (auto const& [page, mapped] : mapped_) {
+        auto const& run = mapped.run;
         hv::GuestMemory::Region const region{hv::Gpa{page * hv::page_size}, run.count * hv::page_size,
                                              parents_->ram_at(hv::Gpa{run.source * hv::page_size})};
         readable.push_back(region);

@@ -52,6 +52,8 @@ get_partition_property(Caller const& caller, abi::GetPartitionPropertyInput cons
 [[nodiscard]] Progress map_gpa_pages(Caller const& caller, abi::MapGpaPagesInput const& in,
                                      std::span<std::uint64_t const> pages);
 [[nodiscard]] Progress unmap_gpa_pages(Caller const& caller, abi::UnmapGpaPagesInput const& in, RepCount count);
+[[nodiscard]] Progress get_gpa_pages_access_states(Caller const& caller, abi::GetGpaPagesAccessStatesInput const& in,
+                                                   std::span<std::uint8_t> states);
 [[nodiscard]] Status install_intercept(Caller const& caller, abi::InstallInterceptInput const& in);
 [[nodiscard]] Status create_vp(Caller const& caller, abi::CreateVpInput const& in);
 [[nodiscard]] Status delete_vp(Caller const& caller, abi::DeleteVpInput const& in);

@@ -251,3 +251,39 @@ TEST_CASE("a doorbell is charged to both pools, and given back", "[doorbells]")
     CHECK(b.parent.finalize(b.id) == Status::Success);
     CHECK(b.remove(1) == Status::Success);
 }
+
+TEST_CASE("HvCallGetGpaPagesAccessStates (Linux, include/hyperv/hvhdk_mini.h)", "[children]")
+{
+    Belfry const b;
+    namespace flag = abi::access_flag;
+    auto const ask = [&](std::uint64_t flags, std::uint64_t base, std::uint64_t count, std::uint64_t partition) {
+        auto const in = abi::GetGpaPagesAccessStatesInput{partition, flags, base};
+        if (!b.parent.guest.memory.write(Gpa{place::input}, in)) return ~std::uint64_t{0};
+        auto const control = static_cast<std::uint64_t>(CallCode::GetGpaPagesAccessStates) | reps(count);
+        return dispatch(b.parent.guest.vp(), {{control}, place::input, place::output});
+    };
+    auto const state = [&](std::size_t nth) { return b.parent.guest.ram[place::output + nth]; };
+    REQUIRE(status_of(b.parent.map(b.id, 5, {0xC}, abi::map_flag::readable | abi::map_flag::writable)) ==
+            Status::Success);
+    b.parent.host.last->dirty.insert(5);
+    CHECK(ask(flag::clear_dirty, 4, 3, b.id) == abi::result(Status::Success, 3));
+    CHECK(state(0) == std::byte{0});
+    CHECK(state(1) == std::byte{abi::page_access::accessed | abi::page_access::dirty});
+    CHECK(state(2) == std::byte{0});
+    CHECK(ask(flag::set_dirty, 5, 1, b.id) == abi::result(Status::Success, 1));
+    CHECK(state(0) == std::byte{abi::page_access::accessed});
+    CHECK(ask(0, 5, 1, b.id) == abi::result(Status::Success, 1));
+    CHECK(state(0) == std::byte{abi::page_access::accessed | abi::page_access::dirty});
+
+    for (auto const flags :
+         {std::uint64_t{16}, flag::clear_dirty | flag::set_dirty, flag::clear_accessed | flag::set_accessed})
+        CHECK(ask(flags, 5, 1, b.id) == abi::result(Status::InvalidParameter, 0));
+    CHECK(ask(0, GpaMap::pages, 1, b.id) == abi::result(Status::InvalidParameter, 0));
+    CHECK(ask(0, GpaMap::pages - 1, 2, b.id) == abi::result(Status::InvalidParameter, 0));
+    CHECK(ask(0, 5, 1, 999) == abi::result(Status::InvalidPartitionId, 0));
+    CHECK(ask(0, 5, 1, self) == abi::result(Status::AccessDenied, 0));
+    b.parent.host.last->has_room = false;
+    CHECK(ask(0, 5, 1, b.id) == abi::result(Status::NoResources, 0));
+    CHECK(b.parent.finalize(b.id) == Status::Success);
+    CHECK(ask(0, 5, 1, b.id) == abi::result(Status::InvalidPartitionState, 0));
+}

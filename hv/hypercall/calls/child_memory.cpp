@@ -91,4 +91,20 @@ Progress unmap_gpa_pages(Caller const& caller, abi::UnmapGpaPagesInput const& in
     return {status, status == Status::Success ? count.value : 0};
 }
 
+/// HvCallGetGpaPagesAccessStates (Linux, include/hyperv/hvhdk_mini.h; call code 0x00C9, rep, without an input list).
+Progress get_gpa_pages_access_states(Caller const& caller, abi::GetGpaPagesAccessStatesInput const& in,
+                                     std::span<std::uint8_t> states)
+{
+    namespace flag = abi::access_flag;
+    constexpr auto known = flag::clear_accessed | flag::set_accessed | flag::clear_dirty | flag::set_dirty;
+    auto const status = with_own_child(caller, in.partition, [&](Children& all, Partition& child) {
+        auto const base = first_page(in.base, caller.rep_start, states.size(), 1);
+        bool const contradict = (in.flags & flag::clear_accessed && in.flags & flag::set_accessed) ||
+                                (in.flags & flag::clear_dirty && in.flags & flag::set_dirty);
+        if (!base || (in.flags & ~known) != 0 || contradict) return Status::InvalidParameter;
+        return all.access_states(child, *base, in.flags, states);
+    });
+    return {status, status == Status::Success ? states.size() : 0};
+}
+
 } // namespace hv::calls

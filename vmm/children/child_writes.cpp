@@ -1,0 +1,118 @@
+/// Which of its pages a child has written to. Who is the first to ask finds that all may have been, because nobody
+/// has looked before; a page that is mapped later begins so as well.
+#include "hv/abi/child.hpp"
+#include "vmm/base/log.hpp"
+#include "vmm/children/child_memory.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <iterator>
+
+namespace vmm {
+
+namespace {
+
+constexpr std::uint64_t pages_per_word = 64;
+
+std::uint64_t bit_of(std::uint64_t nth)
+{
+    return std::uint64_t{1} << nth % pages_per_word;
+}
+
+} // namespace
+
+bool ChildMemory::Mapped::is_dirty(std::uint64_t page) const
+{
+    auto const nth = page - run.page;
+    return (dirty[nth / pages_per_word] & bit_of(nth)) != 0;
+}
+
+void ChildMemory::Mapped::set_dirty(std::uint64_t page, bool is)
+{
+    auto const nth = page - run.page;
+    auto& word = dirty[nth / pages_per_word];
+    word = is ? word | bit_of(nth) : word & ~bit_of(nth);
+}
+
+bool ChildMemory::access_states(std::uint64_t first, std::uint64_t flags, std::span<std::uint8_t> states)
+try {
+    if (!looks_) begin_to_look();
+    tell(first, flags, states);
+    return true;
+} catch (std::exception const& error) {
+    static RateLimit limit;
+    warn_limited(limit, "what a guest's child writes to cannot be told: {}", error.what());
+    return false;
+}
+
+void ChildMemory::begin_to_look()
+{
+    looks_ = true;
+    try {
+        for (auto& [page, mapped] : mapped_) {
+            mapped.dirty.assign((mapped.run.count + pages_per_word - 1) / pages_per_word, ~std::uint64_t{0});
+            vm_.map(mapping_of(mapped.run));
+        }
+    } catch (...) {
+        looks_ = false;
+        throw;
+    }
+}
+
+void ChildMemory::look_at(Mapped& mapped)
+{
+    auto const written = vm_.take_dirty_pages(hv::Gpa{mapped.run.page * hv::page_size});
+    for (std::size_t i = 0; i < std::min(written.size(), mapped.dirty.size()); ++i)
+        mapped.dirty[i] |= written[i];
+}
+
+/// What these runs are now: they are about to go.
+std::vector<ChildMemory::Mapped> ChildMemory::look_at(std::span<hv::GpaRun const> runs)
+{
+    std::vector<Mapped> all;
+    for (auto const& run : runs) {
+        auto const found = mapped_.find(run.page);
+        if (found == mapped_.end()) continue;
+        look_at(found->second);
+        all.push_back(found->second);
+    }
+    return all;
+}
+
+/// A page that lay there before is as it was.
+void ChildMemory::carry_over(std::span<Mapped const> before, std::span<hv::GpaRun const> added)
+{
+    for (auto const& run : added) {
+        auto const fresh = mapped_.find(run.page);
+        if (fresh == mapped_.end() || fresh->second.dirty.empty()) continue;
+        for (auto const& old : before) {
+            if (old.run.source - old.run.page != run.source - run.page) continue; // other pages of the parent's
+            auto const end = std::min(old.run.end(), run.end());
+            for (auto page = std::max(old.run.page, run.page); page < end; ++page)
+                fresh->second.set_dirty(page, old.is_dirty(page));
+        }
+    }
+}
+
+void ChildMemory::tell(std::uint64_t first, std::uint64_t flags, std::span<std::uint8_t> states)
+{
+    namespace flag = hv::abi::access_flag;
+    auto const end = first + states.size();
+    std::ranges::fill(states, std::uint8_t{0});
+    auto next = mapped_.upper_bound(first);
+    if (next != mapped_.begin()) --next;
+    for (; next != mapped_.end() && next->first < end; ++next) {
+        auto& mapped = next->second;
+        if (mapped.run.end() <= first) continue;
+        look_at(mapped);
+        for (auto page = std::max(first, mapped.run.page); page < std::min(end, mapped.run.end()); ++page) {
+            auto& state = states[page - first];
+            state = hv::abi::page_access::accessed;
+            if (mapped.is_dirty(page)) state |= hv::abi::page_access::dirty;
+            if ((flags & (flag::clear_dirty | flag::clear_accessed)) != 0) mapped.set_dirty(page, false);
+            if ((flags & flag::set_dirty) != 0) mapped.set_dirty(page, true);
+        }
+    }
+}
+
+} // namespace vmm
