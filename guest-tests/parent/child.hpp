@@ -70,6 +70,15 @@ struct MemoryMessage {
 };
 static_assert(sizeof(MemoryMessage) == 80);
 
+struct MapStatePageInput { ///< HvCallMapVpStatePage
+    u64 partition;
+    u32 vp;
+    u16 type; ///< 0 registers, 1 intercept message
+    u8 vtl, flags;
+    u64 location;
+};
+static_assert(sizeof(MapStatePageInput) == 24);
+
 struct Intercepted {
     u32 type; ///< 0: none came
     u8 payload_size;

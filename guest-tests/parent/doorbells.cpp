@@ -142,13 +142,7 @@ TEST(doorbells, the_register_page_holds_none, "online, HvCallMapVpStatePage; Lin
     CHECK_STATUS(child.create_vp(1), Status::Success);
     auto& page = spare_page(Child::first_page + 1);
     page.fill(0x77);
-    struct {
-        u64 partition;
-        u32 vp;
-        u16 type;
-        u8 vtl, flags;
-        u64 location;
-    } const input{child.id(), 1, 0, 0, 1, gpa(&page) / page_size};
+    MapStatePageInput const input{child.id(), 1, 0, 0, 1, gpa(&page) / page_size};
     ListCall const call{input};
     CHECK_STATUS(status(hypercall(call::map_vp_state_page, gpa(&ListCall::page()), gpa(&ListCall::output()))),
                  Status::Success);

@@ -230,13 +230,7 @@ TEST(running, the_intercept_message_page, "online, HvCallMapVpStatePage; Linux, 
     CHECK(child.load(code));
     auto& page = spare_page(Child::first_page + 1);
     page.fill(0x77);
-    struct {
-        u64 partition;
-        u32 vp;
-        u16 type;
-        u8 vtl, flags;
-        u64 location;
-    } input{child.id(), 0, 1, 0, 1, gpa(&page) / page_size};
+    MapStatePageInput input{child.id(), 0, 1, 0, 1, gpa(&page) / page_size};
     auto const show = [&] {
         ListCall const call{input};
         return status(hypercall(call::map_vp_state_page, gpa(&ListCall::page()), gpa(&ListCall::output())));
