@@ -36,6 +36,9 @@ enum class CallCode : std::uint16_t {
     DeleteVp = 0x004F,
     GetVpRegisters = 0x0050,
     SetVpRegisters = 0x0051,
+    TranslateVirtualAddress = 0x0052,
+    ReadGpa = 0x0053,
+    WriteGpa = 0x0054,
     AssertVirtualInterrupt = 0x0055,
     ClearVirtualInterrupt = 0x0056,
     CreatePort = 0x0057,
@@ -52,6 +55,7 @@ enum class CallCode : std::uint16_t {
     ConnectPortVtl = 0x0096,            ///< HvCallConnectPort of the later texts
     StartVirtualProcessor = 0x0099,
     GetVpIndexFromApicId = 0x009A,
+    TranslateVirtualAddressEx = 0x00AC,
     GetGpaPagesAccessStates = 0x00C9,
     MapVpStatePage = 0x00E1,
     UnmapVpStatePage = 0x00E2,

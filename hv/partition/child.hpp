@@ -37,6 +37,7 @@ struct Child {
     Child(Children& parents, std::unique_ptr<ChildMachine> made, std::uint64_t flags, unsigned most_vps)
         : siblings{parents},
           machine{std::move(made)},
+          has_local_apics{(flags & abi::creation_flag::local_apic) != 0},
           has_message_pages{(flags & abi::creation_flag::intercept_page) != 0},
           intercepts{(flags & abi::creation_flag::exo_partition) != 0},
           vps(most_vps),
@@ -49,6 +50,7 @@ struct Child {
 
     Children& siblings; ///< of its parent, whose calls alone ask for it
     std::unique_ptr<ChildMachine> const machine;
+    bool const has_local_apics;
     bool const has_message_pages;
     InstalledIntercepts intercepts; ///< locks itself
     Doorbells doorbells;            ///< likewise

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "hv/abi/child.hpp"
+#include "hv/abi/child_access.hpp"
 #include "hv/abi/message.hpp"
 #include "hv/abi/result.hpp"
 #include "hv/abi/types.hpp"
@@ -10,10 +11,12 @@
 #include "hv/child/child_host.hpp"
 #include "hv/child/gpa_map.hpp"
 #include "hv/child/page_ledger.hpp"
+#include "hv/child/page_walk.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -88,6 +91,15 @@ class Children {
                                    GpaAccess access);
     /// `count` pages from `base` on. What is not mapped stays so. A run that is split may be one too many, as above.
     [[nodiscard]] Status unmap(Partition& child, std::uint64_t base, std::uint64_t count);
+
+    // Of a child's memory, by its own page numbers, while it runs or not.
+
+    /// As hv::translate.
+    [[nodiscard]] std::optional<Translation> translate(Partition& child, PagingRegisters const& registers,
+                                                       std::uint64_t linear, AccessIntent const& intent) const;
+    /// Within one page.
+    [[nodiscard]] abi::AccessGpaResult read(Partition& child, Gpa gpa, std::span<std::byte> to) const;
+    [[nodiscard]] abi::AccessGpaResult write(Partition& child, Gpa gpa, std::span<std::byte const> from) const;
 
     [[nodiscard]] Status install(Partition& child, abi::InstallInterceptInput const& in);
 

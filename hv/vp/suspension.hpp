@@ -19,35 +19,41 @@ class Suspension {
     }
 
     /// The VP executes nothing.
-    [[nodiscard]] bool suspended() const { return explicit_.load() || intercept_.load(); }
+    [[nodiscard]] bool suspended() const { return explicit_.load() || (intercept_.load() & intercept_bit) != 0; }
 
     /// `name` is one of them.
     [[nodiscard]] abi::RegisterValue get(abi::RegisterName name) const
     {
-        return {name == abi::RegisterName::ExplicitSuspend ? explicit_.load() : intercept_.load(), 0};
+        if (name == abi::RegisterName::ExplicitSuspend) return {explicit_.load(), 0};
+        return {intercept_.load(), 0};
     }
-    /// InvalidRegisterValue: reserved bits, or an intercept that the hypervisor has not seen.
+    /// InvalidRegisterValue: reserved bits, or one of InterceptSuspend that is clear, and so not to be set (§10.3.1).
     [[nodiscard]] Status set(abi::RegisterName name, abi::RegisterValue const& value)
     {
-        if (value.high != 0 || value.low > 1) return Status::InvalidRegisterValue;
-        bool const on = value.low != 0;
+        if (value.high != 0) return Status::InvalidRegisterValue;
         if (name == abi::RegisterName::ExplicitSuspend) {
-            explicit_.store(on);
+            if (value.low > 1) return Status::InvalidRegisterValue;
+            explicit_.store(value.low != 0);
             return Status::Success;
         }
-        if (on && !intercept_.load()) return Status::InvalidRegisterValue;
-        intercept_.store(on);
+        if ((value.low & ~intercept_.load()) != 0) return Status::InvalidRegisterValue;
+        intercept_.store(value.low);
         return Status::Success;
     }
-    void intercept() { intercept_.store(true); }
+    void intercept() { intercept_.fetch_or(intercept_bit); }
+    /// The bit TlbFlushInhibit, until the parent clears it. No call of a child's flushes, and so nobody is held up.
+    void inhibit_flushes() { intercept_.fetch_or(inhibit_bit); }
 
     /// Which of the parent's VPs has dealt with it last, and so waits for it.
     void dealt_with_by(VpIndex parents_vp) { parents_vp_.store(parents_vp.value, std::memory_order_relaxed); }
     [[nodiscard]] VpIndex parents_vp() const { return VpIndex{parents_vp_.load(std::memory_order_relaxed)}; }
 
   private:
+    static constexpr std::uint64_t intercept_bit = 1U << 0;
+    static constexpr std::uint64_t inhibit_bit = 1U << 1;
+
     std::atomic<bool> explicit_{true}; ///< as a VP is made (§10.4.1)
-    std::atomic<bool> intercept_{false};
+    std::atomic<std::uint64_t> intercept_{0};
     std::atomic<std::uint32_t> parents_vp_{0};
 };
 

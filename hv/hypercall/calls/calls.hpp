@@ -4,6 +4,7 @@
 #pragma once
 
 #include "hv/abi/child.hpp"
+#include "hv/abi/child_access.hpp"
 #include "hv/abi/port.hpp"
 #include "hv/abi/result.hpp"
 #include "hv/abi/virtual_interrupt.hpp"
@@ -60,6 +61,12 @@ get_partition_property(Caller const& caller, abi::GetPartitionPropertyInput cons
 [[nodiscard]] Result<abi::MapVpStatePageOutput> map_vp_state_page(Caller const& caller,
                                                                   abi::MapVpStatePageInput const& in);
 [[nodiscard]] Status unmap_vp_state_page(Caller const& caller, abi::UnmapVpStatePageInput const& in);
+[[nodiscard]] Result<abi::TranslateVirtualAddressOutput>
+translate_virtual_address(Caller const& caller, abi::TranslateVirtualAddressInput const& in);
+[[nodiscard]] Result<abi::TranslateVirtualAddressExOutput>
+translate_virtual_address_ex(Caller const& caller, abi::TranslateVirtualAddressInput const& in);
+[[nodiscard]] Result<abi::ReadGpaOutput> read_gpa(Caller const& caller, abi::ReadGpaInput const& in);
+[[nodiscard]] Result<abi::WriteGpaOutput> write_gpa(Caller const& caller, abi::WriteGpaInput const& in);
 [[nodiscard]] Result<abi::VmmCapabilities> get_partition_property_ex(Caller const& caller,
                                                                      abi::GetPartitionPropertyExInput const& in);
 [[nodiscard]] Result<abi::ExtQueryCapabilitiesOutput> ext_query_capabilities(Caller const& caller);
