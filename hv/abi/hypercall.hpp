@@ -50,6 +50,8 @@ enum class CallCode : std::uint16_t {
     SignalEvent = 0x005D,
     SetPortProperty = 0x0070,
     NotifyPortRingEmpty = 0x008B,       ///< HvCallNotifyRingEmpty of 6.0b Appendix A
+    RegisterInterceptResult = 0x0091,
+    UnregisterInterceptResult = 0x0092,
     AssertVirtualInterruptVtl = 0x0094, ///< HvCallAssertVirtualInterrupt of the later texts, with a VTL
     CreatePortVtl = 0x0095,             ///< HvCallCreatePort of the later texts, with VTL and NUMA fields
     ConnectPortVtl = 0x0096,            ///< HvCallConnectPort of the later texts
@@ -59,8 +61,11 @@ enum class CallCode : std::uint16_t {
     GetGpaPagesAccessStates = 0x00C9,
     MapVpStatePage = 0x00E1,
     UnmapVpStatePage = 0x00E2,
+    GetVpState = 0x00E3, ///< this and the next: known from Linux only
+    SetVpState = 0x00E4,
+    GetVpCpuidValues = 0x00F4,
     GetPartitionPropertyEx = 0x0101, ///< known from Linux only
-    ExtQueryCapabilities = 0x8001,   ///< the first of the extended calls
+    ExtQueryCapabilities = 0x8001, ///< the first of the extended calls
 };
 
 /// The hypercall input value: RCX, or EDX:EAX of a 32-bit caller.

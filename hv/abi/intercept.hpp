@@ -68,6 +68,15 @@ struct IoPortMessage {
 };
 static_assert(sizeof(IoPortMessage) == 128 && offsetof(IoPortMessage, rcx) == 104);
 
+struct MsrMessage {
+    InterceptHeader header;
+    std::uint32_t msr;
+    std::uint32_t reserved;
+    std::uint64_t rdx;
+    std::uint64_t rax;
+};
+static_assert(sizeof(MsrMessage) == 64);
+
 /// Of 0x8000003F (Linux, include/hyperv/hvhdk.h, hv_opaque_intercept_message).
 struct OpaqueInterceptMessage {
     std::uint32_t vp_index;

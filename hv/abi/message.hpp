@@ -17,6 +17,7 @@ enum class MessageType : std::uint32_t {
     OpaqueIntercept = 0x8000'003F,    ///< newest: look into the intercept message page
     SynicSintIntercept = 0x8000'0061, ///< Linux (include/hyperv/hvgdk_mini.h): what a SINT would have interrupted for
     IoPortIntercept = 0x8001'0000,
+    MsrIntercept = 0x8001'0001,
     Halt = 0x8001'0007, ///< newest
 };
 

@@ -8,6 +8,7 @@ namespace hv::abi {
 
 enum class PartitionProperty : std::uint32_t {
     PrivilegeFlags = 0x0001'0000,
+    SyntheticProcessorFeatures = 0x0001'0001, ///< newest; can only be set
 
     Suspend = 0x0002'0000, ///< newest
     CpuReserve = 0x0002'0001,
@@ -26,12 +27,15 @@ enum class PartitionProperty : std::uint32_t {
     VirtualTlbPageCount = 0x0005'0000,
     ProcessorsPerSocket = 0x0005'0003,            ///< newest
     ImplementedPhysicalAddressBits = 0x0005'0010, ///< newest
+    UnimplementedMsrAction = 0x0005'0017,         ///< newest
 
     ProcessorVendor = 0x0006'0000,
     ProcessorFeatures = 0x0006'0001,
     ProcessorXsaveFeatures = 0x0006'0002,
     ProcessorCacheLineFlushSize = 0x0006'0003,
     PhysicalAddressWidth = 0x0006'0006,    ///< newest
+    XsaveStates = 0x0006'0007,             ///< newest; of a child alone, as the next
+    MaxXsaveDataSize = 0x0006'0008,        ///< newest
     ProcessorClockFrequency = 0x0006'0009, ///< newest
 
     GuestOsId = 0x0007'0000, ///< newest

@@ -5,13 +5,17 @@
 #include "hv/abi/types.hpp"
 #include "hv/base/guest_memory.hpp"
 #include "hv/base/interfaces.hpp"
+#include "hv/child/cpuid_results.hpp"
 #include "hv/child/gpa_map.hpp"
 #include "hv/child/intercept.hpp"
+#include "hv/child/local_apic_state.hpp"
+#include "hv/cpuid/privileges.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 namespace hv {
 
@@ -23,6 +27,13 @@ struct ChildLimits {
     unsigned partitions = 0;
     unsigned vps = 0;
     std::size_t runs = 16'384;
+};
+
+/// What becomes of an access to an MSR that there is not.
+enum class MsrAnswer : std::uint8_t {
+    Fault,  ///< #GP
+    Ignore, ///< reads are zero, writes go nowhere
+    Intercept,
 };
 
 /// Who runs a child's VP on behalf of its parent. All calls but `suspended` come from the VP's own thread.
@@ -39,6 +50,7 @@ class VpSupervisor {
     [[nodiscard]] virtual bool intercepts_port(std::uint16_t port, std::uint8_t size, bool is_write) const = 0;
     /// A write to memory that is not there: true when it has rung for the parent, and the VP is to go on.
     [[nodiscard]] virtual bool rang(Gpa gpa, std::span<std::byte const> data) = 0;
+    [[nodiscard]] virtual MsrAnswer msr_answer(std::uint32_t index, bool is_write) const = 0;
     /// Tells the parent. The VP is suspended then.
     virtual void intercepted(Intercept const& intercept) = 0;
 };
@@ -52,6 +64,20 @@ class ChildProcessor {
     virtual ~ChildProcessor() = default;
 
     [[nodiscard]] virtual VpControl& control() = 0;
+    /// CPUID as its machine has it. On the VP's own thread, as the next. Throws std::bad_alloc.
+    [[nodiscard]] virtual std::vector<CpuidEntry> cpuid() const = 0;
+    /// In its place. False, and nothing has changed, when there are too many, or the VP has run and the host changes
+    /// nothing then.
+    [[nodiscard]] virtual bool set_cpuid(std::span<CpuidEntry const> entries) = 0;
+
+    // State that has no registers. On the VP's own thread; false when it cannot be had, or is refused.
+
+    [[nodiscard]] virtual bool read_apic(LocalApicPage& page) const = 0;
+    [[nodiscard]] virtual bool write_apic(LocalApicPage const& page) = 0;
+    /// The area of XSAVE in its standard form, as if all were in use that can be: most_xsave_bytes.
+    [[nodiscard]] virtual bool read_xsave(std::span<std::byte> area) const = 0;
+    [[nodiscard]] virtual bool write_xsave(std::span<std::byte const> area) = 0;
+
     /// Its thread begins, and runs the VP whenever that is not suspended. Both outlive `end`.
     virtual void begin(VirtualProcessor& vp, VpSupervisor& supervisor) = 0;
     /// Returns when the thread has ended. From any other thread, more than once.
@@ -67,13 +93,16 @@ class ChildMachine {
     virtual ~ChildMachine() = default;
 
     [[nodiscard]] virtual GuestMemory const& memory() const = 0;
+    /// What CPUID says of every processor. From any thread.
+    [[nodiscard]] virtual std::span<CpuidEntry const> leaves() const = 0;
     [[nodiscard]] virtual Clock const& clock() const = 0;
     [[nodiscard]] virtual InterruptSink& interrupts() = 0;
     [[nodiscard]] virtual MachineControl& control() = 0;
 
-    /// A processor as after a reset, of a VP that has none. nullptr when the host has no room for one. From any VP's
-    /// thread of the parent, with no lock of the model held; likewise the next.
-    [[nodiscard]] virtual std::unique_ptr<ChildProcessor> add_processor(VpIndex index) = 0;
+    /// A processor as after a reset, of a VP that has none; CPUID says that it has these rights. nullptr when the
+    /// host has no room for one. From any VP's thread of the parent, with no lock of the model held; likewise the
+    /// next.
+    [[nodiscard]] virtual std::unique_ptr<ChildProcessor> add_processor(VpIndex index, Rights const& rights) = 0;
     /// Puts a change of its map into effect: all of it, or false and nothing when the host refuses. One call at a
     /// time.
     [[nodiscard]] virtual bool change_memory(GpaChange const& change) = 0;

@@ -12,7 +12,7 @@ namespace hv {
 
 /// The VP is as it was before the instruction, so that this can be executed again.
 struct Intercept {
-    enum class Kind : std::uint8_t { PortAccess, MemoryAccess, Halt, UnrecoverableException };
+    enum class Kind : std::uint8_t { PortAccess, MemoryAccess, MsrAccess, Halt, UnrecoverableException };
 
     Kind kind;
     std::uint8_t access = 0;             ///< of abi::intercept_access, in a message
@@ -25,6 +25,8 @@ struct Intercept {
     std::uint8_t size = 0; ///< 1, 2 or 4
     bool is_string = false;
     bool is_repeated = false;
+
+    std::uint32_t msr = 0; ///< of MsrAccess; what a write brings is in the VP's registers
 
     // MemoryAccess.
     Gpa gpa{};

@@ -62,8 +62,8 @@ struct CallInfo {
 
     // What follows from the types of its handler. Sizes are bytes.
     Kind kind = Kind::Simple;
-    std::uint16_t input_size = 0; ///< the header's, where a list follows
-    std::uint16_t output_size = 0;
+    std::uint16_t input_size = 0;  ///< the header's, where a list follows
+    std::uint16_t output_size = 0; ///< of a simple call, or one with a header of variable size
     std::uint16_t input_element = 0;
     std::uint16_t output_element = 0;
     Handler handler = nullptr;          ///< of a simple call

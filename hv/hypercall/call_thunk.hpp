@@ -124,6 +124,24 @@ struct ListThunk<Function> {
     }
 };
 
+template <typename Header, typename Out,
+          Result<Out> (*Function)(Caller const&, Header const&, std::span<std::uint64_t const>)>
+struct ListThunk<Function> {
+    static constexpr auto kind = CallInfo::Kind::VariableHeader;
+    static constexpr std::uint16_t input_size = sizeof(Header);
+    static constexpr std::uint16_t input_element = sizeof(std::uint64_t);
+    static constexpr std::uint16_t output_element = 0;
+    static constexpr std::uint16_t output_size = sizeof(Out);
+    static Progress call(Caller const& caller, std::byte const* header, std::byte const* words, std::size_t count,
+                         std::byte* out)
+    {
+        return {give(Function(caller, *reinterpret_cast<Header const*>(header),
+                              {reinterpret_cast<std::uint64_t const*>(words), count}),
+                     out),
+                0};
+    }
+};
+
 /// A call is told here: what its section of the TLFS says, and the function that does it.
 template <auto Function>
 [[nodiscard]] constexpr CallInfo call(abi::CallCode code, char const* name, char const* section, Access access,
@@ -141,6 +159,7 @@ template <auto Function>
         info.input_size = T::input_size;
         info.input_element = T::input_element;
         info.output_element = T::output_element;
+        if constexpr (requires { T::output_size; }) info.output_size = T::output_size;
         info.list_handler = &T::call;
     }
     return info;

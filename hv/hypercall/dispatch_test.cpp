@@ -62,10 +62,11 @@ TEST_CASE("every unknown call code is INVALID_HYPERCALL_CODE, slow and fast (TLF
     std::set<std::uint64_t> known;
     for (auto const& call : call_table())
         known.insert(code(call.code));
-    CHECK(known == std::set<std::uint64_t>{0x08, 0x0B, 0x15, 0x40, 0x41, 0x42, 0x43, 0x44, 0x45,  0x46,  0x47, 0x48,
-                                           0x49, 0x4A, 0x4B, 0x4C, 0x4D, 0x4E, 0x4F, 0x50, 0x51,  0x52,  0x53, 0x54,
-                                           0x55, 0x56, 0x57, 0x58, 0x59, 0x5A, 0x5B, 0x5C, 0x5D,  0x70,  0x8B, 0x94,
-                                           0x95, 0x96, 0x99, 0x9A, 0xAC, 0xC9, 0xE1, 0xE2, 0x101, 0x8001});
+    CHECK(known == std::set<std::uint64_t>{0x08, 0x0B, 0x15, 0x40, 0x41, 0x42,  0x43,  0x44, 0x45, 0x46, 0x47,
+                                           0x48, 0x49, 0x4A, 0x4B, 0x4C, 0x4D,  0x4E,  0x4F, 0x50, 0x51, 0x52,
+                                           0x53, 0x54, 0x55, 0x56, 0x57, 0x58,  0x59,  0x5A, 0x5B, 0x5C, 0x5D,
+                                           0x70, 0x8B, 0x91, 0x92, 0x94, 0x95,  0x96,  0x99, 0x9A, 0xAC, 0xC9,
+                                           0xE1, 0xE2, 0xE3, 0xE4, 0xF4, 0x101, 0x8001});
     for (std::uint64_t c = 0; c <= 0xFFFF; ++c) {
         if (known.contains(c)) continue;
         if (g(c) != Status::InvalidHypercallCode || g(c | fast) != Status::InvalidHypercallCode) FAIL("code " << c);
@@ -119,6 +120,11 @@ TEST_CASE("the call table: no code twice, sizes as documented (TLFS 2.0a 14.9, n
         {CallCode::UnmapVpStatePage, 16, 0},
         {CallCode::NotifyPortRingEmpty, 8, 0},
         {CallCode::GetGpaPagesAccessStates, 24, 0},
+        {CallCode::RegisterInterceptResult, 64, 0},
+        {CallCode::UnregisterInterceptResult, 32, 0},
+        {CallCode::GetVpCpuidValues, 24, 0},
+        {CallCode::GetVpState, 40, 200},
+        {CallCode::SetVpState, 40, 0},
         {CallCode::TranslateVirtualAddress, 32, 16},
         {CallCode::TranslateVirtualAddressEx, 32, 64},
         {CallCode::ReadGpa, 32, 24},

@@ -48,7 +48,9 @@ std::uint64_t perform_list_call(VirtualProcessor& vp, HypercallRegisters const& 
     Elements elements{};
     if (auto const status = elements_of(control, call, elements); status != Status::Success)
         return abi::result(status);
-    if (control.fast() && call.output_element != 0) return abi::result(Status::InvalidHypercallInput);
+    auto const fixed_output = std::size_t{call.output_size};
+    if (control.fast() && (call.output_element != 0 || fixed_output != 0))
+        return abi::result(Status::InvalidHypercallInput);
 
     alignas(8) Block input;
     auto const input_size = call.input_size + elements.count * call.input_element;
@@ -57,9 +59,9 @@ std::uint64_t perform_list_call(VirtualProcessor& vp, HypercallRegisters const& 
     std::memcpy(header, input, call.input_size);
 
     std::byte* output_block = nullptr;
-    if (call.output_element != 0) {
-        output_block =
-            parameter_block(vp.partition().memory(), registers.output, elements.count * call.output_element);
+    if (call.output_element != 0 || fixed_output != 0) {
+        auto const size = fixed_output + elements.count * call.output_element;
+        output_block = parameter_block(vp.partition().memory(), registers.output, size);
         if (!output_block) return abi::result(Status::InvalidAlignment, elements.start);
     }
 
@@ -68,6 +70,10 @@ std::uint64_t perform_list_call(VirtualProcessor& vp, HypercallRegisters const& 
     auto const* const first = input + call.input_size + elements.start * call.input_element;
     auto const progress = call.list_handler({vp.partition(), vp, call, elements.start}, input, first,
                                             elements.count - elements.start, output);
+    if (fixed_output != 0) {
+        if (progress.status == Status::Success) copy_to_shared(output_block, output, fixed_output);
+        return abi::result(progress.status);
+    }
     if (output_block) copy_to_shared(output_block + first_output, output, progress.done * call.output_element);
     return abi::result(progress.status, elements.start + progress.done);
 }

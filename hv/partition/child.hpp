@@ -4,6 +4,7 @@
 #pragma once
 
 #include "hv/abi/child.hpp"
+#include "hv/abi/intercept_result.hpp"
 #include "hv/abi/status.hpp"
 #include "hv/child/child_host.hpp"
 #include "hv/child/doorbells.hpp"
@@ -12,6 +13,7 @@
 #include "hv/partition/installed_intercepts.hpp"
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -52,7 +54,9 @@ struct Child {
     std::unique_ptr<ChildMachine> const machine;
     bool const has_local_apics;
     bool const has_message_pages;
-    InstalledIntercepts intercepts; ///< locks itself
+    InstalledIntercepts intercepts;                                        ///< locks itself
+    std::atomic<abi::MsrAction> unimplemented_msrs{abi::MsrAction::Fault}; ///< properties, changed by its parent
+    std::atomic<bool> time_frozen{false};
     Doorbells doorbells;            ///< likewise
     Stage stage = Stage::BeingMade;
     std::vector<std::uint64_t> pool_pages; ///< numbers of the parent's pages

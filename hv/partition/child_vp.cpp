@@ -54,6 +54,12 @@ bool ChildVp::rang(Gpa gpa, std::span<std::byte const> data)
     return rung.count != 0;
 }
 
+/// In a partition whose time is frozen nothing executes.
+bool ChildVp::suspended() const
+{
+    return suspension_.suspended() || family_.child.child()->time_frozen.load();
+}
+
 void ChildVp::intercepted(Intercept const& intercept)
 {
     auto const kind = family_.child.child()->siblings.describe(family_.child, intercept);

@@ -2,9 +2,14 @@
 /// (TLFS 2.0a §9, §10.1.3).
 #pragma once
 
+#include "hv/abi/intercept_result.hpp"
+#include "hv/abi/result.hpp"
+#include "hv/abi/vp_state.hpp"
 #include "hv/base/overlay_page.hpp"
 #include "hv/base/sync.hpp"
 #include "hv/child/child_host.hpp"
+#include "hv/child/cpuid_results.hpp"
+#include "hv/child/msr_results.hpp"
 #include "hv/partition/installed_intercepts.hpp"
 #include "hv/synic/message_queue.hpp"
 #include "hv/vp/suspension.hpp"
@@ -12,6 +17,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <vector>
 
 namespace hv {
 
@@ -41,8 +48,36 @@ class ChildVp final : public VpSupervisor {
     /// InvalidVpState when it is nowhere.
     [[nodiscard]] Status hide_page(abi::VpStatePage type);
 
+    // What the VP finds where nothing is intercepted. On its own thread.
+
+    /// InvalidVpState: it has run, and the host does not let its CPUID change then; NoResources: too many.
+    [[nodiscard]] Status register_result(abi::CpuidResult const& result);
+    [[nodiscard]] Status register_result(abi::MsrResult const& result);
+    /// InvalidParameter also when there is none of that name.
+    [[nodiscard]] Status unregister_result(abi::CpuidResultName const& name);
+    [[nodiscard]] Status unregister_result(abi::MsrResult const& result);
+    /// `flags` of abi::cpuid_flag. As many values as leaves.
+    [[nodiscard]] Status cpuid(std::uint32_t flags, std::span<abi::CpuidLeafInfo const> leaves,
+                               std::span<abi::CpuidValues> values);
+
+    // State that its parent saves. On its own thread.
+
+    /// InvalidParameter: no such state, or of such components; InvalidVpState when it cannot be had.
+    [[nodiscard]] Result<std::vector<std::byte>> get_state(abi::VpStateInput const& what);
+    /// `bytes` may be more than there are. InvalidParameter: too few, or malformed; InvalidRegisterValue: the host
+    /// refuses it; InvalidVpState: of a page that is not enabled.
+    [[nodiscard]] Status set_state(abi::VpStateInput const& what, std::span<std::byte const> bytes);
+
   private:
-    [[nodiscard]] bool suspended() const override { return suspension_.suspended(); }
+    [[nodiscard]] std::byte* synic_page(abi::VpStateType type);
+    [[nodiscard]] Result<std::vector<std::byte>> local_apic();
+    [[nodiscard]] Result<std::vector<std::byte>> xsave(std::uint64_t flags, std::uint64_t states);
+    [[nodiscard]] std::vector<std::byte> timers();
+    [[nodiscard]] Status set_local_apic(abi::LocalApicState const& state);
+    [[nodiscard]] Status set_xsave(std::uint64_t flags, std::span<std::byte const> bytes);
+    [[nodiscard]] Status set_timers(abi::SyntheticTimersState const& state);
+    [[nodiscard]] MsrAnswer msr_answer(std::uint32_t index, bool is_write) const override;
+    [[nodiscard]] bool suspended() const override;
     [[nodiscard]] bool intercepts_port(std::uint16_t port, std::uint8_t size, bool is_write) const override
     {
         return family_.intercepts.has_port(port, size, is_write);
@@ -50,6 +85,7 @@ class ChildVp final : public VpSupervisor {
     [[nodiscard]] bool rang(Gpa gpa, std::span<std::byte const> data) override;
     void intercepted(Intercept const& intercept) override;
 
+    [[nodiscard]] Status change_cpuid(CpuidResults changed);
     void post(abi::Message const& message);
     [[nodiscard]] OverlayPage& page_of(abi::VpStatePage type)
     {
@@ -62,6 +98,8 @@ class ChildVp final : public VpSupervisor {
     VirtualProcessor vp_;
     Suspension suspension_;
     bool const has_message_page_;
+    CpuidResults cpuid_; ///< on the VP's thread, as the next
+    MsrResults msrs_;
     MessageBuffer buffer_; ///< 2.0a §14.2.1; it may wait at one of the parent's SynICs
 
     Mutex<LockRank::Leaf> lock_; // the rest

@@ -4,6 +4,7 @@
 #include "hv/partition/registry.hpp"
 
 #include <algorithm>
+#include <array>
 #include <mutex>
 #include <new>
 #include <utility>
@@ -199,6 +200,28 @@ Status Children::set_rights(Partition& child, std::uint64_t privileges)
     if (child.child()->stage != Child::Stage::Uninitialized) return Status::InvalidPartitionState;
     child.grant(privileges);
     return Status::Success;
+}
+
+Status Children::set_processor_features(Partition& child, std::uint64_t features)
+{
+    // Linux, include/hyperv/hvhdk.h, hv_partition_synthetic_processor_features: by its bits, those of the privileges.
+    constexpr std::array<std::pair<unsigned, Privilege>, 12> rights{{{2, Privilege::AccessVpRunTime},
+                                                                     {3, Privilege::AccessReferenceCounter},
+                                                                     {4, Privilege::AccessSynic},
+                                                                     {5, Privilege::AccessSyntheticTimers},
+                                                                     {6, Privilege::AccessIntrCtrlRegs},
+                                                                     {7, Privilege::AccessHypercallMsrs},
+                                                                     {8, Privilege::AccessVpIndex},
+                                                                     {9, Privilege::AccessReferenceTsc},
+                                                                     {10, Privilege::AccessGuestIdle},
+                                                                     {11, Privilege::AccessFrequencies},
+                                                                     {20, Privilege::StartVirtualProcessor},
+                                                                     {29, Privilege::SignalEvents}}};
+    std::uint64_t granted = 0;
+    for (auto const& [bit, right] : rights)
+        if ((features >> bit & 1) != 0 && parent_.rights().has(right))
+            granted |= std::uint64_t{1} << static_cast<unsigned>(right);
+    return set_rights(child, granted);
 }
 
 void Children::end_all()

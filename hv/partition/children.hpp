@@ -82,6 +82,8 @@ class Children {
     [[nodiscard]] Status create_vp(Partition& child, VpIndex index);
     /// InvalidVpIndex: there is none.
     [[nodiscard]] Status delete_vp(Partition& child, VpIndex index);
+    /// nullptr when there is none, or it is being deleted. On that VP's thread, where it stays.
+    [[nodiscard]] ChildVp* find_vp(Partition& child, VpIndex index) const;
 
     /// Has the child see these pages of the parent's from its page `base` on; with GpaAccess::None it sees nothing.
     /// All of them, or none: OperationDenied when one is not RAM or lies in a pool, ObjectInUse when an overlay
@@ -122,6 +124,8 @@ class Children {
     /// Gives one that is not initialized yet its HV_PARTITION_PRIVILEGE_MASK: of what the parent has, all but the
     /// right to have children. PropertyValueOutOfRange, InvalidPartitionState.
     [[nodiscard]] Status set_rights(Partition& child, std::uint64_t privileges);
+    /// The same, of what the parent has, by HV_PARTITION_SYNTHETIC_PROCESSOR_FEATURES.
+    [[nodiscard]] Status set_processor_features(Partition& child, std::uint64_t features);
 
     /// With the parent leaving: all of them are gone when it returns, and what was in their pools is nobody's. None
     /// of the parent's VPs runs.

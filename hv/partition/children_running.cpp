@@ -51,12 +51,19 @@ Status Children::admit_vp(Partition& child, VpIndex index)
 std::unique_ptr<ChildVp> Children::make_vp(Partition& child, VpIndex index)
 try {
     auto& state = *child.child();
-    auto processor = state.machine->add_processor(index);
+    auto processor = state.machine->add_processor(index, child.rights());
     if (!processor) return nullptr;
     return std::make_unique<ChildVp>(ChildVp::Family{parent_, child, state.intercepts}, index, std::move(processor),
                                      state.has_message_pages);
 } catch (std::bad_alloc const&) {
     return nullptr;
+}
+
+ChildVp* Children::find_vp(Partition& child, VpIndex index) const
+{
+    std::lock_guard const guard{lock_};
+    auto const& vps = child.child()->vps;
+    return index.value < vps.size() ? vps[index.value].get() : nullptr;
 }
 
 std::unique_ptr<ChildVp> Children::take_vp(Partition& child, std::size_t index)
@@ -237,6 +244,7 @@ abi::MessageType Children::describe(Partition& child, Intercept const& intercept
     using enum abi::MessageType;
     switch (intercept.kind) {
     case Intercept::Kind::PortAccess: return IoPortIntercept;
+    case Intercept::Kind::MsrAccess: return MsrIntercept;
     case Intercept::Kind::Halt: return Halt;
     case Intercept::Kind::UnrecoverableException: return UnrecoverableException;
     case Intercept::Kind::MemoryAccess: break;

@@ -31,7 +31,8 @@ Status InstalledIntercepts::install(abi::InstallInterceptInput const& in)
     }
     case InterceptType::Msr:
         if ((in.access & ~port_access) != 0) return Status::InvalidParameter;
-        break;
+        msrs_.store(in.access);
+        return Status::Success;
     case InterceptType::Cpuid:
     case InterceptType::Exception:
         if ((in.access & ~execute_mask) != 0) return Status::InvalidParameter;
@@ -49,6 +50,11 @@ void InstalledIntercepts::set_port(std::size_t port, std::uint64_t access)
     auto old = word.load();
     while (!word.compare_exchange_weak(old, (old & ~(std::uint64_t{port_access} << shift)) | access << shift)) {
     }
+}
+
+bool InstalledIntercepts::has_msr(bool is_write) const
+{
+    return (msrs_.load() & (is_write ? write_mask : read_mask)) != 0;
 }
 
 bool InstalledIntercepts::has_port(std::uint16_t port, std::uint8_t size, bool is_write) const

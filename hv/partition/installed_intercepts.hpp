@@ -21,6 +21,8 @@ class InstalledIntercepts {
     /// OperationDenied: one that no hypervisor below can see.
     [[nodiscard]] Status install(abi::InstallInterceptInput const& in);
 
+    /// Of MSRs that there are not.
+    [[nodiscard]] bool has_msr(bool is_write) const;
     /// A longer access is one to each of its ports (§16.5.3).
     [[nodiscard]] bool has_port(std::uint16_t port, std::uint8_t size, bool is_write) const;
 
@@ -33,6 +35,7 @@ class InstalledIntercepts {
 
     bool const all_ports_;
     std::vector<std::atomic<std::uint64_t>> ports_;
+    std::atomic<std::uint32_t> msrs_{0}; ///< a mask of accesses
 };
 
 } // namespace hv

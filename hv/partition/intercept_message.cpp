@@ -28,6 +28,7 @@ RegisterName behind(RegisterName first, std::uint32_t n)
 }
 
 constexpr std::uint32_t rcx = 1;
+constexpr std::uint32_t rdx = 2;
 constexpr std::uint32_t rsi = 6;
 constexpr std::uint32_t rdi = 7;
 
@@ -111,6 +112,16 @@ abi::MemoryAccessMessage memory_access(VirtualProcessor& vp, Intercept const& in
             .instruction = intercept.bytes};
 }
 
+/// §16.5.2.
+abi::MsrMessage msr_access(VirtualProcessor& vp, Intercept const& intercept)
+{
+    return {.header = header_of(vp, intercept),
+            .msr = intercept.msr,
+            .reserved = 0,
+            .rdx = word(vp, behind(RegisterName::Rax, rdx)),
+            .rax = word(vp, RegisterName::Rax)};
+}
+
 } // namespace
 
 abi::Message intercept_message(VirtualProcessor& vp, abi::MessageType type, Intercept const& intercept)
@@ -118,6 +129,7 @@ abi::Message intercept_message(VirtualProcessor& vp, abi::MessageType type, Inte
     switch (intercept.kind) {
     case Intercept::Kind::PortAccess: return message_of(type, port_access(vp, intercept));
     case Intercept::Kind::MemoryAccess: return message_of(type, memory_access(vp, intercept));
+    case Intercept::Kind::MsrAccess: return message_of(type, msr_access(vp, intercept));
     case Intercept::Kind::Halt:
     case Intercept::Kind::UnrecoverableException: break;
     }

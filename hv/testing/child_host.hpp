@@ -3,7 +3,9 @@
 #pragma once
 
 #include "hv/abi/child.hpp"
+#include "hv/abi/vp_calls.hpp"
 #include "hv/child/child_host.hpp"
+#include "hv/child/xsave_area.hpp"
 #include "hv/testing/fabric.hpp"
 
 #include <algorithm>
@@ -12,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -23,6 +26,33 @@ struct RecordingChildProcessor final : ChildProcessor {
     ~RecordingChildProcessor() override { --alive_; }
 
     [[nodiscard]] VpControl& control() override { return fake; }
+    [[nodiscard]] std::vector<CpuidEntry> cpuid() const override { return leaves; }
+    [[nodiscard]] bool set_cpuid(std::span<CpuidEntry const> entries) override
+    {
+        if (!takes_leaves) return false;
+        shown.assign(entries.begin(), entries.end());
+        return true;
+    }
+    [[nodiscard]] bool read_apic(LocalApicPage& page) const override
+    {
+        if (apic) page = *apic;
+        return apic.has_value();
+    }
+    [[nodiscard]] bool write_apic(LocalApicPage const& page) override
+    {
+        if (takes_state) apic = page;
+        return takes_state;
+    }
+    [[nodiscard]] bool read_xsave(std::span<std::byte> area) const override
+    {
+        std::ranges::copy(xsave, area.begin());
+        return takes_state;
+    }
+    [[nodiscard]] bool write_xsave(std::span<std::byte const> area) override
+    {
+        if (takes_state) xsave.assign(area.begin(), area.end());
+        return takes_state;
+    }
     void begin(VirtualProcessor& begun, VpSupervisor& by) override
     {
         fake.is_accelerated = false;
@@ -37,6 +67,13 @@ struct RecordingChildProcessor final : ChildProcessor {
     }
 
     FakeVpControl fake;
+    std::vector<CpuidEntry> leaves; ///< CPUID, and the same as it is now
+    std::vector<CpuidEntry> shown;
+    bool takes_leaves = true;
+    std::optional<LocalApicPage> apic;
+    std::vector<std::byte> xsave = std::vector<std::byte>(most_xsave_bytes);
+    bool takes_state = true;
+    Rights rights;
     VirtualProcessor* vp = nullptr;
     VpSupervisor* supervisor = nullptr; ///< while it runs
 
@@ -54,15 +91,17 @@ struct RecordingChildMachine final : ChildMachine {
     explicit RecordingChildMachine(Alive& alive) : alive_{alive} { ++alive_.machines; }
     ~RecordingChildMachine() override { --alive_.machines; }
 
-    [[nodiscard]] GuestMemory const& memory() const override { return memory_; }
+    [[nodiscard]] GuestMemory const& memory() const override { return ram; }
+    [[nodiscard]] std::span<CpuidEntry const> leaves() const override { return shown; }
     [[nodiscard]] Clock const& clock() const override { return clock_; }
     [[nodiscard]] InterruptSink& interrupts() override { return sink_; }
     [[nodiscard]] MachineControl& control() override { return control_; }
 
-    [[nodiscard]] std::unique_ptr<ChildProcessor> add_processor(VpIndex index) override
+    [[nodiscard]] std::unique_ptr<ChildProcessor> add_processor(VpIndex index, Rights const& rights) override
     {
         if (!has_room) return nullptr;
         auto made = std::make_unique<RecordingChildProcessor>(alive_.processors);
+        made->rights = rights;
         processors[index.value] = made.get();
         return made;
     }
@@ -95,12 +134,13 @@ struct RecordingChildMachine final : ChildMachine {
 
     std::set<std::uint64_t> dirty; ///< pages
     bool has_room = true;
+    GuestMemory ram;                                              ///< none, unless a test adds some
+    std::vector<CpuidEntry> shown;                                ///< by CPUID
     std::map<std::uint32_t, RecordingChildProcessor*> processors; ///< the last of each index
     std::map<std::uint64_t, GpaRun> runs;                         ///< of memory
 
   private:
     Alive& alive_;
-    GuestMemory memory_;
     CrankedClock clock_;
     RecordingSink sink_;
     RecordingMachine control_;
@@ -224,6 +264,15 @@ struct ParentGuest {
         auto const status = status_of(dispatch(guest.vp(), {{control}, place::input, place::output}));
         if (status != Status::Success) return {status, 0, 0};
         return {status, output_element<std::uint64_t>(guest, 0), output_element<std::uint64_t>(guest, 1)};
+    }
+    /// The value of a property; all ones when there is none.
+    [[nodiscard]] std::uint64_t property(std::uint64_t id, abi::PartitionProperty code) const
+    {
+        if (!guest.memory.write(Gpa{place::input}, abi::GetPartitionPropertyInput{id, code, 0}))
+            return ~std::uint64_t{0};
+        auto const control = static_cast<std::uint64_t>(abi::CallCode::GetPartitionProperty);
+        auto const status = status_of(dispatch(guest.vp(), {{control}, place::input, place::output}));
+        return status == Status::Success ? output_element<std::uint64_t>(guest, 0) : ~std::uint64_t{0};
     }
     /// Page numbers, `count` of them, none of which the helpers of tests use.
     [[nodiscard]] static std::vector<std::uint64_t> spare_pages(std::size_t count, std::uint64_t first = 0x10)

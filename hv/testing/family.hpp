@@ -16,11 +16,16 @@ struct Family {
     static constexpr std::uint64_t simp_page = 0xE;
     static constexpr std::uint64_t free_page = 0xC; ///< this and the next two
 
-    explicit Family(std::uint64_t flags = abi::creation_flag::exo_partition, ChildLimits limits = {3, 4})
+    /// `features` of HV_PARTITION_SYNTHETIC_PROCESSOR_FEATURES.
+    explicit Family(std::uint64_t flags = abi::creation_flag::exo_partition, ChildLimits limits = {3, 4},
+                    std::uint64_t features = 0)
         : parent{registry, Rights::root(), limits}
     {
         id = parent.create({.flags = flags}).id;
         REQUIRE(parent.deposit(id, ParentGuest::spare_pages(48)) == abi::result(Status::Success, 48));
+        abi::SetPartitionPropertyInput const rights{id, abi::PartitionProperty::SyntheticProcessorFeatures, 0,
+                                                    features};
+        REQUIRE(call(parent.guest, abi::CallCode::SetPartitionProperty, rights) == Status::Success);
         REQUIRE(parent.initialize(id) == Status::Success);
         write_msr(parent.guest, abi::msr::scontrol, 1);
         write_msr(parent.guest, abi::msr::simp, simp_page << 12 | 1);

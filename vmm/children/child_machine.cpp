@@ -67,8 +67,10 @@ ChildMachine::ChildMachine(ChildrenWorld const& world, std::shared_ptr<ChildrenW
     : world_{world},
       workers_{std::move(workers)},
       local_apics_{local_apics},
+      leaves_{models_leaves(GuestCpuid{world.hypervisor, hv::Rights{}, {world.most_vps, false}}.for_apic_id(0))},
       vm_{world.hypervisor.create_vm(
-          {.controllers = local_apics ? InterruptControllers::LocalApics : InterruptControllers::None})},
+          {.unknown_msrs = true,
+           .controllers = local_apics ? InterruptControllers::LocalApics : InterruptControllers::None})},
       memory_{std::make_unique<ChildMemory>(*vm_, world.memory)}
 {
     workers_->machines.add(*this);
@@ -83,13 +85,14 @@ ChildMachine::~ChildMachine()
     });
 }
 
-std::unique_ptr<hv::ChildProcessor> ChildMachine::add_processor(hv::VpIndex index)
+std::unique_ptr<hv::ChildProcessor> ChildMachine::add_processor(hv::VpIndex index, hv::Rights const& rights)
 try {
     auto lease = workers_->threads.take();
     if (!lease) return nullptr;
     std::unique_ptr<ChildVcpu> made;
     workers_->builder.run([&] {
-        ChildVcpu::Place const place{vcpu(index.value), index.value, *memory_, world_.pause};
+        auto const& found = processor(index.value, rights);
+        ChildVcpu::Place const place{*found.vcpu, index.value, found.cpuid, local_apics_, *memory_, world_.pause};
         made = std::make_unique<ChildVcpu>(place, std::move(lease), [this, index] { forget(index.value); });
         std::lock_guard const guard{lock_};
         processors_[index.value].running = made.get();
@@ -108,34 +111,40 @@ void ChildMachine::forget(unsigned index)
 }
 
 /// One that is after a reset: a new one, or that of a VP that is no more. KVM does not take vCPUs back.
-Vcpu& ChildMachine::vcpu(unsigned index)
+ChildMachine::Processor const& ChildMachine::processor(unsigned index, hv::Rights const& rights)
 {
     std::unique_lock guard{lock_};
     auto const found = processors_.find(index);
     if (found != processors_.end()) {
-        auto& before = *found->second.vcpu;
+        auto const& before = found->second;
         guard.unlock();
         reset(before, index);
         return before;
     }
     guard.unlock();
     auto& made = vm_->add_vcpu(index);
-    GuestCpuid const cpuid{world_.hypervisor, hv::Rights{}, {world_.most_vps, false}};
-    cpuid.install(made, index);
-    Processor processor{.vcpu = &made, .reset = {.system = made.system_registers(), .apic = {}}};
+    GuestCpuid const cpuid{world_.hypervisor, rights, {world_.most_vps, false}};
+    Processor processor{.vcpu = &made, .reset = {}, .cpuid = cpuid.for_apic_id(index)};
+    made.set_cpuid(processor.cpuid);
+    processor.reset.system = made.system_registers();
     if (local_apics_) processor.reset.apic = made.local_apic();
     guard.lock();
-    processors_.emplace(index, processor);
-    return made;
+    return processors_.emplace(index, std::move(processor)).first->second;
 }
 
-void ChildMachine::reset(Vcpu& vcpu, unsigned index) const
+/// A vCPU that has run keeps the CPUID that it ran with, if KVM lets it change no more.
+void ChildMachine::reset(Processor const& processor, unsigned index) const
 {
+    auto& vcpu = *processor.vcpu;
     Registers registers{};
     registers.rflags = rflags::always_one;
     registers.rip = 0xFFF0;
     registers.rdx = 0x600; // as KVM has it: family 6
-    auto const& state = processors_.at(index).reset;
+    auto const& state = processor.reset;
+    try {
+        vcpu.set_cpuid(processor.cpuid);
+    } catch (HypervisorError const&) {
+    }
     vcpu.set_registers(registers);
     vcpu.set_system_registers(state.system);
     if (local_apics_) vcpu.set_local_apic(state.apic);

@@ -14,6 +14,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <vector>
 
 namespace vmm {
 
@@ -60,10 +61,12 @@ class ChildMachine final : public hv::ChildMachine, hv::InterruptSink, hv::Machi
     void look_up();
 
     [[nodiscard]] hv::GuestMemory const& memory() const override { return memory_->writable(); }
+    [[nodiscard]] std::span<hv::CpuidEntry const> leaves() const override { return leaves_; }
     [[nodiscard]] hv::Clock const& clock() const override { return world_.clock; }
     [[nodiscard]] hv::InterruptSink& interrupts() override { return *this; }
     [[nodiscard]] hv::MachineControl& control() override { return *this; }
-    [[nodiscard]] std::unique_ptr<hv::ChildProcessor> add_processor(hv::VpIndex index) override;
+    [[nodiscard]] std::unique_ptr<hv::ChildProcessor> add_processor(hv::VpIndex index,
+                                                                    hv::Rights const& rights) override;
     [[nodiscard]] bool change_memory(hv::GpaChange const& change) override { return memory_->change(change); }
     [[nodiscard]] bool access_states(std::uint64_t first, std::uint64_t flags,
                                      std::span<std::uint8_t> states) override
@@ -72,8 +75,10 @@ class ChildMachine final : public hv::ChildMachine, hv::InterruptSink, hv::Machi
     }
 
   private:
-    [[nodiscard]] Vcpu& vcpu(unsigned index);
-    void reset(Vcpu& vcpu, unsigned index) const;
+    struct Processor;
+
+    [[nodiscard]] Processor const& processor(unsigned index, hv::Rights const& rights);
+    void reset(Processor const& processor, unsigned index) const;
     void forget(unsigned index);
 
     void assert_vector(hv::VpIndex vp, std::uint8_t vector, bool auto_eoi) override;
@@ -91,12 +96,14 @@ class ChildMachine final : public hv::ChildMachine, hv::InterruptSink, hv::Machi
     struct Processor {
         Vcpu* vcpu = nullptr;
         ResetState reset;
-        ChildVcpu* running = nullptr; ///< whose it is now
+        std::vector<CpuidEntry> cpuid; ///< as its parent has changed nothing
+        ChildVcpu* running = nullptr;  ///< whose it is now
     };
 
     ChildrenWorld const world_;
     std::shared_ptr<ChildrenWorkers> const workers_;
     bool const local_apics_;
+    std::vector<hv::CpuidEntry> const leaves_;
     std::unique_ptr<Vm> vm_;
     std::unique_ptr<ChildMemory> memory_;
     std::mutex lock_;                          ///< the next

@@ -2,7 +2,9 @@
 
 #include "vmm/base/log.hpp"
 #include "vmm/children/rewind.hpp"
+#include "vmm/hypervisor/error.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -56,6 +58,46 @@ void ChildVcpu::look_up()
     thread_.kick();
 }
 
+std::vector<hv::CpuidEntry> models_leaves(std::span<CpuidEntry const> leaves)
+{
+    std::vector<hv::CpuidEntry> out(leaves.size());
+    std::ranges::transform(leaves, out.begin(), [](CpuidEntry const& from) {
+        return hv::CpuidEntry{from.function, from.index, from.has_index, {from.eax, from.ebx, from.ecx, from.edx}};
+    });
+    return out;
+}
+
+bool ChildVcpu::read_apic(hv::LocalApicPage& page) const
+try {
+    if (!place_.local_apic) return false;
+    page = place_.vcpu.local_apic().bytes;
+    return true;
+} catch (HypervisorError const&) {
+    return false;
+}
+
+bool ChildVcpu::write_apic(hv::LocalApicPage const& page)
+try {
+    if (!place_.local_apic) return false;
+    place_.vcpu.set_local_apic({page});
+    return true;
+} catch (HypervisorError const&) {
+    return false;
+}
+
+bool ChildVcpu::set_cpuid(std::span<hv::CpuidEntry const> entries)
+try {
+    std::vector<CpuidEntry> leaves(entries.size());
+    std::ranges::transform(entries, leaves.begin(), [](hv::CpuidEntry const& from) {
+        auto const& values = from.values;
+        return CpuidEntry{from.function, from.index, from.has_index, values.eax, values.ebx, values.ecx, values.edx};
+    });
+    place_.vcpu.set_cpuid(leaves);
+    return true;
+} catch (HypervisorError const&) {
+    return false;
+}
+
 /// What nobody intercepts reads as ones, and is written to nothing.
 void ChildVcpu::answer(exits::PortAccess const& io)
 {
@@ -69,6 +111,26 @@ void ChildVcpu::answer(exits::MmioAccess const& mmio)
 {
     if (mmio.is_write && supervisor_->rang(mmio.address, mmio.data)) return;
     supervisor_->intercepted(rewind_memory_access({place_.vcpu, place_.memory.readable()}, mmio));
+}
+
+void ChildVcpu::answer(exits::MsrRead const& msr)
+{
+    switch (supervisor_->msr_answer(msr.index, false)) {
+    case hv::MsrAnswer::Fault: return place_.vcpu.finish_msr_read(std::nullopt);
+    case hv::MsrAnswer::Ignore: return place_.vcpu.finish_msr_read(0);
+    case hv::MsrAnswer::Intercept: break;
+    }
+    supervisor_->intercepted(rewind_msr_access({place_.vcpu, place_.memory.readable()}, msr.index, false));
+}
+
+void ChildVcpu::answer(exits::MsrWrite const& msr)
+{
+    switch (supervisor_->msr_answer(msr.index, true)) {
+    case hv::MsrAnswer::Fault: return place_.vcpu.finish_msr_write(false);
+    case hv::MsrAnswer::Ignore: return place_.vcpu.finish_msr_write(true);
+    case hv::MsrAnswer::Intercept: break;
+    }
+    supervisor_->intercepted(rewind_msr_access({place_.vcpu, place_.memory.readable()}, msr.index, true));
 }
 
 /// It is behind the instruction, as an interrupt finds it that ends the halt.

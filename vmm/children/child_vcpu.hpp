@@ -8,14 +8,20 @@
 
 #include <atomic>
 #include <functional>
+#include <vector>
 
 namespace vmm {
+
+/// Leaves of CPUID as the model has them. Throws std::bad_alloc.
+[[nodiscard]] std::vector<hv::CpuidEntry> models_leaves(std::span<CpuidEntry const> leaves);
 
 class ChildVcpu final : public hv::ChildProcessor, ExitOwner {
   public:
     struct Place {
         Vcpu& vcpu;
         unsigned index;
+        std::vector<CpuidEntry> const& cpuid;
+        bool local_apic; ///< there is one
         ChildMemory& memory;
         PauseGate& pause; ///< of its parent's machine
     };
@@ -25,6 +31,12 @@ class ChildVcpu final : public hv::ChildProcessor, ExitOwner {
     ~ChildVcpu() override;
 
     [[nodiscard]] hv::VpControl& control() override { return thread_; }
+    [[nodiscard]] std::vector<hv::CpuidEntry> cpuid() const override { return models_leaves(place_.cpuid); }
+    [[nodiscard]] bool set_cpuid(std::span<hv::CpuidEntry const> entries) override;
+    [[nodiscard]] bool read_apic(hv::LocalApicPage& page) const override;
+    [[nodiscard]] bool write_apic(hv::LocalApicPage const& page) override;
+    [[nodiscard]] bool read_xsave(std::span<std::byte> area) const override { return place_.vcpu.read_xsave(area); }
+    [[nodiscard]] bool write_xsave(std::span<std::byte const> area) override { return place_.vcpu.write_xsave(area); }
     void begin(hv::VirtualProcessor& vp, hv::VpSupervisor& supervisor) override;
     void end() override;
 
@@ -36,6 +48,8 @@ class ChildVcpu final : public hv::ChildProcessor, ExitOwner {
     [[nodiscard]] bool suspends() const override { return supervisor_->suspended(); }
     void answer(exits::PortAccess const& io) override;
     void answer(exits::MmioAccess const& mmio) override;
+    void answer(exits::MsrRead const& msr) override;
+    void answer(exits::MsrWrite const& msr) override;
     void answer(exits::Halted) override;
     void answer(exits::TripleFault) override;
     void answer(exits::Failed) override;

@@ -213,6 +213,26 @@ Intercept rewind_port_access(StoppedVcpu const& stopped, exits::PortAccess const
     return intercept;
 }
 
+Intercept rewind_msr_access(StoppedVcpu const& stopped, std::uint32_t msr, bool is_write)
+{
+    auto& vcpu = stopped.vcpu;
+    Intercept intercept{.kind = Intercept::Kind::MsrAccess};
+    intercept.access = is_write ? hv::abi::intercept_access::write : hv::abi::intercept_access::read;
+    intercept.msr = msr;
+
+    auto const before = vcpu.registers();
+    if (is_write)
+        vcpu.finish_msr_write(true);
+    else
+        vcpu.finish_msr_read(0);
+    vcpu.settle();
+    vcpu.change_registers() = before;
+    auto const system = vcpu.system_registers();
+    Code const code{stopped, system};
+    if (auto const instruction = code.decode_at(before, Instruction::longest)) show(intercept, *instruction);
+    return intercept;
+}
+
 Intercept rewind_memory_access(StoppedVcpu const& stopped, exits::MmioAccess const& mmio)
 {
     auto& vcpu = stopped.vcpu;

@@ -20,6 +20,9 @@ struct StoppedVcpu {
 /// it. Where KVM has gone on behind the instruction, that is found by its bytes.
 [[nodiscard]] hv::Intercept rewind_port_access(StoppedVcpu const& stopped, exits::PortAccess const& io);
 
+/// The same of RDMSR or WRMSR.
+[[nodiscard]] hv::Intercept rewind_msr_access(StoppedVcpu const& stopped, std::uint32_t msr, bool is_write);
+
 /// The same of an access to memory that is not there. A read brings ones to whatever it writes, which the
 /// instruction does over when it is executed again. Where a write is not found by its bytes (a PUSH, a CALL), the
 /// vCPU stays behind it, and the length is 0.

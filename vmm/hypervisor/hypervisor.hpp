@@ -25,8 +25,9 @@ enum class InterruptControllers {
 };
 
 struct VmConfig {
-    bool accelerated = false; ///< use what AccelerationOffer has; `calls` was among it
-    bool apic_msrs = false;   ///< Hyper-V's MSRs of the local APIC are answered below, and are no exits
+    bool accelerated = false;  ///< use what AccelerationOffer has; `calls` was among it
+    bool apic_msrs = false;    ///< Hyper-V's MSRs of the local APIC are answered below, and are no exits
+    bool unknown_msrs = false; ///< accesses to MSRs that it does not have are exits, too, instead of #GP
     InterruptControllers controllers = InterruptControllers::Pc;
 };
 

@@ -110,6 +110,11 @@ class Vcpu : public InjectionTarget {
                                                   hv::abi::RegisterValue const& value) = 0;
     [[nodiscard]] virtual hv::Status start(hv::abi::InitialVpContext const& context) = 0;
 
+    /// The area of XSAVE in its standard form (Intel SDM vol. 1 §13.4.3), hv::most_xsave_bytes; false when it cannot
+    /// be had, or has what the processor does not take.
+    [[nodiscard]] virtual bool read_xsave(std::span<std::byte> area) const = 0;
+    [[nodiscard]] virtual bool write_xsave(std::span<std::byte const> area) = 0;
+
     // Set-up. These throw HypervisorError.
 
     virtual void set_cpuid(std::span<CpuidEntry const> entries) = 0;

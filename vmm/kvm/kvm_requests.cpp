@@ -12,7 +12,7 @@ namespace {
 using Request = std::uint32_t;
 
 // Maps of memory and doorbells change while a guest runs: a PCI function's ranges, an overlay.
-constexpr std::array<Request, 34> run{KVM_RUN,
+constexpr std::array<Request, 35> run{KVM_RUN,
                                       KVM_GET_REGS,
                                       KVM_SET_REGS,
                                       KVM_GET_SREGS,
@@ -35,6 +35,7 @@ constexpr std::array<Request, 34> run{KVM_RUN,
                                       KVM_GET_MP_STATE,
                                       KVM_SET_MP_STATE,
                                       KVM_GET_TSC_KHZ,
+                                      kvm_request::set_cpuid2,
                                       KVM_SET_DEVICE_ATTR,
                                       KVM_GET_DEVICE_ATTR,
                                       KVM_ENABLE_CAP,
@@ -49,11 +50,10 @@ constexpr std::array<Request, 34> run{KVM_RUN,
 
 constexpr std::array<Request, 2> interrupt{KVM_SIGNAL_MSI, KVM_IRQ_LINE};
 
-constexpr std::array<Request, 11> build{KVM_CREATE_VM,
+constexpr std::array<Request, 10> build{KVM_CREATE_VM,
                                         KVM_CREATE_VCPU,
                                         KVM_GET_VCPU_MMAP_SIZE,
                                         kvm_request::get_supported_cpuid,
-                                        kvm_request::set_cpuid2,
                                         kvm_request::set_gsi_routing,
                                         KVM_CREATE_IRQCHIP,
                                         KVM_CREATE_PIT2,

@@ -43,6 +43,8 @@ class KvmVcpu final : public Vcpu {
     [[nodiscard]] hv::Status set_register(hv::abi::RegisterName name, hv::abi::RegisterValue const& value) override;
     [[nodiscard]] hv::Status start(hv::abi::InitialVpContext const& context) override;
 
+    [[nodiscard]] bool read_xsave(std::span<std::byte> area) const override;
+    [[nodiscard]] bool write_xsave(std::span<std::byte const> area) override;
     void set_cpuid(std::span<CpuidEntry const> entries) override;
     void set_registers(Registers const& registers) override;
     [[nodiscard]] SystemRegisters system_registers() const override;

@@ -96,6 +96,18 @@ void KvmVcpu::set_local_apic(LocalApicPage const& apic)
     kvm_ioctl(fd(), KVM_SET_LAPIC, apic.bytes.data(), "the state of a local APIC");
 }
 
+/// KVM_GET_XSAVE knows areas of 4 KiB only, and fails where the processor has more.
+bool KvmVcpu::read_xsave(std::span<std::byte> area) const
+{
+    return ::ioctl(fd(), kvm_request::get_xsave, area.data()) == 0 ||
+           ::ioctl(fd(), kvm_request::get_xsave2, area.data()) == 0;
+}
+
+bool KvmVcpu::write_xsave(std::span<std::byte const> area)
+{
+    return ::ioctl(fd(), kvm_request::set_xsave, area.data()) == 0;
+}
+
 std::uint32_t KvmVcpu::tsc_khz() const
 {
     return static_cast<std::uint32_t>(kvm_ioctl(fd(), KVM_GET_TSC_KHZ, "to tell the TSC frequency"));

@@ -118,7 +118,7 @@ void KvmVm::trap_synthetic_msrs(bool but_for_apic) const
 {
     kvm_enable_cap user_space_msr{};
     user_space_msr.cap = KVM_CAP_X86_USER_SPACE_MSR;
-    user_space_msr.args[0] = KVM_MSR_EXIT_REASON_FILTER;
+    user_space_msr.args[0] = KVM_MSR_EXIT_REASON_FILTER | (config_.unknown_msrs ? KVM_MSR_EXIT_REASON_UNKNOWN : 0);
     kvm_ioctl(fd(), KVM_ENABLE_CAP, &user_space_msr, "MSR exits to user space");
 
     namespace msr = hv::abi::msr;

@@ -18,6 +18,9 @@ class ExitOwner {
 
     virtual void answer(exits::PortAccess const& io) = 0;
     virtual void answer(exits::MmioAccess const& mmio) = 0;
+    /// Of MSRs that are not synthetic.
+    virtual void answer(exits::MsrRead const& msr) = 0;
+    virtual void answer(exits::MsrWrite const& msr) = 0;
     virtual void answer(exits::Halted) = 0;
     virtual void answer(exits::TripleFault) = 0;
     virtual void answer(exits::Failed) = 0;

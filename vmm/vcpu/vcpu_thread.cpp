@@ -1,6 +1,7 @@
 #include "vmm/vcpu/vcpu_thread.hpp"
 
 #include "devices/base/guarded_thread.hpp"
+#include "hv/abi/msr.hpp"
 #include "hv/hypercall/dispatch.hpp"
 #include "hv/partition/partition.hpp"
 #include "hv/vp/hypercall_page.hpp"
@@ -20,6 +21,11 @@
 namespace vmm {
 
 namespace {
+
+bool is_synthetic(std::uint32_t msr)
+{
+    return msr - hv::abi::msr::first < hv::abi::msr::count;
+}
 
 /// A guest may ask for a timer period shorter than anybody can serve. It then gets this one, so that its VP still
 /// makes progress between two expirations.
@@ -275,6 +281,7 @@ void VcpuThread::answer(exits::Hypercall const& call)
 
 void VcpuThread::answer(exits::MsrRead const& msr)
 {
+    if (owner_ && !is_synthetic(msr.index)) return owner_->answer(msr);
     auto const value = vp_->read_msr(msr.index);
     vcpu_.finish_msr_read(value);
     if (value) return;
@@ -285,6 +292,7 @@ void VcpuThread::answer(exits::MsrRead const& msr)
 
 void VcpuThread::answer(exits::MsrWrite const& msr)
 {
+    if (owner_ && !is_synthetic(msr.index)) return owner_->answer(msr);
     auto const ok = vp_->write_msr(msr.index, msr.value);
     vcpu_.finish_msr_write(ok);
     if (ok) return;

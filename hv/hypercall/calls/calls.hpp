@@ -5,10 +5,12 @@
 
 #include "hv/abi/child.hpp"
 #include "hv/abi/child_access.hpp"
+#include "hv/abi/intercept_result.hpp"
 #include "hv/abi/port.hpp"
 #include "hv/abi/result.hpp"
 #include "hv/abi/virtual_interrupt.hpp"
 #include "hv/abi/vp_calls.hpp"
+#include "hv/abi/vp_state.hpp"
 #include "hv/hypercall/caller.hpp"
 
 #include <cstdint>
@@ -61,6 +63,15 @@ get_partition_property(Caller const& caller, abi::GetPartitionPropertyInput cons
 [[nodiscard]] Result<abi::MapVpStatePageOutput> map_vp_state_page(Caller const& caller,
                                                                   abi::MapVpStatePageInput const& in);
 [[nodiscard]] Status unmap_vp_state_page(Caller const& caller, abi::UnmapVpStatePageInput const& in);
+[[nodiscard]] Status register_intercept_result(Caller const& caller, abi::RegisterInterceptResultInput const& in);
+[[nodiscard]] Status unregister_intercept_result(Caller const& caller, abi::UnregisterInterceptResultInput const& in);
+[[nodiscard]] Progress get_vp_cpuid_values(Caller const& caller, abi::GetVpCpuidValuesInput const& in,
+                                           std::span<abi::CpuidLeafInfo const> leaves,
+                                           std::span<abi::CpuidValues> values);
+[[nodiscard]] Result<abi::SyntheticTimersState> get_vp_state(Caller const& caller, abi::VpStateInput const& in,
+                                                             std::span<std::uint64_t const> pages);
+[[nodiscard]] Status set_vp_state(Caller const& caller, abi::VpStateInput const& in,
+                                  std::span<std::uint64_t const> words);
 [[nodiscard]] Result<abi::TranslateVirtualAddressOutput>
 translate_virtual_address(Caller const& caller, abi::TranslateVirtualAddressInput const& in);
 [[nodiscard]] Result<abi::TranslateVirtualAddressExOutput>

@@ -1,9 +1,13 @@
 /// The life of a partition that another makes (TLFS 2.0a §5.3 to §5.6). A child that the user's configuration has
 /// made can be asked about, and is not the parent's to end.
 #include "hv/hypercall/calls/calls.hpp"
+#include "hv/hypercall/calls/on_vp.hpp"
 #include "hv/hypercall/calls/own_child.hpp"
+#include "hv/partition/child.hpp"
 #include "hv/partition/children.hpp"
 #include "hv/partition/registry.hpp"
+
+#include <optional>
 
 namespace hv::calls {
 
@@ -49,12 +53,39 @@ Status delete_partition(Caller const& caller, abi::PartitionInput const& in)
     return with_own_child(caller, in.partition, [](Children& all, Partition& child) { return all.remove(child); });
 }
 
-/// HvSetPartitionProperty (§5.6.6; call code 0x0045). PrivilegeFlags can be set until the partition is initialized
-/// (newest, early properties). Any other property that is known has one value, and takes no other.
+namespace {
+
+/// Has a child's VPs execute nothing, or go on.
+Status freeze(Caller const& caller, Partition& child, bool freezes)
+{
+    child.child()->time_frozen.store(freezes);
+    for (std::uint32_t index = 0; index < child.vp_indices(); ++index)
+        (void)on_vp(caller, child, index, [](VirtualProcessor&) {});
+    return Status::Success;
+}
+
+/// A property that parents can change at any time; nothing of any other.
+std::optional<Status> set_changeable(Caller const& caller, Partition& child, abi::SetPartitionPropertyInput const& in)
+{
+    using enum abi::PartitionProperty;
+    if (in.code != UnimplementedMsrAction && in.code != TimeFreeze) return std::nullopt;
+    if (in.value > 1) return Status::PropertyValueOutOfRange;
+    if (in.code == TimeFreeze) return freeze(caller, child, in.value != 0);
+    child.child()->unimplemented_msrs.store(static_cast<abi::MsrAction>(in.value));
+    return Status::Success;
+}
+
+} // namespace
+
+/// HvSetPartitionProperty (§5.6.6; call code 0x0045). What a child may can be set until it is initialized (newest,
+/// early properties), and two others as long as it lives. Any other that is known has one value, and takes no other.
 Status set_partition_property(Caller const& caller, abi::SetPartitionPropertyInput const& in)
 {
     return with_own_child(caller, in.partition, [&](Children& all, Partition& child) {
         if (in.code == abi::PartitionProperty::PrivilegeFlags) return all.set_rights(child, in.value);
+        if (in.code == abi::PartitionProperty::SyntheticProcessorFeatures)
+            return all.set_processor_features(child, in.value);
+        if (auto const status = set_changeable(caller, child, in)) return *status;
         if (!child.active()) return Status::InvalidPartitionState;
         auto const value = property_of(child, in.code);
         if (!value) return Status::UnknownProperty;

@@ -1,5 +1,7 @@
 /// What a partition may ask about itself and its children (TLFS 2.0a §5.6), and advice that it may give (§18.5).
+#include "hv/child/xsave_area.hpp"
 #include "hv/hypercall/calls/calls.hpp"
+#include "hv/partition/child.hpp"
 #include "hv/vp/virtual_processor.hpp"
 
 namespace hv::calls {
@@ -22,16 +24,25 @@ std::optional<std::uint64_t> property_of(Partition const& partition, abi::Partit
     case ProcessorCacheLineFlushSize: return processor.cache_line_flush_size;
     case ProcessorClockFrequency: return partition.time().clock().tsc_hz();
     case GuestOsId: return partition.guest_os_id();
+    case UnimplementedMsrAction:
+        return partition.child() ? static_cast<std::uint64_t>(partition.child()->unimplemented_msrs.load()) : 0;
+    case TimeFreeze: return partition.child() && partition.child()->time_frozen.load() ? 1 : 0;
     case Suspend:
     case CpuReserve:
     case CpuGroupId:
     case EmulatedTimerPeriod:
     case EmulatedTimerControl:
     case PmTimerAssist:
-    case TimeFreeze:
     case DebugChannelId:
     case VirtualTlbPageCount: return 0;
-    case VmmCapabilities: break; // larger than this call's output
+    case XsaveStates:
+    case MaxXsaveDataSize: {
+        if (!partition.child()) break;
+        XsaveLayout const layout{partition.child()->machine->leaves()};
+        return code == XsaveStates ? layout.components() : layout.most_bytes();
+    }
+    case SyntheticProcessorFeatures: // is shown as PrivilegeFlags
+    case VmmCapabilities: break;     // larger than this call's output
     }
     return std::nullopt;
 }

@@ -120,6 +120,8 @@ class ScriptedVcpu final : public Vcpu {
     [[nodiscard]] hv::Result<hv::abi::RegisterValue> get_register(hv::abi::RegisterName name) const override;
     [[nodiscard]] hv::Status set_register(hv::abi::RegisterName name, hv::abi::RegisterValue const& value) override;
     [[nodiscard]] hv::Status start(hv::abi::InitialVpContext const& context) override;
+    [[nodiscard]] bool read_xsave(std::span<std::byte>) const override { return false; }
+    [[nodiscard]] bool write_xsave(std::span<std::byte const>) override { return false; }
     void set_cpuid(std::span<CpuidEntry const> entries) override;
     void set_registers(Registers const& registers) override;
     [[nodiscard]] SystemRegisters system_registers() const override;
