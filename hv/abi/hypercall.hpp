@@ -48,6 +48,7 @@ enum class CallCode : std::uint16_t {
     DisconnectPort = 0x005B,
     PostMessage = 0x005C,
     SignalEvent = 0x005D,
+    UnmapStatsPage = 0x006D,
     SetPortProperty = 0x0070,
     NotifyPortRingEmpty = 0x008B,       ///< HvCallNotifyRingEmpty of 6.0b Appendix A
     RegisterInterceptResult = 0x0091,
@@ -65,6 +66,7 @@ enum class CallCode : std::uint16_t {
     SetVpState = 0x00E4,
     GetVpCpuidValues = 0x00F4,
     GetPartitionPropertyEx = 0x0101, ///< known from Linux only
+    MapStatsPage2 = 0x0131,
     ExtQueryCapabilities = 0x8001, ///< the first of the extended calls
 };
 

@@ -107,6 +107,7 @@ void Children::forget(Partition& child)
         if (found == children_.end()) return;
         last = std::move(*found);
         children_.erase(found);
+        forget_stats(child.id().value);
     }
     parent_.pool().release(child_partition_charge);
 }

@@ -6,7 +6,9 @@
 #include "hv/abi/child_access.hpp"
 #include "hv/abi/message.hpp"
 #include "hv/abi/result.hpp"
+#include "hv/abi/stats.hpp"
 #include "hv/abi/types.hpp"
+#include "hv/base/overlay_page.hpp"
 #include "hv/base/sync.hpp"
 #include "hv/child/child_host.hpp"
 #include "hv/child/gpa_map.hpp"
@@ -15,6 +17,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -117,6 +120,19 @@ class Children {
     [[nodiscard]] Status access_states(Partition& child, std::uint64_t base, std::uint64_t flags,
                                        std::span<std::uint8_t> states);
 
+    /// Of what a statistics page is.
+    struct StatsName {
+        abi::StatsObject type;
+        abi::StatsIdentity identity; ///< by the partition's number
+
+        friend auto operator<=>(StatsName const&, StatsName const&) = default;
+    };
+    static constexpr std::size_t most_stats_pages = 512;
+    /// Puts one over a page of the parent's. InvalidParameter: it is somewhere, or there is no RAM; NoResources.
+    [[nodiscard]] Status map_stats(StatsName const& name, std::uint64_t page);
+    /// InvalidParameter: it is nowhere.
+    [[nodiscard]] Status unmap_stats(StatsName const& name);
+
     /// What an event is to the parent: of an access to memory, whether the page is mapped.
     [[nodiscard]] abi::MessageType describe(Partition& child, Intercept const& intercept) const;
     void list_overlays(std::vector<std::uint64_t>& pages) const;
@@ -135,6 +151,7 @@ class Children {
     [[nodiscard]] std::size_t deposited_pages() const;
 
   private:
+    void forget_stats(std::uint64_t partition);
     void forget(Partition& child);
     [[nodiscard]] Result<std::shared_ptr<Partition>> make(std::uint64_t flags);
     [[nodiscard]] std::shared_ptr<Partition> registered(std::unique_ptr<ChildMachine> machine, std::uint64_t flags);
@@ -156,6 +173,11 @@ class Children {
     ChildHost& host_;
     mutable Mutex<LockRank::Leaf> lock_;               // the rest, and what is in each Child
     std::vector<std::shared_ptr<Partition>> children_; ///< in the order of their creation
+    struct StatsPage {
+        std::uint64_t page = 0; ///< of the parent's
+        OverlayPage overlay;
+    };
+    std::map<StatsName, StatsPage> stats_;
     PageLedger ledger_;
     unsigned being_made_ = 0;
     unsigned vps_ = 0; ///< of all of them

@@ -260,6 +260,8 @@ void Children::list_overlays(std::vector<std::uint64_t>& pages) const
         for (auto const& shown : child->child()->shown_at)
             for (auto const page : shown)
                 if (page != GpaRun::no_page) pages.push_back(page);
+    for (auto const& [name, stats] : stats_)
+        pages.push_back(stats.page);
 }
 
 } // namespace hv

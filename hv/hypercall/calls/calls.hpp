@@ -8,6 +8,7 @@
 #include "hv/abi/intercept_result.hpp"
 #include "hv/abi/port.hpp"
 #include "hv/abi/result.hpp"
+#include "hv/abi/stats.hpp"
 #include "hv/abi/virtual_interrupt.hpp"
 #include "hv/abi/vp_calls.hpp"
 #include "hv/abi/vp_state.hpp"
@@ -72,6 +73,8 @@ get_partition_property(Caller const& caller, abi::GetPartitionPropertyInput cons
                                                              std::span<std::uint64_t const> pages);
 [[nodiscard]] Status set_vp_state(Caller const& caller, abi::VpStateInput const& in,
                                   std::span<std::uint64_t const> words);
+[[nodiscard]] Status map_stats_page(Caller const& caller, abi::MapStatsPageInput const& in);
+[[nodiscard]] Status unmap_stats_page(Caller const& caller, abi::UnmapStatsPageInput const& in);
 [[nodiscard]] Result<abi::TranslateVirtualAddressOutput>
 translate_virtual_address(Caller const& caller, abi::TranslateVirtualAddressInput const& in);
 [[nodiscard]] Result<abi::TranslateVirtualAddressExOutput>
