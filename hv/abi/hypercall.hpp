@@ -59,6 +59,8 @@ enum class CallCode : std::uint16_t {
     StartVirtualProcessor = 0x0099,
     GetVpIndexFromApicId = 0x009A,
     TranslateVirtualAddressEx = 0x00AC,
+    SignalEventDirect = 0x00C0,
+    PostMessageDirect = 0x00C1,
     GetGpaPagesAccessStates = 0x00C9,
     MapVpStatePage = 0x00E1,
     UnmapVpStatePage = 0x00E2,

@@ -12,7 +12,7 @@ namespace hv {
 
 namespace {
 
-constexpr std::size_t largest_parameters = 256; // of a simple call, and the header of any other
+constexpr std::size_t largest_parameters = 280; // of a simple call, and the header of any other
 using Parameters = std::array<std::byte, largest_parameters>;
 
 Status perform_simple(VirtualProcessor& vp, HypercallRegisters const& registers, CallInfo const* call,

@@ -5,6 +5,7 @@
 
 #include "hv/abi/child.hpp"
 #include "hv/abi/child_access.hpp"
+#include "hv/abi/direct.hpp"
 #include "hv/abi/intercept_result.hpp"
 #include "hv/abi/port.hpp"
 #include "hv/abi/result.hpp"
@@ -75,6 +76,9 @@ get_partition_property(Caller const& caller, abi::GetPartitionPropertyInput cons
                                   std::span<std::uint64_t const> words);
 [[nodiscard]] Status map_stats_page(Caller const& caller, abi::MapStatsPageInput const& in);
 [[nodiscard]] Status unmap_stats_page(Caller const& caller, abi::UnmapStatsPageInput const& in);
+[[nodiscard]] Result<abi::SignalEventDirectOutput> signal_event_direct(Caller const& caller,
+                                                                       abi::SignalEventDirectInput const& in);
+[[nodiscard]] Status post_message_direct(Caller const& caller, abi::PostMessageDirectInput const& in);
 [[nodiscard]] Result<abi::TranslateVirtualAddressOutput>
 translate_virtual_address(Caller const& caller, abi::TranslateVirtualAddressInput const& in);
 [[nodiscard]] Result<abi::TranslateVirtualAddressExOutput>
