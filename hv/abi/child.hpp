@@ -102,6 +102,19 @@ struct MapGpaPagesInput {
 };
 static_assert(sizeof(MapGpaPagesInput) == 24 && offsetof(MapGpaPagesInput, flags) == 16);
 
+/// 0x006E: header; its list is of HV_GPA_MAPPING. And 0x0090, whose list is of page numbers of the child's.
+struct SparseGpaPagesInput {
+    std::uint64_t partition;
+    std::uint32_t flags; ///< of map_flag
+    std::uint32_t reserved;
+};
+static_assert(sizeof(SparseGpaPagesInput) == 16);
+
+struct GpaMapping {
+    std::uint64_t target;
+    std::uint64_t source;
+};
+
 /// HV_UNMAP_GPA_FLAGS (newest).
 namespace unmap_flag {
 inline constexpr std::uint32_t keep_precommitted = 1U << 1;

@@ -49,8 +49,10 @@ enum class CallCode : std::uint16_t {
     PostMessage = 0x005C,
     SignalEvent = 0x005D,
     UnmapStatsPage = 0x006D,
+    MapSparseGpaPages = 0x006E,
     SetPortProperty = 0x0070,
     NotifyPortRingEmpty = 0x008B,       ///< HvCallNotifyRingEmpty of 6.0b Appendix A
+    ModifySparseGpaPages = 0x0090,
     RegisterInterceptResult = 0x0091,
     UnregisterInterceptResult = 0x0092,
     AssertVirtualInterruptVtl = 0x0094, ///< HvCallAssertVirtualInterrupt of the later texts, with a VTL

@@ -65,6 +65,12 @@ constexpr std::array table{
                                  {hex<&UnmapGpaPagesInput::partition>("TargetPartitionId"),
                                   hex<&UnmapGpaPagesInput::base>("TargetGpaBase"),
                                   hex<&UnmapGpaPagesInput::flags>("UnmapFlags")}),
+    call<calls::map_sparse_gpa_pages>(
+        CallCode::MapSparseGpaPages, "HvCallMapSparseGpaPages", "newest", {Child, CreatePartitions},
+        {hex<&SparseGpaPagesInput::partition>("TargetPartitionId"), hex<&SparseGpaPagesInput::flags>("MapFlags")}),
+    call<calls::modify_sparse_gpa_pages>(
+        CallCode::ModifySparseGpaPages, "HvCallModifySparseGpaPages", "newest", {Child, CreatePartitions},
+        {hex<&SparseGpaPagesInput::partition>("TargetPartitionId"), hex<&SparseGpaPagesInput::flags>("MapFlags")}),
     call<calls::install_intercept>(
         CallCode::InstallIntercept, "HvInstallIntercept", "2.0a §9.3.1", {Child, CreatePartitions},
         {hex<&InstallInterceptInput::partition>("PartitionId"), hex<&InstallInterceptInput::access>("AccessType"),

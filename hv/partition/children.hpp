@@ -94,6 +94,8 @@ class Children {
     /// host refuses.
     [[nodiscard]] ListProgress map(Partition& child, std::uint64_t base, std::span<std::uint64_t const> pages,
                                    GpaAccess access);
+    /// The same with the one page that lies there already. InvalidParameter: there is none.
+    [[nodiscard]] Status change_rights(Partition& child, std::uint64_t page, GpaAccess access);
     /// `count` pages from `base` on. What is not mapped stays so. A run that is split may be one too many, as above.
     [[nodiscard]] Status unmap(Partition& child, std::uint64_t base, std::uint64_t count);
 

@@ -184,6 +184,21 @@ Status Children::put_into_effect(Partition& child, GpaChange const& change)
     return done ? Status::Success : Status::NoResources;
 }
 
+/// A page without access has forgotten what lay there, and so can only lose what it has not.
+Status Children::change_rights(Partition& child, std::uint64_t page, GpaAccess access)
+{
+    std::uint64_t source = 0;
+    {
+        std::lock_guard const guard{lock_};
+        if (child.child()->stage != Child::Stage::Active) return Status::InvalidPartitionState;
+        auto const run = child.child()->map.find(page);
+        bool const grants = access != GpaAccess::None;
+        if (!run || (grants && run->access == GpaAccess::None)) return Status::InvalidParameter;
+        if (grants) source = run->source + (page - run->page);
+    }
+    return map(child, page, std::span{&source, 1}, access).status;
+}
+
 Status Children::unmap(Partition& child, std::uint64_t base, std::uint64_t count)
 try {
     auto& state = *child.child();

@@ -59,6 +59,10 @@ get_partition_property(Caller const& caller, abi::GetPartitionPropertyInput cons
 [[nodiscard]] Progress unmap_gpa_pages(Caller const& caller, abi::UnmapGpaPagesInput const& in, RepCount count);
 [[nodiscard]] Progress get_gpa_pages_access_states(Caller const& caller, abi::GetGpaPagesAccessStatesInput const& in,
                                                    std::span<std::uint8_t> states);
+[[nodiscard]] Progress map_sparse_gpa_pages(Caller const& caller, abi::SparseGpaPagesInput const& in,
+                                            std::span<abi::GpaMapping const> pages);
+[[nodiscard]] Progress modify_sparse_gpa_pages(Caller const& caller, abi::SparseGpaPagesInput const& in,
+                                               std::span<std::uint64_t const> pages);
 [[nodiscard]] Status install_intercept(Caller const& caller, abi::InstallInterceptInput const& in);
 [[nodiscard]] Status create_vp(Caller const& caller, abi::CreateVpInput const& in);
 [[nodiscard]] Status delete_vp(Caller const& caller, abi::DeleteVpInput const& in);

@@ -78,6 +78,45 @@ Progress map_gpa_pages(Caller const& caller, abi::MapGpaPagesInput const& in, st
     return progress;
 }
 
+/// HvCallMapSparseGpaPages (newest; call code 0x006E, rep). One page after the other.
+Progress map_sparse_gpa_pages(Caller const& caller, abi::SparseGpaPagesInput const& in,
+                              std::span<abi::GpaMapping const> pages)
+{
+    Progress progress{Status::Success, 0};
+    progress.status = with_own_child(caller, in.partition, [&](Children& all, Partition& child) {
+        auto const access = access_of(in.flags);
+        bool const large = (in.flags & flag::large_page) != 0;
+        if (!access || in.reserved != 0) return Status::InvalidParameter;
+        for (auto const& page : pages) {
+            if (!first_page(page.target, 0, 1, large ? pages_per_large : 1)) return Status::InvalidParameter;
+            auto const done = large ? map_large(all, child, page.target, page.source, *access)
+                                    : all.map(child, page.target, std::span{&page.source, 1}, *access);
+            if (done.status != Status::Success) return done.status;
+            ++progress.done;
+        }
+        return Status::Success;
+    });
+    return progress;
+}
+
+/// HvCallModifySparseGpaPages (newest; call code 0x0090, rep). Of small pages.
+Progress modify_sparse_gpa_pages(Caller const& caller, abi::SparseGpaPagesInput const& in,
+                                 std::span<std::uint64_t const> pages)
+{
+    Progress progress{Status::Success, 0};
+    progress.status = with_own_child(caller, in.partition, [&](Children& all, Partition& child) {
+        auto const access = access_of(in.flags);
+        if (!access || (in.flags & flag::large_page) != 0 || in.reserved != 0) return Status::InvalidParameter;
+        for (auto const page : pages) {
+            if (page >= GpaMap::pages) return Status::InvalidParameter;
+            if (auto const done = all.change_rights(child, page, *access); done != Status::Success) return done;
+            ++progress.done;
+        }
+        return Status::Success;
+    });
+    return progress;
+}
+
 /// HvUnmapGpaPages (§8.3.2; call code 0x004C, rep, without a list). Nothing is kept committed, whatever is asked for.
 Progress unmap_gpa_pages(Caller const& caller, abi::UnmapGpaPagesInput const& in, RepCount count)
 {

@@ -218,6 +218,37 @@ TEST_CASE("HvMapGpaPages and HvUnmapGpaPages (TLFS 2.0a 8.3)", "[children]")
     CHECK(runs.empty());
 }
 
+TEST_CASE("HvCallMapSparseGpaPages and HvCallModifySparseGpaPages (newest)", "[children]")
+{
+    Family const family;
+    auto const& [registry, parent, id] = family;
+    auto const& runs = parent.host.last->runs;
+    auto const map = [&](std::vector<abi::GpaMapping> const& pages, std::uint32_t flags, std::uint32_t reserved = 0) {
+        return rep_call(parent.guest, CallCode::MapSparseGpaPages, abi::SparseGpaPagesInput{id, flags, reserved},
+                        pages);
+    };
+    auto const modify = [&](std::vector<std::uint64_t> const& pages, std::uint32_t flags) {
+        return rep_call(parent.guest, CallCode::ModifySparseGpaPages, abi::SparseGpaPagesInput{id, flags, 0}, pages);
+    };
+    CHECK(map({{5, free_page}, {9, free_page + 1}}, all_rights) == result(Status::Success, 2));
+    CHECK(runs.at(5) == GpaRun{5, free_page, 1, GpaAccess::ReadWrite});
+    CHECK(runs.at(9) == GpaRun{9, free_page + 1, 1, GpaAccess::ReadWrite});
+    CHECK(modify({9, 5}, flag::readable) == result(Status::Success, 2));
+    CHECK(runs.at(9) == GpaRun{9, free_page + 1, 1, GpaAccess::Read});
+    CHECK(modify({9}, flag::no_access) == result(Status::Success, 1));
+    CHECK(modify({5, 9}, flag::readable) == result(Status::InvalidParameter, 1)); // what lay there is forgotten
+    CHECK(modify({7}, flag::readable) == result(Status::InvalidParameter, 0));
+    CHECK(modify({GpaMap::pages}, flag::readable) == result(Status::InvalidParameter, 0));
+    CHECK(modify({5}, flag::writable) == result(Status::InvalidParameter, 0));
+    CHECK(modify({5}, flag::readable | flag::large_page) == result(Status::InvalidParameter, 0));
+    CHECK(map({{0x200, 0}}, flag::no_access | flag::large_page) == result(Status::Success, 1));
+    CHECK(runs.at(0x200).count == 512);
+    CHECK(map({{6, free_page}, {GpaMap::pages, free_page}}, all_rights) == result(Status::InvalidParameter, 1));
+    CHECK(map({{6, 0x10}}, all_rights) == result(Status::OperationDenied, 0));
+    CHECK(map({{6, free_page}}, all_rights, 1) == result(Status::InvalidParameter, 0));
+    CHECK(map({{6, free_page}}, flag::writable) == result(Status::InvalidParameter, 0));
+}
+
 TEST_CASE("what is mapped in a child cannot be deposited, and each run is charged for (TLFS 2.0a 7.3.1, 8.3.1)",
           "[children]")
 {
