@@ -32,6 +32,7 @@ inline constexpr u32 gpa_intercept = 0x8000'0001;
 inline constexpr u32 unrecoverable_exception = 0x8000'0021;
 inline constexpr u32 opaque = 0x8000'003F;
 inline constexpr u32 io_port = 0x8001'0000;
+inline constexpr u32 msr = 0x8001'0001;
 inline constexpr u32 halt = 0x8001'0007;
 } // namespace message
 
@@ -60,6 +61,13 @@ struct IoPortMessage {
     u64 rcx, rsi, rdi;
 };
 static_assert(sizeof(IoPortMessage) == 128);
+
+struct MsrMessage {
+    InterceptHeader header;
+    u32 msr, reserved;
+    u64 rdx, rax;
+};
+static_assert(sizeof(MsrMessage) == 64);
 
 struct MemoryMessage {
     InterceptHeader header;
