@@ -15,6 +15,7 @@ enum class LockRank : unsigned {
     Ring,           ///< the outgoing ring of a network card's channel
     Clock,          ///< the real-time clock, whose alarm is an event of ACPI's fixed hardware
     PciFunction,    ///< a PCI function's configuration: its ranges are on buses, its capabilities have registers
+    Console,        ///< the registers of the firmware's console, which set the screen's mode
     TestPeer,       ///< the test peer, whose ports have inboxes
     Leaf,           ///< no other lock of a device is taken while it is held: registers, lists, budgets, queues
 };

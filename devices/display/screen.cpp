@@ -45,19 +45,22 @@ void Screen::State::tell()
 
 void Screen::attach(std::weak_ptr<Source> source)
 {
-    state_.lock()->source = std::move(source);
+    auto const state = state_.lock();
+    std::erase_if(state->sources, [](auto const& one) { return one.expired(); });
+    state->sources.push_back(std::move(source));
 }
 
-bool Screen::set_mode(Mode const& mode)
+std::uint64_t Screen::set_mode(Mode const& mode)
 {
-    if (!mode.fits(memory_.size())) return false;
+    if (!mode.fits(memory_.size())) return 0;
     auto const state = state_.lock();
     state->mode = mode;
+    ++state->mode_number;
     state->mode_changed = true;
     state->drawn.clear();
     if (state->changed) state->drawn.push_back(mode.all());
     state->tell();
-    return true;
+    return state->mode_number;
 }
 
 void Screen::drawn(Rectangle area)
@@ -94,7 +97,7 @@ void Screen::reset()
 void Screen::watch(std::function<void()> changed)
 {
     bool const wanted = static_cast<bool>(changed);
-    std::shared_ptr<Source> source;
+    std::vector<std::weak_ptr<Source>> sources;
     {
         auto const state = state_.lock();
         state->changed = std::move(changed);
@@ -103,9 +106,10 @@ void Screen::watch(std::function<void()> changed)
         if (wanted) state->drawn.push_back(state->mode.all());
         state->told = false;
         state->tell();
-        source = state->source.lock();
+        sources = state->sources;
     }
-    if (source) source->changes_wanted(wanted);
+    for (auto const& one : sources)
+        if (auto const source = one.lock()) source->changes_wanted(wanted);
 }
 
 Screen::Changes Screen::take()

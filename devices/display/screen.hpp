@@ -70,13 +70,17 @@ class Screen {
     /// `memory` outlives it, and holds the first mode.
     explicit Screen(std::span<std::byte> memory) : memory_{memory} {}
 
-    /// From now on this one is asked for changes; it has to ask whether they are wanted.
+    /// From now on this one is asked for changes too; it has to ask whether they are wanted.
     void attach(std::weak_ptr<Source> source);
     [[nodiscard]] bool changes_wanted() const { return static_cast<bool>(state_.lock()->changed); }
 
-    /// False, and nothing changes, where the picture would not lie in the memory.
-    bool set_mode(Mode const& mode);
+    /// The mode's number, which no other one has. 0, and nothing changes, where the picture would not lie in the
+    /// memory.
+    std::uint64_t set_mode(Mode const& mode);
     [[nodiscard]] Mode mode() const { return state_.lock()->mode; }
+    /// 0 for the first mode, until one is set.
+    [[nodiscard]] std::uint64_t mode_number() const { return state_.lock()->mode_number; }
+    [[nodiscard]] std::span<std::byte const> memory() const { return memory_; }
     /// What lies outside the picture does not count.
     void drawn(Rectangle area);
     void set_pointer(Pointer pointer);
@@ -102,13 +106,14 @@ class Screen {
         void tell();
 
         Mode mode{};
+        std::uint64_t mode_number = 0;
         std::vector<Rectangle> drawn{};
         Pointer pointer{};
         bool mode_changed = false;
         bool pointer_changed = false;
         bool told = false;
         std::function<void()> changed{};
-        std::weak_ptr<Source> source{};
+        std::vector<std::weak_ptr<Source>> sources{};
     };
 
     std::span<std::byte> const memory_;

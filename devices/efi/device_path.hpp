@@ -1,5 +1,4 @@
-/// Where a disk is, as Hyper-V's own firmware names it (microsoft/mu_msvm, MsvmPkg: VmbusDxe, StorvscDxe): below
-/// VMBus, the controller's channel by its type and instance, then the logical unit. UEFI Specification 2.10 §10.3.
+/// Where devices are. UEFI Specification 2.10 §10.3.
 #pragma once
 
 #include "devices/efi/efi.hpp"
@@ -8,12 +7,16 @@ namespace efi {
 
 #pragma pack(push, 1)
 
+struct PathNode {
+    uint8_t type;
+    uint8_t subtype;
+    uint16_t length;
+};
+
+/// Of a disk, as Hyper-V's own firmware names it (microsoft/mu_msvm, MsvmPkg: VmbusDxe, StorvscDxe): below VMBus, the
+/// controller's channel by its type and instance, then the logical unit.
 struct DiskPath {
-    struct Node {
-        uint8_t type;
-        uint8_t subtype;
-        uint16_t length;
-    };
+    using Node = PathNode;
 
     struct Vmbus { // §10.3.3, expanded: the names count
         Node node{2, 2, sizeof(Vmbus)};
@@ -44,6 +47,31 @@ struct DiskPath {
     Node end{0x7F, 0xFF, sizeof(Node)};
 };
 static_assert(sizeof(DiskPath) == 24 + 52 + 8 + 4);
+
+struct VendorNode { // §10.3.2.4
+    PathNode node{1, 4, sizeof(VendorNode)};
+    Guid vendor;
+};
+
+/// Of the screen: hardware of ours, and the output that it drives, as an ACPI display device of a VGA's kind that
+/// firmware can find (ACPI Specification 6.5 §B.3.2).
+struct ScreenPath {
+    struct Output { // §10.3.3.1
+        PathNode node{2, 3, sizeof(Output)};
+        uint32_t address = 0x8001'0100;
+    };
+
+    VendorNode screen{.vendor = {0x5C2F8B11, 0x7A0E, 0x4D5B, {0x9D, 0x64, 0x1B, 0x0C, 0x83, 0xE7, 0x52, 0xAF}}};
+    Output output{};
+    PathNode end{0x7F, 0xFF, sizeof(PathNode)};
+};
+static_assert(sizeof(ScreenPath) == 20 + 8 + 4);
+
+struct KeyboardPath {
+    VendorNode keyboard{.vendor = {0x8E41D7C3, 0x2B96, 0x4F0A, {0xB3, 0x17, 0x6D, 0xA9, 0x40, 0x5E, 0xF8, 0x2C}}};
+    PathNode end{0x7F, 0xFF, sizeof(PathNode)};
+};
+static_assert(sizeof(KeyboardPath) == 20 + 4);
 
 #pragma pack(pop)
 

@@ -14,8 +14,10 @@ inline constexpr Status success{0};
 inline constexpr Status invalid_parameter{error_bit | 2};
 inline constexpr Status unsupported{error_bit | 3};
 inline constexpr Status bad_buffer_size{error_bit | 4};
+inline constexpr Status not_ready{error_bit | 6};
 inline constexpr Status device_error{error_bit | 7};
 inline constexpr Status write_protected{error_bit | 8};
+inline constexpr Status out_of_resources{error_bit | 9};
 inline constexpr Status media_changed{error_bit | 13};
 inline constexpr Status not_found{error_bit | 14};
 
@@ -42,13 +44,28 @@ struct TableHeader { // §4.2
 enum class MemoryType : uint32_t { BootServicesData = 4 }; // §7.2.1
 enum class Search : uint32_t { ByProtocol = 2 };           // §7.3.5
 
+using Event = void*;
+enum class Priority : size_t { Callback = 8, Notify = 16 }; // §7.1
+enum class Timer : uint32_t { Periodic = 1 };               // §7.1.7
+inline constexpr uint32_t event_timer = 0x8000'0000;        // §7.1.1
+inline constexpr uint32_t event_notify_wait = 0x100;
+inline constexpr uint32_t event_notify_signal = 0x200;
+inline constexpr uint32_t event_exit_boot_services = 0x201;
+using EventFunction = void (*)(Event event, void* context);
+
 struct BootServices { // §4.4
     TableHeader header;
-    void* task_priority[2];
+    Priority (*raise_priority)(Priority priority);
+    void (*restore_priority)(Priority priority);
     void* pages[3];
     Status (*allocate_pool)(MemoryType type, size_t size, void** buffer);
     Status (*free_pool)(void* buffer);
-    void* events[6];
+    Status (*create_event)(uint32_t type, Priority priority, EventFunction function, void* context, Event* event);
+    Status (*set_timer)(Event event, Timer type, uint64_t hundred_nanoseconds);
+    void* wait_for_event;
+    Status (*signal_event)(Event event);
+    void* close_event;
+    void* check_event;
     void* install_protocol_interface;
     void* reinstall_protocol_interface;
     void* uninstall_protocol_interface;
@@ -62,7 +79,7 @@ struct BootServices { // §4.4
     void* get_next_monotonic_count;
     void* stall;
     void* set_watchdog_timer;
-    void* connect_controller;
+    Status (*connect_controller)(Handle controller, Handle* drivers, void* remaining_path, bool recursive);
     void* disconnect_controller;
     void* open_protocol;
     void* close_protocol;
@@ -73,6 +90,9 @@ struct BootServices { // §4.4
     Status (*install_multiple_protocol_interfaces)(Handle* handle, ...);
 };
 static_assert(offsetof(BootServices, allocate_pool) == 24 + 5 * 8);
+static_assert(offsetof(BootServices, create_event) == 24 + 7 * 8);
+static_assert(offsetof(BootServices, signal_event) == 24 + 10 * 8);
+static_assert(offsetof(BootServices, connect_controller) == 24 + 30 * 8);
 static_assert(offsetof(BootServices, handle_protocol) == 24 + 16 * 8);
 static_assert(offsetof(BootServices, locate_handle_buffer) == 24 + 36 * 8);
 static_assert(offsetof(BootServices, install_multiple_protocol_interfaces) == 24 + 38 * 8);
@@ -151,6 +171,45 @@ struct BlockIo { // §13.9
     Status (*write_blocks)(BlockIo* self, uint32_t media, uint64_t block, size_t size, void* buffer);
     Status (*flush_blocks)(BlockIo* self);
 };
+
+struct GraphicsMode { // §12.9.2.1, EFI_GRAPHICS_OUTPUT_MODE_INFORMATION
+    enum class Format : uint32_t { BlueGreenRedReserved = 1 };
+
+    uint32_t version;
+    uint32_t width;
+    uint32_t height;
+    Format format;
+    uint32_t masks[4]; ///< of another format
+    uint32_t pixels_per_row;
+};
+static_assert(sizeof(GraphicsMode) == 36);
+
+struct GraphicsOutput { // §12.9.2
+    static constexpr Guid guid{0x9042A9DE, 0x23DC, 0x4A38, {0x96, 0xFB, 0x7A, 0xDE, 0xD0, 0x80, 0x51, 0x6A}};
+
+    enum class Operation : uint32_t { Fill = 0, FromScreen = 1, ToScreen = 2, Move = 3 };
+
+    struct Situation {
+        uint32_t modes;
+        uint32_t mode;
+        GraphicsMode* information;
+        size_t information_size;
+        uint64_t memory; ///< guest-physical
+        size_t memory_size;
+    };
+
+    Status (*query_mode)(GraphicsOutput* self, uint32_t mode, size_t* size, GraphicsMode** information);
+    Status (*set_mode)(GraphicsOutput* self, uint32_t mode);
+    Status (*block_transfer)(GraphicsOutput* self, uint32_t* buffer, Operation operation, size_t from_x, size_t from_y,
+                             size_t to_x, size_t to_y, size_t width, size_t height, size_t row_bytes);
+    Situation* situation;
+};
+static_assert(sizeof(GraphicsOutput::Situation) == 40 && offsetof(GraphicsOutput::Situation, memory) == 24);
+static_assert(offsetof(GraphicsOutput, situation) == 24);
+
+// Marks of edk2's on what is a console (MdeModulePkg/Include/Guid/ConsoleInDevice.h, ConsoleOutDevice.h).
+inline constexpr Guid console_in_guid{0xD3B36F2B, 0xD551, 0x11D4, {0x9A, 0x46, 0x00, 0x90, 0x27, 0x3F, 0xC1, 0x4D}};
+inline constexpr Guid console_out_guid{0xD3B36F2C, 0xD551, 0x11D4, {0x9A, 0x46, 0x00, 0x90, 0x27, 0x3F, 0xC1, 0x4D}};
 
 inline constexpr Guid device_path_guid{0x09576E91, 0x6D3F, 0x11D2, {0x8E, 0x39, 0x00, 0xA0, 0xC9, 0x69, 0x72, 0x3B}};
 

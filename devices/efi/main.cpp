@@ -1,8 +1,10 @@
 // The driver that Porthole gives to a guest's UEFI firmware, in the ROM of the PCI function with the mailbox: it
-// finds that function, makes a block device of each of the guest's disks, and sets the order to boot from them. It is
-// not needed any more when an operating system takes over, whose own drivers find the disks on VMBus.
+// finds that function, makes a block device of each of the guest's disks, sets the order to boot from them, and makes
+// the guest's display a console. It is not needed any more when an operating system takes over, whose own drivers find
+// disks and display on VMBus; a screen goes on to be one without them.
 #include "devices/efi/boot_order.hpp"
 #include "devices/efi/disk.hpp"
+#include "devices/efi/graphics.hpp"
 
 namespace {
 
@@ -74,6 +76,7 @@ extern "C" efi::Status efi_main(efi::Handle, efi::SystemTable* system)
         disks = disk;
     }
     efi::arrange_boot_order(*system->runtime_services, disks);
+    efi::add_screen(boot, *pci);
     return efi::success;
 }
 

@@ -14,11 +14,24 @@ constexpr PciIdentity identity{.vendor = mailbox::vendor, .device = mailbox::dev
 } // namespace
 
 BootDisks::BootDisks(PciBuses buses, hv::GuestMemory const& memory, std::shared_ptr<void const> guest_ram,
-                     std::vector<BootUnit> units)
-    : mailbox_{memory, std::move(guest_ram), std::move(units)}, endpoint_{identity, boot_disks_slot, buses}
+                     std::vector<BootUnit> units, std::shared_ptr<ConsoleMailbox> console)
+    : console_{std::move(console)},
+      mailbox_{memory, std::move(guest_ram), std::move(units)},
+      endpoint_{identity, boot_disks_slot, buses}
 {
     endpoint_.add_bar(0, {.kind = PciBar::Kind::Memory32, .size = mailbox::size, .memory = &mailbox_});
+    if (console_)
+        endpoint_.add_bar(console::bar,
+                          {.kind = PciBar::Kind::Memory32, .size = console::size, .memory = console_.get()});
     endpoint_.add_rom(option_rom(efi_driver(), identity));
+}
+
+void BootDisks::visit(hv::StateVisitor& visitor)
+{
+    mailbox_.visit(visitor);
+    if (!console_) return;
+    hv::VisitedNode const node{visitor, "console"};
+    console_->visit(visitor);
 }
 
 } // namespace devices::firmware

@@ -1,8 +1,9 @@
-/// The PCI function that lets firmware see the guest's disks: Porthole's EFI driver in its ROM, and the mailbox by
-/// which that reaches them.
+/// The PCI function that lets firmware see the guest's disks and its display: Porthole's EFI driver in its ROM, and
+/// the mailboxes by which that reaches them.
 #pragma once
 
 #include "devices/firmware/block_mailbox.hpp"
+#include "devices/firmware/console_mailbox.hpp"
 #include "devices/pc/pci_endpoint.hpp"
 #include "hv/base/state.hpp"
 
@@ -15,16 +16,17 @@ inline constexpr platform::PciSlot boot_disks_slot{2, 0};
 
 class BootDisks {
   public:
-    /// As BlockMailbox; `buses` outlive it.
+    /// As BlockMailbox; `buses` outlive it. `console` is nullptr for a guest without a display.
     BootDisks(PciBuses buses, hv::GuestMemory const& memory, std::shared_ptr<void const> guest_ram,
-              std::vector<BootUnit> units);
+              std::vector<BootUnit> units, std::shared_ptr<ConsoleMailbox> console);
 
     [[nodiscard]] PciFunction& function() { return endpoint_; }
 
     /// The function itself is visited by its host.
-    void visit(hv::StateVisitor& visitor) { mailbox_.visit(visitor); }
+    void visit(hv::StateVisitor& visitor);
 
   private:
+    std::shared_ptr<ConsoleMailbox> const console_;
     BlockMailbox mailbox_;
     PciEndpoint endpoint_;
 };

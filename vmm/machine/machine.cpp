@@ -132,6 +132,16 @@ void Machine::create_vcpus(GuestOptions const& options, hv::PartitionId parent)
     retry_.attach(partition_.get());
 }
 
+/// nullptr for a guest without a display.
+std::shared_ptr<devices::firmware::ConsoleMailbox> Machine::firmware_console() const
+{
+    if (!world_.display) return nullptr;
+    auto scanner = std::make_shared<devices::display::Scanner>(world_.display->screen(), vmbus_->executor());
+    world_.display->screen()->attach(scanner);
+    return std::make_shared<devices::firmware::ConsoleMailbox>(std::move(scanner),
+                                                               [memory = memory_] { return memory->video_address(); });
+}
+
 void Machine::create_devices(GuestOptions const& options)
 {
     devices::PowerEvents& events = *this; // private to all but the devices
@@ -144,7 +154,7 @@ void Machine::create_devices(GuestOptions const& options)
     if (world_.firmware) {
         firmware_devices_ = std::make_unique<FirmwareDevices>(
             FirmwareDevices::World{memory_, mmio_, ports_, pc_->pci(), pc_->acpi_pm(), events, pc_->resources(),
-                                   vmbus_->disks().boot_units()},
+                                   vmbus_->disks().boot_units(), firmware_console()},
             world_.firmware, layout_, options.cpus);
     }
     if (world_.tpm) tpm_ = std::make_unique<TpmDevice>(world_.tpm, memory_->space(), mmio_, pc_->resources());

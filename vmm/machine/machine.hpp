@@ -35,6 +35,10 @@
 #include <string>
 #include <vector>
 
+namespace devices::firmware {
+class ConsoleMailbox;
+}
+
 namespace vmm {
 
 namespace firmware {
@@ -125,6 +129,7 @@ class Machine final : hv::MachineControl, hv::InterruptSink, devices::PowerEvent
     void end(Outcome outcome);
     void create_vcpus(GuestOptions const& options, hv::PartitionId parent);
     void create_devices(GuestOptions const& options);
+    [[nodiscard]] std::shared_ptr<devices::firmware::ConsoleMailbox> firmware_console() const;
     void load(GuestOptions const& options);
     void begin_threads();
     [[nodiscard]] std::vector<Vcpu*> vcpus() const;

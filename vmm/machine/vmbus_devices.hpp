@@ -48,6 +48,8 @@ class VmbusDevices final : public devices::Component {
     /// On the io_context.
     void inspect(hv::Inspector& inspector) const;
 
+    /// Where the devices' tasks run.
+    [[nodiscard]] std::shared_ptr<hv::vmbus::Executor> executor() const { return executor_; }
     [[nodiscard]] Disks& disks() { return disks_; }
     [[nodiscard]] GuestServices& services() { return services_; }
     /// nullptr when the guest's memory is fixed.

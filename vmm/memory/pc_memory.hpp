@@ -6,6 +6,8 @@
 #include "vmm/memory/guest_ram.hpp"
 #include "vmm/memory/video_memory.hpp"
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -22,6 +24,8 @@ class PcMemory {
     /// Has it lie there from now on. False, and it stays where it is, when not all of it would lie in pages that are
     /// VMBus devices', or the hypervisor below cannot map it there. One thread at a time.
     [[nodiscard]] bool place_video(std::uint64_t address);
+    /// Where it lies; 0 where there is none. From any thread.
+    [[nodiscard]] std::uint64_t video_address() const { return video_at_.load(); }
 
     [[nodiscard]] AddressSpace& space() { return space_; }
     /// RAM of the layout, whatever lies over it; `gpa` is in it.
@@ -42,7 +46,7 @@ class PcMemory {
     AddressSpace space_;
     std::vector<AddressSpace::Claim> claims_;
     AddressSpace::Claim video_claim_;
-    std::uint64_t video_at_ = 0;
+    std::atomic<std::uint64_t> video_at_{0};
     std::uint64_t added_ = 0; ///< bytes of the hot-add range
 };
 

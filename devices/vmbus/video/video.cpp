@@ -208,7 +208,7 @@ bool Video::Line::show(video::Situation const& message)
 
 bool Video::Line::apply_mode() const
 {
-    return screen->set_mode({state.width, state.height, state.pitch, state.depth, state.offset});
+    return screen->set_mode({state.width, state.height, state.pitch, state.depth, state.offset}) != 0;
 }
 
 bool Video::Line::draw(hv::vmbus::Packet const& packet)
