@@ -207,6 +207,62 @@ struct GraphicsOutput { // §12.9.2
 static_assert(sizeof(GraphicsOutput::Situation) == 40 && offsetof(GraphicsOutput::Situation, memory) == 24);
 static_assert(offsetof(GraphicsOutput, situation) == 24);
 
+struct InputKey { // §12.3.1
+    uint16_t scan_code;
+    char16_t character;
+};
+
+struct KeyState { // §12.2.1
+    uint32_t shift;
+    uint8_t toggle;
+};
+
+struct KeyData {
+    InputKey key;
+    KeyState state;
+};
+static_assert(sizeof(KeyData) == 12 && offsetof(KeyData, state) == 4);
+
+namespace shift_state {
+inline constexpr uint32_t valid = 0x8000'0000;
+inline constexpr uint32_t right_shift = 0x01;
+inline constexpr uint32_t left_shift = 0x02;
+inline constexpr uint32_t right_control = 0x04;
+inline constexpr uint32_t left_control = 0x08;
+inline constexpr uint32_t right_alt = 0x10;
+inline constexpr uint32_t left_alt = 0x20;
+inline constexpr uint32_t right_logo = 0x40;
+inline constexpr uint32_t left_logo = 0x80;
+} // namespace shift_state
+
+namespace toggle_state {
+inline constexpr uint8_t valid = 0x80;
+inline constexpr uint8_t exposed = 0x40; ///< strokes of Shift and the like are told as keys
+inline constexpr uint8_t caps_lock = 0x04;
+} // namespace toggle_state
+
+struct TextInput { // §12.3.1
+    static constexpr Guid guid{0x387477C1, 0x69C7, 0x11D2, {0x8E, 0x39, 0x00, 0xA0, 0xC9, 0x69, 0x72, 0x3B}};
+
+    Status (*reset)(TextInput* self, bool extended);
+    Status (*read_key)(TextInput* self, InputKey* key);
+    Event wait_for_key;
+};
+
+struct TextInputEx { // §12.2.1
+    static constexpr Guid guid{0xDD9E7534, 0x7762, 0x4698, {0x8C, 0x14, 0xF5, 0x85, 0x17, 0xA6, 0x25, 0xAA}};
+
+    using Notify = Status (*)(KeyData* key);
+
+    Status (*reset)(TextInputEx* self, bool extended);
+    Status (*read_key)(TextInputEx* self, KeyData* key);
+    Event wait_for_key;
+    Status (*set_state)(TextInputEx* self, uint8_t* toggle);
+    Status (*register_notify)(TextInputEx* self, KeyData* key, Notify function, void** registration);
+    Status (*unregister_notify)(TextInputEx* self, void* registration);
+};
+static_assert(offsetof(TextInputEx, unregister_notify) == 40);
+
 // Marks of edk2's on what is a console (MdeModulePkg/Include/Guid/ConsoleInDevice.h, ConsoleOutDevice.h).
 inline constexpr Guid console_in_guid{0xD3B36F2B, 0xD551, 0x11D4, {0x9A, 0x46, 0x00, 0x90, 0x27, 0x3F, 0xC1, 0x4D}};
 inline constexpr Guid console_out_guid{0xD3B36F2C, 0xD551, 0x11D4, {0x9A, 0x46, 0x00, 0x90, 0x27, 0x3F, 0xC1, 0x4D}};

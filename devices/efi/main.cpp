@@ -5,6 +5,7 @@
 #include "devices/efi/boot_order.hpp"
 #include "devices/efi/disk.hpp"
 #include "devices/efi/graphics.hpp"
+#include "devices/efi/keyboard.hpp"
 
 namespace {
 
@@ -77,6 +78,7 @@ extern "C" efi::Status efi_main(efi::Handle, efi::SystemTable* system)
     }
     efi::arrange_boot_order(*system->runtime_services, disks);
     efi::add_screen(boot, *pci);
+    efi::add_keyboard(boot, *pci);
     return efi::success;
 }
 

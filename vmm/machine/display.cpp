@@ -53,10 +53,7 @@ devices::UniqueFd duplicate(int fd)
 Display::Display(GuestOptions const& options)
     : memory_{std::make_shared<VideoMemory>(std::size_t{Video::memory_megabytes} << 20)},
       screen_{std::make_shared<devices::display::Screen>(memory_->bytes())},
-      keyboard_{[this](auto code, auto stroke) {
-          auto const keyboard = devices_.lock()->keyboard;
-          if (keyboard) (void)keyboard->strike(code, stroke);
-      }}
+      keyboard_{[this](auto code, auto stroke) { (void)strike(code, stroke); }}
 {
     auto const& wanted = options.display;
     if (!wanted.is_vnc()) return;
@@ -100,6 +97,18 @@ void Display::connect(InputDevices devices)
 std::uint16_t Display::part_of(std::uint32_t pixel, std::uint32_t size)
 {
     return static_cast<std::uint16_t>(size < 2 ? 0 : std::uint64_t{pixel} * Report::most / (size - 1));
+}
+
+void Display::connect_firmware(std::shared_ptr<devices::firmware::ConsoleMailbox> console)
+{
+    std::swap(devices_.lock()->firmware, console);
+}
+
+bool Display::strike(devices::vmbus::ScanCode code, devices::vmbus::Keyboard::Stroke stroke)
+{
+    auto const devices = *devices_.lock();
+    return (devices.keyboard && devices.keyboard->strike(code, stroke)) ||
+           (devices.firmware && devices.firmware->strike(code, stroke));
 }
 
 bool Display::point(Report const& report)
@@ -151,7 +160,7 @@ DisplayDevices::DisplayDevices(Display& display, hv::vmbus::Bus& bus, hv::vmbus:
     display.screen()->attach(video_);
     bus.offer(Video::offer(), video_);
     bus.offer(Mouse::offer(), mouse_);
-    display.connect({std::move(keyboard), mouse_});
+    display.connect({std::move(keyboard), mouse_, {}});
 }
 
 DisplayDevices::~DisplayDevices()

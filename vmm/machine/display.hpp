@@ -3,6 +3,7 @@
 
 #include "devices/base/guarded.hpp"
 #include "devices/display/screen.hpp"
+#include "devices/firmware/console_mailbox.hpp"
 #include "devices/vmbus/keyboard/key_symbols.hpp"
 #include "devices/vmbus/keyboard/keyboard.hpp"
 #include "devices/vmbus/mouse/mouse.hpp"
@@ -24,6 +25,7 @@ namespace vmm {
 struct InputDevices {
     std::shared_ptr<devices::vmbus::Keyboard> keyboard{};
     std::shared_ptr<devices::vmbus::Mouse> mouse{};
+    std::shared_ptr<devices::firmware::ConsoleMailbox> firmware{}; ///< nullptr where there is none
 };
 
 /// Outlives the guest's machines, so that viewers stay through a reset.
@@ -45,7 +47,10 @@ class Display final : devices::vnc::ViewerInput {
     void connect(InputDevices devices);
     /// What a report says for a pixel of so many: 0 to Report::most, for the last one.
     [[nodiscard]] static std::uint16_t part_of(std::uint32_t pixel, std::uint32_t size);
-    /// False when no driver in the guest takes it. From any thread.
+    /// Where keys go of which no driver on the VMBus wants to hear; until the next connect().
+    void connect_firmware(std::shared_ptr<devices::firmware::ConsoleMailbox> console);
+    /// False when no driver in the guest takes it. From any thread, like the next one.
+    bool strike(devices::vmbus::ScanCode code, devices::vmbus::Keyboard::Stroke stroke);
     bool point(devices::vmbus::mouse::Report const& report);
 
     void inspect(hv::Inspector& inspector) const;

@@ -138,8 +138,10 @@ std::shared_ptr<devices::firmware::ConsoleMailbox> Machine::firmware_console() c
     if (!world_.display) return nullptr;
     auto scanner = std::make_shared<devices::display::Scanner>(world_.display->screen(), vmbus_->executor());
     world_.display->screen()->attach(scanner);
-    return std::make_shared<devices::firmware::ConsoleMailbox>(std::move(scanner),
-                                                               [memory = memory_] { return memory->video_address(); });
+    auto console = std::make_shared<devices::firmware::ConsoleMailbox>(
+        std::move(scanner), [memory = memory_] { return memory->video_address(); });
+    world_.display->connect_firmware(console);
+    return console;
 }
 
 void Machine::create_devices(GuestOptions const& options)

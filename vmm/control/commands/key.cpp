@@ -2,6 +2,7 @@
 #include "vmm/base/user_error.hpp"
 #include "vmm/control/commands/commands.hpp"
 #include "vmm/control/json_text.hpp"
+#include "vmm/machine/display.hpp"
 #include "vmm/machine/guest_services.hpp"
 
 #include <charconv>
@@ -75,26 +76,32 @@ Key key_of(char character)
     return *key;
 }
 
-bool strike(Keyboard& keyboard, Key const& key)
+/// With a display, firmware's keyboard counts too.
+bool strike(Guest& guest, ScanCode code, Keyboard::Stroke stroke)
+{
+    auto* const display = guest.display();
+    return display ? display->strike(code, stroke) : guest.services().keyboard().strike(code, stroke);
+}
+
+bool strike(Guest& guest, Key const& key)
 {
     constexpr ScanCode shift{0x2A};
     bool const shifted = key.shift == Key::Shift::With;
-    return (!shifted || keyboard.strike(shift, Press)) && keyboard.strike(key.code, Press) &&
-           keyboard.strike(key.code, Release) && (!shifted || keyboard.strike(shift, Release));
+    return (!shifted || strike(guest, shift, Press)) && strike(guest, key.code, Press) &&
+           strike(guest, key.code, Release) && (!shifted || strike(guest, shift, Release));
 }
 
 } // namespace
 
-/// Presses keys of the synthetic keyboard, one after the other, and releases them in the opposite order.
+/// Presses keys, one after the other, and releases them in the opposite order.
 void key(Call& call)
 {
     auto const keys = keys_of(call.arguments.take("code"));
     call.arguments.refuse_rest();
-    auto& keyboard = call.guest->services().keyboard();
     for (auto const code : keys)
-        if (!keyboard.strike(code, Press)) refuse_strokes();
+        if (!strike(*call.guest, code, Press)) refuse_strokes();
     for (auto code = keys.rbegin(); code != keys.rend(); ++code)
-        if (!keyboard.strike(*code, Release)) refuse_strokes();
+        if (!strike(*call.guest, *code, Release)) refuse_strokes();
     call.reply.answer(nlohmann::json::object());
 }
 
@@ -105,9 +112,8 @@ void type(Call& call)
     call.arguments.refuse_rest();
     std::vector<Key> keys(text.size());
     std::ranges::transform(text, keys.begin(), key_of);
-    auto& keyboard = call.guest->services().keyboard();
     std::size_t typed = 0;
-    while (typed < keys.size() && strike(keyboard, keys[typed]))
+    while (typed < keys.size() && strike(*call.guest, keys[typed]))
         ++typed;
     if (typed == 0 && !keys.empty()) refuse_strokes();
     if (typed < keys.size())
