@@ -131,3 +131,37 @@ TEST_CASE("pixels of both depths are copied", "[display]")
     s.screen.copy({1024, 768, 1U << 30, 32, 0}, {0, 0, 1, 1}, out.data(), 2);
     CHECK(out[0] == 0);
 }
+
+TEST_CASE("all sources that are there are asked for changes", "[display]")
+{
+    Setting s;
+    auto const first = std::make_shared<Counter>();
+    auto second = std::make_shared<Counter>();
+    s.screen.attach(first);
+    s.screen.attach(second);
+    s.watch();
+    CHECK(first->last == true);
+    CHECK(second->last == true);
+    second.reset();
+    s.screen.watch({});
+    CHECK(first->last == false);
+    auto const third = std::make_shared<Counter>();
+    s.screen.attach(third);
+    s.watch();
+    CHECK(third->last == true);
+}
+
+TEST_CASE("modes have numbers that do not come again", "[display]")
+{
+    Setting s;
+    CHECK(s.screen.mode_number() == 0);
+    auto const first = s.screen.set_mode({});
+    CHECK(first != 0);
+    CHECK(s.screen.mode_number() == first);
+    CHECK(s.screen.set_mode({0, 768, 4096, 32, 0}) == 0);
+    CHECK(s.screen.mode_number() == first);
+    CHECK(s.screen.set_mode({}) > first);
+    auto const before = s.screen.mode_number();
+    s.screen.reset();
+    CHECK(s.screen.mode_number() > before);
+}

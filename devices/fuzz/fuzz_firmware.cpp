@@ -1,5 +1,6 @@
-/// What a guest that starts by firmware reaches beside other devices: the flash chip with its variables, and the
-/// mailbox of the boot disks, which are one that answers at once, one that answers later, and a disc.
+/// What a guest that starts by firmware reaches beside other devices: the flash chip with its variables, the mailbox
+/// of the boot disks, which are one that answers at once, one that answers later, and a disc, and the console's
+/// mailbox.
 ///
 /// The input is a list of steps. The first byte says what (modulo 8), numbers called "value" are Input::value's:
 ///   0  flash: an offset (value), size (modulo 4: 1, 2, 4 or 8 bytes), a value to write; bit 7 of the first byte: it
@@ -7,19 +8,23 @@
 ///      read
 ///   1  flash: a run of bytes is programmed: an offset (value), their number, a value, and they
 ///   2  flash: a block is erased: its number
-///   3  mailbox: an offset (1 byte), size as above, a value to write; bit 7 of the first byte: it is read
+///   3  mailbox: an offset (1 byte), size as above, a value to write; bit 7 of the first byte: it is read,
+///      bit 6: the console's
 ///   4  a request is written to memory and started: operation, unit (1 byte each), block, buffer, count (values)
 ///   5  a write to memory: an offset (value), a value's bytes
-///   6  the disk that answers later does: with what (modulo 3: done, failed, unreachable)
+///   6  the disk that answers later does: with what (modulo 3: done, failed, unreachable); bit 6 of
+///      the first byte: a key is struck instead, of this code (value), and the screen is looked at
 ///   7  memory will change: after so many loads (1 byte), by XOR with a value, so often (1 byte, modulo 8)
 #include "devices/block/testing/recording_backend.hpp"
 #include "devices/firmware/block_mailbox.hpp"
+#include "devices/firmware/console_mailbox.hpp"
 #include "devices/firmware/flash.hpp"
 #include "devices/fuzz/state.hpp"
 #include "hv/fuzz/changing_memory.hpp"
 #include "hv/fuzz/input.hpp"
 #include "hv/fuzz/play.hpp"
 #include "hv/testing/fabric.hpp"
+#include "hv/testing/vmbus_guest.hpp"
 
 #include <algorithm>
 #include <array>
@@ -65,6 +70,13 @@ struct Window final : FlashWindow {
     }
 };
 
+/// Larger than any mode that fuzzing should take time for; what it holds does not matter.
+std::span<std::byte> video_memory()
+{
+    static std::vector<std::byte> bytes(display::Mode{}.height * display::Mode{}.pitch);
+    return bytes;
+}
+
 class World {
   public:
     World()
@@ -88,10 +100,20 @@ class World {
         case 0: reach(flash_, flash_size, input.value(), input, reads); break;
         case 1: program(input); break;
         case 2: erase(input.byte()); break;
-        case 3: reach(*mailbox_, mailbox::size, input.byte(), input, reads); break;
+        case 3:
+            if ((what & 0x40) != 0)
+                reach(console_, console::size, input.byte(), input, reads);
+            else
+                reach(*mailbox_, mailbox::size, input.byte(), input, reads);
+            break;
         case 4: request(input); break;
         case 5: write_memory(input); break;
-        case 6: (void)backends_[1]->answer_next(result(input)); break;
+        case 6:
+            if ((what & 0x40) != 0)
+                strike(input);
+            else
+                (void)backends_[1]->answer_next(result(input));
+            break;
         case 7: changing_.change_after(input); break;
         }
         if (window_.is_open) require(content_.kept == content_.there, "what the guest sees is kept");
@@ -105,6 +127,7 @@ class World {
         }
         devices::testing::check_state_stays(flash_);
         devices::testing::check_state_stays(*mailbox_);
+        devices::testing::check_state_stays(console_);
         require(mailbox_->read(mailbox::units, 4) == disks_.size(), "there are as many units as before");
     }
 
@@ -162,6 +185,15 @@ class World {
         std::memcpy(guest_.ram.get() + offset, &value, sizeof value);
     }
 
+    void strike(Input& input)
+    {
+        (void)console_.strike(static_cast<vmbus::ScanCode>(input.value()), ConsoleMailbox::Stroke::Press);
+        require(screen_->mode().fits(video_memory().size()), "the picture lies in the video memory");
+        if (!screen_->changes_wanted()) screen_->watch([] {});
+        executor_->advance(display::Scanner::interval);
+        (void)screen_->take();
+    }
+
     static block::Result result(Input& input)
     {
         constexpr std::array results{block::Result::Done, block::Result::Failed, block::Result::Unreachable};
@@ -190,6 +222,10 @@ class World {
     std::vector<RecordingBackend*> backends_;
     std::vector<std::shared_ptr<storage::Disk>> disks_;
     std::unique_ptr<BlockMailbox> mailbox_;
+    std::shared_ptr<display::Screen> screen_ = std::make_shared<display::Screen>(video_memory());
+    std::shared_ptr<hv::testing::CrankedExecutor> executor_ = std::make_shared<hv::testing::CrankedExecutor>();
+    std::shared_ptr<display::Scanner> scanner_ = std::make_shared<display::Scanner>(screen_, executor_);
+    ConsoleMailbox console_{scanner_, [] { return std::uint64_t{0xF000'0000}; }};
 };
 
 } // namespace

@@ -1,4 +1,5 @@
 #include "hv/testing/catch.hpp"
+#include "hv/testing/vmbus_guest.hpp"
 #include "vmm/base/user_error.hpp"
 #include "vmm/host/tcp_listener.hpp"
 #include "vmm/host/testing/contains.hpp"
@@ -91,6 +92,7 @@ TEST_CASE("a display without a machine takes nothing, and shows black", "[displa
     options.display.kind = DisplayOptions::Kind::Offscreen;
     Display display{options};
     CHECK_FALSE(display.point({}));
+    CHECK_FALSE(display.strike(devices::vmbus::ScanCode{0x1E}, devices::vmbus::Keyboard::Stroke::Press));
     CHECK(display.screen()->mode() == devices::display::Mode{});
     CHECK(display.screen()->set_mode({640, 480, 2560, 32, 0}));
     display.memory()->bytes().front() = std::byte{1};
@@ -98,6 +100,27 @@ TEST_CASE("a display without a machine takes nothing, and shows black", "[displa
     display.reset();
     CHECK(display.screen()->mode().width == 1024);
     CHECK(display.memory()->bytes().front() == std::byte{0});
+}
+
+TEST_CASE("keys of which no driver on VMBus wants to hear are the firmware's", "[display]")
+{
+    using devices::firmware::ConsoleMailbox;
+    namespace console = devices::firmware::console;
+    constexpr devices::vmbus::ScanCode letter{0x1E};
+    GuestOptions options;
+    options.display.kind = DisplayOptions::Kind::Offscreen;
+    Display display{options};
+    auto const executor = std::make_shared<hv::testing::CrankedExecutor>();
+    auto const scanner = std::make_shared<devices::display::Scanner>(display.screen(), executor);
+    auto const firmware = std::make_shared<ConsoleMailbox>(scanner, [] { return std::uint64_t{0}; });
+    display.connect({.keyboard = std::make_shared<devices::vmbus::Keyboard>(*executor)}); // has no driver
+    display.connect_firmware(firmware);
+    CHECK_FALSE(display.strike(letter, ConsoleMailbox::Stroke::Press));
+    firmware->write(console::keyboard, 4, 1);
+    CHECK(display.strike(letter, ConsoleMailbox::Stroke::Press));
+    CHECK(firmware->read(console::key, 4) == (console::stroke_present | 0x1E));
+    display.connect({});
+    CHECK_FALSE(display.strike(letter, ConsoleMailbox::Stroke::Press));
 }
 
 TEST_CASE("the corners of a screen are the ends of a mouse's range", "[display]")
