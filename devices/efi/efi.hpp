@@ -200,8 +200,8 @@ struct GraphicsOutput { // §12.9.2
 
     Status (*query_mode)(GraphicsOutput* self, uint32_t mode, size_t* size, GraphicsMode** information);
     Status (*set_mode)(GraphicsOutput* self, uint32_t mode);
-    Status (*block_transfer)(GraphicsOutput* self, uint32_t* buffer, Operation operation, size_t from_x, size_t from_y,
-                             size_t to_x, size_t to_y, size_t width, size_t height, size_t row_bytes);
+    Status (*block_transfer)(GraphicsOutput* self, uint32_t* buffer, Operation operation, size_t from_x,
+                             size_t from_y, size_t to_x, size_t to_y, size_t width, size_t height, size_t row_bytes);
     Situation* situation;
 };
 static_assert(sizeof(GraphicsOutput::Situation) == 40 && offsetof(GraphicsOutput::Situation, memory) == 24);

@@ -1,7 +1,7 @@
 // The driver that Porthole gives to a guest's UEFI firmware, in the ROM of the PCI function with the mailbox: it
 // finds that function, makes a block device of each of the guest's disks, sets the order to boot from them, and makes
-// the guest's display a console. It is not needed any more when an operating system takes over, whose own drivers find
-// disks and display on VMBus; a screen goes on to be one without them.
+// the guest's display a console. It is not needed any more when an operating system takes over, whose own drivers
+// find disks and display on VMBus; a screen goes on to be one without them.
 #include "devices/efi/boot_order.hpp"
 #include "devices/efi/disk.hpp"
 #include "devices/efi/graphics.hpp"

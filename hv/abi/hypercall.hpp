@@ -51,7 +51,7 @@ enum class CallCode : std::uint16_t {
     UnmapStatsPage = 0x006D,
     MapSparseGpaPages = 0x006E,
     SetPortProperty = 0x0070,
-    NotifyPortRingEmpty = 0x008B,       ///< HvCallNotifyRingEmpty of 6.0b Appendix A
+    NotifyPortRingEmpty = 0x008B, ///< HvCallNotifyRingEmpty of 6.0b Appendix A
     ModifySparseGpaPages = 0x0090,
     RegisterInterceptResult = 0x0091,
     UnregisterInterceptResult = 0x0092,

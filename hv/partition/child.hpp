@@ -57,7 +57,7 @@ struct Child {
     InstalledIntercepts intercepts;                                        ///< locks itself
     std::atomic<abi::MsrAction> unimplemented_msrs{abi::MsrAction::Fault}; ///< properties, changed by its parent
     std::atomic<bool> time_frozen{false};
-    Doorbells doorbells;            ///< likewise
+    Doorbells doorbells; ///< likewise
     Stage stage = Stage::BeingMade;
     std::vector<std::uint64_t> pool_pages; ///< numbers of the parent's pages
     std::size_t pages_under_way = 0;       ///< on their way into the pool or out of it

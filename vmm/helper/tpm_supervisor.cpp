@@ -101,8 +101,8 @@ void serve(int socket, std::string const& named)
     // It begins in the folder: a name with a comma would be two options to it. It is confined by Porthole, so not by
     // a list of its own.
     swtpm.start({.path = program,
-                 .arguments = {"swtpm", "socket", "--tpm2", "--tpmstate", "dir=.,mode=0600", "--ctrl", "type=unixio,clientfd=3",
-                               "--terminate", "--seccomp", "action=none"},
+                 .arguments = {"swtpm", "socket", "--tpm2", "--tpmstate", "dir=.,mode=0600", "--ctrl",
+                               "type=unixio,clientfd=3", "--terminate", "--seccomp", "action=none"},
                  .folder = folder,
                  .connection = theirs.get(),
                  .calls = built_tpm_program()},

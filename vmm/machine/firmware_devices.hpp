@@ -31,7 +31,7 @@ class FirmwareDevices {
         devices::PortDevice& acpi_pm;
         devices::PowerEvents& events;
         devices::Resources& resources;
-        std::vector<devices::firmware::BootUnit> disks;            ///< that the firmware is to see
+        std::vector<devices::firmware::BootUnit> disks;             ///< that the firmware is to see
         std::shared_ptr<devices::firmware::ConsoleMailbox> console; ///< nullptr for a guest without a display
     };
 
