@@ -26,7 +26,8 @@ class VirtualProcessor;
 struct ChildLimits {
     unsigned partitions = 0;
     unsigned vps = 0;
-    std::size_t runs = 16'384;
+    std::size_t runs = 16'384;           ///< of a child's map
+    std::uint64_t pages = GpaMap::pages; ///< of it, that the child may touch: hosts keep tables of them
 };
 
 /// What becomes of an access to an MSR that there is not.

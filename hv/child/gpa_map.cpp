@@ -112,6 +112,15 @@ void GpaMap::apply(std::span<GpaRun const> removed, std::span<GpaRun const> adde
     for (auto const& run : removed)
         runs_.erase(run.page);
     runs_.merge(fresh);
+    reachable_ = reachable_ - reachable(removed) + reachable(added);
+}
+
+std::uint64_t GpaMap::reachable(std::span<GpaRun const> runs)
+{
+    std::uint64_t pages = 0;
+    for (auto const& run : runs)
+        if (run.access != GpaAccess::None) pages += run.count;
+    return pages;
 }
 
 void GpaMap::undo(GpaChange const& change)

@@ -52,6 +52,9 @@ class GpaMap {
 
     [[nodiscard]] std::optional<GpaRun> find(std::uint64_t page) const;
     [[nodiscard]] std::size_t runs() const { return runs_.size(); }
+    /// How many pages with access there are, in all of it or in some runs.
+    [[nodiscard]] std::uint64_t reachable() const { return reachable_; }
+    [[nodiscard]] static std::uint64_t reachable(std::span<GpaRun const> runs);
     /// Marks those of the parent's pages that lie in it. `sorted` is ascending, and has a mark for each.
     void mark_sources(std::span<std::uint64_t const> sorted, std::vector<bool>& marks) const;
     [[nodiscard]] std::vector<GpaRun> all() const;
@@ -64,6 +67,7 @@ class GpaMap {
     void apply(std::span<GpaRun const> removed, std::span<GpaRun const> added);
 
     Runs runs_;
+    std::uint64_t reachable_ = 0;
 };
 
 } // namespace hv

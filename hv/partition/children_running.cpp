@@ -145,8 +145,11 @@ Status Children::pay(Partition& child, GpaChange const& change)
 {
     auto& map = child.child()->map;
     auto const more = change.added.size() > change.removed.size() ? change.added.size() - change.removed.size() : 0;
+    bool const reaches_more = GpaMap::reachable(change.added) > GpaMap::reachable(change.removed);
     auto status = Status::Success;
     if (more != 0 && map.runs() > host_.limits().runs)
+        status = Status::NoResources;
+    else if (reaches_more && map.reachable() > host_.limits().pages)
         status = Status::NoResources;
     else if (more != 0 && !child.pool().charge(more * child_run_charge))
         status = Status::InsufficientMemory;

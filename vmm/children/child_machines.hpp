@@ -23,7 +23,12 @@ class ChildMachines final : public hv::ChildHost {
     /// The guest is being paused, or goes on: its children do as it does. From any thread.
     void look_up();
 
-    [[nodiscard]] hv::ChildLimits limits() const override { return {options_.partitions, options_.vps}; }
+    /// KVM keeps tables for all pages of a slot, in shadow paging eight bytes for each: a child that has all of its
+    /// parent's memory, here and there twice, has enough pages.
+    [[nodiscard]] hv::ChildLimits limits() const override
+    {
+        return {.partitions = options_.partitions, .vps = options_.vps, .pages = 2 * memory_->ram_pages()};
+    }
     [[nodiscard]] std::unique_ptr<hv::ChildMachine> create(bool local_apics) override;
 
     /// Pages that are taken out are holes in the guest's memory. Each run of them costs it memory slots: there are

@@ -54,6 +54,14 @@ std::byte* PcMemory::ram_at(hv::Gpa gpa) const
     return range == ranges.end() ? nullptr : range->host + (gpa.value - range->guest.base.value);
 }
 
+std::uint64_t PcMemory::ram_pages() const
+{
+    std::uint64_t bytes = 0;
+    for (auto const& range : ram_.ranges())
+        bytes += range.guest.size;
+    return bytes / hv::page_size;
+}
+
 void PcMemory::add_ram(std::uint64_t bytes)
 {
     if (bytes <= added_) return;

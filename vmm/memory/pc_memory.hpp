@@ -30,6 +30,8 @@ class PcMemory {
     [[nodiscard]] AddressSpace& space() { return space_; }
     /// RAM of the layout, whatever lies over it; `gpa` is in it.
     [[nodiscard]] std::byte* ram_at(hv::Gpa gpa) const;
+    /// All that there is and may come.
+    [[nodiscard]] std::uint64_t ram_pages() const;
     /// Lets the guest have the hot-add range from its start up to so many bytes, a multiple of layout::hot_add_block;
     /// never less than before. Not from two threads at once. Throws HypervisorError.
     void add_ram(std::uint64_t bytes);

@@ -289,6 +289,23 @@ TEST_CASE("a child's map consists of so many runs, with access or without (TLFS 
     CHECK(parent.balance(id) == before);
 }
 
+TEST_CASE("a child reaches so many pages, wherever they are its parent's (TLFS 2.0a 8.3)", "[children]")
+{
+    Family const family{0, {.partitions = 3, .vps = 4, .pages = 3}};
+    auto const& [registry, parent, id] = family;
+    auto const before = parent.balance(id);
+    CHECK(parent.map(id, 0, {free_page, free_page}, all_rights) == result(Status::Success, 2));
+    CHECK(parent.map(id, 4, {free_page, free_page}, all_rights) == result(Status::NoResources, 0));
+    CHECK(parent.map(id, 4, {free_page}, all_rights) == result(Status::Success, 1));
+    CHECK(parent.map(id, 5, {free_page}, all_rights) == result(Status::NoResources, 0));
+    CHECK(parent.map(id, 5, {0, 0}, flag::no_access) == result(Status::Success, 2));     // is not reached
+    CHECK(parent.map(id, 0, {free_page + 1}, all_rights) == result(Status::Success, 1)); // in the place of another
+    CHECK(parent.unmap(id, 1, 1) == result(Status::Success, 1));
+    CHECK(parent.map(id, 9, {free_page}, all_rights) == result(Status::Success, 1));
+    CHECK(parent.unmap(id, 0, 10) == result(Status::Success, 10));
+    CHECK(parent.balance(id) == before);
+}
+
 TEST_CASE("HvInstallIntercept (TLFS 2.0a 9.1.1, 9.3.1)", "[children]")
 {
     Family const family{0};
