@@ -37,13 +37,16 @@ enum class PartitionProperty : std::uint32_t {
     XsaveStates = 0x0006'0007,             ///< newest; of a child alone, as the next
     MaxXsaveDataSize = 0x0006'0008,        ///< newest
     ProcessorClockFrequency = 0x0006'0009, ///< newest
+    ProcessorFeatures0 = 0x0006'000A,      ///< newest; what ProcessorFeatures was has become two banks
+    ProcessorFeatures1 = 0x0006'000B,      ///< newest
 
     GuestOsId = 0x0007'0000, ///< newest
 
     VmmCapabilities = 0x0009'0007, ///< newest; of HvCallGetPartitionPropertyEx alone
 };
 
-inline constexpr std::uint64_t default_cpu_cap = 0x1'0000; ///< no limit (2.0a §18.2.2)
-inline constexpr std::uint64_t default_cpu_weight = 100;   ///< 2.0a §18.2.3
+inline constexpr std::uint64_t processor_features_of_2_0a = 0x7FFF; ///< those that 2.0a §5.2.8 names; else reserved
+inline constexpr std::uint64_t default_cpu_cap = 0x1'0000;          ///< no limit (2.0a §18.2.2)
+inline constexpr std::uint64_t default_cpu_weight = 100;            ///< 2.0a §18.2.3
 
 } // namespace hv::abi

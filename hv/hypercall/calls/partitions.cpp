@@ -19,7 +19,9 @@ std::optional<std::uint64_t> property_of(Partition const& partition, abi::Partit
     case ImplementedPhysicalAddressBits:
     case PhysicalAddressWidth: return processor.physical_address_bits;
     case ProcessorVendor: return processor.vendor;
-    case ProcessorFeatures: return processor.features;
+    case ProcessorFeatures: return processor.features & abi::processor_features_of_2_0a;
+    case ProcessorFeatures0: return processor.features;
+    case ProcessorFeatures1: return processor.more_features;
     case ProcessorXsaveFeatures: return processor.xsave_features;
     case ProcessorCacheLineFlushSize: return processor.cache_line_flush_size;
     case ProcessorClockFrequency: return partition.time().clock().tsc_hz();

@@ -69,7 +69,7 @@ TEST_CASE("HvGetPartitionProperty: processor properties are the configured facts
                                             .clock = world.clock,
                                             .interrupts = const_cast<RecordingSink&>(world.sink),
                                             .machine = const_cast<RecordingMachine&>(world.machine),
-                                            .processor = {1, 0x123, 7, 8, 48}});
+                                            .processor = {1, 0x8123, 7, 8, 48, 0x456}});
     FakeVpControl control;
     auto& vp = partition->add_vp(control);
     auto const property = [&](PartitionProperty code) {
@@ -82,6 +82,8 @@ TEST_CASE("HvGetPartitionProperty: processor properties are the configured facts
     using enum PartitionProperty;
     CHECK(property(ProcessorVendor) == 1);
     CHECK(property(ProcessorFeatures) == 0x123);
+    CHECK(property(ProcessorFeatures0) == 0x8123);
+    CHECK(property(ProcessorFeatures1) == 0x456);
     CHECK(property(ProcessorXsaveFeatures) == 7);
     CHECK(property(ProcessorCacheLineFlushSize) == 8);
     CHECK(property(PhysicalAddressWidth) == 48);
@@ -103,7 +105,7 @@ TEST_CASE("HvGetPartitionProperty: every documented status (TLFS 2.0a 5.6.5)", "
     CHECK(ask(parent, PartitionRegistry::root_id.value, flags) == refused(Status::AccessDenied));
     CHECK(ask(child, parent_id, flags) == refused(Status::AccessDenied)); // no CreatePartitions, and no parent
     CHECK(ask(child, 999, flags) == refused(Status::AccessDenied));       // who may not act, learns nothing
-    for (auto const unknown : {0U, 0x1'0001U, 0x2'0005U, 0x5'0001U, 0x6'000AU, 0x9'0007U, 0x1000'1000U, ~0U})
+    for (auto const unknown : {0U, 0x1'0001U, 0x2'0005U, 0x5'0001U, 0x6'000CU, 0x9'0007U, 0x1000'1000U, ~0U})
         CHECK(ask(parent, self, PartitionProperty{unknown}) == refused(Status::UnknownProperty));
     child.partition->set_active(false);
     CHECK(ask(parent, child_id, flags) == refused(Status::InvalidPartitionState));
