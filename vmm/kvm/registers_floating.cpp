@@ -81,17 +81,24 @@ Place find(Name name)
     return {Kind::None, 0, false};
 }
 
+/// Of a processor without XSAVE, to which KVM gives no XCRs: x87, as after a reset (Intel SDM vol. 1 §13.3), which
+/// QEMU sets whatever the processor is.
+constexpr std::uint64_t xfem_without_xsave = 1;
+
 Result<Value> get_xfem(int vcpu_fd)
 {
     kvm_xcrs xcrs{};
-    if (::ioctl(vcpu_fd, KVM_GET_XCRS, &xcrs) != 0 || xcrs.nr_xcrs == 0) return Status::InvalidParameter;
+    if (::ioctl(vcpu_fd, KVM_GET_XCRS, &xcrs) != 0) return Status::InvalidParameter;
+    if (xcrs.nr_xcrs == 0) return Value{xfem_without_xsave, 0};
     return Value{xcrs.xcrs[0].value, 0};
 }
 
 Status set_xfem(int vcpu_fd, Value const& value)
 {
     kvm_xcrs xcrs{};
-    if (::ioctl(vcpu_fd, KVM_GET_XCRS, &xcrs) != 0 || xcrs.nr_xcrs == 0) return Status::InvalidParameter;
+    if (::ioctl(vcpu_fd, KVM_GET_XCRS, &xcrs) != 0) return Status::InvalidParameter;
+    if (xcrs.nr_xcrs == 0)
+        return value == Value{xfem_without_xsave, 0} ? Status::Success : Status::InvalidRegisterValue;
     xcrs.xcrs[0].value = value.low;
     bool const ok = value.high == 0 && ::ioctl(vcpu_fd, KVM_SET_XCRS, &xcrs) == 0;
     return ok ? Status::Success : Status::InvalidRegisterValue;
