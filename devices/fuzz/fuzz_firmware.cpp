@@ -58,6 +58,8 @@ struct Content final : FlashContent {
         std::copy_n(there.begin() + static_cast<std::ptrdiff_t>(offset), size,
                     kept.begin() + static_cast<std::ptrdiff_t>(offset));
     }
+    /// After each step: vectors of std::byte are compared byte by byte.
+    [[nodiscard]] bool is_kept() const { return std::memcmp(kept.data(), there.data(), flash_size) == 0; }
 };
 
 struct Window final : FlashWindow {
@@ -116,7 +118,7 @@ class World {
             break;
         case 7: changing_.change_after(input); break;
         }
-        if (window_.is_open) require(content_.kept == content_.there, "what the guest sees is kept");
+        if (window_.is_open) require(content_.is_kept(), "what the guest sees is kept");
         check_records();
     }
 
@@ -189,6 +191,8 @@ class World {
     {
         (void)console_.strike(static_cast<vmbus::ScanCode>(input.value()), ConsoleMailbox::Stroke::Press);
         require(screen_->mode().fits(video_memory().size()), "the picture lies in the video memory");
+        constexpr unsigned most_looks = 16; // each compares megabytes
+        if (looks_++ >= most_looks) return;
         if (!screen_->changes_wanted()) screen_->watch([] {});
         executor_->advance(display::Scanner::interval);
         (void)screen_->take();
@@ -225,6 +229,7 @@ class World {
     std::shared_ptr<display::Screen> screen_ = std::make_shared<display::Screen>(video_memory());
     std::shared_ptr<hv::testing::CrankedExecutor> executor_ = std::make_shared<hv::testing::CrankedExecutor>();
     std::shared_ptr<display::Scanner> scanner_ = std::make_shared<display::Scanner>(screen_, executor_);
+    unsigned looks_ = 0; ///< at the screen, of this input
     ConsoleMailbox console_{scanner_, [] { return std::uint64_t{0xF000'0000}; }};
 };
 
