@@ -15,6 +15,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <mutex>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -38,6 +39,8 @@ namespace {
 
 using devices::ThreadRole;
 
+/// Held while a thread that begins is confined: what goes wrong at the start may end the jail meanwhile.
+std::mutex the_ones_lock;
 Jail const* the_one = nullptr;
 
 /// What root opens files, interfaces and ports by. Everything else goes at once.
@@ -86,13 +89,17 @@ Jail::Jail(RunOptions const& options) : options_{options}
     if (wanted.landlock && Landlock::version() != 0) files_.emplace(rules_for(options));
     filters_ = wanted.seccomp && filters_supported();
     if (filters_) tell_violations();
-    the_one = this;
+    {
+        std::lock_guard const guard{the_ones_lock};
+        the_one = this;
+    }
     devices::set_on_thread_begin(&Jail::confine_thread);
 }
 
 Jail::~Jail()
 {
     devices::set_on_thread_begin(nullptr);
+    std::lock_guard const guard{the_ones_lock};
     the_one = nullptr;
 }
 
@@ -110,6 +117,7 @@ void Jail::look_for_missing()
 
 void Jail::confine_thread(ThreadRole role)
 {
+    std::lock_guard const guard{the_ones_lock};
     if (!the_one || role == ThreadRole::Session) return;
     try {
         the_one->confine(role);
