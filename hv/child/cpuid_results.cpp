@@ -6,8 +6,6 @@ namespace hv {
 
 namespace {
 
-constexpr std::uint32_t xsave_leaf = 0xD;
-
 bool same(abi::CpuidResultName const& a, abi::CpuidResultName const& b)
 {
     bool const specific = a.subleaf_specific != 0;
@@ -53,22 +51,6 @@ std::uint32_t virtualisation_bits(std::uint32_t function)
     return function == 0x8000'0001 ? ecx_svm : 0;
 }
 
-/// The bytes of XSAVE's area with these components; the first 576 are always there.
-std::uint32_t area_size(std::span<CpuidEntry const> leaves, std::uint64_t components, bool compacted)
-{
-    constexpr std::uint32_t fixed_bytes = 576;
-    constexpr std::uint32_t alignment = 64;
-    constexpr std::uint32_t aligned = 1U << 1; // of ECX
-    std::uint32_t size = fixed_bytes;
-    for (std::uint32_t n = 2; n < 63; ++n) {
-        if ((components >> n & 1) == 0) continue;
-        auto const component = find_leaf(leaves, xsave_leaf, n);
-        if (compacted && (component.ecx & aligned) != 0) size = (size + alignment - 1) & ~(alignment - 1);
-        size = compacted ? size + component.eax : std::max(size, component.ebx + component.eax);
-    }
-    return size;
-}
-
 } // namespace
 
 abi::CpuidValues find_leaf(std::span<CpuidEntry const> leaves, std::uint32_t function, std::uint32_t index)
@@ -77,15 +59,6 @@ abi::CpuidValues find_leaf(std::span<CpuidEntry const> leaves, std::uint32_t fun
         return leaf.function == function && (!leaf.has_index || leaf.index == index);
     });
     return found == leaves.end() ? abi::CpuidValues{} : found->values;
-}
-
-abi::CpuidValues find_leaf(std::span<CpuidEntry const> leaves, abi::CpuidLeafInfo const& leaf)
-{
-    auto values = find_leaf(leaves, leaf.function, leaf.index);
-    if (leaf.function != xsave_leaf) return values;
-    if (leaf.index == 0) values.ebx = area_size(leaves, leaf.xfem, false);
-    if (leaf.index == 1) values.ebx = area_size(leaves, leaf.xfem | leaf.xss, true);
-    return values;
 }
 
 Status CpuidResults::add(abi::CpuidResult const& result)

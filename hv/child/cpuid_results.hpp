@@ -25,10 +25,6 @@ struct CpuidEntry {
 [[nodiscard]] abi::CpuidValues find_leaf(std::span<CpuidEntry const> leaves, std::uint32_t function,
                                          std::uint32_t index);
 
-/// The same, where what there is of XSAVE's area is asked about for a value of XCR0 and of XSS (Intel SDM vol. 1
-/// §13.2): its size, in the standard form and in the compacted one.
-[[nodiscard]] abi::CpuidValues find_leaf(std::span<CpuidEntry const> leaves, abi::CpuidLeafInfo const& leaf);
-
 /// Used by one thread at a time.
 class CpuidResults {
   public:

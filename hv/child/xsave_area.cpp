@@ -15,6 +15,8 @@ constexpr std::size_t fixed_bytes = legacy_bytes + header_bytes;
 constexpr std::size_t in_use_at = legacy_bytes;         ///< XSTATE_BV
 constexpr std::size_t compaction_at = legacy_bytes + 8; ///< XCOMP_BV
 constexpr std::uint64_t is_compacted = std::uint64_t{1} << 63;
+constexpr unsigned most_components = 63; ///< bit 63 is no component
+constexpr unsigned first_extended = 2;   ///< behind x87 and SSE
 
 std::uint64_t word_at(std::span<std::byte const> area, std::size_t offset)
 {
@@ -28,20 +30,46 @@ void put_word(std::span<std::byte> area, std::size_t offset, std::uint64_t word)
     std::memcpy(area.data() + offset, &word, sizeof word);
 }
 
+/// Of a component's leaf: whether it begins at a multiple of 64 bytes in the compacted form.
+bool is_aligned(abi::CpuidValues const& leaf)
+{
+    constexpr std::uint32_t ecx_aligned = 1U << 1;
+    return (leaf.ecx & ecx_aligned) != 0;
+}
+
+/// Where a component begins in the compacted form whose parts before it end there.
+std::size_t begin_of(bool aligned, std::size_t end)
+{
+    constexpr std::size_t alignment = 64;
+    return aligned ? (end + alignment - 1) & ~(alignment - 1) : end;
+}
+
+/// The bytes of the area with these components, also of those that XSS has.
+std::size_t area_size(std::span<CpuidEntry const> leaves, std::uint64_t components, bool compacted)
+{
+    auto size = fixed_bytes;
+    for (auto n = first_extended; n < most_components; ++n) {
+        if ((components >> n & 1) == 0) continue;
+        auto const leaf = find_leaf(leaves, xsave_leaf, n);
+        size = compacted ? begin_of(is_aligned(leaf), size) + leaf.eax
+                         : std::max(size, std::size_t{leaf.ebx} + leaf.eax);
+    }
+    return size;
+}
+
 } // namespace
 
 XsaveLayout::XsaveLayout(std::span<CpuidEntry const> leaves)
 {
-    constexpr std::uint32_t ecx_aligned = 1U << 1;
     auto const all = find_leaf(leaves, xsave_leaf, 0);
     components_ = (all.eax | std::uint64_t{all.edx} << 32 | x87_and_sse) & ~is_compacted;
-    for (unsigned n = 2; n < 63; ++n) {
+    for (auto n = first_extended; n < most_components; ++n) {
         if ((components_ >> n & 1) == 0) continue;
         auto const leaf = find_leaf(leaves, xsave_leaf, n);
         bool const fits = leaf.ebx >= fixed_bytes && leaf.ebx <= most_xsave_bytes && leaf.eax != 0 &&
                           leaf.eax <= most_xsave_bytes - leaf.ebx;
         if (fits)
-            extended_.push_back({n, leaf.ebx, leaf.eax, (leaf.ecx & ecx_aligned) != 0});
+            extended_.push_back({n, leaf.ebx, leaf.eax, is_aligned(leaf)});
         else
             components_ &= ~(std::uint64_t{1} << n);
     }
@@ -50,11 +78,10 @@ XsaveLayout::XsaveLayout(std::span<CpuidEntry const> leaves)
 template <typename Step>
 void XsaveLayout::for_each(std::uint64_t components, Step const& step) const
 {
-    constexpr std::size_t alignment = 64;
     auto at = fixed_bytes;
     for (auto const& component : extended_) {
         if ((components >> component.number & 1) == 0) continue;
-        if (component.aligned) at = (at + alignment - 1) & ~(alignment - 1);
+        at = begin_of(component.aligned, at);
         step(component, at);
         at += component.size;
     }
@@ -107,6 +134,15 @@ std::optional<std::vector<std::byte>> XsaveLayout::standard(std::span<std::byte 
     });
     if (!fits) return std::nullopt;
     return out;
+}
+
+abi::CpuidValues find_leaf(std::span<CpuidEntry const> leaves, abi::CpuidLeafInfo const& leaf)
+{
+    auto values = find_leaf(leaves, leaf.function, leaf.index);
+    if (leaf.function != xsave_leaf) return values;
+    if (leaf.index == 0) values.ebx = static_cast<std::uint32_t>(area_size(leaves, leaf.xfem, false));
+    if (leaf.index == 1) values.ebx = static_cast<std::uint32_t>(area_size(leaves, leaf.xfem | leaf.xss, true));
+    return values;
 }
 
 } // namespace hv

@@ -47,4 +47,8 @@ class XsaveLayout {
     std::vector<Component> extended_; ///< ascending; without x87 and SSE
 };
 
+/// As the one without values of XCR0 and XSS; of leaf 0xD with the size that the area has for them, in the standard
+/// form and in the compacted one (§13.2).
+[[nodiscard]] abi::CpuidValues find_leaf(std::span<CpuidEntry const> leaves, abi::CpuidLeafInfo const& leaf);
+
 } // namespace hv

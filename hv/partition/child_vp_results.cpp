@@ -1,4 +1,5 @@
 /// What a child's VP finds where nothing is intercepted. All of this is on the VP's own thread.
+#include "hv/child/xsave_area.hpp"
 #include "hv/partition/child.hpp"
 #include "hv/partition/child_vp.hpp"
 #include "hv/partition/partition.hpp"
