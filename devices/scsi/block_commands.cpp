@@ -1,5 +1,5 @@
 // READ, WRITE and the others that say where on the disk (SBC-3).
-#include "devices/scsi/bytes.hpp"
+#include "devices/base/big_endian.hpp"
 #include "devices/scsi/logical_unit.hpp"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // What the driver of a CD or DVD drive asks (MMC-6). The disc has one session with one data track.
-#include "devices/scsi/bytes.hpp"
+#include "devices/base/big_endian.hpp"
 #include "devices/scsi/logical_unit.hpp"
 
 #include <array>

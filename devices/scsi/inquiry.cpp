@@ -1,5 +1,5 @@
 // INQUIRY: what the unit is, and its vital product data (SPC-4 6.4 and 7.8, SBC-3 6.6).
-#include "devices/scsi/bytes.hpp"
+#include "devices/base/big_endian.hpp"
 #include "devices/scsi/logical_unit.hpp"
 
 #include <array>

@@ -1,6 +1,6 @@
 #include "devices/scsi/logical_unit.hpp"
 
-#include "devices/scsi/bytes.hpp"
+#include "devices/base/big_endian.hpp"
 
 #include <utility>
 

@@ -1,5 +1,5 @@
 // MODE SENSE (SPC-4 6.11, 6.12, 7.5; SBC-3 6.5; MMC-6 7).
-#include "devices/scsi/bytes.hpp"
+#include "devices/base/big_endian.hpp"
 #include "devices/scsi/logical_unit.hpp"
 
 namespace devices::scsi {

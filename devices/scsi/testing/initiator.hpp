@@ -1,7 +1,7 @@
 /// The initiator of a SCSI command in a test: its memory, and CDBs as the standards print them.
 #pragma once
 
-#include "devices/scsi/bytes.hpp"
+#include "devices/base/big_endian.hpp"
 #include "devices/scsi/command.hpp"
 
 #include <array>

@@ -129,12 +129,12 @@ TEST_CASE("Each range of an UNMAP is discarded", "[storage]")
     StorageGuest guest{setup.bus.devices[0]};
     guest.initialise();
     std::vector<std::uint8_t> list(8 + 2 * 16);
-    scsi::put_big_endian(std::span{list}.first(2), list.size() - 2);
-    scsi::put_big_endian(std::span{list}.subspan(2, 2), 32);
-    scsi::put_big_endian(std::span{list}.subspan(8 + 4, 4), 8);
-    scsi::put_big_endian(std::span{list}.subspan(16, 4), 8);
-    scsi::put_big_endian(std::span{list}.subspan(24 + 4, 4), 64);
-    scsi::put_big_endian(std::span{list}.subspan(32, 4), 16);
+    put_big_endian(std::span{list}.first(2), list.size() - 2);
+    put_big_endian(std::span{list}.subspan(2, 2), 32);
+    put_big_endian(std::span{list}.subspan(8 + 4, 4), 8);
+    put_big_endian(std::span{list}.subspan(16, 4), 8);
+    put_big_endian(std::span{list}.subspan(24 + 4, 4), 64);
+    put_big_endian(std::span{list}.subspan(32, 4), 16);
     std::memcpy(guest.data(), list.data(), list.size());
     auto const size = static_cast<std::uint32_t>(list.size());
     require_good(guest.execute(cdb({0x42, 0, 0, 0, 0, 0, 0, 0, 40}), size, false), 0);

@@ -1,4 +1,4 @@
-/// Numbers in SCSI are big-endian.
+/// Big-endian numbers: those of SCSI.
 #pragma once
 
 #include <cstddef>
@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-namespace devices::scsi {
+namespace devices {
 
 /// The number in all bytes of `from`, eight at most.
 [[nodiscard]] inline std::uint64_t big_endian(std::span<std::uint8_t const> from)
@@ -24,4 +24,4 @@ inline void put_big_endian(std::span<std::uint8_t> to, std::uint64_t number)
         to[i - 1] = static_cast<std::uint8_t>(number);
 }
 
-} // namespace devices::scsi
+} // namespace devices
