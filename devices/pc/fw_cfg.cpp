@@ -1,5 +1,7 @@
 #include "devices/pc/fw_cfg.hpp"
 
+#include "devices/base/big_endian.hpp"
+
 #include <algorithm>
 #include <span>
 #include <stdexcept>
@@ -45,13 +47,6 @@ std::vector<std::byte> little_endian(Number value)
     return bytes;
 }
 
-template <typename Number>
-void put_big_endian(std::span<std::byte> to, Number value)
-{
-    for (unsigned i = 0; i < sizeof value; ++i)
-        to[i] = static_cast<std::byte>(value >> (8 * (sizeof value - 1 - i)));
-}
-
 } // namespace
 
 FwCfg::FwCfg(Machine machine)
@@ -82,10 +77,10 @@ void FwCfg::add_file(std::string_view name, std::vector<std::byte> content)
             throw std::logic_error{"fw_cfg has that file already"};
 
     auto const key = static_cast<std::uint16_t>(first_file_key + files_);
-    put_big_endian(entry, static_cast<std::uint32_t>(content.size()));
-    put_big_endian(std::span{entry}.subspan(4), key);
+    put_big_endian(std::span{entry}.first(sizeof(std::uint32_t)), content.size());
+    put_big_endian(std::span{entry}.subspan(sizeof(std::uint32_t), sizeof key), key);
     directory.insert(directory.end(), entry.begin(), entry.end());
-    put_big_endian(directory, ++files_);
+    put_big_endian(std::span{directory}.first(count_size), ++files_);
     items_.push_back({key, std::move(content)});
 }
 

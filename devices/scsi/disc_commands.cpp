@@ -20,7 +20,7 @@ std::array<std::uint8_t, 4> address(std::uint64_t block, bool as_time)
 {
     std::array<std::uint8_t, 4> out{};
     if (!as_time) {
-        put_big_endian(out, block);
+        put_big_endian(std::span{out}, block);
         return out;
     }
     constexpr std::uint64_t frames_a_second = 75;

@@ -20,6 +20,7 @@ inline constexpr std::size_t most_bytes = 3968;
 inline constexpr std::size_t header_bytes = 10;
 inline constexpr std::size_t size_offset = 2;
 inline constexpr std::size_t code_offset = 6;
+inline constexpr std::size_t number_bytes = 4; ///< of the last two
 
 /// Whoever waits for a response. It is kept until it has come.
 class Waiter {

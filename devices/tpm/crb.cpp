@@ -1,5 +1,6 @@
 #include "devices/tpm/crb.hpp"
 
+#include "devices/base/big_endian.hpp"
 #include "devices/base/guarded_thread.hpp"
 
 #include <algorithm>
@@ -23,22 +24,13 @@ constexpr std::uint32_t wrong_command_size = 0x142;
 
 constexpr std::uint64_t buffer_address = crb_address + crb::data;
 
-std::uint32_t big_endian(std::span<std::byte const> bytes)
-{
-    std::uint32_t value = 0;
-    for (auto const byte : bytes.first(4))
-        value = value << 8 | std::to_integer<std::uint32_t>(byte);
-    return value;
-}
-
 /// A response that says no more than that.
 std::array<std::byte, header_bytes> response_of(std::uint32_t code)
 {
     constexpr std::byte no_sessions{0x80}; // TPM_ST_NO_SESSIONS, 0x8001
     std::array<std::byte, header_bytes> bytes{no_sessions, std::byte{1}};
-    bytes[size_offset + 3] = std::byte{header_bytes};
-    bytes[code_offset + 2] = static_cast<std::byte>(code >> 8 & 0xFF);
-    bytes[code_offset + 3] = static_cast<std::byte>(code & 0xFF);
+    put_big_endian(std::span{bytes}.subspan(size_offset, number_bytes), header_bytes);
+    put_big_endian(std::span{bytes}.subspan(code_offset, number_bytes), code);
     return bytes;
 }
 
@@ -154,7 +146,7 @@ void Crb::start()
         auto const shared = shared_->lock();
         auto& state = shared->state;
         if (state.busy || !state.assigned) return;
-        auto const size = big_endian(std::span{state.buffer}.subspan(size_offset));
+        auto const size = big_endian(std::span{state.buffer}.subspan(size_offset, number_bytes));
         if (size < header_bytes || size > most_bytes) return put(state, response_of(wrong_command_size));
         state.busy = true;
         if (!contain([&] { command.assign(state.buffer.begin(), state.buffer.begin() + size); }, [](char const*) {}))

@@ -1,5 +1,6 @@
 #include "devices/tpm/swtpm.hpp"
 
+#include "devices/base/big_endian.hpp"
 #include "devices/base/guarded_thread.hpp"
 #include "devices/base/os_error.hpp"
 
@@ -19,7 +20,7 @@ namespace devices::tpm {
 
 namespace {
 
-using Word = std::array<std::byte, 4>;
+using Word = std::array<std::byte, number_bytes>;
 using Milliseconds = std::chrono::milliseconds;
 using Steady = std::chrono::steady_clock;
 
@@ -34,16 +35,14 @@ constexpr std::uint32_t no_flags = 0;
 
 Word word(std::uint32_t value)
 {
-    return {static_cast<std::byte>(value >> 24), static_cast<std::byte>(value >> 16 & 0xFF),
-            static_cast<std::byte>(value >> 8 & 0xFF), static_cast<std::byte>(value & 0xFF)};
+    Word bytes{};
+    put_big_endian(std::span{bytes}, value);
+    return bytes;
 }
 
 std::uint32_t number(std::span<std::byte const> bytes)
 {
-    std::uint32_t value = 0;
-    for (auto const byte : bytes.first(4))
-        value = value << 8 | std::to_integer<std::uint32_t>(byte);
-    return value;
+    return static_cast<std::uint32_t>(big_endian(bytes.first(number_bytes)));
 }
 
 [[noreturn]] void fail(char const* what)
