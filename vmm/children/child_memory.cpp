@@ -8,17 +8,6 @@
 
 namespace vmm {
 
-namespace {
-
-constexpr std::uint64_t pages_per_word = 64;
-
-std::size_t words(hv::GpaRun const& run)
-{
-    return (run.count + pages_per_word - 1) / pages_per_word;
-}
-
-} // namespace
-
 bool ChildMemory::change(hv::GpaChange const& change)
 try {
     EntryGate::Closed const closed{gate_};
@@ -57,8 +46,8 @@ void ChildMemory::map(hv::GpaRun const& run)
     if (run.access == hv::GpaAccess::None) return;
     vm_.map(mapping_of(run));
     auto& mapped = mapped_[run.page];
-    mapped = {run, {}};
-    if (looks_) mapped.dirty.assign(words(run), ~std::uint64_t{0});
+    mapped = {run};
+    if (looks_) mapped.set_all_dirty();
 }
 
 MemoryMapping ChildMemory::mapping_of(hv::GpaRun const& run) const

@@ -36,8 +36,9 @@ class ChildMemory {
   private:
     struct Mapped {
         hv::GpaRun run;
-        std::vector<std::uint64_t> dirty; ///< a bit a page, while it is looked at what the child writes to
+        std::vector<std::uint64_t> dirty{}; ///< a bit a page, while it is looked at what the child writes to
 
+        void set_all_dirty();
         [[nodiscard]] bool is_dirty(std::uint64_t page) const;
         void set_dirty(std::uint64_t page, bool is);
     };

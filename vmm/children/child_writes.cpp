@@ -21,6 +21,11 @@ std::uint64_t bit_of(std::uint64_t nth)
 
 } // namespace
 
+void ChildMemory::Mapped::set_all_dirty()
+{
+    dirty.assign((run.count + pages_per_word - 1) / pages_per_word, ~std::uint64_t{0});
+}
+
 bool ChildMemory::Mapped::is_dirty(std::uint64_t page) const
 {
     auto const nth = page - run.page;
@@ -50,7 +55,7 @@ void ChildMemory::begin_to_look()
     looks_ = true;
     try {
         for (auto& [page, mapped] : mapped_) {
-            mapped.dirty.assign((mapped.run.count + pages_per_word - 1) / pages_per_word, ~std::uint64_t{0});
+            mapped.set_all_dirty();
             vm_.map(mapping_of(mapped.run));
         }
     } catch (...) {
