@@ -1,7 +1,7 @@
 #include "vmm/helper/image_files.hpp"
 
 #include "devices/block/image_format.hpp"
-#include "vmm/helper/image_messages.hpp"
+#include "vmm/helper/server_news.hpp"
 
 #include <algorithm>
 #include <filesystem>

@@ -1,8 +1,7 @@
-/// What Porthole asks of the process that starts servers of images, and what it hears of them: one message each, over
-/// SOCK_SEQPACKET sockets.
+/// What Porthole asks of the process that starts servers of images: one message each, over a SOCK_SEQPACKET socket.
 ///
-/// A request has the socket beside it on which its image's server is told of from then on: that it serves, with its
-/// connection, or why not, and how it has ended. The other end of that socket is what keeps the server.
+/// A request has the socket beside it on which its image's server is told of from then on (server_news.hpp): that it
+/// serves, with its connection, or why not, and how it has ended. The other end of that socket is what keeps the server.
 #pragma once
 
 #include "devices/block/image_server.hpp"
@@ -11,8 +10,6 @@
 #include <cstddef>
 #include <optional>
 #include <span>
-#include <string>
-#include <string_view>
 
 namespace vmm::helper {
 
@@ -30,19 +27,5 @@ struct ArrivedImageRequest {
     UniqueFd answer{};
 };
 [[nodiscard]] ArrivedImageRequest receive_image_request(int socket);
-
-/// News of a server. False when nobody takes them.
-bool send_connection(int socket, int connection);
-bool send_end(int socket, std::string_view how);
-
-struct ImageNews {
-    UniqueFd connection{}; ///< it serves
-    std::string end{};     ///< or it has ended, or never began: one line of printable characters
-};
-/// Waits so long, -1 for ever. Nothing when no news have come.
-[[nodiscard]] std::optional<ImageNews> receive_image_news(int socket, int patience_ms);
-
-/// What a program has said, as part of a line: its last one, with nothing in it but printable characters, cut.
-[[nodiscard]] std::string last_words(std::string_view text);
 
 } // namespace vmm::helper

@@ -1,5 +1,6 @@
 #include "hv/testing/catch.hpp"
 #include "vmm/helper/image_messages.hpp"
+#include "vmm/helper/server_news.hpp"
 
 #include <array>
 #include <sys/socket.h>

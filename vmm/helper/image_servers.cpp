@@ -4,6 +4,7 @@
 #include "devices/block/backend.hpp"
 #include "devices/block/image_server.hpp"
 #include "vmm/helper/image_messages.hpp"
+#include "vmm/helper/server_news.hpp"
 
 #include <array>
 #include <cerrno>

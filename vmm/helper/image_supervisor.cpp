@@ -3,7 +3,7 @@
 #include "devices/base/os_error.hpp"
 #include "vmm/helper/confined_program.hpp"
 #include "vmm/helper/image_calls.hpp"
-#include "vmm/helper/image_messages.hpp"
+#include "vmm/helper/server_news.hpp"
 #include "vmm/helper/watched_program.hpp"
 
 #include <cerrno>

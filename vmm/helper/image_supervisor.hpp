@@ -8,7 +8,7 @@
 namespace vmm::helper {
 
 /// Its whole life, in a fresh process of one thread. What becomes of the image is told on `socket`
-/// (image_messages.hpp). When that has no other end any more, Porthole has let go of the image, or has ended itself:
+/// (server_news.hpp). When that has no other end any more, Porthole has let go of the image, or has ended itself:
 /// then qemu-nbd is given time to write what it still has, and is ended.
 void supervise_image(UniqueFd socket, devices::block::ImageRequest const& request, ImageTools const& tools);
 

@@ -3,6 +3,7 @@
 #include "vmm/helper/image_policy.hpp"
 #include "vmm/helper/image_servers.hpp"
 #include "vmm/helper/image_supervisor.hpp"
+#include "vmm/helper/server_news.hpp"
 #include "vmm/jail/privileges.hpp"
 
 #include <array>

@@ -1,7 +1,7 @@
 #include "vmm/helper/tpm_servers.hpp"
 
 #include "vmm/helper/helper_process.hpp"
-#include "vmm/helper/image_messages.hpp"
+#include "vmm/helper/server_news.hpp"
 #include "vmm/helper/tpm_supervisor.hpp"
 
 #include <array>

@@ -1,7 +1,7 @@
 #include "vmm/helper/tpm_supervisor.hpp"
 
 #include "devices/base/os_error.hpp"
-#include "vmm/helper/image_messages.hpp"
+#include "vmm/helper/server_news.hpp"
 #include "vmm/helper/tpm_calls.hpp"
 #include "vmm/helper/watched_program.hpp"
 

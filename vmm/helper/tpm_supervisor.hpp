@@ -9,7 +9,7 @@
 namespace vmm::helper {
 
 /// Its whole life, in a fresh process of one thread. The state is kept in `folder`, which is made when it is missing.
-/// What becomes of swtpm is told on `socket`, as of an image's server (image_messages.hpp). When that has no other
+/// What becomes of swtpm is told on `socket`, as of an image's server (server_news.hpp). When that has no other
 /// end any more, Porthole has let go of the TPM, or has ended itself: then swtpm ends too.
 void supervise_tpm(UniqueFd socket, std::string const& folder);
 
