@@ -48,10 +48,10 @@ TEST_CASE("a request for an image arrives as it was sent", "[helper][image]")
     CHECK(arrived.request->backing == sent.backing);
 
     CHECK(send_end(arrived.answer.get(), "has ended\nwith a bell\a"));
-    CHECK(receive_image_news(answers.here.get(), 0)->end == "has ended with a bell ");
+    CHECK(receive_server_news(answers.here.get(), 0)->end == "has ended with a bell ");
     CHECK(send_connection(arrived.answer.get(), STDERR_FILENO));
-    CHECK(receive_image_news(answers.here.get(), 0)->connection);
-    CHECK_FALSE(receive_image_news(answers.here.get(), 0));
+    CHECK(receive_server_news(answers.here.get(), 0)->connection);
+    CHECK_FALSE(receive_server_news(answers.here.get(), 0));
     sockets.here.reset();
     CHECK(receive_image_request(sockets.there.get()).end);
 }

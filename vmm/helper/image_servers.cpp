@@ -35,7 +35,7 @@ class Supervised final : public ImageServer {
     std::string how_it_ended() override
     {
         constexpr int patience_ms = 3000; // its connection closes before it is known how it ended
-        auto const news = receive_image_news(socket_.get(), patience_ms);
+        auto const news = receive_server_news(socket_.get(), patience_ms);
         return news && !news->end.empty() ? news->end : "is not watched any more";
     }
 
@@ -44,7 +44,7 @@ class Supervised final : public ImageServer {
         constexpr int patience_ms = 10'000;
         connection_.reset();
         ::shutdown(socket_.get(), SHUT_WR);
-        (void)receive_image_news(socket_.get(), patience_ms); // or its end
+        (void)receive_server_news(socket_.get(), patience_ms); // or its end
     }
 
   private:
@@ -70,7 +70,7 @@ std::unique_ptr<ImageServer> start_server(ImageRequest const& request)
     auto const error = send_image_request(servers->socket.get(), request, std::move(there));
     if (error == EPIPE) refuse("cannot be served: the process that starts qemu-nbd (porthole-images) has ended");
     if (error != 0) refuse("cannot be served: " + devices::os_error(error));
-    auto news = receive_image_news(here.get(), without_limit);
+    auto news = receive_server_news(here.get(), without_limit);
     if (!news) refuse("cannot be served: the process that looks after it has ended");
     if (!news->connection) refuse(news->end);
     return std::make_unique<Supervised>(std::move(here), std::move(news->connection));

@@ -42,14 +42,14 @@ bool send_end(int socket, std::string_view how)
     return send_text(socket, how, {});
 }
 
-std::optional<ImageNews> receive_image_news(int socket, int patience_ms)
+std::optional<ServerNews> receive_server_news(int socket, int patience_ms)
 {
     pollfd polled{socket, POLLIN, 0};
     if (again_if_interrupted([&] { return ::poll(&polled, 1, patience_ms); }) <= 0) return std::nullopt;
     std::array<char, 2 * longest_words> text{};
     auto passed = receive_passed(socket, std::as_writable_bytes(std::span{text}), MSG_DONTWAIT);
     if (passed.size <= 0) return std::nullopt;
-    ImageNews news;
+    ServerNews news;
     if (passed.descriptors.size() == 1)
         news.connection = std::move(passed.descriptors.front());
     else

@@ -45,7 +45,7 @@ class WatchedSwtpm final : public devices::tpm::SwtpmProcess {
     std::string how_it_ended() override
     {
         constexpr int patience_ms = 3000; // its sockets close before it is known how it ended
-        auto const news = receive_image_news(helper_.socket.get(), patience_ms);
+        auto const news = receive_server_news(helper_.socket.get(), patience_ms);
         return news && !news->end.empty() ? news->end : "is not watched any more";
     }
 
@@ -68,7 +68,7 @@ std::unique_ptr<devices::tpm::SwtpmProcess> TpmServers::take(std::size_t guest)
 {
     constexpr int patience_ms = 30'000; // a machine may be busy
     auto helper = std::move(processes_.extract(guest).mapped());
-    auto news = receive_image_news(helper.socket.get(), patience_ms);
+    auto news = receive_server_news(helper.socket.get(), patience_ms);
     if (!news) throw std::runtime_error{"the process that starts swtpm (porthole-tpm) does not answer"};
     if (!news->connection) throw std::runtime_error{news->end};
     return std::make_unique<WatchedSwtpm>(std::move(helper), std::move(news->connection));
