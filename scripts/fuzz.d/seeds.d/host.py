@@ -281,6 +281,7 @@ registers = {
     "unknown-msrs": b"".join(b"\x05\x01" + value(msr) for msr in KERNEL_MSRS) + b"".join(map(get, MODEL_SPECIFIC.values())) + started() +
                     b"".join(b"\x05\x00" + value(msr) + put(name, 1) for msr in (0x175, 0xC000_0082)
                              for name in (MODEL_SPECIFIC["sysenter_esp"], MODEL_SPECIFIC["lstar"])),
+    "without-xsave": b"\x05\x01" + value(0) + put(CR0 + 5, 1) + put(CR0 + 5, 3) + get(CR0 + 5) + b"\x05\x00" + value(0) + put(CR0 + 5, 3),
     "inject": ready + vector(0x41) + vector(0x51) + INJECT + state(2, 0, bytes(64)) + INJECT,
     "inject-later": vector(0x41) + INJECT + ready + state(3, PPR, b"\x50") + INJECT + state(3, PPR, b"\0") + INJECT,
     "inject-disabled": state(1, 17 * 8, struct.pack("<Q", 0x202)) + vector(0x41) + INJECT + vector(0x30, True) + INJECT,

@@ -11,7 +11,8 @@
 ///   3  the guest has changed its state: which (modulo 5: system registers, general ones, events, local APIC, XSAVE),
 ///      offset, a value, and the bytes there: length, a value, and they
 ///   4  the kernel refuses once, after so many calls (1 byte)
-///   5  the kernel knows an MSR from now on (even), or does not: 1 byte; its number, a value
+///   5  the kernel knows an MSR from now on (even), or does not: 1 byte; its number, a value, or 0: the processor has
+///      XSAVE, or has not
 ///   6  a vector (1 byte) is to be injected, or (even) the external one is asserted: 1 byte before it says
 ///   7  what waits is injected
 #include "hv/abi/register_name.hpp"
@@ -216,6 +217,10 @@ class World {
         case 5: {
             bool const known = input.byte() % 2 == 0;
             auto const msr = static_cast<std::uint32_t>(input.value());
+            if (msr == 0) {
+                have_xsave(known);
+                break;
+            }
             if (std::find(msrs.begin(), msrs.end(), msr) == msrs.end()) break; // none that it ever knew
             if (known)
                 kernel_.vcpu.unknown.erase(msr);
@@ -235,6 +240,16 @@ class World {
     {
         auto const group = input.byte();
         return RegisterName{static_cast<std::uint32_t>(group) << 16 | input.byte()};
+    }
+
+    /// Without it there is x87 alone, as after a reset: whoever sets all registers need not know.
+    void have_xsave(bool yes)
+    {
+        kernel_.vcpu.xcrs.nr_xcrs = yes ? 1 : 0;
+        if (yes || kernel_.refuses_after != ~0U) return;
+        require(registers_.set(RegisterName::Xfem, {1, 0}) == Status::Success, "x87 is there without XSAVE");
+        require(registers_.set(RegisterName::Xfem, {3, 0}) == Status::InvalidRegisterValue, "and nothing else");
+        require(registers_.get(RegisterName::Xfem)->low == 1, "x87 is what there is");
     }
 
     /// Bytes of the state before and after: what is refused has changed nothing.
