@@ -113,6 +113,8 @@ class MachineControl {
 
     virtual void reset() = 0;
     virtual void report_crash(CrashReport const& report) = 0;
+    /// Sets the TSC of all VPs. False, and nothing has changed, when it is nobody's to set.
+    [[nodiscard]] virtual bool set_tsc(std::uint64_t /*tsc*/) { return false; }
 };
 
 } // namespace hv

@@ -153,6 +153,13 @@ struct RecordingMachine final : MachineControl {
 
     void reset() override { ++resets; }
     void report_crash(CrashReport const& report) override { crashes.push_back(report); }
+    [[nodiscard]] bool set_tsc(std::uint64_t tsc) override
+    {
+        if (tsc_of) tsc_of->tsc = tsc;
+        return tsc_of != nullptr;
+    }
+
+    CrankedClock* tsc_of = nullptr; ///< may be set
 };
 
 /// Hears everything and keeps nothing. A test overrides what it wants to see.

@@ -15,21 +15,26 @@ std::uint64_t scale_for(std::uint64_t hz)
 
 } // namespace
 
-ReferenceTime::ReferenceTime(Clock const& clock) : clock_{clock}, page_{1, 0, scale_for(clock.tsc_hz()), 0}
+ReferenceTime::ReferenceTime(Clock const& clock)
+    : clock_{clock}, scale_{scale_for(clock.tsc_hz())}, offset_{-static_cast<std::int64_t>(scaled(clock.guest_tsc()))}
+{}
+
+void ReferenceTime::go_on_from(RefTime reached)
 {
-    page_.offset = -static_cast<std::int64_t>(scaled(clock.guest_tsc()));
+    offset_ = static_cast<std::int64_t>(reached.value - scaled(clock_.guest_tsc()));
+    auto const next = sequence_.load() + 1;
+    sequence_ = next == 0 || next == ~0U ? 1 : next; // these say that the page is not to be used
 }
 
 void ReferenceTime::visit(StateVisitor& visitor)
 {
     std::uint64_t reached = now().value;
-    std::uint64_t sequence = page_.sequence;
+    std::uint64_t sequence = sequence_;
     visitor.number("reference_time", reached);
     visitor.number("page_sequence", sequence);
     if (!visitor.restores()) return;
-    page_.offset = static_cast<std::int64_t>(reached - scaled(clock_.guest_tsc()));
-    page_.sequence = static_cast<std::uint32_t>(sequence) + 1;
-    if (page_.sequence == 0 || page_.sequence == ~0U) page_.sequence = 1; // these say that the page is not to be used
+    sequence_ = static_cast<std::uint32_t>(sequence);
+    go_on_from(RefTime{reached});
 }
 
 } // namespace hv

@@ -46,6 +46,24 @@ TEST_CASE("reference time never runs backwards (TLFS 2.0a 15.1.2)", "[time]")
     }
 }
 
+TEST_CASE("reference time goes on over a TSC that has become another, with another page (TLFS 2.0a 15.4.3)", "[time]")
+{
+    FixedClock clock;
+    clock.tsc = 5'000'000'000;
+    ReferenceTime time{clock};
+    clock.tsc += 3'000'000;
+    auto const reached = time.now();
+    auto const before = time.page();
+    clock.tsc = GENERATE(std::uint64_t{0}, std::uint64_t{1} << 62);
+    time.go_on_from(reached);
+    CHECK(time.now() == reached);
+    CHECK(time.page().sequence == before.sequence + 1);
+    CHECK(time.page().offset != before.offset);
+    clock.tsc += 1'000'000;
+    CHECK(time.now().value - reached.value <= 10'000);
+    CHECK(time.now().value - reached.value >= 9'999);
+}
+
 TEST_CASE("the page's sequence is one that a guest accepts (TLFS 2.0a 15.4.3.2)", "[time]")
 {
     FixedClock const clock;

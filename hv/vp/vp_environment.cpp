@@ -22,7 +22,8 @@ VpEnvironment::VpEnvironment(PartitionConfig const& config)
 OverlayPage::Content VpEnvironment::time_page() const
 {
     OverlayPage::Content page{};
-    std::memcpy(page.data(), &time_.page(), sizeof time_.page());
+    auto const shown = time_.page();
+    std::memcpy(page.data(), &shown, sizeof shown);
     return page;
 }
 
@@ -68,6 +69,16 @@ void VpEnvironment::set_reference_tsc(std::uint64_t value, Acceleration* of_writ
     reference_tsc_.store(value, std::memory_order_relaxed);
 }
 
+bool VpEnvironment::set_tsc(std::uint64_t value)
+{
+    std::lock_guard const guard{lock_};
+    auto const reached = time_.now();
+    if (!machine_.set_tsc(value)) return false;
+    time_.go_on_from(reached);
+    reference_tsc_page_.fill(time_page());
+    return true;
+}
+
 bool VpEnvironment::set_tsc_invariant_control(std::uint64_t value, Acceleration* of_writer)
 {
     if ((value & ~std::uint64_t{1}) != 0) return false;
@@ -82,12 +93,6 @@ void VpEnvironment::list_overlays(std::vector<std::uint64_t>& pages) const
         abi::PageRegister const page{word};
         if (page.enabled()) pages.push_back(page.page().value / page_size);
     }
-}
-
-void VpEnvironment::grant(std::uint64_t privileges)
-{
-    for (unsigned bit = 0; bit < 64; ++bit)
-        rights_.set(Privilege{bit}, (privileges >> bit & 1) != 0);
 }
 
 void VpEnvironment::crash(std::uint64_t control) const

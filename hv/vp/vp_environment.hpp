@@ -79,6 +79,8 @@ class VpEnvironment {
     [[nodiscard]] bool set_hypercall_msr(std::uint64_t value);
     void set_reference_tsc(std::uint64_t value, Acceleration* of_writer);
     [[nodiscard]] bool set_tsc_invariant_control(std::uint64_t value, Acceleration* of_writer);
+    /// Of all VPs; the reference time stays what it is.
+    [[nodiscard]] bool set_tsc(std::uint64_t value);
     void set_crash_parameter(std::size_t n, std::uint64_t v) { crash_[n].store(v, std::memory_order_relaxed); }
     void crash(std::uint64_t control) const;
 
@@ -92,7 +94,7 @@ class VpEnvironment {
     ~VpEnvironment() = default;
 
     /// Before any VP is there, and before the partition is active.
-    void grant(std::uint64_t privileges);
+    void grant(Rights const& rights) { rights_ = rights; }
 
     /// The guest's memory has been restored before. Throws std::bad_alloc.
     void visit_environment(StateVisitor& visitor);

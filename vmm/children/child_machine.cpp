@@ -67,6 +67,7 @@ ChildMachine::ChildMachine(ChildrenWorld const& world, std::shared_ptr<ChildrenW
     : world_{world},
       workers_{std::move(workers)},
       local_apics_{local_apics},
+      clock_{world.clock},
       leaves_{models_leaves(GuestCpuid{world.hypervisor, hv::Rights{}, {world.most_vps, false}}.for_apic_id(0))},
       vm_{world.hypervisor.create_vm(
           {.unknown_msrs = true,
@@ -92,7 +93,8 @@ try {
     std::unique_ptr<ChildVcpu> made;
     workers_->builder.run([&] {
         auto const& found = processor(index.value, rights);
-        ChildVcpu::Place const place{*found.vcpu, index.value, found.cpuid, local_apics_, *memory_, world_.pause};
+        ChildVcpu::Place const place{*found.vcpu, index.value, found.cpuid, local_apics_,
+                                     *memory_,    clock_,      world_.pause};
         made = std::make_unique<ChildVcpu>(place, std::move(lease), [this, index] { forget(index.value); });
         std::lock_guard const guard{lock_};
         processors_[index.value].running = made.get();

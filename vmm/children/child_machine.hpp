@@ -3,6 +3,7 @@
 
 #include "hv/child/child_host.hpp"
 #include "vmm/children/builder.hpp"
+#include "vmm/children/child_clock.hpp"
 #include "vmm/children/child_memory.hpp"
 #include "vmm/children/child_vcpu.hpp"
 #include "vmm/children/vcpu_pool.hpp"
@@ -22,7 +23,7 @@ namespace vmm {
 struct ChildrenWorld {
     Hypervisor const& hypervisor;
     std::shared_ptr<PcMemory> memory; ///< the guest's
-    hv::Clock const& clock;           ///< likewise
+    TscClock const& clock;            ///< likewise
     PauseGate& pause;                 ///< likewise
     unsigned most_vps;
 };
@@ -62,7 +63,7 @@ class ChildMachine final : public hv::ChildMachine, hv::InterruptSink, hv::Machi
 
     [[nodiscard]] hv::GuestMemory const& memory() const override { return memory_->writable(); }
     [[nodiscard]] std::span<hv::CpuidEntry const> leaves() const override { return leaves_; }
-    [[nodiscard]] hv::Clock const& clock() const override { return world_.clock; }
+    [[nodiscard]] hv::Clock const& clock() const override { return clock_; }
     [[nodiscard]] hv::InterruptSink& interrupts() override { return *this; }
     [[nodiscard]] hv::MachineControl& control() override { return *this; }
     [[nodiscard]] std::unique_ptr<hv::ChildProcessor> add_processor(hv::VpIndex index,
@@ -87,6 +88,7 @@ class ChildMachine final : public hv::ChildMachine, hv::InterruptSink, hv::Machi
     void retry_messages_later(hv::VpIndex) override {} // EOM and the next post deliver as well
     void reset() override {}
     void report_crash(hv::CrashReport const&) override {}
+    [[nodiscard]] bool set_tsc(std::uint64_t tsc) override { return clock_.set(tsc); }
 
     /// As a processor is after a reset.
     struct ResetState {
@@ -103,6 +105,7 @@ class ChildMachine final : public hv::ChildMachine, hv::InterruptSink, hv::Machi
     ChildrenWorld const world_;
     std::shared_ptr<ChildrenWorkers> const workers_;
     bool const local_apics_;
+    ChildClock clock_;
     std::vector<hv::CpuidEntry> const leaves_;
     std::unique_ptr<Vm> vm_;
     std::unique_ptr<ChildMemory> memory_;

@@ -14,8 +14,9 @@ namespace {
 
 struct Parent {
     std::shared_ptr<vmm::PcMemory> memory = std::make_shared<vmm::PcMemory>(vmm::MemoryLayout{32 * vmm::layout::mib});
-    hv::testing::CrankedClock clock;
     vmm::testing::ScriptedHypervisor hypervisor;
+    std::unique_ptr<vmm::Vm> vm = hypervisor.create_vm({});
+    vmm::TscClock clock{vm->add_vcpu(0)};
     vmm::PauseGate pause;
     ChildMachines children{{2, 4}, {hypervisor, memory, clock, pause, 4}};
 

@@ -16,11 +16,16 @@ ChildVcpu::ChildVcpu(Place place, VcpuPool::Lease thread, std::function<void()> 
     : place_{place},
       lease_{std::move(thread)},
       ended_{std::move(ended)},
-      thread_{
-          place.vcpu, place.index, ports_, mmio_, {place.memory.gate(), place.pause}, [](DeathReport const& report) {
-              static RateLimit limit;
-              warn_limited(limit, "a processor of a guest's child has come to its end: {}", report.reason);
-          }}
+      thread_{place.vcpu,
+              place.index,
+              ports_,
+              mmio_,
+              {place.memory.gate(), place.pause},
+              [](DeathReport const& report) {
+                  static RateLimit limit;
+                  warn_limited(limit, "a processor of a guest's child has come to its end: {}", report.reason);
+              }},
+      tsc_offset_{place.clock.begin(place.vcpu)}
 {
     thread_.give_exits_to(*this);
 }
@@ -96,6 +101,15 @@ try {
     return true;
 } catch (HypervisorError const&) {
     return false;
+}
+
+/// The child's TSC has been moved, or stood still. A vCPU that has set its own goes on from that.
+void ChildVcpu::enters()
+{
+    auto const wanted = place_.clock.offset();
+    if (wanted == tsc_offset_) return;
+    auto const moved = wanted - std::exchange(tsc_offset_, wanted);
+    if (auto const before = place_.vcpu.tsc_offset()) (void)place_.vcpu.set_tsc_offset(*before + moved);
 }
 
 /// What nobody intercepts reads as ones, and is written to nothing.

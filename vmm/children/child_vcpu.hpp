@@ -2,6 +2,7 @@
 #pragma once
 
 #include "hv/child/child_host.hpp"
+#include "vmm/children/child_clock.hpp"
 #include "vmm/children/child_memory.hpp"
 #include "vmm/children/vcpu_pool.hpp"
 #include "vmm/vcpu/vcpu_thread.hpp"
@@ -23,6 +24,7 @@ class ChildVcpu final : public hv::ChildProcessor, ExitOwner {
         std::vector<CpuidEntry> const& cpuid;
         bool local_apic; ///< there is one
         ChildMemory& memory;
+        ChildClock const& clock;
         PauseGate& pause; ///< of its parent's machine
     };
 
@@ -46,6 +48,7 @@ class ChildVcpu final : public hv::ChildProcessor, ExitOwner {
 
   private:
     [[nodiscard]] bool suspends() const override { return supervisor_->suspended(); }
+    void enters() override;
     void answer(exits::PortAccess const& io) override;
     void answer(exits::MmioAccess const& mmio) override;
     void answer(exits::MsrRead const& msr) override;
@@ -62,6 +65,7 @@ class ChildVcpu final : public hv::ChildProcessor, ExitOwner {
     VcpuThread thread_;
     std::atomic<hv::VirtualProcessor*> vp_{nullptr};
     hv::VpSupervisor* supervisor_ = nullptr;
+    std::uint64_t tsc_offset_; ///< that the clock had when the vCPU was last given it
     bool runs_ = false;
 };
 

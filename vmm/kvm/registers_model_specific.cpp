@@ -17,13 +17,14 @@ struct Msr {
 
 constexpr bool read_only = false;
 
-/// Setting the time-stamp counter would set one VP's clock apart from the others', and from the reference time.
+/// The TSC is set for all VPs at once, by the model. Setting TSC_ADJUST here moves no TSC (Linux,
+/// kvm_set_msr_common).
 std::optional<Msr> find(Name name)
 {
     using hv::abi::distance;
     switch (name) {
     case Name::Tsc: return Msr{0x10, read_only};
-    case Name::TscAdjust: return Msr{0x3B, read_only};
+    case Name::TscAdjust: return Msr{0x3B};
     case Name::SpecCtrl: return Msr{0x48};
     case Name::MtrrCap: return Msr{0xFE, read_only};
     case Name::TsxCtrl: return Msr{0x122};

@@ -50,6 +50,7 @@ TscClock::TscClock(Vcpu& vcpu)
     auto const offset = vcpu.tsc_offset();
     exact_ = offset.has_value();
     offset_ = exact_ ? *offset : measured_offset(vcpu);
+    moves_ = takes_offsets(&vcpu);
 }
 
 void TscClock::synchronise(Vcpu& vcpu) const

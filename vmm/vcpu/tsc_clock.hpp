@@ -26,6 +26,11 @@ class TscClock final : public hv::Clock {
     /// does not stand still. Throws HypervisorError.
     void go_on(std::span<Vcpu* const> vcpus);
 
+    /// Whether a vCPU's TSC can be set apart from the host's.
+    [[nodiscard]] bool moves() const { return moves_; }
+    /// The guest's TSC less the host's, modulo 2^64. It changes by `go_on` alone.
+    [[nodiscard]] std::uint64_t offset() const { return offset_.load(std::memory_order_relaxed); }
+
     [[nodiscard]] std::uint64_t guest_tsc() const override;
     [[nodiscard]] std::uint64_t tsc_hz() const override { return hz_; }
     /// The local APIC timer of KVM counts nanoseconds.
@@ -36,6 +41,7 @@ class TscClock final : public hv::Clock {
     std::atomic<std::uint64_t> offset_{0};  ///< guest TSC less host TSC, modulo 2^64
     std::atomic<std::uint64_t> stopped_{0}; ///< the guest TSC where time stands still; 0: it does not
     bool exact_ = false;                    ///< the hypervisor said the offset itself; else it was measured
+    bool moves_ = false;
 };
 
 } // namespace vmm

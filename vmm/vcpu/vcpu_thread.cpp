@@ -123,9 +123,12 @@ void VcpuThread::run_guest()
             if (vp_->requests().waiting() || gate_.closed()) vcpu_.leave_at_once();
             if (stopping_.load()) break;
         }
-        if (owner_ && owner_->suspends()) {
-            wait_while_suspended();
-            continue;
+        if (owner_) {
+            if (owner_->suspends()) {
+                wait_while_suspended();
+                continue;
+            }
+            owner_->enters();
         }
         door_.enter();
         auto const exit = vcpu_.run();

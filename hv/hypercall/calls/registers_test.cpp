@@ -226,6 +226,23 @@ TEST_CASE("synthetic registers are the model's own, of the VP that is named (TLF
     CHECK(guest.vp(0).read_msr(abi::msr::sint0) == 0x1'0000U);
 }
 
+TEST_CASE("the TSC is set for the whole partition, and its reference time goes on (TLFS 2.0a 10.4.4, 15.4.3)",
+          "[registers][time]")
+{
+    Registers g;
+    CHECK(set(g.guest, 1, {element(Name::Tsc, 0)}) == abi::result(Status::InvalidParameter, 0)); // nobody's to set
+    g.guest.machine.tsc_of = &g.guest.clock;
+    CHECK(set(g.guest, 0, {element(Name::ReferenceTsc, 0xE001)}) == abi::result(Status::Success, 1));
+    g.guest.clock.advance_100ns(70'000);
+    CHECK(set(g.guest, 1, {element(Name::Tsc, 500)}) == abi::result(Status::Success, 1));
+    CHECK(g.guest.clock.tsc == 500);
+    CHECK(synthetic(g.guest, Name::TimeRefCount) == 70'000U);
+    abi::ReferenceTscPage page{};
+    std::memcpy(&page, g.guest.ram.get() + 0xE000, sizeof page);
+    CHECK(page.sequence == 2);
+    CHECK(page.offset == g.guest.partition->time().page().offset);
+}
+
 TEST_CASE("read-only synthetic registers cannot be set (TLFS 2.0a 10.4.4)", "[registers]")
 {
     Registers const g;
