@@ -102,11 +102,36 @@ void describe_operation(Instruction& out, ZydisDecodedInstruction const& instruc
     case ZYDIS_MNEMONIC_MOVSD: // or the scalar move of SSE2
         out.moves_source = out.moves_destination = instruction.meta.category == ZYDIS_CATEGORY_STRINGOP;
         break;
+    case ZYDIS_MNEMONIC_CALL: out.is_call = true; break;
     default: break;
     }
     out.is_string = out.moves_source || out.moves_destination;
     constexpr auto repeats = ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE;
     out.is_repeated = out.is_string && (instruction.attributes & repeats) != 0;
+}
+
+/// Zydis has the place where RSP is before.
+bool is_pushed(ZydisDecodedInstruction const& instruction, ZydisDecodedOperand const& operand)
+{
+    switch (instruction.mnemonic) {
+    case ZYDIS_MNEMONIC_CALL:
+    case ZYDIS_MNEMONIC_PUSH:
+    case ZYDIS_MNEMONIC_PUSHF:
+    case ZYDIS_MNEMONIC_PUSHFD:
+    case ZYDIS_MNEMONIC_PUSHFQ:
+        return operand.visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN &&
+               (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
+    default: return false;
+    }
+}
+
+std::uint64_t stack_mask(ZydisDecoder const& decoder)
+{
+    switch (decoder.stack_width) {
+    case ZYDIS_STACK_WIDTH_16: return 0xFFFF;
+    case ZYDIS_STACK_WIDTH_32: return 0xFFFF'FFFF;
+    default: return ~std::uint64_t{0};
+    }
 }
 
 } // namespace
@@ -136,9 +161,18 @@ std::optional<Instruction> decode(std::span<std::byte const> bytes, Registers co
             out.uses_vectors = true;
         bool const is_memory = operand.type == ZYDIS_OPERAND_TYPE_MEMORY && operand.mem.type != ZYDIS_MEMOP_TYPE_AGEN;
         ZyanU64 offset = 0;
-        if (!is_memory || out.memory_count == out.memory.size()) continue;
+        bool const is_target = out.is_call && operand.type == ZYDIS_OPERAND_TYPE_IMMEDIATE && operand.imm.is_relative;
+        if (!is_target && (!is_memory || out.memory_count == out.memory.size())) continue;
         if (ZYAN_FAILED(library().address(&instruction, &operand, before.rip, &context, &offset))) continue;
+        if (is_target) {
+            out.target = offset;
+            continue;
+        }
         auto const size = static_cast<std::uint16_t>(operand.size / bits_a_byte);
+        if (is_pushed(instruction, operand)) {
+            out.pushes = static_cast<std::uint8_t>(size);
+            offset = (offset - size) & stack_mask(decoder);
+        }
         out.memory[out.memory_count++] = {offset + base_of(operand.mem.segment, decoder.machine_mode, system), size,
                                           (operand.actions & ZYDIS_OPERAND_ACTION_MASK_READ) != 0,
                                           (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0};

@@ -30,6 +30,9 @@ struct Instruction {
     bool moves_destination = false;
     bool uses_vectors = false; ///< registers of SSE and AVX
     std::uint8_t element = 0;  ///< bytes that a string instruction moves at a time
+    std::uint8_t pushes = 0;   ///< bytes that it writes below RSP, to which it moves that
+    bool is_call = false;
+    std::optional<std::uint64_t> target{}; ///< RIP after a direct CALL
     std::array<Memory, 2> memory{};
     std::uint8_t memory_count = 0;
 

@@ -41,6 +41,36 @@ std::optional<Instruction> decoded(std::vector<unsigned char> const& code, Regis
 
 } // namespace
 
+TEST_CASE("what is pushed is written below the stack pointer", "[children][instruction]")
+{
+    auto const push = decoded({0x50}, with(&Registers::rsp, 0x100), real_mode());
+    REQUIRE(push);
+    CHECK(push->pushes == 2);
+    REQUIRE(push->accesses().size() == 1);
+    CHECK(push->accesses()[0].linear == 0x3'00FE);
+    CHECK(push->accesses()[0].is_written);
+    auto const wrapped = decoded({0x50}, with(&Registers::rsp, 0), real_mode());
+    REQUIRE(wrapped);
+    CHECK(wrapped->accesses()[0].linear == 0x3'FFFE);
+    auto const of_memory = decoded({0xFF, 0x33}, with(&Registers::rsp, 0x5000), long_mode()); // push [rbx]
+    REQUIRE(of_memory);
+    CHECK(of_memory->pushes == 8);
+    REQUIRE(of_memory->accesses().size() == 2);
+    CHECK((of_memory->accesses()[0].linear == 0 && !of_memory->accesses()[0].is_written));
+    CHECK((of_memory->accesses()[1].linear == 0x4FF8 && of_memory->accesses()[1].is_written));
+    auto at = with(&Registers::rsp, 0x5000);
+    at.rip = 0x1000;
+    auto const call = decoded({0xE8, 0x10, 0, 0, 0}, at, long_mode());
+    REQUIRE(call);
+    CHECK((call->is_call && call->pushes == 8 && call->target == 0x1015U));
+    auto const indirect = decoded({0xFF, 0xD0}, at, long_mode()); // call rax
+    REQUIRE(indirect);
+    CHECK((indirect->is_call && indirect->pushes == 8 && !indirect->target));
+    auto const pop = decoded({0x58}, at, long_mode());
+    REQUIRE(pop);
+    CHECK(pop->pushes == 0);
+}
+
 TEST_CASE("accesses to ports, simple and of strings", "[children][instruction]")
 {
     auto const out = decoded({0xE6, 0x80, 0x90}, {}, real_mode());

@@ -58,6 +58,16 @@ class Code {
         return out;
     }
 
+    /// Where an access reaches this physical address: at its first byte, or, when it lies across two pages, at the
+    /// first one of the second.
+    [[nodiscard]] std::optional<std::uint64_t> reaches(Instruction::Memory const& access, hv::Gpa address) const
+    {
+        if (physical(access.linear) == address) return access.linear;
+        auto const second = (access.linear / hv::page_size + 1) * hv::page_size;
+        if (second - access.linear >= access.size || physical(second) != address) return std::nullopt;
+        return second;
+    }
+
     [[nodiscard]] std::optional<Instruction> decode_at(Registers const& before, std::size_t most) const
     {
         return decode(bytes(before.rip, most), before, system_);
@@ -136,37 +146,68 @@ void finish(Vcpu& vcpu)
     }
 }
 
-/// Where an instruction that ends at RIP began, and what its registers were: the longest whose only write is the one
-/// that was seen. A shorter one that fits as well is the same instruction without its first prefixes.
+/// An instruction, and the registers before it.
 struct Found {
     Instruction instruction;
     Registers before;
     std::uint64_t linear;
 };
 
-std::optional<Found> find_write(Code const& code, Registers const& after, hv::Gpa address, std::size_t size)
-{
-    auto const fits = [&](Registers before, std::size_t length, bool unfinished) -> std::optional<Found> {
-        auto const shape = code.decode_at(before, unfinished ? Instruction::longest : length);
-        if (!shape || (!unfinished && shape->length != length) || (unfinished && !shape->is_repeated))
-            return std::nullopt;
+/// A write that has left the vCPU behind it, or in the midst of its REP.
+class LostWrite {
+  public:
+    LostWrite(Code const& code, Registers const& after, exits::MmioAccess const& mmio)
+        : code_{code}, after_{after}, address_{mmio.address}, size_{mmio.data.size()}
+    {
+        if (size_ <= sizeof written_) std::memcpy(&written_, mmio.data.data(), size_);
+    }
+
+    /// A CALL whose return address has been written; a REP that goes on; or the longest that ends at RIP and whose
+    /// write is the one that was seen. A shorter one that fits as well is the same without its first prefixes.
+    [[nodiscard]] std::optional<Found> instruction() const
+    {
+        for (auto length = Instruction::longest; length > 0; --length) {
+            auto const found = ending_at(written_, length);
+            if (!found || !found->instruction.is_call || found->instruction.pushes != size_) continue;
+            if (found->instruction.target.value_or(after_.rip) == after_.rip) return found;
+        }
+        if (auto found = fitting(after_, Instruction::longest); found && found->instruction.is_repeated) return found;
+        for (auto length = Instruction::longest; length > 0; --length)
+            if (auto found = ending_at(after_.rip, length); found && !found->instruction.is_call) return found;
+        return std::nullopt;
+    }
+
+  private:
+    [[nodiscard]] std::optional<Found> ending_at(std::uint64_t rip, std::size_t length) const
+    {
+        auto before = after_;
+        before.rip = rip - length;
+        auto found = fitting(before, length);
+        return found && found->instruction.length == length ? found : std::nullopt;
+    }
+
+    /// What is at RIP, if it writes there. `before` has the registers as they are behind it.
+    [[nodiscard]] std::optional<Found> fitting(Registers before, std::size_t most) const
+    {
+        auto const shape = code_.decode_at(before, most);
+        if (!shape) return std::nullopt;
         before = before_moving(*shape, before, 1);
-        auto const instruction = code.decode_at(before, shape->length);
+        before.rsp += shape->pushes;
+        auto const instruction = code_.decode_at(before, shape->length);
         if (!instruction) return std::nullopt;
         for (auto const& access : instruction->accesses()) {
-            if (!access.is_written || access.size < size) continue;
-            if (code.physical(access.linear) == address) return Found{*instruction, before, access.linear};
+            if (!access.is_written || access.size < size_) continue;
+            if (auto const linear = code_.reaches(access, address_)) return Found{*instruction, before, *linear};
         }
         return std::nullopt;
-    };
-    if (auto const found = fits(after, 0, true)) return found; // REP, which goes on
-    for (auto length = Instruction::longest; length > 0; --length) {
-        auto before = after;
-        before.rip -= length;
-        if (auto const found = fits(before, length, false)) return found;
     }
-    return std::nullopt;
-}
+
+    Code const& code_;
+    Registers const& after_;
+    hv::Gpa const address_;
+    std::size_t const size_;
+    std::uint64_t written_ = 0;
+};
 
 /// An OUT that ends at RIP, or goes on there.
 std::optional<Found> find_out(Code const& code, Registers const& after)
@@ -239,16 +280,19 @@ Intercept rewind_memory_access(StoppedVcpu const& stopped, exits::MmioAccess con
     Intercept intercept{.kind = Intercept::Kind::MemoryAccess};
     intercept.access = mmio.is_write ? hv::abi::intercept_access::write : hv::abi::intercept_access::read;
     intercept.gpa = mmio.address;
-    auto const size = mmio.data.size();
     bool const is_write = mmio.is_write;
 
     auto before = vcpu.registers();
+    auto const after = before;
     auto const system = vcpu.system_registers();
     Code const code{stopped, system};
+    LostWrite const lost{code, after, mmio};
     std::optional<Instruction> reading;
-    if (!mmio.is_write) {
+    if (!is_write) {
         reading = code.decode_at(before, Instruction::longest);
         std::ranges::fill(mmio.data, std::byte{0xFF});
+        // Or KVM would go on with ones for as many elements as it does before it enters the guest again, 1,024.
+        if (reading && reading->is_repeated) vcpu.change_registers().rcx = 1;
     }
     Surroundings const around{vcpu, system, reading && reading->uses_vectors};
     finish(vcpu);
@@ -256,9 +300,9 @@ Intercept rewind_memory_access(StoppedVcpu const& stopped, exits::MmioAccess con
     if (reading) {
         show(intercept, *reading);
         for (auto const& access : reading->accesses())
-            if (code.physical(access.linear) == intercept.gpa) intercept.gva = access.linear;
+            if (auto const linear = code.reaches(access, intercept.gpa)) intercept.gva = *linear;
     }
-    auto const written = is_write ? find_write(code, before, intercept.gpa, size) : std::nullopt;
+    auto const written = is_write ? lost.instruction() : std::nullopt;
     if (written) {
         show(intercept, written->instruction);
         intercept.gva = written->linear;

@@ -24,8 +24,8 @@ struct StoppedVcpu {
 [[nodiscard]] hv::Intercept rewind_msr_access(StoppedVcpu const& stopped, std::uint32_t msr, bool is_write);
 
 /// The same of an access to memory that is not there. A read brings ones to whatever it writes, which the
-/// instruction does over when it is executed again. Where a write is not found by its bytes (a PUSH, a CALL), the
-/// vCPU stays behind it, and the length is 0.
+/// instruction does over when it is executed again. Where a write is not found by its bytes (PUSHA, ENTER, the frame
+/// of an interrupt), the vCPU stays behind it, and the length is 0.
 [[nodiscard]] hv::Intercept rewind_memory_access(StoppedVcpu const& stopped, exits::MmioAccess const& mmio);
 
 /// Of a vCPU that could not go on: whether that is because there is no memory at its instruction pointer.
