@@ -23,6 +23,8 @@ enum class RegisterName : std::uint32_t {
 
     PendingInterruption = 0x0001'0002,
     InterruptState = 0x0001'0003,
+    PendingEvent0 = 0x0001'0004,
+    PendingEvent1 = 0x0001'0005,
 
     Rax = 0x0002'0000,
     Rsp = 0x0002'0004,
@@ -175,6 +177,16 @@ struct PendingInterruption {
     std::uint32_t error_code;
 };
 static_assert(sizeof(PendingInterruption) == 8);
+
+/// HV_X64_PENDING_EXCEPTION_EVENT, of which the TLFS has the name alone; the layout is Linux's
+/// (include/hyperv/hvhdk.h) and OpenVMM's (hvdef).
+struct PendingEvent {
+    std::uint16_t flags; ///< bit 0 pending, 3:1 type (0), 8 deliver the error code
+    std::uint16_t vector;
+    std::uint32_t error_code;
+    std::uint64_t parameter; ///< CR2 of a page fault, DR6 of a debug exception
+};
+static_assert(sizeof(PendingEvent) == 16);
 
 /// HV_INITIAL_VP_CONTEXT (6.0b §7.10.3).
 struct InitialVpContext {

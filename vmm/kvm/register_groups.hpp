@@ -30,7 +30,7 @@ using hv::Status;
 [[nodiscard]] Result<Value> get_floating(int vcpu_fd, Name name);
 [[nodiscard]] Status set_floating(int vcpu_fd, Name name, Value const& value);
 
-/// PendingInterruption and InterruptState (KVM_GET_VCPU_EVENTS).
+/// PendingInterruption, InterruptState and the pending events (KVM_GET_VCPU_EVENTS).
 [[nodiscard]] Result<Value> get_events(int vcpu_fd, Name name);
 [[nodiscard]] Status set_events(int vcpu_fd, Name name, Value const& value);
 

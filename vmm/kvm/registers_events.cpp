@@ -7,6 +7,7 @@ namespace vmm::register_groups {
 
 namespace {
 
+using hv::abi::PendingEvent;
 using hv::abi::PendingInterruption;
 using Type = PendingInterruption::Type;
 
@@ -76,10 +77,46 @@ bool to_events(PendingInterruption const& wanted, kvm_vcpu_events& events)
     return false;
 }
 
+bool is_pending_event(Name name)
+{
+    return name == Name::PendingEvent0 || name == Name::PendingEvent1;
+}
+
+/// Bits of DR6 that say why (Intel SDM vol. 3 §18.2.3).
+constexpr std::uint64_t dr6_causes = 0xF | 7U << 13;
+
+/// What the delivery of an exception does besides.
+Status set_parameter(int vcpu_fd, PendingEvent const& event)
+{
+    constexpr std::uint16_t debug_exception = 1;
+    constexpr std::uint16_t page_fault = 14;
+    if (event.vector == page_fault) return set_system(vcpu_fd, Name::Cr2, {event.parameter, 0});
+    if (event.vector != debug_exception) return Status::Success;
+    auto const before = get_debug(vcpu_fd, Name::Dr6);
+    return before ? set_debug(vcpu_fd, Name::Dr6, {before->low | (event.parameter & dr6_causes), 0})
+                  : before.status();
+}
+
+/// An exception that is to be delivered before the next instruction. It is one at a time: the second slot is empty.
+Status set_pending_event(int vcpu_fd, Name name, PendingEvent const& event)
+{
+    if ((event.flags & pending) == 0) return Status::Success;
+    constexpr unsigned error_code_bit = 8;
+    constexpr std::uint16_t defined = pending | 1U << error_code_bit;
+    if (name != Name::PendingEvent0 || (event.flags & ~defined) != 0) return Status::InvalidRegisterValue;
+    auto wanted = interruption(Type::Exception, static_cast<std::uint8_t>(event.vector));
+    wanted.vector = event.vector;
+    if ((event.flags >> error_code_bit & 1) != 0) wanted.flags |= with_error_code;
+    wanted.error_code = event.error_code;
+    auto const set = set_events(vcpu_fd, Name::PendingInterruption, {std::bit_cast<std::uint64_t>(wanted), 0});
+    return set == Status::Success ? set_parameter(vcpu_fd, event) : set;
+}
+
 } // namespace
 
 Result<Value> get_events(int vcpu_fd, Name name)
 {
+    if (is_pending_event(name)) return Value{0, 0}; // what has been put there is a pending interruption
     if (name != Name::PendingInterruption && name != Name::InterruptState) return Status::InvalidParameter;
     kvm_vcpu_events events{};
     if (::ioctl(vcpu_fd, KVM_GET_VCPU_EVENTS, &events) != 0) return Status::InvalidParameter;
@@ -89,6 +126,7 @@ Result<Value> get_events(int vcpu_fd, Name name)
 
 Status set_events(int vcpu_fd, Name name, Value const& value)
 {
+    if (is_pending_event(name)) return set_pending_event(vcpu_fd, name, std::bit_cast<PendingEvent>(value));
     if (name != Name::PendingInterruption && name != Name::InterruptState) return Status::InvalidParameter;
     kvm_vcpu_events events{};
     if (::ioctl(vcpu_fd, KVM_GET_VCPU_EVENTS, &events) != 0) return Status::InvalidParameter;
