@@ -73,6 +73,15 @@ class Rights {
     constexpr void set(Feature f, bool on) { change(features_, 1U << unsigned(f), on); }
 
     constexpr void set(Recommendation r, bool on) { change(recommendations_, 1U << unsigned(r), on); }
+    /// What both have.
+    [[nodiscard]] friend constexpr Rights operator&(Rights a, Rights const& b)
+    {
+        a.privileges_ &= b.privileges_;
+        a.features_ &= b.features_;
+        a.recommendations_ &= b.recommendations_;
+        return a;
+    }
+
     [[nodiscard]] constexpr std::uint32_t eax() const { return static_cast<std::uint32_t>(privileges_); }
     [[nodiscard]] constexpr std::uint32_t ebx() const { return static_cast<std::uint32_t>(privileges_ >> 32); }
     [[nodiscard]] constexpr std::uint32_t edx() const { return features_; }

@@ -7,6 +7,7 @@
 #include <array>
 #include <mutex>
 #include <new>
+#include <string_view>
 #include <utility>
 
 namespace hv {
@@ -197,32 +198,44 @@ Status Children::set_rights(Partition& child, std::uint64_t privileges)
     constexpr auto too_deep = std::uint64_t{1} << static_cast<unsigned>(Privilege::CreatePartitions);
     auto const may = parent_.rights().privileges() & ~too_deep;
     if ((privileges & ~may) != 0) return Status::PropertyValueOutOfRange;
-    std::lock_guard const guard{lock_};
-    if (child.child()->stage != Child::Stage::Uninitialized) return Status::InvalidPartitionState;
-    child.grant(privileges);
-    return Status::Success;
+    auto rights = child.rights();
+    for (unsigned bit = 0; bit < 64; ++bit)
+        rights.set(Privilege{bit}, (privileges >> bit & 1) != 0);
+    return grant(child, rights);
 }
 
 Status Children::set_processor_features(Partition& child, std::uint64_t features)
 {
-    // Linux, include/hyperv/hvhdk.h, hv_partition_synthetic_processor_features: by its bits, those of the privileges.
-    constexpr std::array<std::pair<unsigned, Privilege>, 12> rights{{{2, Privilege::AccessVpRunTime},
-                                                                     {3, Privilege::AccessReferenceCounter},
-                                                                     {4, Privilege::AccessSynic},
-                                                                     {5, Privilege::AccessSyntheticTimers},
-                                                                     {6, Privilege::AccessIntrCtrlRegs},
-                                                                     {7, Privilege::AccessHypercallMsrs},
-                                                                     {8, Privilege::AccessVpIndex},
-                                                                     {9, Privilege::AccessReferenceTsc},
-                                                                     {10, Privilege::AccessGuestIdle},
-                                                                     {11, Privilege::AccessFrequencies},
-                                                                     {20, Privilege::StartVirtualProcessor},
-                                                                     {29, Privilege::SignalEvents}}};
-    std::uint64_t granted = 0;
-    for (auto const& [bit, right] : rights)
-        if ((features >> bit & 1) != 0 && parent_.rights().has(right))
-            granted |= std::uint64_t{1} << static_cast<unsigned>(right);
-    return set_rights(child, granted);
+    // Linux, include/hyperv/hvhdk.h, hv_partition_synthetic_processor_features: by its bits, what they stand for.
+    constexpr std::array<std::pair<unsigned, Privilege>, 5> privileges{{{6, Privilege::AccessIntrCtrlRegs},
+                                                                        {7, Privilege::AccessHypercallMsrs},
+                                                                        {8, Privilege::AccessVpIndex},
+                                                                        {20, Privilege::StartVirtualProcessor},
+                                                                        {29, Privilege::SignalEvents}}};
+    constexpr std::array<std::pair<unsigned, std::string_view>, 10> offers{{{2, "vp-runtime"},
+                                                                            {3, "time-ref-count"},
+                                                                            {4, "synic"},
+                                                                            {5, "stimer"},
+                                                                            {9, "reference-tsc"},
+                                                                            {10, "guest-idle"},
+                                                                            {11, "frequency"},
+                                                                            {22, "stimer-direct"},
+                                                                            {24, "ex-processor-masks"},
+                                                                            {26, "cluster-ipi"}}};
+    Rights rights;
+    for (auto const& [bit, privilege] : privileges)
+        rights.set(privilege, (features >> bit & 1) != 0);
+    for (auto const& [bit, name] : offers)
+        (void)apply(rights, feature_names(), name, (features >> bit & 1) != 0);
+    return grant(child, rights & parent_.rights());
+}
+
+Status Children::grant(Partition& child, Rights const& rights)
+{
+    std::lock_guard const guard{lock_};
+    if (child.child()->stage != Child::Stage::Uninitialized) return Status::InvalidPartitionState;
+    child.grant(rights);
+    return Status::Success;
 }
 
 void Children::end_all()

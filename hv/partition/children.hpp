@@ -153,6 +153,7 @@ class Children {
     [[nodiscard]] std::size_t deposited_pages() const;
 
   private:
+    [[nodiscard]] Status grant(Partition& child, Rights const& rights);
     void forget_stats(std::uint64_t partition);
     void forget(Partition& child);
     [[nodiscard]] Result<std::shared_ptr<Partition>> make(std::uint64_t flags);

@@ -237,6 +237,12 @@ TEST_CASE("a child's features are rights of its, until it is initialized (newest
     CHECK(set(0x3 | 1 << 3 | 1 << 4 | 1 << 8) == Status::Success);
     auto const child = family.registry.find(PartitionId{young});
     CHECK(child->rights().privileges() == (1 << 1 | 1 << 2 | 1 << 6));
+    CHECK(child->rights().edx() == 0);
+    CHECK(set(1 << 11 | 1 << 22 | 1 << 26) == Status::Success); // as the parent has them
+    CHECK(child->rights().has(Privilege::AccessFrequencies));
+    CHECK(child->rights().has(Feature::Frequencies));
+    CHECK(child->rights().has(Feature::DirectTimers));
+    CHECK(child->rights().recommendations() == 1 << 10);
     CHECK(set(0) == Status::Success);
     CHECK(child->rights().privileges() == 0);
 }
