@@ -16,6 +16,7 @@ enum class LockRank : unsigned {
     Clock,          ///< the real-time clock, whose alarm is an event of ACPI's fixed hardware
     PciFunction,    ///< a PCI function's configuration: its ranges are on buses, its capabilities have registers
     Console,        ///< the registers of the firmware's console, which set the screen's mode
+    FirmwareNet,    ///< frames of the firmware's, which it sends by a network card's backend
     TestPeer,       ///< the test peer, whose ports have inboxes
     Leaf,           ///< no other lock of a device is taken while it is held: registers, lists, budgets, queues
 };
