@@ -1,13 +1,15 @@
-/// The PCI function that lets firmware see the guest's disks and its display: Porthole's EFI driver in its ROM, and
-/// the mailboxes by which that reaches them.
+/// The PCI function that lets firmware see the guest's disks, network cards and display: Porthole's EFI driver in its
+/// ROM, and the mailboxes by which that reaches them.
 #pragma once
 
 #include "devices/firmware/block_mailbox.hpp"
 #include "devices/firmware/console_mailbox.hpp"
+#include "devices/firmware/network_mailbox.hpp"
 #include "devices/pc/pci_endpoint.hpp"
 #include "hv/base/state.hpp"
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace devices::firmware {
@@ -18,7 +20,7 @@ class BootDisks {
   public:
     /// As BlockMailbox; `buses` outlive it. `console` is nullptr for a guest without a display.
     BootDisks(PciBuses buses, hv::GuestMemory const& memory, std::shared_ptr<void const> guest_ram,
-              std::vector<BootUnit> units, std::shared_ptr<ConsoleMailbox> console);
+              std::vector<BootUnit> units, std::vector<BootCard> cards, std::shared_ptr<ConsoleMailbox> console);
 
     [[nodiscard]] PciFunction& function() { return endpoint_; }
 
@@ -28,6 +30,7 @@ class BootDisks {
   private:
     std::shared_ptr<ConsoleMailbox> const console_;
     BlockMailbox mailbox_;
+    std::optional<NetworkMailbox> network_; ///< of a guest with a card
     PciEndpoint endpoint_;
 };
 

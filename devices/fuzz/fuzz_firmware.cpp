@@ -1,6 +1,6 @@
 /// What a guest that starts by firmware reaches beside other devices: the flash chip with its variables, the mailbox
-/// of the boot disks, which are one that answers at once, one that answers later, and a disc, and the console's
-/// mailbox.
+/// of the boot disks, which are one that answers at once, one that answers later, and a disc, the console's mailbox,
+/// and that of a network card.
 ///
 /// The input is a list of steps. The first byte says what (modulo 8), numbers called "value" are Input::value's:
 ///   0  flash: an offset (value), size (modulo 4: 1, 2, 4 or 8 bytes), a value to write; bit 7 of the first byte: it
@@ -9,9 +9,11 @@
 ///   1  flash: a run of bytes is programmed: an offset (value), their number, a value, and they
 ///   2  flash: a block is erased: its number
 ///   3  mailbox: an offset (1 byte), size as above, a value to write; bit 7 of the first byte: it is read,
-///      bit 6: the console's
+///      bit 6: the console's, bit 5: the network card's
 ///   4  a request is written to memory and started: operation, unit (1 byte each), block, buffer, count (values)
-///   5  a write to memory: an offset (value), a value's bytes
+///   5  a write to memory: an offset (value), a value's bytes; bit 7 of the first byte: a frame comes for the guest
+///      instead, of so many bytes (value), to a card (modulo 3: this one, all, another), bit 6: so many (1 byte,
+///      modulo 128), bit 5: and the guest's own driver takes the network first
 ///   6  the disk that answers later does: with what (modulo 3: done, failed, unreachable); bit 6 of
 ///      the first byte: a key is struck instead, of this code (value), and the screen is looked at
 ///   7  memory will change: after so many loads (1 byte), by XOR with a value, so often (1 byte, modulo 8)
@@ -19,7 +21,10 @@
 #include "devices/firmware/block_mailbox.hpp"
 #include "devices/firmware/console_mailbox.hpp"
 #include "devices/firmware/flash.hpp"
+#include "devices/firmware/network_mailbox.hpp"
 #include "devices/fuzz/state.hpp"
+#include "devices/net/lent_backend.hpp"
+#include "devices/net/testing/recorders.hpp"
 #include "hv/fuzz/changing_memory.hpp"
 #include "hv/fuzz/input.hpp"
 #include "hv/fuzz/play.hpp"
@@ -30,6 +35,7 @@
 #include <array>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <vector>
 
 using namespace devices;
@@ -92,6 +98,7 @@ class World {
         for (std::uint8_t lun = 0; lun < disks_.size(); ++lun)
             units.push_back({{}, lun, disks_[lun]});
         mailbox_ = std::make_unique<BlockMailbox>(guest_.memory, nullptr, std::move(units));
+        lent_.start(card_);
     }
 
     void step(Input& input)
@@ -105,11 +112,18 @@ class World {
         case 3:
             if ((what & 0x40) != 0)
                 reach(console_, console::size, input.byte(), input, reads);
+            else if ((what & 0x20) != 0)
+                reach(network_, network::size, input.byte(), input, reads);
             else
                 reach(*mailbox_, mailbox::size, input.byte(), input, reads);
             break;
         case 4: request(input); break;
-        case 5: write_memory(input); break;
+        case 5:
+            if (reads)
+                bring_frames(input, (what & 0x40) != 0, (what & 0x20) != 0);
+            else
+                write_memory(input);
+            break;
         case 6:
             if ((what & 0x40) != 0)
                 strike(input);
@@ -130,6 +144,7 @@ class World {
         devices::testing::check_state_stays(flash_);
         devices::testing::check_state_stays(*mailbox_);
         devices::testing::check_state_stays(console_);
+        devices::testing::check_state_stays(network_);
         require(mailbox_->read(mailbox::units, 4) == disks_.size(), "there are as many units as before");
     }
 
@@ -187,6 +202,23 @@ class World {
         std::memcpy(guest_.ram.get() + offset, &value, sizeof value);
     }
 
+    void bring_frames(Input& input, bool many, bool take)
+    {
+        constexpr std::array<std::array<std::uint8_t, 6>, 3> to{
+            own_address.bytes, {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}, {2, 2, 2, 2, 2, 2}};
+        net::testing::RecordedFrame frame{.bytes = std::vector<std::byte>(input.value() % 2048)};
+        auto const& address = to[input.below(to.size())];
+        std::copy_n(std::as_bytes(std::span{address}).begin(), std::min(address.size(), frame.bytes.size()),
+                    frame.bytes.begin());
+        auto const count = many ? input.byte() % 128 : 1;
+        if (take) lent_.listen({});
+        for (int n = 0; n < count && !frame.bytes.empty(); ++n)
+            require(backend_->deliver(frame), "there is room, or frames are lost");
+        auto const port = lent_.firmware();
+        require(port->waiting() <= net::FirmwarePort::most_waiting, "few frames wait");
+        require(!port->is_taken() || port->waiting() == 0, "what the firmware has not any more does not wait");
+    }
+
     void strike(Input& input)
     {
         (void)console_.strike(static_cast<vmbus::ScanCode>(input.value()), ConsoleMailbox::Stroke::Press);
@@ -206,6 +238,12 @@ class World {
 
     void check_records()
     {
+        for (auto const& sent : backend_->sent)
+            require(sent.bytes.size() >= network::shortest_frame && sent.bytes.size() <= network::longest_frame &&
+                        sent.offload == net::Offload{},
+                    "what is sent is a frame");
+        require(backend_->sent.size() <= 1, "a step sends one frame at most");
+        backend_->sent.clear();
         require(backends_[1]->waiting() <= 1, "there is one request at a time");
         for (std::size_t n = 0; n < backends_.size(); ++n) {
             for (auto const& record : backends_[n]->records) {
@@ -231,6 +269,11 @@ class World {
     std::shared_ptr<display::Scanner> scanner_ = std::make_shared<display::Scanner>(screen_, executor_);
     unsigned looks_ = 0; ///< at the screen, of this input
     ConsoleMailbox console_{scanner_, [] { return std::uint64_t{0xF000'0000}; }};
+    static constexpr net::MacAddress own_address{{0x52, 0x54, 0, 1, 2, 3}};
+    std::shared_ptr<net::testing::RecordingBackend> backend_ = std::make_shared<net::testing::RecordingBackend>();
+    net::testing::RecordingReceiver card_;
+    net::LentBackend lent_{backend_, own_address};
+    NetworkMailbox network_{guest_.memory, {{.mac = own_address, .port = lent_.firmware()}}};
 };
 
 } // namespace

@@ -42,7 +42,8 @@ FirmwareDevices::FirmwareDevices(World const& world, std::shared_ptr<firmware::F
       window_{world.memory->space(), *firmware_},
       flash_{firmware_->variables(), window_},
       power_ports_{world.acpi_pm, world.events},
-      boot_disks_{{world.mmio, world.ports}, world.memory->memory(), world.memory, world.disks, world.console},
+      boot_disks_{
+          {world.mmio, world.ports}, world.memory->memory(), world.memory, world.disks, world.cards, world.console},
       fw_cfg_{{static_cast<std::uint16_t>(cpus), layout.bytes()}}
 {
     namespace chipset = devices::firmware;

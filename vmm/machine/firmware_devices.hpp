@@ -32,6 +32,7 @@ class FirmwareDevices {
         devices::PowerEvents& events;
         devices::Resources& resources;
         std::vector<devices::firmware::BootUnit> disks;             ///< that the firmware is to see
+        std::vector<devices::firmware::BootCard> cards;             ///< likewise
         std::shared_ptr<devices::firmware::ConsoleMailbox> console; ///< nullptr for a guest without a display
     };
 

@@ -156,7 +156,7 @@ void Machine::create_devices(GuestOptions const& options)
     if (world_.firmware) {
         firmware_devices_ = std::make_unique<FirmwareDevices>(
             FirmwareDevices::World{memory_, mmio_, ports_, pc_->pci(), pc_->acpi_pm(), events, pc_->resources(),
-                                   vmbus_->disks().boot_units(), firmware_console()},
+                                   vmbus_->disks().boot_units(), vmbus_->network().boot_cards(), firmware_console()},
             world_.firmware, layout_, options.cpus);
     }
     if (world_.tpm) tpm_ = std::make_unique<TpmDevice>(world_.tpm, memory_->space(), mmio_, pc_->resources());

@@ -1,6 +1,7 @@
 #include "vmm/machine/network_cards.hpp"
 
 #include "devices/base/os_error.hpp"
+#include "devices/net/lent_backend.hpp"
 #include "devices/net/tap.hpp"
 #include "vmm/base/log.hpp"
 #include "vmm/base/user_error.hpp"
@@ -65,10 +66,29 @@ NetworkCards::NetworkCards(GuestOptions const& options, StartUserNetwork const& 
             warn_limited(*limit, "{} {}", designation, how);
         };
         auto backend = backend_of(net, i, start_user_network, designation, config.max_channels);
+        if (options.starts_by_firmware()) lend(backend, config);
         cards_.push_back(std::make_shared<devices::network::Nic>(std::move(config), std::move(backend), bus));
+        if (options.starts_by_firmware())
+            boot_cards_.back().link_up = [card = std::weak_ptr{cards_.back()}] {
+                auto const there = card.lock();
+                return there && there->link_up();
+            };
     }
     for (auto const& card : cards_)
         card->start();
+}
+
+static_assert(GuestOptions::max_nets <= devices::firmware::network::most_cards);
+
+/// The firmware has it first.
+void NetworkCards::lend(std::unique_ptr<devices::net::FrameBackend>& backend,
+                        devices::network::Nic::Config const& config)
+{
+    auto lent = std::make_unique<devices::net::LentBackend>(std::move(backend), config.mac);
+    boot_cards_.push_back({.mac = config.mac,
+                           .instance = config.instance.bytes,
+                           .port = lent->firmware()});
+    backend = std::move(lent);
 }
 
 void NetworkCards::quiesce(hv::StillBusy busy)

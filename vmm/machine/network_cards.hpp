@@ -2,6 +2,7 @@
 #pragma once
 
 #include "devices/base/component.hpp"
+#include "devices/firmware/network_mailbox.hpp"
 #include "devices/net/frame_backend.hpp"
 #include "devices/vmbus/network/nic.hpp"
 #include "hv/vmbus/channel.hpp"
@@ -32,9 +33,14 @@ class NetworkCards final : public devices::Component {
 
     /// In the order of the options.
     [[nodiscard]] std::vector<std::shared_ptr<devices::network::Nic>> const& cards() const { return cards_; }
+    /// As the guest's firmware is to see them; none for a guest that starts without one.
+    [[nodiscard]] std::vector<devices::firmware::BootCard> const& boot_cards() const { return boot_cards_; }
 
   private:
+    void lend(std::unique_ptr<devices::net::FrameBackend>& backend, devices::network::Nic::Config const& config);
+
     std::vector<std::shared_ptr<devices::network::Nic>> cards_;
+    std::vector<devices::firmware::BootCard> boot_cards_;
 };
 
 } // namespace vmm

@@ -29,6 +29,16 @@ def memory(offset, number):
     return b"\x05" + value(offset) + value(number)
 
 
+def network(offset, written=None, size=4):
+    return bytes([0xA3 if written is None else 0x23, offset, SIZES[size]]) + value(written or 0)
+
+
+def frames(size, to, count=None, taken=False):
+    """To the card, to all or to another one; with the network taken from the firmware first."""
+    what = bytes([0x85 | (0 if count is None else 0x40) | (0x20 if taken else 0)]) + value(size) + bytes([to])
+    return what if count is None else what + bytes([count])
+
+
 def answer(how):
     return bytes([6, how])
 
@@ -38,6 +48,8 @@ def changing(loads, change, times):
 
 
 IDENTIFY, READ, WRITE, FLUSH = 1, 2, 3, 4
+PRESENT, FILTER, ADDRESS_LOW, ADDRESS_HIGH, SEND, RECEIVE, WAITING = 0x00, 0x24, 0x28, 0x2C, 0x30, 0x34, 0x38
+OWN, ALL, OTHER = 0, 1, 2
 MOST = (1 << 20) // 512  # blocks, of a disk of this size: all of it
 
 # What OVMF does at its first start: probe, then a store's header, variables, and a rewrite of the store.
@@ -65,6 +77,18 @@ firmware = {
              register(0x0C) + request(WRITE, 1, 2, 0x2000, 3) + answer(1) + request(FLUSH, 1, 0, 0, 0) + answer(2),
     "registers": b"".join(register(offset) + register(offset, 0x1000) for offset in range(0, 0x18, 4)) +
                  register(0, size=8) + register(8, 1, 1) + register(4, 0xFFFFFFFF) + register(8, 1) + register(0x0C),
+    "network": b"".join(network(offset) for offset in range(0, 0x40, 4)) + network(FILTER, 5) +
+               network(ADDRESS_LOW, 0x2000) + network(SEND, 60) + network(SEND) + frames(60, OWN) + frames(342, ALL) +
+               frames(60, OTHER) + network(WAITING) + network(RECEIVE) + network(RECEIVE) + network(RECEIVE) + network(FILTER, 0),
+    "network-flood": network(FILTER, 8) + frames(1518, OTHER, 127) + network(WAITING) + network(RECEIVE) + frames(60, OWN, 3) +
+                     network(FILTER, 0) + frames(60, OWN) + network(RECEIVE),
+    "network-edges": network(FILTER, 0xFFFFFFFF) + b"".join(frames(size, OWN) for size in (13, 14, 1518, 1519, 2047)) +
+                     b"".join(network(ADDRESS_LOW, 64 * BLOCK - room) + network(RECEIVE) + network(SEND, 1518) + network(SEND, 14)
+                              for room in (1518, 1517, 14, 13, 0)) +
+                     network(ADDRESS_HIGH, 0xFFFFFFFF) + network(SEND, 60) + network(RECEIVE) + network(SEND, 0xFFFFFFFF) +
+                     network(SEND, 13) + network(ADDRESS_HIGH, size=8) + network(SEND, 60, 8) + network(RECEIVE, size=1),
+    "network-taken": network(FILTER, 15) + network(ADDRESS_LOW, 0x2000) + frames(60, OWN, 5) + frames(60, OWN, 2, True) +
+                     network(RECEIVE) + network(SEND, 60) + network(FILTER, 15) + network(FILTER) + frames(60, ALL) + network(RECEIVE),
     "changing": changing(1, 0xFF, 7) + request(READ, 0, 0, 0x2000, 1) + changing(2, 1 << 32, 7) +
                 request(WRITE, 0, 3, 0x2000, 5),
 }
