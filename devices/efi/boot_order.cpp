@@ -9,7 +9,8 @@ constexpr uint32_t kept_and_seen = 7; ///< attributes: non-volatile, of boot ser
 constexpr size_t most_entries = 256;
 constexpr size_t most_bytes = 4096; ///< of an entry that is looked at
 constexpr uint32_t active = 1;      ///< §3.1.3
-constexpr uint16_t first_of_ours = 0xF000;
+constexpr uint16_t first_of_our_disks = 0xF000;
+constexpr uint16_t first_of_our_networks = 0xF800;
 
 /// How descriptions of our entries begin.
 constexpr char16_t mark[] = u"Porthole: "; // NOLINT(cppcoreguidelines-avoid-c-arrays): there is no C++ library
@@ -30,7 +31,7 @@ struct Order {
 
 /// Whose an entry is.
 struct Owner {
-    Disk* disk;
+    Bootable* device;
     bool ours;
 };
 
@@ -71,27 +72,26 @@ alignas(8) uint8_t partition_bytes[16 * 1024]; // NOLINT(cppcoreguidelines-avoid
 
 /// Reads whole blocks from byte `offset` on, which is a multiple of a block's size. How many bytes; 0 when that
 /// fails.
-size_t read_disk(Disk& disk, uint64_t offset, size_t size)
+size_t read_disk(BlockIo& disk, uint64_t offset, size_t size)
 {
-    auto const block = disk.media.block_size;
+    auto const block = disk.media->block_size;
     auto const whole = (size + block - 1) / block * block;
     if (whole > sizeof partition_bytes) return 0;
-    auto const status =
-        disk.block_io.read_blocks(&disk.block_io, disk.media.id, offset / block, whole, partition_bytes);
+    auto const status = disk.read_blocks(&disk, disk.media->id, offset / block, whole, partition_bytes);
     return failed(status) ? 0 : whole;
 }
 
 /// Of a GUID partition table (§5.3).
-bool has_partition(Disk& disk, Guid const& unique)
+bool has_partition(BlockIo& disk, Guid const& unique)
 {
     constexpr size_t header_size = 92;
     constexpr uint32_t entry_size = 128;
     constexpr uint32_t most = sizeof partition_bytes / entry_size;
-    auto const block = disk.media.block_size;
+    auto const block = disk.media->block_size;
     if (read_disk(disk, block, header_size) == 0 || !equal(partition_bytes, "EFI PART", 8)) return false;
     auto const first = number_at<uint64_t>(partition_bytes, 72);
     auto const count = number_at<uint32_t>(partition_bytes, 80);
-    if (number_at<uint32_t>(partition_bytes, 84) != entry_size || first > disk.media.last_block) return false;
+    if (number_at<uint32_t>(partition_bytes, 84) != entry_size || first > disk.media->last_block) return false;
     auto const looked_at = count < most ? count : most;
     if (looked_at == 0 || read_disk(disk, first * block, looked_at * size_t{entry_size}) == 0) return false;
     for (uint32_t n = 0; n < looked_at; ++n)
@@ -100,13 +100,13 @@ bool has_partition(Disk& disk, Guid const& unique)
 }
 
 /// Of a master boot record (§5.2.1).
-bool has_signature(Disk& disk, uint32_t signature)
+bool has_signature(BlockIo& disk, uint32_t signature)
 {
     return read_disk(disk, 0, 512) != 0 && number_at<uint32_t>(partition_bytes, 440) == signature;
 }
 
 /// Whether a hard drive node (§10.3.5.1), with which a short path begins, names a partition of this disk.
-bool is_on(Disk& disk, uint8_t const* node)
+bool is_on(BlockIo& disk, uint8_t const* node)
 {
     constexpr uint8_t by_signature = 1;
     constexpr uint8_t by_guid = 2;
@@ -115,20 +115,19 @@ bool is_on(Disk& disk, uint8_t const* node)
     return kind == by_signature && has_signature(disk, number_at<uint32_t>(node, 24));
 }
 
-Disk* disk_of_path(Disk* disks, uint8_t const* path, size_t size)
+Bootable* device_of_path(Bootable* devices, uint8_t const* path, size_t size)
 {
-    constexpr size_t own_path = sizeof(DiskPath) - sizeof(DiskPath::Node); // it goes on, or ends, behind that
     constexpr size_t hard_drive_size = 42;
     bool const hard_drive = size >= hard_drive_size && path[0] == 4 && path[1] == 1;
-    for (auto* disk = disks; disk; disk = disk->next) {
-        if (size >= own_path && equal(path, &disk->path, own_path)) return disk;
-        if (hard_drive && disk->place != 0 && is_on(*disk, path)) return disk;
+    for (auto* device = devices; device; device = device->next) {
+        if (size >= device->own_size && equal(path, device->path, device->own_size)) return device;
+        if (hard_drive && device->place != 0 && device->blocks && is_on(*device->blocks, path)) return device;
     }
     return nullptr;
 }
 
 /// Of an EFI_LOAD_OPTION (§3.1.3) of `size` bytes in `entry_bytes`.
-Owner owner_of(Disk* disks, size_t size)
+Owner owner_of(Bootable* devices, size_t size)
 {
     constexpr size_t description = 6;
     if (size < description) return {};
@@ -139,7 +138,7 @@ Owner owner_of(Disk* disks, size_t size)
     bool const ours = at - description >= mark_length * 2 && equal(entry_bytes + description, mark, mark_length * 2);
     at += 2;
     if (at > size || path_size > size - at) return {nullptr, ours};
-    return {disk_of_path(disks, entry_bytes + at, path_size), ours};
+    return {device_of_path(devices, entry_bytes + at, path_size), ours};
 }
 
 /// How many bytes came to `entry_bytes`; 0 for none, or too many.
@@ -172,54 +171,66 @@ size_t append(size_t at, void const* bytes, size_t size)
     return at + size;
 }
 
-/// "Porthole: disk 12".
-size_t append_description(size_t at, Disk const& disk)
+size_t append_kind(size_t at, Bootable::Kind kind)
 {
-    constexpr char16_t disc[] = u"DVD ";   // NOLINT(cppcoreguidelines-avoid-c-arrays)
-    constexpr char16_t other[] = u"disk "; // NOLINT(cppcoreguidelines-avoid-c-arrays)
+    constexpr char16_t disk[] = u"disk ";       // NOLINT(cppcoreguidelines-avoid-c-arrays)
+    constexpr char16_t disc[] = u"DVD ";        // NOLINT(cppcoreguidelines-avoid-c-arrays)
+    constexpr char16_t network[] = u"network "; // NOLINT(cppcoreguidelines-avoid-c-arrays)
+    switch (kind) {
+    case Bootable::Kind::Disk: return append(at, disk, sizeof disk - 2);
+    case Bootable::Kind::Disc: return append(at, disc, sizeof disc - 2);
+    case Bootable::Kind::Network: return append(at, network, sizeof network - 2);
+    }
+    return at;
+}
+
+/// "Porthole: disk 12".
+size_t append_description(size_t at, Bootable const& device)
+{
     at = append(at, mark, mark_length * 2);
-    at = disk.media.removable ? append(at, disc, sizeof disc - 2) : append(at, other, sizeof other - 2);
+    at = append_kind(at, device.kind);
     for (uint32_t power = 100; power != 0; power /= 10) {
-        auto const digit = static_cast<char16_t>(u'0' + disk.unit / power % 10);
-        if (disk.unit >= power || power == 1) at = append(at, &digit, sizeof digit);
+        auto const digit = static_cast<char16_t>(u'0' + device.unit / power % 10);
+        if (device.unit >= power || power == 1) at = append(at, &digit, sizeof digit);
     }
     constexpr char16_t end = 0;
     return append(at, &end, sizeof end);
 }
 
-/// An entry for all of a disk, on which the firmware looks for \EFI\BOOT\BOOTX64.EFI.
-void add_entry(RuntimeServices& runtime, Disk const& disk, Order& order)
+/// An entry for all of a disk, on which the firmware looks for \EFI\BOOT\BOOTX64.EFI, or for what a card is told to
+/// boot.
+void add_entry(RuntimeServices& runtime, Bootable const& device, Order& order)
 {
-    auto number = static_cast<uint16_t>(first_of_ours + disk.unit);
+    auto const first = device.kind == Bootable::Kind::Network ? first_of_our_networks : first_of_our_disks;
+    auto number = static_cast<uint16_t>(first + device.unit);
     while (!is_free(runtime, number))
         if (++number == 0) return;
-    uint16_t const path_size = sizeof disk.path;
     auto size = append(0, &active, sizeof active);
-    size = append(size, &path_size, sizeof path_size);
-    size = append_description(size, disk);
-    size = append(size, &disk.path, sizeof disk.path);
+    size = append(size, &device.path_size, sizeof device.path_size);
+    size = append_description(size, device);
+    size = append(size, device.path, device.path_size);
     auto name = name_of(number);
     if (!failed(runtime.set_variable(name.text, &global_variables, kept_and_seen, size, entry_bytes)))
         order.add(number);
 }
 
-/// The disk with the lowest place that is greater.
-Disk* next_in_order(Disk* disks, uint32_t place)
+/// What has the lowest place that is greater.
+Bootable* next_in_order(Bootable* devices, uint32_t place)
 {
-    Disk* found = nullptr;
-    for (auto* disk = disks; disk; disk = disk->next)
-        if (disk->place > place && (!found || disk->place < found->place)) found = disk;
+    Bootable* found = nullptr;
+    for (auto* device = devices; device; device = device->next)
+        if (device->place > place && (!found || device->place < found->place)) found = device;
     return found;
 }
 
 struct Known {
     Order order; ///< as the variable has it, without ours of an earlier run
-    Disk* owners[most_entries];
+    Bootable* owners[most_entries];
     bool changed = false; ///< against the variable
 };
 
 /// What there is. False when that is more than this driver takes.
-bool look_at_order(RuntimeServices& runtime, Disk* disks, Known& known)
+bool look_at_order(RuntimeServices& runtime, Bootable* devices, Known& known)
 {
     static Order before;
     size_t size = sizeof before.numbers;
@@ -231,13 +242,13 @@ bool look_at_order(RuntimeServices& runtime, Disk* disks, Known& known)
     for (size_t n = 0; n < before.count; ++n) {
         auto const number = before.numbers[n];
         auto const bytes = read_entry(runtime, number);
-        auto const owner = owner_of(disks, bytes);
+        auto const owner = owner_of(devices, bytes);
         if (owner.ours) {
             remove_entry(runtime, number);
             known.changed = true;
             continue;
         }
-        known.owners[known.order.count] = owner.disk;
+        known.owners[known.order.count] = owner.device;
         known.order.add(number);
     }
     return true;
@@ -251,17 +262,17 @@ void write_order(RuntimeServices& runtime, Order& order)
 
 } // namespace
 
-void arrange_boot_order(RuntimeServices& runtime, Disk* disks)
+void arrange_boot_order(RuntimeServices& runtime, Bootable* devices)
 {
     static Known known;
     static Order wanted;
-    if (!look_at_order(runtime, disks, known)) return;
+    if (!look_at_order(runtime, devices, known)) return;
     wanted.count = 0;
-    for (auto* disk = next_in_order(disks, 0); disk; disk = next_in_order(disks, disk->place)) {
+    for (auto* device = next_in_order(devices, 0); device; device = next_in_order(devices, device->place)) {
         auto const before = wanted.count;
         for (size_t n = 0; n < known.order.count; ++n)
-            if (known.owners[n] == disk) wanted.add(known.order.numbers[n]);
-        if (wanted.count == before) add_entry(runtime, *disk, wanted);
+            if (known.owners[n] == device) wanted.add(known.order.numbers[n]);
+        if (wanted.count == before) add_entry(runtime, *device, wanted);
     }
     for (size_t n = 0; n < known.order.count; ++n)
         if (!known.owners[n] || known.owners[n]->place == 0) wanted.add(known.order.numbers[n]);

@@ -1,5 +1,6 @@
 // The EFI driver's order of what to boot, with variables and disks that are tables here.
 #include "devices/efi/boot_order.hpp"
+#include "devices/efi/disk.hpp"
 #include "hv/testing/catch.hpp"
 
 #include <cstring>
@@ -118,11 +119,33 @@ class Firmware {
         disk.path = {};
         disk.unit = static_cast<std::uint32_t>(disks_.size() - 1);
         disk.path.scsi.lun = static_cast<std::uint16_t>(disk.unit);
-        disk.place = place;
-        disk.next = first_;
-        first_ = &disk;
+        disk.bootable = {.kind = disc ? efi::Bootable::Kind::Disc : efi::Bootable::Kind::Disk,
+                         .unit = disk.unit,
+                         .place = place,
+                         .path = &disk.path,
+                         .path_size = sizeof disk.path,
+                         .own_size = sizeof disk.path - sizeof disk.path.end,
+                         .blocks = &disk.block_io,
+                         .next = first_};
+        first_ = &disk.bootable;
         contents[&disk.block_io] = Bytes(128 * 512);
         return disk;
+    }
+
+    efi::CardBootPath const& add_card(std::uint32_t place)
+    {
+        auto& card = cards_.emplace_back();
+        card.path.mac.address[5] = static_cast<std::uint8_t>(cards_.size());
+        card.bootable = {.kind = efi::Bootable::Kind::Network,
+                         .unit = static_cast<std::uint32_t>(cards_.size() - 1),
+                         .place = place,
+                         .path = &card.path,
+                         .path_size = sizeof card.path,
+                         .own_size = sizeof(efi::CardPath) - sizeof(efi::PathNode),
+                         .blocks = nullptr,
+                         .next = first_};
+        first_ = &card.bootable;
+        return card.path;
     }
 
     void arrange() { efi::arrange_boot_order(runtime_, first_); }
@@ -144,17 +167,25 @@ class Firmware {
         return numbers;
     }
 
-    [[nodiscard]] static Bytes path_of(efi::Disk const& disk)
+    template <typename Path>
+    [[nodiscard]] static Bytes bytes_of(Path const& whole)
     {
         Bytes path;
-        append(path, disk.path);
+        append(path, whole);
         return path;
     }
+    [[nodiscard]] static Bytes path_of(efi::Disk const& disk) { return bytes_of(disk.path); }
 
   private:
+    struct Card {
+        efi::CardBootPath path{};
+        efi::Bootable bootable{};
+    };
+
     efi::RuntimeServices runtime_{};
-    efi::Disk* first_ = nullptr;
+    efi::Bootable* first_ = nullptr;
     std::deque<efi::Disk> disks_;
+    std::deque<Card> cards_;
 };
 
 /// A GUID partition table with this partition as its second.
@@ -245,6 +276,28 @@ TEST_CASE("entries of an earlier run are removed", "[firmware][boot_order]")
     firmware.arrange();
     CHECK(Firmware::order() == Numbers{1});
     CHECK(variables.count(u"BootF000") == 0);
+}
+
+TEST_CASE("a network card has its place among the disks", "[firmware][boot_order]")
+{
+    Firmware firmware;
+    firmware.add(2);
+    auto const& first = firmware.add_card(1);
+    auto const& last = firmware.add_card(3);
+    firmware.add_card(0);
+    auto over_http = last; // whatever comes by the card is its
+    over_http.ip4.node = {3, 24, sizeof over_http.ip4};
+    variables[u"Boot0004"] = entry(u"UEFI HTTPv4", Firmware::bytes_of(over_http));
+    Firmware::set_order({4});
+    firmware.arrange();
+    CHECK(Firmware::order() == Numbers{0xF800, 0xF000, 4});
+    CHECK(variables[u"BootF800"] == entry(u"Porthole: network 0", Firmware::bytes_of(first)));
+    auto const before = writes;
+    variables[u"Boot0005"] = entry(u"UEFI PXEv4", Firmware::bytes_of(first));
+    Firmware::set_order({0xF800, 0xF000, 4, 5});
+    firmware.arrange(); // the firmware's own takes the place of ours
+    CHECK(Firmware::order() == Numbers{5, 0xF000, 4});
+    CHECK(writes > before);
 }
 
 TEST_CASE("entries that are none, and tables that are damaged, are left alone", "[firmware][boot_order]")

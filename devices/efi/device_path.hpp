@@ -48,6 +48,37 @@ struct DiskPath {
 };
 static_assert(sizeof(DiskPath) == 24 + 52 + 8 + 4);
 
+/// Of a network card, by the same firmware's NetvscDxe.
+struct CardPath {
+    struct Mac { // §10.3.4.8
+        PathNode node{3, 11, sizeof(Mac)};
+        uint8_t address[32] = {};
+        uint8_t kind = 1; ///< Ethernet (RFC 3232)
+    };
+
+    DiskPath::Vmbus vmbus{};
+    DiskPath::Channel channel{.type = {0xF8615163, 0xDF3E, 0x46C5, {0x91, 0x3F, 0xF2, 0xD2, 0xF9, 0x65, 0xED, 0x0E}},
+                              .instance = {}};
+    Mac mac{};
+    PathNode end{0x7F, 0xFF, sizeof(PathNode)};
+};
+static_assert(sizeof(CardPath) == 24 + 52 + 37 + 4);
+
+/// Of what boots over the card by IPv4, as edk2's PXE driver names it: all addresses are those of DHCP.
+struct CardBootPath {
+    struct Ip4 { // §10.3.4.10
+        PathNode node{3, 12, sizeof(Ip4)};
+        uint8_t addresses[23] = {};
+    };
+
+    DiskPath::Vmbus vmbus{};
+    DiskPath::Channel channel{};
+    CardPath::Mac mac{};
+    Ip4 ip4{};
+    PathNode end{0x7F, 0xFF, sizeof(PathNode)};
+};
+static_assert(sizeof(CardBootPath) == sizeof(CardPath) + 27);
+
 struct VendorNode { // §10.3.2.4
     PathNode node{1, 4, sizeof(VendorNode)};
     Guid vendor;

@@ -134,8 +134,14 @@ bool identify(Disk& disk, PciIo& pci, uint32_t unit)
     disk.path.scsi.lun = static_cast<uint16_t>(found.lun);
     disk.mailbox = &pci;
     disk.unit = unit;
-    disk.place = found.place;
-    disk.next = nullptr;
+    disk.bootable = {.kind = found.disc != 0 ? Bootable::Kind::Disc : Bootable::Kind::Disk,
+                     .unit = unit,
+                     .place = found.place,
+                     .path = &disk.path,
+                     .path_size = sizeof disk.path,
+                     .own_size = sizeof disk.path - sizeof disk.path.end,
+                     .blocks = &disk.block_io,
+                     .next = nullptr};
     return true;
 }
 

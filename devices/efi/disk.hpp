@@ -1,6 +1,7 @@
 /// A disk of the guest's, as firmware uses one: EFI_BLOCK_IO_PROTOCOL over the mailbox.
 #pragma once
 
+#include "devices/efi/bootable.hpp"
 #include "devices/efi/device_path.hpp"
 #include "devices/efi/efi.hpp"
 #include "devices/firmware/mailbox_protocol.hpp"
@@ -12,10 +13,9 @@ struct Disk {
     BlockIo block_io; ///< first: the protocol's functions find the disk by it
     BlockMedia media;
     DiskPath path;
+    Bootable bootable;
     PciIo* mailbox;
     uint32_t unit;
-    uint32_t place; ///< among those to boot from, the lowest first; 0: it has none
-    Disk* next;     ///< of the guest's
 };
 
 /// What one unit is. False when it does not answer.

@@ -69,14 +69,14 @@ extern "C" efi::Status efi_main(efi::Handle, efi::SystemTable* system)
 
     uint32_t units = 0;
     (void)pci->read_memory(pci, efi::PciIo::Width::Dword, 0, mailbox::units, 1, &units);
-    efi::Disk* disks = nullptr;
+    efi::Bootable* devices = nullptr;
     for (uint32_t unit = 0; unit < units; ++unit) {
         auto* const disk = add_disk(boot, *pci, unit);
         if (!disk) continue;
-        disk->next = disks;
-        disks = disk;
+        disk->bootable.next = devices;
+        devices = &disk->bootable;
     }
-    efi::arrange_boot_order(*system->runtime_services, disks);
+    efi::arrange_boot_order(*system->runtime_services, devices);
     efi::add_screen(boot, *pci);
     efi::add_keyboard(boot, *pci);
     return efi::success;
