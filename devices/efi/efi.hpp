@@ -14,12 +14,15 @@ inline constexpr Status success{0};
 inline constexpr Status invalid_parameter{error_bit | 2};
 inline constexpr Status unsupported{error_bit | 3};
 inline constexpr Status bad_buffer_size{error_bit | 4};
+inline constexpr Status buffer_too_small{error_bit | 5};
 inline constexpr Status not_ready{error_bit | 6};
 inline constexpr Status device_error{error_bit | 7};
 inline constexpr Status write_protected{error_bit | 8};
 inline constexpr Status out_of_resources{error_bit | 9};
 inline constexpr Status media_changed{error_bit | 13};
 inline constexpr Status not_found{error_bit | 14};
+inline constexpr Status not_started{error_bit | 19};
+inline constexpr Status already_started{error_bit | 20};
 
 constexpr bool failed(Status status)
 {
