@@ -46,14 +46,14 @@ class RunCommand {
             "a file to hand to a Multiboot or PVH kernel, behind the initrd, with this command line. Once for each",
             [&guest](auto const& text) { add_module("--module", guest.modules, parse_module("--module", text)); });
         add("--firmware", "auto|PATH",
-            "start by a UEFI firmware instead of a kernel: auto (Debian's OVMF; the default with a disk and no "
-            "kernel), or one like OVMF_CODE_4M.fd",
+            "start by a UEFI firmware instead of a kernel: auto (Debian's OVMF; the default with a disk, or with net "
+            "in --boot, and no kernel), or one like OVMF_CODE_4M.fd",
             [&guest](auto const& text) { guest.firmware = parse_firmware("--firmware", text); });
         command_.add_flag("--secure-boot", guest.secure_boot,
                           "the firmware starts nothing but what Microsoft's keys, or those in the NVRAM file, sign");
-        add("--boot", "disk,dvd",
-            "the order in which the firmware tries what it can boot: disk, dvd or both; without it, as its variables "
-            "say",
+        add("--boot", "disk,dvd,net",
+            "the order in which the firmware tries what it can boot: disk, dvd, net or some of them; without it, as "
+            "its variables say",
             [&guest](auto const& text) { guest.boot = parse_boot("--boot", text); });
         add_text("--nvram", "PATH", "keep the firmware's variables in this file, which is made when there is none",
                  guest.nvram);
@@ -114,7 +114,8 @@ class RunCommand {
         command_.add_flag("--nested", guest.nested,
                           "let the guest run guests itself, by VMX or SVM, where this KVM can");
         add_list("--net", "NETWORK[,...]",
-                 "a network card: user[,mac=MAC][,hostfwd=tcp::PORT-:PORT] or tap=NAME[,mac=MAC]",
+                 "a network card: user[,mac=MAC][,hostfwd=tcp::PORT-:PORT] or tap=NAME[,mac=MAC], both "
+                 "with [,bootindex=N]",
                  [&guest](auto const& text) { add_net(guest, "--net", text); });
         add("--display", "WHERE",
             "a screen, keyboard and mouse: vnc=ADDRESS:PORT or vnc=unix:PATH, both with [,password-file=PATH], or "

@@ -48,7 +48,11 @@ TEST_CASE("a firmware is told what to boot first", "[cli]")
     CHECK(places.disks.at(0).boot_index == 7U);
     CHECK(places.disks.at(1).boot_index == 0U);
 
-    CHECK_THAT(complaint({"--disk", "a", "--boot", "net"}), Contains("no network boot"));
+    auto const by_network = run({"--net", "user", "--boot", "net"});
+    CHECK(by_network.starts_by_firmware());
+    CHECK(by_network.nets.at(0).boot_index == 0U);
+
+    CHECK_THAT(complaint({"--disk", "a", "--boot", "net"}), Contains("add one, or leave net out"));
     CHECK_THAT(complaint({"--kernel", "k", "--boot", "disk"}), Contains("only a firmware has an order"));
     CHECK_THAT(complaint({"--disk", "a,bootindex=10000"}), Contains("is no place in an order"));
     CHECK_THAT(complaint({"--disk", "a,bootindex="}), Contains("is no place in an order"));

@@ -55,7 +55,11 @@ TEST_CASE("a guest's firmware has an order of what to boot", "[config]")
     CHECK(guest.disks.at(1).boot_index == 0U);
     CHECK(parse("disk = 'a.img'\nboot = 'disk'").boot == std::vector{vmm::BootDevice::Disk});
 
-    CHECK_THAT(complaint("boot = 'net'"), StartsWith("lab.toml:4:8: boot: 'net' is not there"));
+    auto const by_network = parse("net = ['tap=a', 'tap=b,bootindex=0']");
+    CHECK(by_network.starts_by_firmware());
+    CHECK(by_network.nets.at(1).boot_index == 0U);
+
+    CHECK_THAT(complaint("boot = 'floppy'"), StartsWith("lab.toml:4:8: boot: 'floppy' is not known"));
     CHECK_THAT(complaint("boot = []"), StartsWith("lab.toml:4:8: boot: '' is not known"));
     CHECK_THAT(complaint("boot = 'dvd'"), StartsWith("lab.toml:1:1: guest 'a': only a firmware has an order"));
 }

@@ -113,3 +113,33 @@ TEST_CASE("a machine with a firmware has test devices too", "[machine][firmware]
     scripted.options.test_devices = true;
     (void)scripted.build();
 }
+
+TEST_CASE("a firmware finds the guest's network card, with its address and its place", "[machine][firmware][network]")
+{
+    constexpr std::uint32_t third_range = 0x8000'1018; // of 00:02.0
+    constexpr std::uint32_t command = 0x8000'1004;
+    constexpr std::uint32_t registers_at = 0xC000'0000;
+    FirmwareMachine scripted;
+    auto const look = [&] {
+        auto& machine = scripted.build();
+        auto& cpu = scripted.vcpu();
+        cpu.then_out(0xCF8, 4, third_range);
+        cpu.then_out(0xCFC, 4, 0xFFFF'FFFF);
+        cpu.then_in(0xCFC, 4);
+        cpu.then_out(0xCFC, 4, registers_at);
+        cpu.then_out(0xCF8, 4, command);
+        cpu.then_out(0xCFC, 2, 2);
+        for (auto const offset : {0x00U, 0x04U, 0x08U, 0x0CU, 0x20U}) // is there, address, place, link
+            cpu.then_read_memory(registers_at + offset, 4);
+        machine.start();
+        cpu.wait_until_halted();
+        auto answers = cpu.answers();
+        scripted.take_down();
+        return answers;
+    };
+    using Answers = std::vector<std::uint64_t>;
+    constexpr std::uint64_t nothing = 0xFFFF'FFFF;
+    CHECK(look() == Answers{0, nothing, nothing, nothing, nothing, nothing});
+    scripted.options.nets = {{.mac = devices::net::MacAddress{{0x52, 0x54, 0, 1, 2, 3}}, .boot_index = 0}};
+    CHECK(look() == Answers{0xFFFF'F000, 1, 0x0100'5452, 0x0302, 1, 1});
+}

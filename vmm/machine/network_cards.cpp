@@ -66,7 +66,7 @@ NetworkCards::NetworkCards(GuestOptions const& options, StartUserNetwork const& 
             warn_limited(*limit, "{} {}", designation, how);
         };
         auto backend = backend_of(net, i, start_user_network, designation, config.max_channels);
-        if (options.starts_by_firmware()) lend(backend, config);
+        if (options.starts_by_firmware()) lend(backend, net, config);
         cards_.push_back(std::make_shared<devices::network::Nic>(std::move(config), std::move(backend), bus));
         if (options.starts_by_firmware())
             boot_cards_.back().link_up = [card = std::weak_ptr{cards_.back()}] {
@@ -81,13 +81,14 @@ NetworkCards::NetworkCards(GuestOptions const& options, StartUserNetwork const& 
 static_assert(GuestOptions::max_nets <= devices::firmware::network::most_cards);
 
 /// The firmware has it first.
-void NetworkCards::lend(std::unique_ptr<devices::net::FrameBackend>& backend,
+void NetworkCards::lend(std::unique_ptr<devices::net::FrameBackend>& backend, NetOptions const& net,
                         devices::network::Nic::Config const& config)
 {
     auto lent = std::make_unique<devices::net::LentBackend>(std::move(backend), config.mac);
     boot_cards_.push_back({.mac = config.mac,
                            .instance = config.instance.bytes,
-                           .port = lent->firmware()});
+                           .port = lent->firmware(),
+                           .place = net.boot_index ? *net.boot_index + 1 : 0});
     backend = std::move(lent);
 }
 

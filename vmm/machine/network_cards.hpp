@@ -37,7 +37,8 @@ class NetworkCards final : public devices::Component {
     [[nodiscard]] std::vector<devices::firmware::BootCard> const& boot_cards() const { return boot_cards_; }
 
   private:
-    void lend(std::unique_ptr<devices::net::FrameBackend>& backend, devices::network::Nic::Config const& config);
+    void lend(std::unique_ptr<devices::net::FrameBackend>& backend, NetOptions const& net,
+              devices::network::Nic::Config const& config);
 
     std::vector<std::shared_ptr<devices::network::Nic>> cards_;
     std::vector<devices::firmware::BootCard> boot_cards_;

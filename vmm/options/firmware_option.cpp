@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -40,6 +40,33 @@ std::string with_keys(std::string path)
     return path.insert(std::min(extension, path.size()), ".ms");
 }
 
+std::optional<BootDevice> boot_device(std::string_view name)
+{
+    if (name == "disk") return BootDevice::Disk;
+    if (name == "dvd") return BootDevice::Dvd;
+    if (name == "net") return BootDevice::Net;
+    return std::nullopt;
+}
+
+bool boots_from_network(GuestOptions const& guest)
+{
+    auto const indexed = [](NetOptions const& net) { return net.boot_index.has_value(); };
+    return std::ranges::find(guest.boot, BootDevice::Net) != guest.boot.end() ||
+           std::ranges::any_of(guest.nets, indexed);
+}
+
+/// Of its disks and network cards.
+std::vector<unsigned> boot_indices(GuestOptions const& guest)
+{
+    std::vector<unsigned> indices;
+    for (auto const& disk : guest.disks)
+        if (disk.boot_index) indices.push_back(*disk.boot_index);
+    for (auto const& net : guest.nets)
+        if (net.boot_index) indices.push_back(*net.boot_index);
+    std::ranges::sort(indices);
+    return indices;
+}
+
 bool names_kernel(GuestOptions const& guest)
 {
     return !guest.kernel.empty() || !guest.initrd.empty() || !guest.modules.empty() || !guest.cmdline.empty();
@@ -69,11 +96,10 @@ std::vector<BootDevice> parse_boot(std::string_view option, std::string_view tex
     for (std::size_t begin = 0; begin <= text.size();) {
         auto const end = std::min(text.find(',', begin), text.size());
         auto const item = text.substr(begin, end - begin);
-        if (item == "net") refuse(item, "is not there: this firmware has no network boot; use disk and dvd");
-        if (item != "disk" && item != "dvd") refuse(item, "is not known: use disk, dvd or both, e.g. dvd,disk");
-        auto const device = item == "disk" ? BootDevice::Disk : BootDevice::Dvd;
-        if (std::ranges::find(order, device) != order.end()) refuse(item, "is there twice: leave one out");
-        order.push_back(device);
+        auto const device = boot_device(item);
+        if (!device) refuse(item, "is not known: use disk, dvd, net or several of them, e.g. dvd,disk");
+        if (std::ranges::find(order, *device) != order.end()) refuse(item, "is there twice: leave one out");
+        order.push_back(*device);
         begin = end + 1;
     }
     return order;
@@ -81,7 +107,7 @@ std::vector<BootDevice> parse_boot(std::string_view option, std::string_view tex
 
 void choose_start(GuestOptions& guest)
 {
-    if (!names_kernel(guest) && !guest.starts_by_firmware() && !guest.disks.empty())
+    if (!names_kernel(guest) && !guest.starts_by_firmware() && (!guest.disks.empty() || boots_from_network(guest)))
         guest.firmware = parse_firmware("--firmware", "auto");
     if (guest.secure_boot && !guest.firmware.variables.empty())
         guest.firmware.variables = with_keys(std::move(guest.firmware.variables));
@@ -97,15 +123,14 @@ void check_start(GuestOptions const& guest)
                "out");
     if (!guest.nvram.empty() && !guest.starts_by_firmware())
         refuse("only a firmware has an NVRAM file: add the firmware, or leave the file out");
-    bool const indexed =
-        std::ranges::any_of(guest.disks, [](DiskOptions const& disk) { return disk.boot_index.has_value(); });
-    if ((indexed || !guest.boot.empty()) && !guest.starts_by_firmware())
+    auto const indices = boot_indices(guest);
+    if ((!indices.empty() || !guest.boot.empty()) && !guest.starts_by_firmware())
         refuse("only a firmware has an order of what to boot: add the firmware, or leave boot and bootindex out");
-    if (indexed && !guest.boot.empty()) refuse("boot and a disk's bootindex exclude each other: leave one out");
-    std::set<unsigned> indices;
-    for (auto const& disk : guest.disks)
-        if (disk.boot_index && !indices.insert(*disk.boot_index).second)
-            refuse("two disks have the same bootindex: give each one of its own");
+    if (!indices.empty() && !guest.boot.empty()) refuse("boot and bootindex exclude each other: leave one out");
+    if (std::ranges::adjacent_find(indices) != indices.end())
+        refuse("two disks or network cards have the same bootindex: give each one of its own");
+    if (boots_from_network(guest) && guest.nets.empty())
+        refuse("a guest that boots from a network has a network card: add one, or leave net out of what it boots");
     if (guest.secure_boot && !guest.starts_by_firmware())
         refuse("only a firmware has Secure Boot: add the firmware, or leave Secure Boot out");
     if (guest.starts_by_firmware() && guest.memory < least_memory)
@@ -115,9 +140,14 @@ void check_start(GuestOptions const& guest)
 void settle_boot_order(GuestOptions& guest)
 {
     unsigned next = 0;
-    for (auto const device : guest.boot)
-        for (auto& disk : guest.disks)
-            if (disk.dvd == (device == BootDevice::Dvd)) disk.boot_index = next++;
+    for (auto const device : guest.boot) {
+        if (device == BootDevice::Net)
+            for (auto& net : guest.nets)
+                net.boot_index = next++;
+        else
+            for (auto& disk : guest.disks)
+                if (disk.dvd == (device == BootDevice::Dvd)) disk.boot_index = next++;
+    }
 }
 
 } // namespace vmm

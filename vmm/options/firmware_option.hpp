@@ -13,17 +13,17 @@ namespace vmm {
 /// one line that says what to write instead.
 [[nodiscard]] FirmwareOptions parse_firmware(std::string_view option, std::string_view text);
 
-/// "disk" and "dvd" in the order in which they are tried, with commas between them. Throws UserError likewise.
+/// "disk", "dvd" and "net" in the order in which they are tried, with commas between them. Throws UserError likewise.
 [[nodiscard]] std::vector<BootDevice> parse_boot(std::string_view option, std::string_view text);
 
-/// A guest with a disk and no kernel starts by Debian's firmware; one with Secure Boot from a template of variables
-/// with keys.
+/// A guest without a kernel that has a disk, or is to boot from a network, starts by Debian's firmware; one with
+/// Secure Boot from a template of variables with keys.
 void choose_start(GuestOptions& guest);
 
 /// What of a guest's options does not go together: who starts it. Throws UserError likewise.
 void check_start(GuestOptions const& guest);
 
-/// Gives disks the indices that follow from the order of `boot`, which has been checked.
+/// Gives disks and network cards the indices that follow from the order of `boot`, which has been checked.
 void settle_boot_order(GuestOptions& guest);
 
 } // namespace vmm

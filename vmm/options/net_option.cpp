@@ -3,6 +3,7 @@
 #include "vmm/base/user_error.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <stdexcept>
 
 namespace vmm {
@@ -44,6 +45,17 @@ devices::net::PortForward parse_forward(std::string_view option, std::string_vie
     }
 }
 
+unsigned parse_boot_index(std::string_view option, std::string_view text)
+{
+    unsigned number = 0;
+    auto const* const end = text.data() + text.size();
+    auto const parsed = std::from_chars(text.data(), end, number);
+    if (parsed.ec != std::errc{} || parsed.ptr != end || number > DiskOptions::max_boot_index)
+        refuse(option, "'bootindex=" + std::string{text} +
+                           "' is no place in an order: use bootindex=0, which is tried first, to 9999");
+    return number;
+}
+
 } // namespace
 
 NetOptions parse_net(std::string_view option, std::string_view text)
@@ -68,12 +80,14 @@ NetOptions parse_net(std::string_view option, std::string_view text)
         auto item = next();
         if (take_prefix(item, "mac=")) {
             net.mac = parse_mac(option, item);
+        } else if (take_prefix(item, "bootindex=")) {
+            net.boot_index = parse_boot_index(option, item);
         } else if (net.tap.empty() && take_prefix(item, "hostfwd=")) {
             net.forwards.push_back(parse_forward(option, item));
         } else {
-            refuse(option,
-                   "'" + std::string{item} + "' is not known here: " +
-                       (net.tap.empty() ? "user takes mac=MAC and hostfwd=tcp::2222-:22" : "a tap takes mac=MAC"));
+            refuse(option, "'" + std::string{item} + "' is not known here: " +
+                               (net.tap.empty() ? "user takes mac=MAC, hostfwd=tcp::2222-:22 and bootindex=N"
+                                                : "a tap takes mac=MAC and bootindex=N"));
         }
     }
     return net;

@@ -25,11 +25,12 @@ TEST_CASE("--net describes a card on a tap", "[cli][net]")
     auto const net = parse_net("--net", "tap=vm0,mac=52:54:00:12:34:56");
     CHECK(net.tap == "vm0");
     CHECK(to_string(net.mac.value()) == "52:54:00:12:34:56");
+    CHECK(parse_net("--net", "tap=vm0,bootindex=3").boot_index == 3U);
 }
 
 TEST_CASE("What --net cannot be is refused in one line that says what it can", "[cli][net]")
 {
-    auto const complaint = [](char const* text) {
+    auto const complaint = [](std::string const& text) {
         try {
             static_cast<void>(parse_net("--net", text));
         } catch (UserError const& error) {
@@ -41,9 +42,11 @@ TEST_CASE("What --net cannot be is refused in one line that says what it can", "
     CHECK(complaint("bridge") == "--net: 'bridge' is no network: use user or tap=NAME");
     CHECK(complaint("tap=") == "--net: 'tap=' names no interface: write e.g. tap=vm0");
     CHECK(complaint("tap=vm0,hostfwd=tcp::2222-:22") ==
-          "--net: 'hostfwd=tcp::2222-:22' is not known here: a tap takes mac=MAC");
+          "--net: 'hostfwd=tcp::2222-:22' is not known here: a tap takes mac=MAC and bootindex=N");
     CHECK(complaint("user,mtu=9000") ==
-          "--net: 'mtu=9000' is not known here: user takes mac=MAC and hostfwd=tcp::2222-:22");
+          "--net: 'mtu=9000' is not known here: user takes mac=MAC, hostfwd=tcp::2222-:22 and bootindex=N");
+    CHECK_THAT(complaint("user,bootindex=-1"), Catch::Contains("is no place in an order"));
+    CHECK_THAT(complaint("user,bootindex=10000"), Catch::Contains("is no place in an order"));
     CHECK(complaint("user,mac=1:2:3") == "--net: '1:2:3' is no MAC address: write e.g. mac=52:54:00:12:34:56");
     CHECK_THAT(complaint("user,mac=53:54:00:12:34:56"), Catch::Contains("no card's own address"));
     CHECK_THAT(complaint("user,mac=00:00:00:00:00:00"), Catch::Contains("no card's own address"));

@@ -114,7 +114,7 @@ struct DiskOptions {
 };
 
 /// What a firmware can boot from.
-enum class BootDevice { Disk, Dvd };
+enum class BootDevice { Disk, Dvd, Net };
 
 /// A file that a Multiboot or PVH kernel is handed beside the initrd.
 struct ModuleOptions {
@@ -168,6 +168,7 @@ struct NetOptions {
     std::string tap{}; ///< an interface of the host; empty: a user-mode network of its own
     std::optional<devices::net::MacAddress> mac{};     ///< without one a stable address is derived
     std::vector<devices::net::PortForward> forwards{}; ///< of a user-mode network
+    std::optional<unsigned> boot_index{};              ///< as a disk's
 };
 
 /// Where a guest's screen is to be seen.
