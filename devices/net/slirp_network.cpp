@@ -166,7 +166,8 @@ void SlirpNetwork::Free::operator()(Slirp* slirp) const
     slirp_library().cleanup_(slirp);
 }
 
-SlirpNetwork::SlirpNetwork(std::vector<PortForward> const& forwards, ToGuest to_guest, Warn warn)
+SlirpNetwork::SlirpNetwork(std::vector<PortForward> const& forwards, ToGuest to_guest, Warn warn,
+                           BootFiles const& files)
     : to_guest_{std::move(to_guest)}, sockets_{std::move(warn)}
 {
     SlirpConfig config{};
@@ -182,6 +183,8 @@ SlirpNetwork::SlirpNetwork(std::vector<PortForward> const& forwards, ToGuest to_
     config.vprefix_len = 64;
     config.vhost6 = ipv6("fec0::2");
     config.vnameserver6 = ipv6("fec0::3");
+    if (!files.folder.empty()) config.tftp_path = files.folder.c_str(); // it keeps copies
+    if (!files.name.empty()) config.bootfile = files.name.c_str();
 
     static SlirpCb const callbacks = [] {
         SlirpCb out{};

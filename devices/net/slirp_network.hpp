@@ -21,6 +21,12 @@ struct Slirp;
 
 namespace devices::net {
 
+/// What a network serves to whoever boots from it: the files of a folder, by TFTP, for reading.
+struct BootFiles {
+    std::string folder{}; ///< path; empty: it serves none
+    std::string name{};   ///< of the one that DHCP names; empty: it names none
+};
+
 /// libslirp knows no threads: all calls are made on one. Whoever has this waits for what it waits for: `add_polled`,
 /// poll(2), `work`, and so on. The network is 10.0.2.0/24: the host is .2, DNS .3, the first guest .15; and
 /// fec0::/64. Its faults are those of a large C library that reads what guests and strangers send.
@@ -32,7 +38,7 @@ class SlirpNetwork {
     using Warn = std::function<void(std::string const&)>;
 
     /// Throws std::runtime_error, with one line that says what to do, when a port of the host cannot be had.
-    SlirpNetwork(std::vector<PortForward> const& forwards, ToGuest to_guest, Warn warn);
+    SlirpNetwork(std::vector<PortForward> const& forwards, ToGuest to_guest, Warn warn, BootFiles const& files = {});
 
     /// Appends the descriptors that it waits for. For how many milliseconds at most; -1 for ever.
     [[nodiscard]] int add_polled(std::vector<pollfd>& polled);

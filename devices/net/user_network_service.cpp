@@ -19,11 +19,11 @@ UserNetworkService::UserNetworkService(LinkEnd link)
       frame_(largest_frame)
 {}
 
-bool UserNetworkService::open(std::vector<PortForward> const& forwards)
+bool UserNetworkService::open(std::vector<PortForward> const& forwards, BootFiles const& files)
 try {
     network_.emplace(
         forwards, [this](std::span<std::byte const> frame) { bring(frame); },
-        [this](std::string const& text) { socket_.send(LinkMessage::Warning, text); });
+        [this](std::string const& text) { socket_.send(LinkMessage::Warning, text); }, files);
     return true;
 } catch (std::exception const& error) {
     fail(os_error(error).c_str());

@@ -21,7 +21,7 @@ class UserNetworkService {
     explicit UserNetworkService(LinkEnd link);
 
     /// Loads libslirp and takes the host's ports. False when that cannot be: the other end has been told why.
-    [[nodiscard]] bool open(std::vector<PortForward> const& forwards);
+    [[nodiscard]] bool open(std::vector<PortForward> const& forwards, BootFiles const& files = {});
     /// Tells the other end that it works, and works until that end goes. Throws when it can do so no longer.
     void run();
 

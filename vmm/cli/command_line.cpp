@@ -114,8 +114,8 @@ class RunCommand {
         command_.add_flag("--nested", guest.nested,
                           "let the guest run guests itself, by VMX or SVM, where this KVM can");
         add_list("--net", "NETWORK[,...]",
-                 "a network card: user[,mac=MAC][,hostfwd=tcp::PORT-:PORT] or tap=NAME[,mac=MAC], both "
-                 "with [,bootindex=N]",
+                 "a network card: user[,mac=MAC][,hostfwd=tcp::PORT-:PORT][,tftp=FOLDER[,bootfile=NAME]] or "
+                 "tap=NAME[,mac=MAC], both with [,bootindex=N]",
                  [&guest](auto const& text) { add_net(guest, "--net", text); });
         add("--display", "WHERE",
             "a screen, keyboard and mouse: vnc=ADDRESS:PORT or vnc=unix:PATH, both with [,password-file=PATH], or "

@@ -69,6 +69,24 @@ void check_file(FileRequest const& request)
     require(opened.st_ino == wanted.st_ino && opened.st_dev == wanted.st_dev, "nothing outside the folder is opened");
 }
 
+/// What the process of a network asks for.
+void check_boot_file(Received const& asked)
+{
+    static Files const files;
+    Policy::Network const serves{"the guest", {}, {.folder = files.folder, .name = {}}};
+    auto const wanted = asked.request.wanted;
+    require((answer_helper(asked, {}, "/dev/null").error == EPERM) == (wanted != Wanted::ResolvConf),
+            "a helper gets one file");
+    auto const answer = answer_helper(asked, serves, "/dev/null");
+    require(answer.error != 0 || wanted == Wanted::BootFile, "nothing else is opened");
+    if (answer.error != 0) return;
+    struct ::stat opened {};
+    struct ::stat there {};
+    require(::fstat(answer.descriptors[0].get(), &opened) == 0 && ::stat((files.folder + "/a").c_str(), &there) == 0,
+            "files are");
+    require(opened.st_ino == there.st_ino && opened.st_dev == there.st_dev, "nothing outside the folder is opened");
+}
+
 /// A request for an image, the image, or what qemu-img says of it.
 void check_image(std::span<std::byte const> message)
 {
@@ -116,13 +134,15 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
         (void)::send(porthole.get(), message.data(), message.size(), MSG_DONTWAIT);
         auto const received = receive_request(spawner_end.get());
         require(received.what != Received::What::End, "nobody has gone");
-        auto const is_whole = message.size() == sizeof(Request);
-        require((received.what == Received::What::Message) == is_whole, "a request has its size");
-        if (!is_whole) continue;
-        auto const before = started;
         auto const& request = received.request;
-        require((answer_helper(request, "/dev/null").error == EPERM) == (request.wanted != Wanted::ResolvConf),
-                "a helper gets one file");
+        auto const is_whole = message.size() == sizeof(Request) ||
+                              (request.wanted == Wanted::BootFile && message.size() > sizeof(Request));
+        require(received.what != Received::What::Message || is_whole, "a request has its size");
+        if (received.what != Received::What::Message) continue;
+        require((request.wanted == Wanted::BootFile) == !received.name.empty(), "a name is a file's");
+        check_boot_file(received);
+        if (!received.name.empty()) continue;
+        auto const before = started;
         auto const answer = spawner.answer(request);
         auto const named = request.wanted == Wanted::UserNetwork &&
                            ((request.guest == 0 && request.item == 0) || (request.guest == 1 && request.item == 2));

@@ -1,10 +1,12 @@
 #include "vmm/helper/helpers.hpp"
 
 #include "devices/base/os_error.hpp"
+#include "vmm/base/user_error.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
+#include <filesystem>
 #include <stdexcept>
 #include <system_error>
 
@@ -13,6 +15,17 @@ namespace vmm::helper {
 namespace {
 
 constexpr int patience_ms = 30'000; ///< a machine may be busy
+
+devices::net::BootFiles boot_files_of(NetOptions const& net)
+{
+    if (net.tftp.empty()) return {};
+    std::error_code error;
+    auto const folder = std::filesystem::canonical(net.tftp, error);
+    if (error) throw UserError{"the folder '" + net.tftp + "' of tftp= cannot be opened: " + error.message()};
+    if (!std::filesystem::is_directory(folder, error))
+        throw UserError{"'" + net.tftp + "' of tftp= is no folder: name the one that the boot file is in"};
+    return {.folder = folder.string(), .name = net.boot_file};
+}
 
 } // namespace
 
@@ -23,7 +36,8 @@ Policy policy_of(std::span<GuestOptions const> guests)
         auto const& options = guests[guest];
         for (std::uint32_t card = 0; card < options.nets.size(); ++card) {
             auto const& net = options.nets[card];
-            if (net.tap.empty()) policy.networks[{guest, card}] = {options.designation(), net.forwards};
+            if (net.tap.empty())
+                policy.networks[{guest, card}] = {options.designation(), net.forwards, boot_files_of(net)};
         }
     }
     return policy;

@@ -16,7 +16,7 @@
 
 namespace vmm::helper {
 
-/// What these guests may ask for.
+/// What these guests may ask for. Throws UserError when a folder that a network is to serve is none.
 [[nodiscard]] Policy policy_of(std::span<GuestOptions const> guests);
 
 /// The files that a run names, and its folders. Throws std::system_error when one of these is none.

@@ -6,31 +6,40 @@
 #include <cstring>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 namespace vmm::helper {
 
-std::optional<Request> parse_request(std::span<std::byte const> bytes)
+Received parse_request(std::span<std::byte const> bytes)
 {
-    Request request;
-    if (bytes.size() != sizeof request) return std::nullopt;
+    Received received{.what = Received::What::Nonsense, .request = {}, .name = {}};
+    auto& [what, request, name] = received;
+    if (bytes.size() < sizeof request || bytes.size() > sizeof request + longest_name) return received;
     std::memcpy(&request, bytes.data(), sizeof request);
-    return request;
+    auto const rest = bytes.subspan(sizeof request);
+    name.assign(reinterpret_cast<char const*>(rest.data()), rest.size());
+    bool const named = request.wanted == Wanted::BootFile;
+    if (named != name.empty() && name.find('\0') == std::string::npos) what = Received::What::Message;
+    return received;
 }
 
 Received receive_request(int socket)
 {
-    std::array<std::byte, sizeof(Request) + 1> bytes{}; // one more: a longer message is none
+    std::array<std::byte, sizeof(Request) + longest_name + 1> bytes{}; // one more: a longer message is none
     auto const size = again_if_interrupted([&] { return ::recv(socket, bytes.data(), bytes.size(), 0); });
     if (size <= 0) return {};
-    auto const request = parse_request(std::span{bytes}.first(static_cast<std::size_t>(size)));
-    return request ? Received{Received::What::Message, *request} : Received{Received::What::Nonsense, {}};
+    return parse_request(std::span{bytes}.first(static_cast<std::size_t>(size)));
 }
 
-bool send_request(int socket, Request const& request)
+bool send_request(int socket, Request const& request, std::string_view name)
 {
-    return again_if_interrupted([&] {
-               return ::send(socket, &request, sizeof request, MSG_NOSIGNAL | MSG_DONTWAIT);
-           }) == sizeof request;
+    std::array pieces{iovec{const_cast<Request*>(&request), sizeof request},
+                      iovec{const_cast<char*>(name.data()), name.size()}};
+    msghdr message{};
+    message.msg_iov = pieces.data();
+    message.msg_iovlen = pieces.size();
+    auto const sent = again_if_interrupted([&] { return ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT); });
+    return sent == static_cast<ssize_t>(sizeof request + name.size());
 }
 
 bool send_answer(int socket, Answer const& answer)

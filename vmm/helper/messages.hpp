@@ -10,12 +10,15 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
+#include <string_view>
 
 namespace vmm::helper {
 
 enum class Wanted : std::uint32_t {
     UserNetwork = 1, ///< of Porthole: the process of a network card; `item` counts the guest's cards
     ResolvConf = 2,  ///< of such a process: the host's /etc/resolv.conf, as it is now, for reading
+    BootFile = 3,    ///< likewise: a file of the folder that its network serves, for reading; its name follows
 };
 
 /// Numbers alone: what they stand for is looked up in the options that the user gave.
@@ -33,8 +36,7 @@ struct Answer {
     std::array<UniqueFd, most_descriptors> descriptors{};
 };
 
-/// A request of exactly these bytes; nothing when it is none.
-[[nodiscard]] std::optional<Request> parse_request(std::span<std::byte const> bytes);
+inline constexpr std::size_t longest_name = 512; ///< bytes, of a BootFile; more than TFTP takes
 
 /// The next message on a socket.
 struct Received {
@@ -42,12 +44,15 @@ struct Received {
 
     What what = What::End;
     Request request{};
+    std::string name{}; ///< of a BootFile, and of nothing else
 };
+/// A request of exactly these bytes, or nonsense.
+[[nodiscard]] Received parse_request(std::span<std::byte const> bytes);
 /// Waits for one. Descriptors that come with it are closed.
 [[nodiscard]] Received receive_request(int socket);
 
-/// False when nobody takes it, or it would have to wait for that.
-bool send_request(int socket, Request const& request);
+/// False when nobody takes it, or it would have to wait for that. Allocates no memory.
+bool send_request(int socket, Request const& request, std::string_view name = {});
 bool send_answer(int socket, Answer const& answer);
 
 /// Waits at most so long. Nothing when none has come, or what has come is no answer.

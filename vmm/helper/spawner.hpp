@@ -3,6 +3,7 @@
 #pragma once
 
 #include "devices/net/port_forward.hpp"
+#include "devices/net/slirp_network.hpp"
 #include "vmm/helper/messages.hpp"
 #include "vmm/host/unique_fd.hpp"
 
@@ -21,6 +22,7 @@ struct Policy {
     struct Network {
         std::string guest; ///< what to call it
         std::vector<devices::net::PortForward> forwards;
+        devices::net::BootFiles files{}; ///< the folder without symbolic links, from the root on
     };
     using Key = std::pair<std::uint32_t, std::uint32_t>; ///< guest, card
 
@@ -58,15 +60,17 @@ class Spawner {
     std::map<Policy::Key, Running> processes_;
 };
 
-/// To a helper: EPERM for all but ResolvConf. The file is opened anew for each request, because programs that keep it
-/// up to date replace it.
-[[nodiscard]] Answer answer_helper(Request const& request, char const* resolv_conf = "/etc/resolv.conf");
+/// To the process of a network: EPERM for all but ResolvConf, whose file is opened anew for each request, because
+/// programs that keep it up to date replace it, and BootFile, of the folder that the network serves.
+[[nodiscard]] Answer answer_helper(Received const& asked, Policy::Network const& network,
+                                   char const* resolv_conf = "/etc/resolv.conf");
 
 /// The user's view of it, in a list of processes.
 inline constexpr char const* user_network_command = "user-network-process";
 
 /// Starts the process of a network: `program` executed anew, a child of the calling process's parent. Its descriptors
-/// are those below; its arguments `user_network_command`, the guest, and the forwards.
+/// are those below; its arguments `user_network_command`, the guest, the folder and the name of BootFiles, and the
+/// forwards.
 /// Executed, not forked: it has an address space of its own making, of which whoever takes it over learns nothing of
 /// Porthole's. Throws std::system_error.
 [[nodiscard]] Spawner::Started start_user_network(int program, Policy::Network const& network);

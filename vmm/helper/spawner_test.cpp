@@ -4,6 +4,10 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <system_error>
@@ -65,15 +69,49 @@ TEST_CASE("What cannot be started is answered with the reason", "[helper]")
 
 TEST_CASE("A helper gets the file with the host's name servers, and no other", "[helper][hostile]")
 {
-    CHECK(answer_helper({Wanted::UserNetwork, 0, 0}).error == EPERM);
-    CHECK(answer_helper({static_cast<Wanted>(7), 0, 0}).error == EPERM);
-    CHECK(answer_helper({Wanted::ResolvConf}, "/nowhere").error == ENOENT);
-    CHECK(answer_helper({Wanted::ResolvConf}, "/dev/null").error == EACCES);
-    auto const answer = answer_helper({Wanted::ResolvConf}, "/proc/self/status");
+    auto const ask = [](Wanted wanted, char const* resolv_conf) {
+        return answer_helper({.request = {wanted}}, {}, resolv_conf);
+    };
+    CHECK(ask(Wanted::UserNetwork, "/dev/null").error == EPERM);
+    CHECK(ask(Wanted::BootFile, "/dev/null").error == EPERM);
+    CHECK(ask(static_cast<Wanted>(7), "/dev/null").error == EPERM);
+    CHECK(ask(Wanted::ResolvConf, "/nowhere").error == ENOENT);
+    CHECK(ask(Wanted::ResolvConf, "/dev/null").error == EACCES);
+    auto const answer = ask(Wanted::ResolvConf, "/proc/self/status");
     REQUIRE(answer.error == 0);
     char byte = 0;
     CHECK(::read(answer.descriptors[0].get(), &byte, 1) == 1);
     CHECK(::write(answer.descriptors[0].get(), &byte, 1) < 0);
+}
+
+TEST_CASE("A network gets the files of the folder that it serves, and no others", "[helper][hostile]")
+{
+    std::string folder = "/tmp/porthole-test-XXXXXX";
+    REQUIRE(::mkdtemp(folder.data()) != nullptr);
+    std::filesystem::create_directory(folder + "/served");
+    std::filesystem::create_directory(folder + "/served/below");
+    std::ofstream{folder + "/secret"} << "secret";
+    std::ofstream{folder + "/served/below/file"} << "content";
+    std::filesystem::create_symlink("below/file", folder + "/served/link");
+    std::filesystem::create_symlink("../secret", folder + "/served/out");
+    std::filesystem::create_symlink(folder + "/served/below/file", folder + "/served/absolute");
+    auto const error_of = [&](std::string const& name) {
+        Policy::Network const network{"the guest", {}, {.folder = folder + "/served", .name = {}}};
+        auto const answer = answer_helper({.request = {Wanted::BootFile}, .name = name}, network);
+        char byte = 0;
+        if (answer.error != 0) return answer.error;
+        CHECK((::read(answer.descriptors[0].get(), &byte, 1) == 1 && byte == 'c'));
+        CHECK(::write(answer.descriptors[0].get(), &byte, 1) < 0);
+        return 0;
+    };
+    CHECK(error_of("below/file") == 0);
+    CHECK(error_of("link") == 0);
+    CHECK(error_of("nothing") == ENOENT);
+    CHECK(error_of("below") == EACCES);
+    CHECK(error_of(".") == EACCES);
+    for (auto const* const name : {"out", "absolute", "../secret", "below/../../secret", "/etc/passwd"})
+        CHECK(error_of(name) == EXDEV);
+    std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("Helpers are answered beside Porthole, until that goes", "[helper]")
@@ -116,6 +154,18 @@ TEST_CASE("Requests that are none are known as such, and the end of the asker to
     CHECK(first.request.item == 4);
     CHECK(receive_request(sockets.answers.get()).what == Received::What::Nonsense);
     CHECK(receive_request(sockets.answers.get()).what == Received::What::Nonsense);
+
+    auto const named = [&](Wanted wanted, std::string_view name) {
+        REQUIRE(send_request(sockets.asks.get(), {wanted}, name));
+        return receive_request(sockets.answers.get());
+    };
+    auto const file = named(Wanted::BootFile, "grub/grub.cfg");
+    CHECK((file.what == Received::What::Message && file.name == "grub/grub.cfg"));
+    CHECK(named(Wanted::BootFile, std::string(longest_name, 'x')).what == Received::What::Message);
+    CHECK(named(Wanted::BootFile, std::string(longest_name + 1, 'x')).what == Received::What::Nonsense);
+    CHECK(named(Wanted::BootFile, {}).what == Received::What::Nonsense);
+    CHECK(named(Wanted::BootFile, {"a\0b", 3}).what == Received::What::Nonsense);
+    CHECK(named(Wanted::ResolvConf, "name").what == Received::What::Nonsense);
     sockets.asks.reset();
     CHECK(receive_request(sockets.answers.get()).what == Received::What::End);
 }

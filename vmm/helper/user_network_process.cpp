@@ -18,6 +18,7 @@
 #include <cstdlib>
 #include <exception>
 #include <fcntl.h>
+#include <string>
 #include <string_view>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -34,11 +35,28 @@ namespace {
 namespace net = devices::net;
 
 constexpr std::string_view resolv_conf = "/etc/resolv.conf";
+constexpr std::size_t first_forward = 3; ///< of the arguments, behind the guest, a folder and a file
 constexpr int seccomp_stopped_it = 1; // SYS_SECCOMP, as si_code (Linux include/uapi/asm-generic/siginfo.h)
 
+/// What the paths of files begin with that the network serves. Empty when it serves none.
+std::string& boot_files_prefix()
+{
+    static std::string prefix;
+    return prefix;
+}
+
+/// False when that is nothing to be opened here.
+bool ask_for(std::string_view path)
+{
+    auto const& prefix = boot_files_prefix();
+    if (path == resolv_conf) return send_request(requests_fd, {Wanted::ResolvConf});
+    if (prefix.empty() || !path.starts_with(prefix)) return false;
+    return send_request(requests_fd, {Wanted::BootFile}, path.substr(prefix.size()));
+}
+
 /// Stands for openat(2), which the filter lets nobody call: libslirp opens the host's resolv.conf by its name
-/// whenever that has changed, and gets it from the process that may open files. The signal comes of the call itself,
-/// and so nothing else is under way.
+/// whenever that has changed, and files that the guest wants by TFTP. It gets them from the process that may open
+/// files. The signal comes of the call itself, and so nothing else is under way.
 void answer_open(int, siginfo_t* info, void* context)
 {
     constexpr int patience_ms = 1000;
@@ -46,7 +64,7 @@ void answer_open(int, siginfo_t* info, void* context)
     if (info->si_code != seccomp_stopped_it || info->si_syscall != SYS_openat) ::_exit(EXIT_FAILURE);
     registers[REG_RAX] = -EACCES;
     auto const* const path = reinterpret_cast<char const*>(registers[REG_RSI]);
-    if (std::string_view{path} != resolv_conf || !send_request(requests_fd, {Wanted::ResolvConf})) return;
+    if (!ask_for(path)) return;
     auto answer = receive_answer(requests_fd, patience_ms);
     if (answer && answer->error == 0 && answer->descriptors[0]) registers[REG_RAX] = answer->descriptors[0].release();
 }
@@ -93,10 +111,12 @@ int serve(std::span<char* const> arguments)
 {
     net::UserNetworkService service{{UniqueFd{link_socket_fd}, UniqueFd{link_memory_fd}}};
     try {
+        net::BootFiles const files{.folder = arguments[1], .name = arguments[2]};
         std::vector<net::PortForward> forwards;
-        for (auto const* const text : arguments.subspan(1))
+        for (auto const* const text : arguments.subspan(first_forward))
             forwards.push_back(net::parse_port_forward(text));
-        if (!service.open(forwards)) return EXIT_FAILURE;
+        if (!files.folder.empty()) boot_files_prefix() = files.folder + "/";
+        if (!service.open(forwards, files)) return EXIT_FAILURE;
         close_jail();
         service.run();
         return EXIT_SUCCESS;
@@ -110,7 +130,7 @@ int serve(std::span<char* const> arguments)
 
 int run_user_network(std::span<char* const> arguments)
 {
-    if (arguments.empty() || !has_link()) {
+    if (arguments.size() < first_forward || !has_link()) {
         std::fputs("porthole: a user-mode network is started by 'porthole run --net user', not by hand\n", stderr);
         return 2;
     }

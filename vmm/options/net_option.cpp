@@ -56,6 +56,32 @@ unsigned parse_boot_index(std::string_view option, std::string_view text)
     return number;
 }
 
+std::string parse_boot_file(std::string_view option, std::string_view text)
+{
+    bool const printable = std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; });
+    if (text.empty() || text.size() > NetOptions::longest_boot_file || !printable || text.starts_with('/'))
+        refuse(option, "'bootfile=" + std::string{text} +
+                           "' names no file: use the name of one in the folder of tftp=, of at most 127 letters, "
+                           "digits and signs");
+    return std::string{text};
+}
+
+/// What a user-mode network takes, and a tap does not. False when it is nothing of these.
+bool parse_user_item(std::string_view option, std::string_view item, NetOptions& net)
+{
+    if (take_prefix(item, "hostfwd=")) {
+        net.forwards.push_back(parse_forward(option, item));
+    } else if (take_prefix(item, "tftp=")) {
+        if (item.empty()) refuse(option, "'tftp=' names no folder: write e.g. tftp=/srv/tftp");
+        net.tftp = item;
+    } else if (take_prefix(item, "bootfile=")) {
+        net.boot_file = parse_boot_file(option, item);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 } // namespace
 
 NetOptions parse_net(std::string_view option, std::string_view text)
@@ -82,14 +108,16 @@ NetOptions parse_net(std::string_view option, std::string_view text)
             net.mac = parse_mac(option, item);
         } else if (take_prefix(item, "bootindex=")) {
             net.boot_index = parse_boot_index(option, item);
-        } else if (net.tap.empty() && take_prefix(item, "hostfwd=")) {
-            net.forwards.push_back(parse_forward(option, item));
-        } else {
+        } else if (!net.tap.empty() || !parse_user_item(option, item, net)) {
             refuse(option, "'" + std::string{item} + "' is not known here: " +
-                               (net.tap.empty() ? "user takes mac=MAC, hostfwd=tcp::2222-:22 and bootindex=N"
+                               (net.tap.empty() ? "user takes mac=MAC, hostfwd=tcp::2222-:22, tftp=FOLDER, "
+                                                  "bootfile=NAME and bootindex=N"
                                                 : "a tap takes mac=MAC and bootindex=N"));
         }
     }
+    if (!net.boot_file.empty() && net.tftp.empty())
+        refuse(option,
+               "'bootfile=" + net.boot_file + "' is served by TFTP: add the folder that it is in, tftp=FOLDER");
     return net;
 }
 

@@ -7,8 +7,8 @@
 
 namespace vmm {
 
-/// "user[,mac=MAC][,bootindex=N][,hostfwd=tcp::2222-:22]…", or "tap=NAME[,mac=MAC][,bootindex=N]". Throws
-/// UserError with one line that says what to write instead.
+/// "user[,mac=MAC][,bootindex=N][,hostfwd=tcp::2222-:22]…[,tftp=FOLDER][,bootfile=NAME]", or
+/// "tap=NAME[,mac=MAC][,bootindex=N]". Throws UserError with one line that says what to write instead.
 [[nodiscard]] NetOptions parse_net(std::string_view option, std::string_view text);
 
 /// A card more. Throws UserError when the guest has all that it may have.

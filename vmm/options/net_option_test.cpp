@@ -28,6 +28,15 @@ TEST_CASE("--net describes a card on a tap", "[cli][net]")
     CHECK(parse_net("--net", "tap=vm0,bootindex=3").boot_index == 3U);
 }
 
+TEST_CASE("A user-mode network serves what is booted from it", "[cli][net]")
+{
+    auto const net = parse_net("--net", "user,tftp=/srv/tftp,bootfile=" + std::string(127, 'x') + ",bootindex=0");
+    CHECK(net.tftp == "/srv/tftp");
+    CHECK(net.boot_file == std::string(127, 'x'));
+    CHECK(net.boot_index == 0U);
+    CHECK(parse_net("--net", "user,tftp=.").boot_file.empty());
+}
+
 TEST_CASE("What --net cannot be is refused in one line that says what it can", "[cli][net]")
 {
     auto const complaint = [](std::string const& text) {
@@ -43,8 +52,16 @@ TEST_CASE("What --net cannot be is refused in one line that says what it can", "
     CHECK(complaint("tap=") == "--net: 'tap=' names no interface: write e.g. tap=vm0");
     CHECK(complaint("tap=vm0,hostfwd=tcp::2222-:22") ==
           "--net: 'hostfwd=tcp::2222-:22' is not known here: a tap takes mac=MAC and bootindex=N");
+    CHECK(complaint("tap=vm0,tftp=/srv") ==
+          "--net: 'tftp=/srv' is not known here: a tap takes mac=MAC and bootindex=N");
     CHECK(complaint("user,mtu=9000") ==
-          "--net: 'mtu=9000' is not known here: user takes mac=MAC, hostfwd=tcp::2222-:22 and bootindex=N");
+          "--net: 'mtu=9000' is not known here: user takes mac=MAC, hostfwd=tcp::2222-:22, tftp=FOLDER, "
+          "bootfile=NAME and bootindex=N");
+    CHECK_THAT(complaint("user,tftp="), Catch::Contains("names no folder"));
+    CHECK_THAT(complaint("user,bootfile=x.efi"), Catch::Contains("add the folder that it is in, tftp=FOLDER"));
+    CHECK_THAT(complaint("user,tftp=a,bootfile="), Catch::Contains("names no file"));
+    CHECK_THAT(complaint("user,tftp=a,bootfile=/x"), Catch::Contains("names no file"));
+    CHECK_THAT(complaint("user,tftp=a,bootfile=" + std::string(128, 'x')), Catch::Contains("names no file"));
     CHECK_THAT(complaint("user,bootindex=-1"), Catch::Contains("is no place in an order"));
     CHECK_THAT(complaint("user,bootindex=10000"), Catch::Contains("is no place in an order"));
     CHECK(complaint("user,mac=1:2:3") == "--net: '1:2:3' is no MAC address: write e.g. mac=52:54:00:12:34:56");

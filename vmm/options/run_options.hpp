@@ -168,7 +168,11 @@ struct NetOptions {
     std::string tap{}; ///< an interface of the host; empty: a user-mode network of its own
     std::optional<devices::net::MacAddress> mac{};     ///< without one a stable address is derived
     std::vector<devices::net::PortForward> forwards{}; ///< of a user-mode network
+    std::string tftp{};                                ///< folder whose files it serves by TFTP; empty for none
+    std::string boot_file{};                           ///< among these what DHCP names to whoever boots; or empty
     std::optional<unsigned> boot_index{};              ///< as a disk's
+
+    static constexpr std::size_t longest_boot_file = 127; ///< with its end it fits in a DHCP message (RFC 2131 §2)
 };
 
 /// Where a guest's screen is to be seen.
