@@ -7,6 +7,7 @@ import re
 import selectors
 import subprocess
 import time
+from contextlib import contextmanager
 
 PROMPT = r"debian login: $"
 
@@ -17,6 +18,20 @@ class Failed(Exception):
 
 class Lost(Failed):
     """The guest does not answer, so that nothing more can be done with it."""
+
+
+@contextmanager
+def check(name):
+    """Prints "ok NAME" or "not ok NAME: COMPLAINT" for what is done in it. One that loses its guest ends the run: Lost goes on."""
+    try:
+        yield
+    except (Failed, OSError, ValueError, subprocess.SubprocessError) as error:
+        first, *rest = str(error).splitlines() or [""]
+        print(f"not ok {name}: {first}", *rest, sep="\n    ", flush=True)
+        if isinstance(error, Lost):
+            raise
+    else:
+        print(f"ok {name}", flush=True)
 
 
 class Guest:
@@ -103,6 +118,11 @@ class Guest:
             if time.monotonic() > end:
                 raise self.lost(f"did not end within {limit} s")
         return self.process.wait(max(end - time.monotonic(), 1))
+
+    def expect_off(self):
+        """Waits for the VMM's end, which is to be that of a guest that has powered off."""
+        if status := self.wait():
+            raise Failed(f"did not power off: ended with status {status}")
 
     def kill(self):
         """Ends the VMM as a power failure would."""
