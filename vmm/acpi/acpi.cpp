@@ -211,7 +211,7 @@ Bytes madt(AcpiConfig const& config)
     constexpr std::uint32_t pit_gsi = 2;
 
     Bytes table;
-    append(table, InterruptControllers{header({'A', 'P', 'I', 'C'}, 5), local_apic_address, has_8259s});
+    append(table, InterruptControllers{header({'A', 'P', 'I', 'C'}, 6), local_apic_address, has_8259s});
     for (unsigned id = 0; id < config.cpus; ++id)
         append_processor(table, id);
     append(table, IoApic{.id = 0, .address = io_apic_address});

@@ -137,6 +137,9 @@ TEST_CASE("the FADT says what is there and what is not", "[acpi]")
 
     CHECK(+fadt.header.length == 276);
     CHECK(fadt.header.revision == 6);
+    // ACPI 6.5, to which both belong.
+    CHECK(+fadt.minor_revision == 5);
+    CHECK(value_at<InterruptControllers>(tables.by_signature.at("APIC")).header.revision == 6);
     CHECK(+fadt.dsdt_address == +fadt.x_dsdt_address);
     CHECK(+fadt.facs_address % 64 == 0);
     CHECK(text(tables.ram.get<FirmwareControl>(fadt.facs_address).signature) == "FACS");
