@@ -5,7 +5,6 @@
 #include "vmm/firmware/secure_boot.hpp"
 #include "vmm/firmware/volume.hpp"
 
-#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -104,8 +103,7 @@ std::unique_ptr<Variables> open_variables(GuestOptions const& options, std::span
 Firmware::Firmware(GuestOptions const& options)
 {
     auto const parts = read_parts(options.firmware);
-    code_ = std::make_unique<PageBuffer>(parts.code.size());
-    std::ranges::copy(parts.code, code_->bytes().begin());
+    code_ = std::make_unique<PageBuffer>(parts.code);
     variables_ = open_variables(options, parts.variables);
 }
 

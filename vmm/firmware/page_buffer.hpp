@@ -6,11 +6,12 @@
 
 namespace vmm::firmware {
 
-/// Whole pages, zero at first, at the same place for its life.
+/// Whole pages, at the same place for its life. Where they have what an empty flash chip has, all ones, they share
+/// their memory until they are written: more than half of a firmware is that.
 class PageBuffer {
   public:
-    /// `size`: bytes, more than 0. Throws std::bad_alloc.
-    explicit PageBuffer(std::size_t size);
+    /// A copy of whole pages, at least one. Throws std::bad_alloc.
+    explicit PageBuffer(std::span<std::byte const> content);
     PageBuffer(PageBuffer const&) = delete;
     PageBuffer& operator=(PageBuffer const&) = delete;
     ~PageBuffer();
@@ -18,6 +19,8 @@ class PageBuffer {
     [[nodiscard]] std::span<std::byte> bytes() const { return bytes_; }
 
   private:
+    explicit PageBuffer(std::size_t size); ///< bytes; zero
+
     std::span<std::byte> bytes_;
 };
 

@@ -25,10 +25,7 @@ std::vector<std::byte> header_of(std::span<std::byte const> image)
 
 } // namespace
 
-Variables::Variables(std::span<std::byte const> original) : memory_{original.size()}, header_{header_of(original)}
-{
-    std::ranges::copy(original, bytes().begin());
-}
+Variables::Variables(std::span<std::byte const> original) : memory_{original}, header_{header_of(original)} {}
 
 Variables::Variables(std::span<std::byte const> original, std::string const& path) : Variables{original}
 {
