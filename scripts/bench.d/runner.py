@@ -115,20 +115,40 @@ def private_of_children(pid):
     return total
 
 
-def memory_by_category(pid, is_ram):
-    """KiB of the process in memory, resident and private, by what they are."""
+def mappings(smaps):
+    """What lines of /proc/PID/smaps say of each mapping: its size, where of which file it is from, its name, and its figures in KiB."""
+    found = []
+    for line in smaps:
+        field = line.split()
+        if match := re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line):
+            name = field[5] if len(field) > 5 else ""
+            source = (field[3], field[4], field[2]) if name.startswith("/") else None
+            found.append((int(match[2], 16) - int(match[1], 16), source, name, {}))
+        elif found and len(field) == 3 and field[2] == "kB":
+            found[-1][3][field[0]] = int(field[1])
+    return found
+
+
+def by_category(smaps, is_ram):
+    """KiB in memory, resident and private, by what they are. The same part of a file counts once, however often it is mapped."""
     kinds = {}
-    kind = None
-    with open(f"/proc/{pid}/smaps") as smaps:
-        for line in smaps:
-            field = line.split()
-            if match := re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line):
-                size = int(match[2], 16) - int(match[1], 16)
-                kind = category(field[5] if len(field) > 5 else "", is_ram(size))
-            elif kind and field[0] in ("Rss:", "Private_Clean:", "Private_Dirty:"):
-                resident, private = kinds.get(kind, (0, 0))
-                amount = int(field[1])
-                kinds[kind] = (resident + amount, private) if field[0] == "Rss:" else (resident, private + amount)
+    files = {}  # of such a part: how much is counted
+    for size, source, name, kib in mappings(smaps):
+        resident = kib["Rss:"]
+        if source:
+            of_file = resident - kib["Anonymous:"]
+            resident -= min(of_file, files.get(source, 0))
+            files[source] = max(of_file, files.get(source, 0))
+        kind = category(name, is_ram(size))
+        before = kinds.get(kind, (0, 0))
+        kinds[kind] = before[0] + resident, before[1] + kib["Private_Clean:"] + kib["Private_Dirty:"]
+    return kinds
+
+
+def memory_by_category(pid, is_ram):
+    """The same of a process, and what its children have by themselves."""
+    with open(f"/proc/{pid}/smaps", encoding="utf-8") as smaps:
+        kinds = by_category(smaps, is_ram)
     if in_helpers := private_of_children(pid):
         kinds["helper processes"] = in_helpers, in_helpers
     return kinds

@@ -14,6 +14,7 @@ import chart
 import compare
 import growth_report
 import report
+import runner
 from catalogue import BENCHMARKS, named, of_guest_program
 
 BASE = {"hypercall": 1.2, "reference_tsc_page": 0.003}
@@ -174,6 +175,41 @@ class Growth(unittest.TestCase):
         xml.dom.minidom.parseString(svg)
         self.assertIn("ports: cost", svg)
         self.assertEqual(svg.count("<polyline"), 3)
+
+
+class Memory(unittest.TestCase):
+    SMAPS = """\
+00400000-00410000 r-xp 00000000 00:19 7 /porthole
+Rss: 40 kB
+Private_Clean: 40 kB
+Private_Dirty: 0 kB
+Anonymous: 0 kB
+VmFlags: rd ex
+00500000-00510000 rw-p 00000000 00:01 9 /memfd:padding (deleted)
+Rss: 64 kB
+Private_Clean: 0 kB
+Private_Dirty: 0 kB
+Anonymous: 0 kB
+00510000-00520000 rw-p 00000000 00:01 9 /memfd:padding (deleted)
+Rss: 64 kB
+Private_Clean: 0 kB
+Private_Dirty: 4 kB
+Anonymous: 4 kB
+00600000-00700000 rw-p 00000000 00:00 0
+Rss: 12 kB
+Private_Clean: 0 kB
+Private_Dirty: 12 kB
+Anonymous: 12 kB
+00700000-00800000 rw-p 00000000 00:00 0
+Rss: 8 kB
+Private_Clean: 0 kB
+Private_Dirty: 8 kB
+Anonymous: 8 kB
+"""
+
+    def test_counts_a_part_of_a_file_once_and_what_is_a_process_s_own_always(self):
+        found = runner.by_category(self.SMAPS.splitlines(), lambda _: False)
+        self.assertEqual(found, {"program": (40 + 64 + 4, 40 + 4), "anonymous: arenas, thread stacks, data": (20, 20)})
 
 
 class Lines(unittest.TextTestResult):
