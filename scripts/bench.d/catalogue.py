@@ -17,6 +17,10 @@ DISK = "disk"      # printed by guest-tests/linux/disk_bench in Linux
 NETWORK = "network"  # traffic between the lab machine and Linux, over a tap
 LOGIN = "login"    # Debian with a disk and a network card, from the start of the VMM to the login prompt
 LOGIN_MEMORY = "login-memory"  # the same, there
+BOOTLOADER = "bootloader"  # UEFI firmware, from the start of the VMM until the boot loader on its disk runs
+UEFI_LOGIN = "uefi-login"  # Debian started by it, with a display as well
+UEFI_MEMORY = "uefi-memory"  # the same, there
+SCREEN = "screen"  # Linux with a screen, on which a viewer looks
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,11 @@ BENCHMARKS = (
     Benchmark("idle_partitions_64_resident", IDLE, "resident memory beyond guest RAM, for each of them", unit=KIB),
     Benchmark("boot_to_login", LOGIN, "Debian with a disk and a network card, from exec of the VMM to the login prompt"),
     Benchmark("resident_overhead_disk_net", LOGIN_MEMORY, "resident memory beyond guest RAM, then", unit=KIB),
+    Benchmark("uefi_to_bootloader", BOOTLOADER, "UEFI firmware, from exec of the VMM to the first instruction of the boot loader"),
+    Benchmark("uefi_boot_to_login", UEFI_LOGIN, "boot_to_login by firmware, with a display too"),
+    Benchmark("resident_overhead_uefi", UEFI_MEMORY, "resident memory beyond guest RAM, then", unit=KIB),
+    Benchmark("screen_update_1024x768", SCREEN, "a change of the whole screen, until a viewer of VNC has it"),
+    Benchmark("idle_screen", SCREEN, "a screen at rest, a viewer looking on: what the VMM executes for it in 10 seconds"),
 )
 
 

@@ -20,10 +20,10 @@ class Partitions:
     switches: int  # how often one of them was given the processor meanwhile
 
 
-def scheduled(pid):
-    """How long all threads have run, by the scheduler's own account, and how often they began to."""
+def scheduled(pid, threads=("*",)):
+    """How long these threads have run, by the scheduler's own account, and how often they began to; all unless told which."""
     total = switches = 0
-    for path in glob.glob(f"/proc/{pid}/task/*/schedstat"):
+    for path in (path for thread in threads for path in glob.glob(f"/proc/{pid}/task/{thread}/schedstat")):
         with open(path) as file:
             ran, _, slices = file.read().split()
         total += int(ran)

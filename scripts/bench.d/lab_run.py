@@ -7,13 +7,19 @@ import subprocess
 import sys
 import time
 
-from catalogue import DISK, LAUNCH, LOGIN, LOGIN_MEMORY, MEMORY, NETWORK, START
+from catalogue import (BOOTLOADER, DISK, LAUNCH, LOGIN, LOGIN_MEMORY, MEMORY, NETWORK, SCREEN, START, UEFI_LOGIN,
+                       UEFI_MEMORY)
+from machines import LINUX_COMMAND_LINE
 import report
 
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
-PROGRAMS = ("porthole", "bare_exit", "net_load", "guest-tests/bench.elf", "guest-tests/puppet.elf", "guest-tests/disk_bench")
+PROGRAMS = ("porthole", "bare_exit", "net_load", "guest-tests/bench.elf", "guest-tests/puppet.elf", "guest-tests/disk_bench",
+            "guest-tests/bootloader.efi")
+BOOT_LOADER = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi"
 TIME_LIMIT = 3600  # seconds; some minutes on an idle machine
-LINUX = {LAUNCH, MEMORY, DISK, NETWORK, LOGIN, LOGIN_MEMORY, START}
+LINUX = {LAUNCH, MEMORY, DISK, NETWORK, LOGIN, LOGIN_MEMORY, START, SCREEN}
+DEBIAN = {LOGIN, LOGIN_MEMORY, UEFI_LOGIN, UEFI_MEMORY}
+UEFI = {BOOTLOADER, UEFI_LOGIN, UEFI_MEMORY}
 
 
 class Failed(Exception):
@@ -42,7 +48,7 @@ def script(*command, show=False):
 
 def checked_build(folder):
     if folder is None:
-        script("build", "release", *(os.path.basename(program).removesuffix(".elf") for program in PROGRAMS), show=True)
+        script("build", "release", *(os.path.splitext(os.path.basename(program))[0] for program in PROGRAMS), show=True)
         folder = f"{PROJECT}/build/release"
     for program in PROGRAMS:
         if not os.path.exists(f"{folder}/{program}"):
@@ -69,7 +75,28 @@ def make_initrds(build):
     script("guest-initrd", f"{folder}/network.initrd", f"{PROJECT}/scripts/bench.d/network", "hv_netvsc", "virtio_net",
            "virtio_pci")
     add_program(f"{folder}/network.initrd", f"{build}/net_load")
+    script("guest-initrd", "--kernel", "generic", f"{folder}/screen.initrd", f"{PROJECT}/scripts/bench.d/screen",
+           "hv_vmbus", "hyperv_drm")
     return folder
+
+
+def make_boot_disks(build, debian):
+    """Disks with what firmware starts: a boot loader that says that it runs and, where `debian` is not None, one that starts it."""
+    need("mformat", "sfdisk")
+    folder = f"{PROJECT}/.cache/bench"
+    os.makedirs(folder, exist_ok=True)
+    disks = {"bootloader.img": f"{folder}/bootloader.img"}
+    script("guest.d/make-esp", disks["bootloader.img"], "40", f"EFI/BOOT/BOOTX64.EFI={build}/guest-tests/bootloader.efi")
+    if debian:
+        disks["esp.img"] = f"{folder}/esp.img"
+        for name, text in ("loader.conf", "timeout 0\n"), ("debian.conf", (
+                "title Debian\nlinux /vmlinuz\ninitrd /initrd\n" f"options {LINUX_COMMAND_LINE} root=LABEL=debian\n")):
+            with open(f"{folder}/{name}", "w", encoding="ascii") as file:
+                file.write(text)
+        script("guest.d/make-esp", disks["esp.img"], "96", f"EFI/BOOT/BOOTX64.EFI={BOOT_LOADER}", f"vmlinuz={debian}/vmlinuz",
+               f"initrd={debian}/initrd", f"loader/loader.conf={folder}/loader.conf",
+               f"loader/entries/debian.conf={folder}/debian.conf")
+    return disks
 
 
 def plan_of(build, kinds, peers, **more):
@@ -77,8 +104,12 @@ def plan_of(build, kinds, peers, **more):
     plan = {"build": build, "peers": peers, **more}
     if LINUX & kinds:
         plan |= {"kernel": f"{script('lab.d/kernel', 'cloud')}/vmlinuz", "initrds": make_initrds(build)}
-    if {LOGIN, LOGIN_MEMORY} & kinds:
+    if SCREEN in kinds:
+        plan["generic_kernel"] = f"{script('lab.d/kernel', 'generic')}/vmlinuz"
+    if DEBIAN & kinds:
         plan["debian"] = script("guest-image")
+    if UEFI & kinds:
+        plan["firmware"] = make_boot_disks(build, plan.get("debian"))
     return plan
 
 

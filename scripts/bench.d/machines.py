@@ -10,6 +10,12 @@ TAP = "bench0"
 MAC = "52:54:00:12:34:56"  # the same for all: the lab machine keeps it with the address
 LINUX_COMMAND_LINE = "quiet console=ttyS0 panic=-1"
 DEBIAN_MIB = 512
+FIRMWARE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
+NVRAM_TEMPLATE = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+NVRAM = "/tmp/nvram"  # a copy of it
+FIRMWARE_MIB = 256
+VNC = "/tmp/vnc"  # a socket
+SCREEN_COMMAND_LINE = f"console=tty0 video=1024x768 {LINUX_COMMAND_LINE}"
 POOL = "16G"  # of ports; only what is used of it is there
 
 
@@ -20,6 +26,7 @@ class Guest:
     idle_program: str
     kernel: str
     disk: str
+    generic_kernel: str  # has drivers for screens, which the other one lacks
 
 
 class Porthole:
@@ -93,6 +100,19 @@ privileges = ["create-port", "connect-port"]
                 "--disk", disk, "--net", "user", "--cmdline", f"{LINUX_COMMAND_LINE} root=/dev/sda"]
 
 
+    def firmware_command(self, disk):
+        return [*self.begin, "--memory", f"{FIRMWARE_MIB}M", "--firmware", "auto", "--disk", disk]
+
+    def uefi_debian_command(self, esp, disk):
+        """esp is the disk with the boot loader and the kernel."""
+        return [*self.begin, "--memory", f"{DEBIAN_MIB}M", "--firmware", "auto", "--disk", esp, "--disk", disk, "--net", "user",
+                "--display", f"vnc=unix:{VNC}"]
+
+    def screen_command(self, guest, initrd):
+        return [*self.begin, "--memory", f"{LINUX_MIB}M", "--kernel", guest.generic_kernel, "--initrd", initrd,
+                "--cmdline", SCREEN_COMMAND_LINE, "--display", f"vnc=unix:{VNC}"]
+
+
 class Unconfined(Porthole):
     """The same program without its jail."""
 
@@ -155,6 +175,20 @@ class Qemu:
                               "-drive", f"file={disk},format=raw,if=virtio", "-netdev", "user,id=net",
                               "-device", "virtio-net-pci,netdev=net,romfile=",
                               "-append", f"{LINUX_COMMAND_LINE} root=/dev/vda"]
+
+    def by_firmware(self, mib):
+        return self.common + [
+            "-cpu", "host", "-m", str(mib), "-drive", f"if=pflash,format=raw,readonly=on,file={FIRMWARE}",
+            "-drive", f"if=pflash,format=raw,file={NVRAM}"]
+
+    def firmware_command(self, disk):
+        # Without a screen and a network card, which Porthole has not either then.
+        return self.by_firmware(FIRMWARE_MIB) + ["-vga", "none", "-nic", "none", "-drive", f"file={disk},format=raw,if=virtio"]
+
+    def uefi_debian_command(self, esp, disk):
+        return self.by_firmware(DEBIAN_MIB) + [
+            "-drive", f"file={esp},format=raw,if=virtio", "-drive", f"file={disk},format=raw,if=virtio", "-netdev", "user,id=net",
+            "-device", "virtio-net-pci,netdev=net,romfile=", "-vnc", f"unix:{VNC}"]
 
 
 class Kvmtool:

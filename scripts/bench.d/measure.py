@@ -13,17 +13,22 @@ import subprocess
 import sys
 import time
 
-import contention
-import growth
-import wall_clock
-from catalogue import (DISK, IDLE, LAUNCH, LOGIN, LOGIN_MEMORY, MEMORY, MICRO, NETWORK, PAIR, PORTS, PROCESSORS, START,
-                       named, of_kind)
-from idle import measure_partitions
-from machines import DEBIAN_MIB, LINUX_MIB, TAP, Guest, Porthole, peer
-from runner import (LIMIT, Failed, beyond_ram, guest_ram, memory_by_category, out_of_time, printed_figures, run, running, say,
-                    spawn, tail)
-from stage import Stage, copy_sparse
-from tracing import first_entry
+PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+sys.path += [f"{PROJECT}/scripts/guest.d", f"{PROJECT}/scripts/tests.d"]
+
+import by_firmware  # noqa: E402
+import contention  # noqa: E402
+import growth  # noqa: E402
+import shown  # noqa: E402
+import wall_clock  # noqa: E402
+from catalogue import (BOOTLOADER, DISK, IDLE, LAUNCH, LOGIN, LOGIN_MEMORY, MEMORY, MICRO, NETWORK, PAIR, PORTS,  # noqa: E402
+                       PROCESSORS, SCREEN, START, UEFI_LOGIN, UEFI_MEMORY, named, of_kind)
+from idle import measure_partitions  # noqa: E402
+from machines import DEBIAN_MIB, FIRMWARE, LINUX_MIB, NVRAM_TEMPLATE, TAP, Guest, Porthole, peer  # noqa: E402
+from runner import (LIMIT, Failed, beyond_ram, guest_ram, memory_by_category, out_of_time, printed_figures, run, running,  # noqa: E402
+                    say, spawn, tail)
+from stage import Stage, copy_sparse  # noqa: E402
+from tracing import first_entry  # noqa: E402
 
 ROOT = "/dev/shm/bench"
 DISK_COPY = "/tmp/disk"
@@ -155,15 +160,15 @@ def network(machine, guest, initrd, names):
             say(name=name, machine=machine.name, values=[int(text)])
 
 
-def boot_to_login(machine, debian):
-    """Boots Debian from a disk that no one has used. Returns how many instructions the machine took until the login prompt,
-    and the KiB that the VMM has in memory then.
+def boot_to_login(machine, disk, command):
+    """Boots Debian from a copy, DISK_COPY, of a disk. Returns how many instructions the machine took until the login prompt, and
+    the KiB that the VMM has in memory then.
     """
-    copy_sparse(f"{debian}/disk", DISK_COPY)
+    copy_sparse(disk, DISK_COPY)
     reader, writer = os.pipe()
     signal.alarm(LIMIT)
     begin = time.monotonic_ns()
-    pid = spawn(machine.debian_command(debian, DISK_COPY), writer)
+    pid = spawn(command, writer)
     os.close(writer)
     text = b""
     while PROMPT.encode() not in text:
@@ -185,8 +190,21 @@ def logins(machine, debian, runs, kinds):
     found = []
     for number in range(runs):
         say(now=f"Debian under {machine.name}, run {number + 1} of {runs}")
-        found.append(boot_to_login(machine, debian))
-    for kind, values in zip((LOGIN, LOGIN_MEMORY), zip(*found)):
+        found.append(boot_to_login(machine, f"{debian}/disk", machine.debian_command(debian, DISK_COPY)))
+    say_logins(machine, (LOGIN, LOGIN_MEMORY), found, kinds)
+
+
+def uefi_logins(machine, debian, runs, kinds):
+    found = []
+    for number in range(runs):
+        say(now=f"Debian by firmware under {machine.name}, run {number + 1} of {runs}")
+        by_firmware.fresh_nvram()
+        found.append(boot_to_login(machine, f"{debian}/disk", machine.uefi_debian_command("/esp.img", DISK_COPY)))
+    say_logins(machine, (UEFI_LOGIN, UEFI_MEMORY), found, kinds)
+
+
+def say_logins(machine, both, found, kinds):
+    for kind, values in zip(both, zip(*found)):
         if kind in kinds:
             say(name=kinds[kind], machine=machine.name, values=values)
 
@@ -198,6 +216,11 @@ def enter_stage(plan, peers):
     stage.add_program(f"{plan['build']}/bare_exit", to="/bare_exit")
     stage.add(f"{plan['build']}/net_load", to="/net_load")
     stage.add_library("libslirp.so.0")  # of the processes of user-mode networks
+    stage.add_library("libvncserver.so.1")  # of displays
+    for file in (FIRMWARE, NVRAM_TEMPLATE) if "firmware" in plan else ():
+        stage.add(file)
+    for name, path in plan.get("firmware", {}).items():
+        stage.add(path, to=f"/{name}")
     stage.add_program(shutil.which("ip"))
     for vmm in peers:
         stage.add_program(vmm.binary)
@@ -218,8 +241,12 @@ def enter_stage(plan, peers):
             stage.read_through("/disk")
     for name in ("disk", "vmlinuz", "initrd") if "debian" in plan else ():
         stage.add(f"{plan['debian']}/{name}", to=f"/debian/{name}")
+    if "generic_kernel" in plan:
+        stage.add(plan["generic_kernel"], to="/vmlinuz-generic")
+        stage.add(f"{plan['initrds']}/screen.initrd", to="/screen.initrd")
     stage.enter()
-    return Guest(test_program="/bench.elf", idle_program="/puppet.elf", kernel="/vmlinuz", disk="/disk")
+    return Guest(test_program="/bench.elf", idle_program="/puppet.elf", kernel="/vmlinuz", disk="/disk",
+                 generic_kernel="/vmlinuz-generic")
 
 
 def benchmarks(wanted, runs, machines, guest):
@@ -248,13 +275,18 @@ def benchmarks(wanted, runs, machines, guest):
     each(MEMORY, "linux_command", lambda machine: memory(machine, guest, "/ready.initrd"))
     each(LAUNCH, "linux_command", lambda machine: say(
         name=kinds[LAUNCH], machine=machine.name, values=launch(machine, guest, "/reboot.initrd", runs)))
-    if LOGIN in kinds or LOGIN_MEMORY in kinds:
-        for machine in machines:
-            if hasattr(machine, "debian_command"):
-                logins(machine, "/debian", runs if LOGIN in kinds else 1, kinds)
+    for time_kind, memory_kind, ability, measure in ((LOGIN, LOGIN_MEMORY, "debian_command", logins),
+                                                     (UEFI_LOGIN, UEFI_MEMORY, "uefi_debian_command", uefi_logins)):
+        for machine in machines if time_kind in kinds or memory_kind in kinds else ():
+            if hasattr(machine, ability):
+                measure(machine, "/debian", runs if time_kind in kinds else 1, kinds)
             else:
-                absent(machine, LOGIN)
-                absent(machine, LOGIN_MEMORY)
+                absent(machine, time_kind)
+                absent(machine, memory_kind)
+    each(BOOTLOADER, "firmware_command", lambda machine: by_firmware.to_bootloader(
+        machine, "/bootloader.img", kinds[BOOTLOADER], runs))
+    screens = [benchmark.name for benchmark in wanted if benchmark.kind == SCREEN]
+    each(SCREEN, "screen_command", lambda machine: shown.measure(machine, guest, screens))
 
 
 def main():
