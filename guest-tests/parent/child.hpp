@@ -33,6 +33,7 @@ inline constexpr u32 unrecoverable_exception = 0x8000'0021;
 inline constexpr u32 opaque = 0x8000'003F;
 inline constexpr u32 io_port = 0x8001'0000;
 inline constexpr u32 msr = 0x8001'0001;
+inline constexpr u32 apic_eoi = 0x8001'0004;
 inline constexpr u32 halt = 0x8001'0007;
 } // namespace message
 

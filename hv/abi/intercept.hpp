@@ -77,6 +77,12 @@ struct MsrMessage {
 };
 static_assert(sizeof(MsrMessage) == 64);
 
+/// Of a level-triggered interrupt (Linux, include/hyperv/hvhdk.h, hv_x64_apic_eoi_message).
+struct ApicEoiMessage {
+    std::uint32_t vp_index;
+    std::uint32_t vector;
+};
+
 /// Of 0x8000003F (Linux, include/hyperv/hvhdk.h, hv_opaque_intercept_message).
 struct OpaqueInterceptMessage {
     std::uint32_t vp_index;

@@ -18,7 +18,8 @@ enum class MessageType : std::uint32_t {
     SynicSintIntercept = 0x8000'0061, ///< Linux (include/hyperv/hvgdk_mini.h): what a SINT would have interrupted for
     IoPortIntercept = 0x8001'0000,
     MsrIntercept = 0x8001'0001,
-    Halt = 0x8001'0007, ///< newest
+    ApicEoi = 0x8001'0004, ///< newest; 2.0a has another number
+    Halt = 0x8001'0007,    ///< newest
 };
 
 inline constexpr std::uint32_t hypervisor_message_mask = 0x8000'0000; ///< HV_MESSAGE_TYPE_HYPERVISOR_MASK

@@ -23,6 +23,7 @@ struct VirtualInterrupt {
     bool logical_destination;
     std::uint8_t destination; ///< an APIC ID, or a logical one
     std::uint8_t vector;
+    bool level_triggered = false; ///< of Fixed and LowestPriority, where `tells_eois`
 
     friend bool operator==(VirtualInterrupt const&, VirtualInterrupt const&) = default;
 };
@@ -39,6 +40,8 @@ class InterruptSink {
     virtual void assert_vector(VpIndex vp, std::uint8_t vector, bool auto_eoi) = 0;
     /// Whichever local APICs the address selects; when it selects none, the interrupt is lost.
     virtual void send(VirtualInterrupt const& interrupt) = 0;
+    /// Whether the EOI of a level-triggered interrupt is told (VpSupervisor::ended).
+    [[nodiscard]] virtual bool tells_eois() const { return false; }
     /// The VP's ExternalInterrupt was asserted: the VP is to take it as soon as it takes interrupts.
     virtual void external_interrupt_waits(VpIndex vp) = 0;
     /// Calls VirtualProcessor::retry_messages on that VP some milliseconds later, from any thread.

@@ -52,6 +52,8 @@ class VpSupervisor {
     /// A write to memory that is not there: true when it has rung for the parent, and the VP is to go on.
     [[nodiscard]] virtual bool rang(Gpa gpa, std::span<std::byte const> data) = 0;
     [[nodiscard]] virtual MsrAnswer msr_answer(std::uint32_t index, bool is_write) const = 0;
+    /// The VP has ended a level-triggered interrupt. It goes on.
+    virtual void ended(std::uint8_t vector) = 0;
     /// Tells the parent. The VP is suspended then.
     virtual void intercepted(Intercept const& intercept) = 0;
 };

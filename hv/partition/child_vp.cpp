@@ -7,6 +7,7 @@
 #include "hv/partition/partition.hpp"
 
 #include <mutex>
+#include <new>
 #include <utility>
 
 namespace hv {
@@ -42,6 +43,8 @@ void ChildVp::end()
     processor_->end();
     family_.child.wait_for_visits(); // of whoever had found it before
     if (buffer_.synic) buffer_.synic->withdraw(buffer_);
+    for (auto& [vector, buffer] : eoi_buffers_)
+        if (buffer.synic) buffer.synic->withdraw(buffer);
     (void)hide_page(abi::VpStatePage::InterceptMessage);
     (void)hide_page(abi::VpStatePage::Registers);
 }
@@ -66,20 +69,30 @@ void ChildVp::intercepted(Intercept const& intercept)
     auto message = intercept_message(vp_, kind, intercept);
     message.header.origin = family_.child.id().value;
     suspension_.intercept();
-    if (!has_message_page_) return post(message);
+    if (!has_message_page_) return post(message, buffer_);
     {
         std::lock_guard const guard{lock_};
         message_page_.write(&message, sizeof message);
     }
-    post(opaque_message(vp_, family_.child.id()));
+    post(opaque_message(vp_, family_.child.id()), buffer_);
 }
 
-void ChildVp::post(abi::Message const& message)
+/// Whoever has mapped a message page is Linux, which leaves such a message in its slot, and hears of no intercept any
+/// more, unless a monitor waits for the end of just this interrupt (mshv_intercept_isr).
+void ChildVp::ended(std::uint8_t vector)
+try {
+    if (has_message_page_) return;
+    post(eoi_message(vp_, family_.child.id(), vector), eoi_buffers_[vector]);
+} catch (std::bad_alloc const&) {
+    // lost, as when nobody listens
+}
+
+void ChildVp::post(abi::Message const& message, MessageBuffer& buffer)
 {
     auto& synic = hearer();
-    if (buffer_.synic && buffer_.synic != &synic) buffer_.synic->withdraw(buffer_);
+    if (buffer.synic && buffer.synic != &synic) buffer.synic->withdraw(buffer);
     PendingInterrupts pending;
-    synic.post_own(intercept_sint, message, buffer_, pending);
+    synic.post_own(intercept_sint, message, buffer, pending);
     synic.raise(pending);
 }
 

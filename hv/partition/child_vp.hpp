@@ -16,6 +16,7 @@
 #include "hv/vp/virtual_processor.hpp"
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <vector>
@@ -83,10 +84,11 @@ class ChildVp final : public VpSupervisor {
         return family_.intercepts.has_port(port, size, is_write);
     }
     [[nodiscard]] bool rang(Gpa gpa, std::span<std::byte const> data) override;
+    void ended(std::uint8_t vector) override;
     void intercepted(Intercept const& intercept) override;
 
     [[nodiscard]] Status change_cpuid(CpuidResults changed);
-    void post(abi::Message const& message);
+    void post(abi::Message const& message, MessageBuffer& buffer);
     [[nodiscard]] OverlayPage& page_of(abi::VpStatePage type)
     {
         return type == abi::VpStatePage::Registers ? register_page_ : message_page_;
@@ -100,7 +102,8 @@ class ChildVp final : public VpSupervisor {
     bool const has_message_page_;
     CpuidResults cpuid_; ///< on the VP's thread, as the next
     MsrResults msrs_;
-    MessageBuffer buffer_; ///< 2.0a §14.2.1; it may wait at one of the parent's SynICs
+    MessageBuffer buffer_; ///< 2.0a §14.2.1; it may wait at one of the parent's SynICs, as the next
+    std::map<std::uint8_t, MessageBuffer> eoi_buffers_; ///< by vector: one that waits says enough
 
     Mutex<LockRank::Leaf> lock_; // the rest
     OverlayPage message_page_;

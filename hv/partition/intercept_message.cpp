@@ -136,6 +136,13 @@ abi::Message intercept_message(VirtualProcessor& vp, abi::MessageType type, Inte
     return message_of(type, header_of(vp, intercept));
 }
 
+abi::Message eoi_message(VirtualProcessor const& vp, PartitionId child, std::uint8_t vector)
+{
+    auto message = message_of(abi::MessageType::ApicEoi, abi::ApicEoiMessage{vp.index().value, vector});
+    message.header.origin = child.value;
+    return message;
+}
+
 abi::Message opaque_message(VirtualProcessor const& vp, PartitionId child)
 {
     auto message = message_of(abi::MessageType::OpaqueIntercept, abi::OpaqueInterceptMessage{vp.index().value, 0});

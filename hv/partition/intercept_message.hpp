@@ -13,4 +13,7 @@ namespace hv {
 /// That the VP's intercept message page has one (newest, HvMessageTypeOpaqueIntercept).
 [[nodiscard]] abi::Message opaque_message(VirtualProcessor const& vp, PartitionId child);
 
+/// That the VP has ended a level-triggered interrupt (newest, HvMessageTypeX64ApicEoi).
+[[nodiscard]] abi::Message eoi_message(VirtualProcessor const& vp, PartitionId child, std::uint8_t vector);
+
 } // namespace hv

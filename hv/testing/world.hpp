@@ -45,7 +45,9 @@ struct RecordingSink final : InterruptSink {
     std::vector<std::uint32_t> external; // VP indices
     unsigned retries = 0;
     std::vector<std::uint32_t> synics_enabled; // VP indices
+    bool hears_eois = false;
 
+    [[nodiscard]] bool tells_eois() const override { return hears_eois; }
     void assert_vector(VpIndex vp, std::uint8_t vector, bool auto_eoi) override
     {
         std::lock_guard const guard{lock};

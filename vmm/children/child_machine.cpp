@@ -178,7 +178,20 @@ void ChildMachine::assert_vector(hv::VpIndex vp, std::uint8_t vector, bool auto_
 
 void ChildMachine::send(hv::VirtualInterrupt const& interrupt)
 {
-    if (local_apics_) vm_->signal_msi(interrupt);
+    if (!local_apics_) return;
+    if (interrupt.level_triggered) watch_eois(interrupt.vector);
+    vm_->signal_msi(interrupt);
+}
+
+void ChildMachine::watch_eois(std::uint8_t vector)
+try {
+    std::lock_guard const guard{eoi_lock_};
+    if (level_triggered_[vector]) return;
+    level_triggered_.set(vector);
+    workers_->builder.run([&] { vm_->watch_eois(vector); });
+} catch (std::exception const& error) {
+    static RateLimit limit;
+    warn_limited(limit, "the end of an interrupt of a guest's child will not be told: {}", error.what());
 }
 
 void ChildMachine::external_interrupt_waits(hv::VpIndex vp)

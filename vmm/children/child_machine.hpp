@@ -11,6 +11,7 @@
 #include "vmm/vcpu/guest_cpuid.hpp"
 #include "vmm/vcpu/pause_gate.hpp"
 
+#include <bitset>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -81,9 +82,11 @@ class ChildMachine final : public hv::ChildMachine, hv::InterruptSink, hv::Machi
     [[nodiscard]] Processor const& processor(unsigned index, hv::Rights const& rights);
     void reset(Processor const& processor, unsigned index) const;
     void forget(unsigned index);
+    void watch_eois(std::uint8_t vector);
 
     void assert_vector(hv::VpIndex vp, std::uint8_t vector, bool auto_eoi) override;
     void send(hv::VirtualInterrupt const& interrupt) override;
+    [[nodiscard]] bool tells_eois() const override { return local_apics_; }
     void external_interrupt_waits(hv::VpIndex vp) override;
     void retry_messages_later(hv::VpIndex) override {} // EOM and the next post deliver as well
     void reset() override {}
@@ -111,6 +114,8 @@ class ChildMachine final : public hv::ChildMachine, hv::InterruptSink, hv::Machi
     std::unique_ptr<ChildMemory> memory_;
     std::mutex lock_;                          ///< the next
     std::map<unsigned, Processor> processors_; ///< by index; a vCPU stays when its VP goes
+    std::mutex eoi_lock_;                      ///< the next
+    std::bitset<256> level_triggered_;         ///< vectors that have been so
 };
 
 } // namespace vmm

@@ -53,6 +53,7 @@ class ChildVcpu final : public hv::ChildProcessor, ExitOwner {
     void answer(exits::MmioAccess const& mmio) override;
     void answer(exits::MsrRead const& msr) override;
     void answer(exits::MsrWrite const& msr) override;
+    void answer(exits::InterruptEnded ended) override { supervisor_->ended(ended.vector); }
     void answer(exits::Halted) override;
     void answer(exits::TripleFault) override;
     void answer(exits::Failed) override;

@@ -50,6 +50,11 @@ struct Hypercall {
     std::uint64_t output; ///< likewise
 };
 
+/// The EOI of an interrupt whose vector Vm::watch_eois was told. Nothing is to be done for the vCPU to go on.
+struct InterruptEnded {
+    std::uint8_t vector;
+};
+
 /// HLT, on a machine without local APICs.
 struct Halted {};
 
@@ -62,7 +67,8 @@ struct Failed {};
 
 namespace vmm {
 
-using VmExit = std::variant<exits::PortAccess, exits::Interrupted, exits::MsrRead, exits::MsrWrite, exits::MmioAccess,
-                            exits::Hypercall, exits::Halted, exits::TripleFault, exits::Failed>;
+using VmExit =
+    std::variant<exits::PortAccess, exits::Interrupted, exits::MsrRead, exits::MsrWrite, exits::MmioAccess,
+                 exits::Hypercall, exits::InterruptEnded, exits::Halted, exits::TripleFault, exits::Failed>;
 
 } // namespace vmm

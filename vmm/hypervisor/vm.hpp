@@ -61,8 +61,11 @@ class Vm {
 
     /// Sends an edge-triggered fixed interrupt to one local APIC. From any thread.
     virtual void signal_msi(std::uint32_t apic_id, std::uint8_t vector) = 0;
-    /// Sends any edge-triggered interrupt to the local APICs that it addresses. From any thread.
+    /// Sends any interrupt to the local APICs that it addresses. From any thread.
     virtual void signal_msi(hv::VirtualInterrupt const& interrupt) = 0;
+    /// From now on the EOI of this vector is an exit, on a machine with local APICs alone. One call at a time. Throws
+    /// HypervisorError.
+    virtual void watch_eois(std::uint8_t vector) = 0;
     /// What a device has written to an address, as the guest has set both: an interrupt, or nothing where no local
     /// APIC is meant. From any thread.
     virtual void write_msi(std::uint64_t address, std::uint32_t data) = 0;

@@ -82,6 +82,7 @@ VmExit KvmVcpu::other_exit()
         auto const& call = run_->hyperv.u.hcall;
         return exits::Hypercall{call.input, call.params[0], call.params[1]};
     }
+    case KVM_EXIT_IOAPIC_EOI: return exits::InterruptEnded{run_->eoi.vector};
     case KVM_EXIT_INTR:
     case KVM_EXIT_IRQ_WINDOW_OPEN: return exits::Interrupted{};
     case KVM_EXIT_HLT: return exits::Halted{};

@@ -23,7 +23,8 @@ constexpr std::uint32_t msi_address = 0xFEE0'0000; // Intel SDM vol. 3 §11.11.1
 constexpr unsigned msi_window_shift = 20;
 constexpr unsigned msi_destination_shift = 12;
 constexpr std::uint32_t msi_logical_destination = 1U << 2;
-constexpr unsigned msi_delivery_mode_shift = 8; // of the data
+constexpr unsigned msi_delivery_mode_shift = 8; // of the data, as the next
+constexpr std::uint32_t msi_level_asserted = 0b11U << 14;
 
 void send_msi(int vm_fd, std::uint32_t address, std::uint32_t data)
 {
@@ -77,10 +78,10 @@ void KvmVm::create_interrupt_controllers() const
 
 void KvmVm::create_local_apics() const
 {
-    constexpr std::uint64_t io_apic_inputs = 24;
+    constexpr std::uint64_t inputs = 240; // one for each vector from 16 on; KVM keeps the number in eight bits
     kvm_enable_cap split{};
     split.cap = KVM_CAP_SPLIT_IRQCHIP;
-    split.args[0] = io_apic_inputs;
+    split.args[0] = inputs;
     kvm_ioctl(fd(), KVM_ENABLE_CAP, &split, "in-kernel local APICs");
 }
 
@@ -144,7 +145,27 @@ void KvmVm::signal_msi(hv::VirtualInterrupt const& interrupt)
 {
     auto const address = msi_address | std::uint32_t{interrupt.destination} << msi_destination_shift |
                          (interrupt.logical_destination ? msi_logical_destination : 0);
-    send_msi(fd(), address, interrupt.vector | static_cast<std::uint32_t>(interrupt.type) << msi_delivery_mode_shift);
+    send_msi(fd(), address,
+             interrupt.vector | static_cast<std::uint32_t>(interrupt.type) << msi_delivery_mode_shift |
+                 (interrupt.level_triggered ? msi_level_asserted : 0));
+}
+
+/// KVM exits for the EOI of a vector that an input of the I/O APIC in user space has, level-triggered and for this
+/// vCPU: an input for each, for all of them.
+void KvmVm::watch_eois(std::uint8_t vector)
+{
+    constexpr std::uint32_t all_apics = 0xFF;
+    eoi_vectors_.push_back(vector);
+    std::vector<kvm_irq_routing_entry> routes(eoi_vectors_.size());
+    for (std::size_t input = 0; input < routes.size(); ++input) {
+        auto& route = routes[input];
+        route.gsi = static_cast<std::uint32_t>(input);
+        route.type = KVM_IRQ_ROUTING_MSI;
+        route.u.msi.address_lo = msi_address | all_apics << msi_destination_shift;
+        route.u.msi.data = eoi_vectors_[input] | msi_level_asserted;
+    }
+    CountedList<kvm_irq_routing_entry> list{std::span<kvm_irq_routing_entry const>{routes}};
+    kvm_ioctl(fd(), kvm_request::set_gsi_routing, list.data(), "to tell of the ends of interrupts");
 }
 
 /// What goes elsewhere is no interrupt. A PC would write the data to memory there; no device of ours does that.

@@ -32,6 +32,7 @@ class KvmVm final : public Vm {
     }
     void signal_msi(std::uint32_t apic_id, std::uint8_t vector) override;
     void signal_msi(hv::VirtualInterrupt const& interrupt) override;
+    void watch_eois(std::uint8_t vector) override;
     void write_msi(std::uint64_t address, std::uint32_t data) override;
     void set_irq_line(std::uint32_t gsi, bool asserted) override;
     [[nodiscard]] std::unique_ptr<Doorbell> add_doorbell(DoorbellAddress const& address, int event_fd) override;
@@ -49,6 +50,7 @@ class KvmVm final : public Vm {
     MemorySlots slots_;
     std::optional<KernelReferenceTime> kernel_time_; ///< when KVM runs the guest's direct timers
     std::vector<std::unique_ptr<KvmVcpu>> vcpus_;
+    std::vector<std::uint8_t> eoi_vectors_; ///< whose EOIs are exits
 };
 
 } // namespace vmm

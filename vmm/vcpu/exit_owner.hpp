@@ -24,6 +24,7 @@ class ExitOwner {
     /// Of MSRs that are not synthetic.
     virtual void answer(exits::MsrRead const& msr) = 0;
     virtual void answer(exits::MsrWrite const& msr) = 0;
+    virtual void answer(exits::InterruptEnded) = 0;
     virtual void answer(exits::Halted) = 0;
     virtual void answer(exits::TripleFault) = 0;
     virtual void answer(exits::Failed) = 0;

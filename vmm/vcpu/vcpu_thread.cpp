@@ -156,6 +156,11 @@ void VcpuThread::answer(exits::Interrupted)
     if (vp_->requests().waiting()) vp_->requests().serve();
 }
 
+void VcpuThread::answer(exits::InterruptEnded ended)
+{
+    if (owner_) owner_->answer(ended);
+}
+
 void VcpuThread::answer(exits::Halted halted)
 {
     if (owner_) owner_->answer(halted); // else the local APIC wakes it

@@ -99,6 +99,7 @@ class VcpuThread final : public hv::VpControl {
     void answer(exits::MsrWrite const& msr);
     void answer(exits::MmioAccess const& mmio);
     void answer(exits::Hypercall const& call);
+    void answer(exits::InterruptEnded ended);
     void answer(exits::Halted);
     void answer(exits::TripleFault);
     void answer(exits::Failed);

@@ -94,6 +94,28 @@ TEST_CASE("HvCreateVp, HvDeleteVp: every status (TLFS 2.0a 10.4.1, 10.4.2)", "[c
     CHECK(parent.create_vp(id, 2) == Status::InvalidPartitionState);
 }
 
+TEST_CASE("the end of a level-triggered interrupt is a message to SINT0, and the VP goes on (newest)", "[children]")
+{
+    Family const family;
+    auto const& [registry, parent, id] = family;
+    REQUIRE(parent.create_vp(id, 1) == Status::Success);
+    auto& processor = family.processor(1);
+    REQUIRE(family.set(id, 1, RegisterName::ExplicitSuspend, 0) == Status::Success);
+    processor.supervisor->ended(0x41);
+    CHECK_FALSE(processor.supervisor->suspended());
+    auto const message = family.slot();
+    CHECK(message.header.type == abi::MessageType::ApicEoi);
+    CHECK(message.header.origin == id);
+    REQUIRE(message.header.payload_size == sizeof(abi::ApicEoiMessage));
+    abi::ApicEoiMessage told{};
+    std::memcpy(&told, message.payload.data(), sizeof told);
+    CHECK(told.vp_index == 1);
+    CHECK(told.vector == 0x41);
+    for (unsigned i = 0; i < 1000; ++i) // nobody takes them: each vector waits once
+        processor.supervisor->ended(static_cast<std::uint8_t>(0x20 + i % 64));
+    REQUIRE(parent.delete_vp(id, 1) == Status::Success);
+}
+
 TEST_CASE("an intercept suspends its VP, and is a message to SINT0 (TLFS 2.0a 9.1.1, 14.2.6, 16.5.3)", "[children]")
 {
     Family const family;
@@ -162,6 +184,8 @@ TEST_CASE("the intercept message page has the message, and SINT0 says so (newest
     CHECK(output_element<std::uint64_t>(parent.guest, 0) == free_page);
     CHECK(family.show(free_page + 1) == Status::InvalidVpState);
     CHECK(parent.deposit(id, {free_page}) == result(Status::ObjectInUse, 0));
+    family.processor().supervisor->ended(0x41); // which Linux would leave in the slot
+    CHECK(family.slot().header.type == abi::MessageType::None);
 
     Intercept intercept{.kind = Intercept::Kind::MemoryAccess};
     intercept.gpa = Gpa{0x5008};

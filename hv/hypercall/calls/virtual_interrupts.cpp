@@ -31,13 +31,13 @@ bool well_formed(InterruptControl control, std::uint32_t vector)
     return vector <= highest_vector || vector == abi::no_interrupt_vector;
 }
 
-/// What there is no way to do with the local APICs in KVM: to see the EOI of a level-triggered interrupt, or to take
-/// it back; and to drive an APIC's own pins.
-bool possible(InterruptControl control)
+/// What there is no way to do with the local APICs in KVM: to see the EOI of a level-triggered interrupt where the
+/// I/O APIC is in the kernel as well; and to drive an APIC's own pins.
+bool possible(Partition const& target, InterruptControl control)
 {
     switch (control.type) {
     case InterruptType::Fixed:
-    case InterruptType::LowestPriority: return !control.level_triggered();
+    case InterruptType::LowestPriority: return !control.level_triggered() || target.interrupts().tells_eois();
     case InterruptType::Nmi:
     case InterruptType::Init:
     case InterruptType::Sipi:
@@ -75,14 +75,14 @@ Status send(Partition& target, InterruptControl control, std::uint64_t destinati
     bool const to_irr = control.type == InterruptType::Fixed || control.type == InterruptType::LowestPriority;
     if (vector == abi::no_interrupt_vector || (to_irr && vector < lowest_vector)) return Status::Success;
     target.interrupts().send({control.type, control.logical_destination(), static_cast<std::uint8_t>(destination),
-                              static_cast<std::uint8_t>(vector)});
+                              static_cast<std::uint8_t>(vector), to_irr && control.level_triggered()});
     return Status::Success;
 }
 
 Status assert_interrupt(Partition& target, InterruptControl control, std::uint64_t destination, std::uint32_t vector)
 {
     if (!well_formed(control, vector)) return Status::InvalidParameter;
-    if (!possible(control)) return Status::OperationDenied;
+    if (!possible(target, control)) return Status::OperationDenied;
     Partition::Visit const visit{target};
     if (!target.active()) return Status::InvalidPartitionState; // else whoever removes it waits for the visit
     return control.type == InterruptType::ExtInt ? assert_external(target, destination, vector)

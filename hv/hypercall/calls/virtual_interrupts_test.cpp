@@ -163,6 +163,19 @@ TEST_CASE("HvAssertVirtualInterrupt: OPERATION_DENIED where KVM has no way (TLFS
     CHECK(f.sent().empty());
 }
 
+TEST_CASE("HvAssertVirtualInterrupt: a level-triggered one where its EOI is told (TLFS 2.0a 13.3.3)", "[virq]")
+{
+    Family f;
+    f.child.sink.hears_eois = true;
+    CHECK(f(InterruptType::Fixed, level, 0, 0x40) == Status::Success);
+    CHECK(f(InterruptType::Fixed, 0, 0, 0x40) == Status::Success);
+    CHECK(f(InterruptType::Fixed, level, 0, none) == Status::Success); // nothing to take back
+    auto const sent = f.sent();
+    REQUIRE(sent.size() == 2);
+    CHECK(sent[0].level_triggered);
+    CHECK_FALSE(sent[1].level_triggered);
+}
+
 TEST_CASE("HvAssertVirtualInterrupt: the destination is an APIC ID, or a logical one (TLFS 2.0a 13.5.1)", "[virq]")
 {
     Family f;

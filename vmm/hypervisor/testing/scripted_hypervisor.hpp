@@ -34,6 +34,7 @@ class ScriptedVm final : public Vm {
     [[nodiscard]] std::vector<std::uint64_t> take_dirty_pages(hv::Gpa base) override;
     void signal_msi(std::uint32_t apic_id, std::uint8_t vector) override;
     void signal_msi(hv::VirtualInterrupt const& interrupt) override;
+    void watch_eois(std::uint8_t) override {}
     void write_msi(std::uint64_t address, std::uint32_t data) override;
     void set_irq_line(std::uint32_t gsi, bool asserted) override;
     [[nodiscard]] std::unique_ptr<Doorbell> add_doorbell(DoorbellAddress const& address, int event_fd) override;
