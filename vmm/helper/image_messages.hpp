@@ -1,7 +1,8 @@
 /// What Porthole asks of the process that starts servers of images: one message each, over a SOCK_SEQPACKET socket.
 ///
 /// A request has the socket beside it on which its image's server is told of from then on (server_news.hpp): that it
-/// serves, with its connection, or why not, and how it has ended. The other end of that socket is what keeps the server.
+/// serves, with its connection, or why not, and how it has ended. The other end of that socket is what keeps the
+/// server.
 #pragma once
 
 #include "devices/block/image_server.hpp"

@@ -36,7 +36,7 @@ namespace net = devices::net;
 
 constexpr std::string_view resolv_conf = "/etc/resolv.conf";
 constexpr std::size_t first_forward = 3; ///< of the arguments, behind the guest, a folder and a file
-constexpr int seccomp_stopped_it = 1; // SYS_SECCOMP, as si_code (Linux include/uapi/asm-generic/siginfo.h)
+constexpr int seccomp_stopped_it = 1;    // SYS_SECCOMP, as si_code (Linux include/uapi/asm-generic/siginfo.h)
 
 /// What the paths of files begin with that the network serves. Empty when it serves none.
 std::string& boot_files_prefix()
