@@ -187,8 +187,8 @@ void ChildMachine::watch_eois(std::uint8_t vector)
 try {
     std::lock_guard const guard{eoi_lock_};
     if (level_triggered_[vector]) return;
-    level_triggered_.set(vector);
     workers_->builder.run([&] { vm_->watch_eois(vector); });
+    level_triggered_.set(vector);
 } catch (std::exception const& error) {
     static RateLimit limit;
     warn_limited(limit, "the end of an interrupt of a guest's child will not be told: {}", error.what());

@@ -13,6 +13,7 @@
 #include <array>
 #include <span>
 #include <sys/ioctl.h>
+#include <utility>
 #include <vector>
 
 namespace vmm {
@@ -155,17 +156,19 @@ void KvmVm::signal_msi(hv::VirtualInterrupt const& interrupt)
 void KvmVm::watch_eois(std::uint8_t vector)
 {
     constexpr std::uint32_t all_apics = 0xFF;
-    eoi_vectors_.push_back(vector);
-    std::vector<kvm_irq_routing_entry> routes(eoi_vectors_.size());
+    auto vectors = eoi_vectors_;
+    vectors.push_back(vector);
+    std::vector<kvm_irq_routing_entry> routes(vectors.size());
     for (std::size_t input = 0; input < routes.size(); ++input) {
         auto& route = routes[input];
         route.gsi = static_cast<std::uint32_t>(input);
         route.type = KVM_IRQ_ROUTING_MSI;
         route.u.msi.address_lo = msi_address | all_apics << msi_destination_shift;
-        route.u.msi.data = eoi_vectors_[input] | msi_level_asserted;
+        route.u.msi.data = vectors[input] | msi_level_asserted;
     }
     CountedList<kvm_irq_routing_entry> list{std::span<kvm_irq_routing_entry const>{routes}};
     kvm_ioctl(fd(), kvm_request::set_gsi_routing, list.data(), "to tell of the ends of interrupts");
+    eoi_vectors_ = std::move(vectors);
 }
 
 /// What goes elsewhere is no interrupt. A PC would write the data to memory there; no device of ours does that.
