@@ -88,6 +88,8 @@ struct MapStatePageInput { ///< HvCallMapVpStatePage
 };
 static_assert(sizeof(MapStatePageInput) == 24);
 
+inline constexpr u64 start = page_size; ///< of a child's code, where a test does not choose another page
+
 struct Intercepted {
     u32 type; ///< 0: none came
     u8 payload_size;

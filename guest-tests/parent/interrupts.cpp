@@ -5,12 +5,6 @@
 using namespace guest;
 using namespace guest::hv;
 
-namespace {
-
-constexpr u64 start = page_size;
-
-} // namespace
-
 TEST(interrupts, the_end_of_a_level_triggered_one, "2.0a 13.3.3, 13.5.1; Linux, hvhdk.h")
 {
     NEEDS_RUNNING_CHILDREN();

@@ -7,7 +7,6 @@ using namespace guest::hv;
 
 namespace {
 
-constexpr u64 start = page_size;
 constexpr u64 any_access = 7;
 
 template <typename Input>

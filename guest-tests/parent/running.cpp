@@ -8,7 +8,6 @@ using namespace guest::hv;
 
 namespace {
 
-constexpr u64 start = page_size;
 constexpr u32 access_read = 0;
 constexpr u32 access_write = 1;
 constexpr u32 access_execute = 2;

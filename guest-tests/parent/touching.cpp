@@ -6,12 +6,6 @@
 using namespace guest;
 using namespace guest::hv;
 
-namespace {
-
-constexpr u64 start = page_size;
-
-} // namespace
-
 TEST(touching, a_write_across_two_pages, "2.0a 8.1.1, 9.1.1, 16.3.1")
 {
     NEEDS_RUNNING_CHILDREN();
