@@ -1,4 +1,4 @@
-// Level-triggered interrupts of a child, whose end its parent hears of.
+// Exceptions and level-triggered interrupts that a parent gives its child.
 #include "hyperv/synic.hpp"
 #include "parent/child.hpp"
 
@@ -50,4 +50,58 @@ TEST(interrupts, the_end_of_a_level_triggered_one, "2.0a 13.3.3, 13.5.1; Linux, 
         CHECK_EQ(next_intercept().as<IoPortMessage>().port, 0x80); // the child has gone on
         CHECK(child.resume_at(start + 17));
     }
+}
+
+TEST(interrupts, a_pending_exception, "6.0b 7.3; Linux, hvhdk.h")
+{
+    NEEDS_RUNNING_CHILDREN();
+    Child const child;
+    static constexpr u8 code[] = {
+        0xE6, 0x80,       // out 0x80, al
+        0xE6, 0x86, 0xCF, // the handler: out 0x86, al; iret
+    };
+    CHECK(child.load(code));
+    constexpr u64 invalid_opcode = 6;
+    constexpr u64 handler = start + 2;
+    auto& low = spare_page(Child::first_page + 1);
+    low.fill(0);
+    low.bytes[4 * invalid_opcode] = handler & 0xFF;
+    low.bytes[4 * invalid_opcode + 1] = handler >> 8;
+    CHECK_STATUS(status(child.map(0, Child::first_page + 1, 1)), Status::Success);
+    constexpr u64 is_pending = 1;
+    constexpr u64 exception = is_pending | invalid_opcode << 16;
+    constexpr u64 with_error_code = u64{1} << 8;
+    constexpr u64 of_other_type = u64{5} << 1;
+    constexpr u64 malformed[] = {exception | with_error_code, exception | of_other_type, is_pending | u64{32} << 16};
+    for (auto const refused : malformed)
+        CHECK_STATUS(child.set(reg::pending_event0, refused), Status::InvalidRegisterValue);
+    CHECK_STATUS(child.set(reg::pending_event1, exception), Status::InvalidRegisterValue);
+    CHECK_STATUS(child.set(reg::pending_event1, 0), Status::Success);
+    CHECK_STATUS(child.set(reg::pending_event0, exception), Status::Success);
+    CHECK(child.run());
+    CHECK_EQ(next_intercept().as<IoPortMessage>().port, 0x86);
+    CHECK_EQ(child.get(reg::pending_event0), 0);
+    CHECK(child.resume_at(handler + 2));
+    CHECK_EQ(next_intercept().as<IoPortMessage>().port, 0x80); // it returns to where it came
+}
+
+TEST(interrupts, a_childs_time_stamp_counter, "2.0a 10.2.2, 15.4")
+{
+    NEEDS_RUNNING_CHILDREN();
+    Child const child;
+    static constexpr u8 code[] = {0xE6, 0x80, 0xE6, 0x81}; // out 0x80, al; out 0x81, al
+    CHECK(child.load(code));
+    constexpr u64 far = u64{1} << 60;
+    auto const answer = child.set(reg::tsc, far);
+    if (answer == Status::InvalidParameter) SKIP("the hypervisor below moves no TSC");
+    CHECK_STATUS(answer, Status::Success);
+    CHECK(child.run());
+    CHECK_EQ(next_intercept().as<IoPortMessage>().port, 0x80);
+    auto const set = child.get(reg::tsc);
+    CHECK(set >= far);
+    CHECK(set - far < u64{1} << 50);
+    CHECK_STATUS(child.set(reg::tsc, 0), Status::Success);
+    CHECK(child.resume_at(start + 2));
+    CHECK_EQ(next_intercept().as<IoPortMessage>().port, 0x81);
+    CHECK(child.get(reg::tsc) < u64{1} << 50);
 }
