@@ -42,6 +42,8 @@ void ChildVp::end()
     family_.child.set_vp(vp_.index(), nullptr);
     processor_->end();
     family_.child.wait_for_visits(); // of whoever had found it before
+    vp_.synic().withdraw_all();
+    family_.child.wait_for_visits(); // of whoever was just withdrawing a message of its own
     if (buffer_.synic) buffer_.synic->withdraw(buffer_);
     for (auto& [vector, buffer] : eoi_buffers_)
         if (buffer.synic) buffer.synic->withdraw(buffer);

@@ -34,6 +34,7 @@ Status check(Partition const& owner, PortSpec const& spec)
 /// handler is the caller's to let go once that lock is free too, because its end may use the fabric.
 [[nodiscard]] std::shared_ptr<PortHandler> bury(Partition& owner, PortHandle handle)
 {
+    Partition::Visit const visit{owner}; // the SynICs that its messages wait at stay
     auto& slab = owner.registry().slab();
     auto& port = slab.at(handle);
     std::unique_ptr<PortBuffers> buffers;

@@ -186,6 +186,15 @@ void Synic::withdraw(MessageBuffer& buffer)
     if (buffer.in_use) unlink(buffer);
 }
 
+void Synic::withdraw_all()
+{
+    std::lock_guard const guard{lock_};
+    for (auto* const queues : {&queues_, &ring_queues_})
+        for (auto& queue : *queues)
+            while (!queue.empty())
+                unlink(*queue.front());
+}
+
 void Synic::assert_sint(Sint sint)
 {
     PendingInterrupts pending;

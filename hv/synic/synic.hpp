@@ -88,6 +88,8 @@ class Synic {
     [[nodiscard]] Status ring_emptied(Sint sint);
     /// Takes a message out of the queue if it is still in it: its port is being deleted.
     void withdraw(MessageBuffer& buffer);
+    /// The same with all of them: the VP is going, and nobody sends to it any more.
+    void withdraw_all();
 
     /// Asserts a SINT with neither message nor event; nothing happens while it is masked or the SynIC is off.
     void assert_sint(Sint sint);

@@ -118,3 +118,24 @@ TEST_CASE("HvCallPostMessageDirect puts a message into the slot of a child's VP 
     CHECK(family.set(family.id, 0, RegisterName::Simp, 0) == Status::Success);
     CHECK(family.post(family.message(1)) == Status::InvalidSynicState);
 }
+
+TEST_CASE("a child's VP goes while messages wait for it, and their port after it (TLFS 2.0a 10.4.2, 14.2.3)",
+          "[children]")
+{
+    Hearing const family;
+    constexpr std::uint32_t number = 7;
+    auto const& guest = family.parent.guest;
+    constexpr auto self = self_partition.value;
+    REQUIRE(call(guest, CallCode::CreatePort, abi::CreatePortInput{family.id, number, 0, self, message_port(sint)}) ==
+            Status::Success);
+    REQUIRE(call(guest, CallCode::ConnectPort,
+                 abi::ConnectPortInput{self, number, 0, family.id, number, 0, abi::PortType::Message, 0}) ==
+            Status::Success);
+    abi::PostMessageInput const message{number, 0, abi::MessageType{1}, 8, {}};
+    for (int i = 0; i < 3; ++i) // of which two wait
+        REQUIRE(call(guest, CallCode::PostMessage, message) == Status::Success);
+
+    REQUIRE(family.parent.delete_vp(family.id, 0) == Status::Success);
+    CHECK(call(guest, CallCode::PostMessage, message) == Status::InvalidSynicState);
+    CHECK(call(guest, CallCode::DeletePort, abi::DeletePortInput{family.id, number, 0}) == Status::Success);
+}
