@@ -71,6 +71,7 @@ ChildMachine::ChildMachine(ChildrenWorld const& world, std::shared_ptr<ChildrenW
       leaves_{models_leaves(GuestCpuid{world.hypervisor, hv::Rights{}, {world.most_vps, false}}.for_apic_id(0))},
       vm_{world.hypervisor.create_vm(
           {.unknown_msrs = true,
+           .staged_registers = true,
            .controllers = local_apics ? InterruptControllers::LocalApics : InterruptControllers::None})},
       memory_{std::make_unique<ChildMemory>(*vm_, world.memory)}
 {

@@ -104,12 +104,17 @@ try {
 }
 
 /// The child's TSC has been moved, or stood still. A vCPU that has set its own goes on from that.
-void ChildVcpu::enters()
+bool ChildVcpu::enters()
 {
+    if (!place_.vcpu.can_enter()) {
+        supervisor_->intercepted({.kind = Intercept::Kind::UnrecoverableException});
+        return false;
+    }
     auto const wanted = place_.clock.offset();
-    if (wanted == tsc_offset_) return;
+    if (wanted == tsc_offset_) return true;
     auto const moved = wanted - std::exchange(tsc_offset_, wanted);
     if (auto const before = place_.vcpu.tsc_offset()) (void)place_.vcpu.set_tsc_offset(*before + moved);
+    return true;
 }
 
 /// What nobody intercepts reads as ones, and is written to nothing.

@@ -48,7 +48,7 @@ class ChildVcpu final : public hv::ChildProcessor, ExitOwner {
 
   private:
     [[nodiscard]] bool suspends() const override { return supervisor_->suspended(); }
-    void enters() override;
+    [[nodiscard]] bool enters() override;
     void answer(exits::PortAccess const& io) override;
     void answer(exits::MmioAccess const& mmio) override;
     void answer(exits::MsrRead const& msr) override;

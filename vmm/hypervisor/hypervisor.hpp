@@ -25,9 +25,10 @@ enum class InterruptControllers {
 };
 
 struct VmConfig {
-    bool accelerated = false;  ///< use what AccelerationOffer has; `calls` was among it
-    bool apic_msrs = false;    ///< Hyper-V's MSRs of the local APIC are answered below, and are no exits
-    bool unknown_msrs = false; ///< accesses to MSRs that it does not have are exits, too, instead of #GP
+    bool accelerated = false;      ///< use what AccelerationOffer has; `calls` was among it
+    bool apic_msrs = false;        ///< Hyper-V's MSRs of the local APIC are answered below, and are no exits
+    bool unknown_msrs = false;     ///< accesses to MSRs that it does not have are exits, too, instead of #GP
+    bool staged_registers = false; ///< Vcpu::set_register passes through states that no processor can be in
     InterruptControllers controllers = InterruptControllers::Pc;
 };
 

@@ -71,6 +71,9 @@ class Vcpu : public InjectionTarget {
     /// The calling thread runs it from now on, and takes its kicks; or does so no longer.
     virtual void adopt_thread() = 0;
     virtual void release_thread() = 0;
+    /// False while its registers are on their way through states that no processor can be in
+    /// (VmConfig::staged_registers).
+    [[nodiscard]] virtual bool can_enter() const { return true; }
     /// Runs the guest until something has to be done outside of it.
     [[nodiscard]] virtual VmExit run() = 0;
     /// After exits::Failed: why, in plain words, without a full stop.

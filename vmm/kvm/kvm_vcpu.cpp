@@ -16,12 +16,13 @@
 
 namespace vmm {
 
-KvmVcpu::KvmVcpu(KvmHost const& host, int vm_fd, unsigned index, bool accelerated)
+KvmVcpu::KvmVcpu(KvmHost const& host, int vm_fd, unsigned index, VmConfig const& machine)
     : host_{host},
-      accelerated_{accelerated},
+      accelerated_{machine.accelerated},
       fd_{kvm_ioctl(vm_fd, KVM_CREATE_VCPU, index, "another vCPU")},
       run_size_{host.run_page_size()},
-      acceleration_{fd()}
+      acceleration_{fd()},
+      staged_{machine.staged_registers ? std::make_unique<register_groups::StagedSystem>() : nullptr}
 {
     auto* const page = ::mmap(nullptr, run_size_, PROT_READ | PROT_WRITE, MAP_SHARED, fd(), 0);
     if (page == MAP_FAILED)

@@ -2,13 +2,16 @@
 #pragma once
 
 #include "vmm/host/unique_fd.hpp"
+#include "vmm/hypervisor/hypervisor.hpp"
 #include "vmm/hypervisor/vcpu.hpp"
 #include "vmm/kvm/kvm_acceleration.hpp"
+#include "vmm/kvm/register_groups.hpp"
 
 #include <linux/kvm.h>
 
 #include <atomic>
 #include <cstddef>
+#include <memory>
 #include <string>
 
 namespace vmm {
@@ -17,13 +20,14 @@ class KvmHost;
 
 class KvmVcpu final : public Vcpu {
   public:
-    /// With `accelerated`, the kernel answers some of the guest's calls, and holds it to its CPUID in them. Throws
-    /// UserError or HypervisorError.
-    KvmVcpu(KvmHost const& host, int vm_fd, unsigned index, bool accelerated);
+    /// With `accelerated` of its machine, the kernel answers some of the guest's calls, and holds it to its CPUID in
+    /// them. Throws UserError or HypervisorError.
+    KvmVcpu(KvmHost const& host, int vm_fd, unsigned index, VmConfig const& machine);
     ~KvmVcpu() override;
 
     void adopt_thread() override;
     void release_thread() override;
+    [[nodiscard]] bool can_enter() const override { return !staged_ || !staged_->pending(); }
     [[nodiscard]] VmExit run() override;
     [[nodiscard]] std::string failure() const override { return failure_; }
     void kick() override;
@@ -77,7 +81,8 @@ class KvmVcpu final : public Vcpu {
     std::size_t const run_size_;
     kvm_run* run_;
     KvmAcceleration acceleration_;
-    kvm_vcpu_events events_{}; ///< of the last interrupt_window()
+    std::unique_ptr<register_groups::StagedSystem> const staged_; ///< nullptr where each change is to be possible
+    kvm_vcpu_events events_{};                                    ///< of the last interrupt_window()
     std::string failure_;
     std::atomic<int> thread_id_{0}; ///< while a thread runs it
 };

@@ -23,12 +23,12 @@ bool KvmVcpu::read_xmm(std::span<std::byte, 96> out) const
 
 hv::Result<hv::abi::RegisterValue> KvmVcpu::get_register(hv::abi::RegisterName name) const
 {
-    return VcpuRegisters{fd(), *run_}.get(name);
+    return VcpuRegisters{fd(), *run_, staged_.get()}.get(name);
 }
 
 hv::Status KvmVcpu::set_register(hv::abi::RegisterName name, hv::abi::RegisterValue const& value)
 {
-    return VcpuRegisters{fd(), *run_}.set(name, value);
+    return VcpuRegisters{fd(), *run_, staged_.get()}.set(name, value);
 }
 
 hv::Status KvmVcpu::start(hv::abi::InitialVpContext const& context)
@@ -81,6 +81,7 @@ void KvmVcpu::set_system_registers(SystemRegisters const& registers)
     kvm_ioctl(fd(), KVM_GET_SREGS, &sregs, "the registers of a vCPU");
     to_kvm(registers, sregs);
     kvm_ioctl(fd(), KVM_SET_SREGS, &sregs, "the system registers of a vCPU");
+    if (staged_) staged_->forget();
 }
 
 LocalApicPage KvmVcpu::local_apic() const

@@ -56,7 +56,7 @@ KvmVm::KvmVm(KvmHost const& host, VmConfig const& config)
 
 Vcpu& KvmVm::add_vcpu(unsigned index)
 {
-    return *vcpus_.emplace_back(std::make_unique<KvmVcpu>(host_, fd(), index, config_.accelerated));
+    return *vcpus_.emplace_back(std::make_unique<KvmVcpu>(host_, fd(), index, config_));
 }
 
 /// Where KVM has no timers of its own, the model runs all of them.

@@ -7,6 +7,8 @@
 
 #include <linux/kvm.h>
 
+#include <optional>
+
 namespace vmm::register_groups {
 
 using Name = hv::abi::RegisterName;
@@ -21,6 +23,20 @@ using hv::Status;
 /// Control, segment and table registers, EFER and APIC_BASE (KVM_GET_SREGS).
 [[nodiscard]] Result<Value> get_system(int vcpu_fd, Name name);
 [[nodiscard]] Status set_system(int vcpu_fd, Name name, Value const& value);
+
+/// The same, set one by one, in any order, on the way from one of the processor's modes to another: the states on
+/// that way, which no processor can be in and KVM does not take, stay here. LMA follows from LME and PG.
+class StagedSystem {
+  public:
+    [[nodiscard]] Result<Value> get(int vcpu_fd, Name name) const;
+    [[nodiscard]] Status set(int vcpu_fd, Name name, Value const& value);
+    /// The vCPU has another state than what was set.
+    [[nodiscard]] bool pending() const { return wanted_.has_value(); }
+    void forget() { wanted_.reset(); }
+
+  private:
+    std::optional<kvm_sregs> wanted_;
+};
 
 /// Debug registers (KVM_GET_DEBUGREGS).
 [[nodiscard]] Result<Value> get_debug(int vcpu_fd, Name name);

@@ -82,6 +82,7 @@ constexpr std::uint64_t cr0_nw = 1U << 29;
 constexpr std::uint64_t cr0_cd = 1U << 30;
 constexpr std::uint64_t cr0_pg = 1U << 31;
 constexpr std::uint64_t cr0_defined = 0xE005'003F;
+constexpr std::uint64_t cr4_pae = 1U << 5;
 constexpr std::uint64_t cr4_la57 = 1U << 12;
 constexpr std::uint64_t efer_lme = 1U << 8;
 constexpr std::uint64_t efer_lma = 1U << 10;
@@ -123,18 +124,44 @@ bool canonical(std::uint64_t address, kvm_sregs const& sregs)
     return static_cast<std::uint64_t>(static_cast<std::int64_t>(address << shift) >> shift) == address;
 }
 
-/// Of EFER a guest may not get by this way what its CPUID may hide (SVM, for one).
-bool acceptable(kvm_sregs const& wanted, kvm_sregs const& before)
+namespace {
+
+bool in_long_mode(kvm_sregs const& sregs)
+{
+    return (sregs.efer & efer_lme) != 0 && (sregs.cr0 & cr0_pg) != 0;
+}
+
+/// Whether these go together (Intel SDM vol. 3 §27.3.1; Linux, kvm_is_valid_sregs).
+bool consistent(kvm_sregs const& wanted)
+{
+    bool const long_mode = in_long_mode(wanted);
+    if ((wanted.cr0 & cr0_pg) != 0 && (wanted.cr0 & cr0_pe) == 0) return false;
+    if (((wanted.efer & efer_lma) != 0) != long_mode) return false;
+    return long_mode || wanted.cr3 >> 32 == 0;
+}
+
+/// Whether each may have its value. Of EFER a guest may not get by this way what its CPUID may hide (SVM, for one).
+bool each_acceptable(kvm_sregs const& wanted, kvm_sregs const& before)
 {
     auto const cr0 = wanted.cr0;
     if ((cr0 & ~cr0_defined) != 0) return false;
-    if ((cr0 & cr0_pg) != 0 && (cr0 & cr0_pe) == 0) return false;
     if ((cr0 & cr0_nw) != 0 && (cr0 & cr0_cd) == 0) return false;
     if (((wanted.efer ^ before.efer) & ~efer_sce_lme_lma_nx) != 0) return false;
-    bool const long_mode = (wanted.efer & efer_lme) != 0 && (cr0 & cr0_pg) != 0;
-    if (((wanted.efer & efer_lma) != 0) != long_mode) return false;
-    if (!long_mode && wanted.cr3 >> 32 != 0) return false;
     return wanted.cr8 <= highest_cr8;
+}
+
+Result<Value> read(kvm_sregs& sregs, Name name)
+{
+    if (auto const* const s = segment(sregs, name)) return std::bit_cast<Value>(from_segment(*s));
+    if (auto const* const t = table(sregs, name)) return std::bit_cast<Value>(TableRegister{{}, t->limit, t->base});
+    return Value{*word(sregs, name), 0};
+}
+
+} // namespace
+
+bool acceptable(kvm_sregs const& wanted, kvm_sregs const& before)
+{
+    return each_acceptable(wanted, before) && consistent(wanted);
 }
 
 Result<Value> get_system(int vcpu_fd, Name name)
@@ -142,9 +169,7 @@ Result<Value> get_system(int vcpu_fd, Name name)
     if (!is_system(name)) return Status::InvalidParameter;
     kvm_sregs sregs{};
     if (::ioctl(vcpu_fd, KVM_GET_SREGS, &sregs) != 0) return Status::InvalidParameter;
-    if (auto const* const s = segment(sregs, name)) return std::bit_cast<Value>(from_segment(*s));
-    if (auto const* const t = table(sregs, name)) return std::bit_cast<Value>(TableRegister{{}, t->limit, t->base});
-    return Value{*word(sregs, name), 0};
+    return read(sregs, name);
 }
 
 Status set_system(int vcpu_fd, Name name, Value const& value)
@@ -155,6 +180,33 @@ Status set_system(int vcpu_fd, Name name, Value const& value)
     auto wanted = before;
     if (!store(wanted, name, value) || !acceptable(wanted, before)) return Status::InvalidRegisterValue;
     return ::ioctl(vcpu_fd, KVM_SET_SREGS, &wanted) == 0 ? Status::Success : Status::InvalidRegisterValue;
+}
+
+Result<Value> StagedSystem::get(int vcpu_fd, Name name) const
+{
+    if (!wanted_ || !is_system(name)) return get_system(vcpu_fd, name);
+    auto sregs = *wanted_;
+    return read(sregs, name);
+}
+
+Status StagedSystem::set(int vcpu_fd, Name name, Value const& value)
+{
+    if (!is_system(name)) return Status::InvalidParameter;
+    kvm_sregs before{};
+    if (::ioctl(vcpu_fd, KVM_GET_SREGS, &before) != 0) return Status::InvalidParameter;
+    auto wanted = wanted_.value_or(before);
+    if (!store(wanted, name, value)) return Status::InvalidRegisterValue;
+    bool const long_mode = in_long_mode(wanted);
+    wanted.efer = long_mode ? wanted.efer | efer_lma : wanted.efer & ~efer_lma;
+    if (!each_acceptable(wanted, before)) return Status::InvalidRegisterValue;
+    bool const lacks = long_mode ? (wanted.cr4 & cr4_pae) == 0 : wanted.cs.l != 0;
+    if (lacks || !consistent(wanted)) {
+        wanted_ = wanted;
+        return Status::Success;
+    }
+    if (::ioctl(vcpu_fd, KVM_SET_SREGS, &wanted) != 0) return Status::InvalidRegisterValue;
+    forget();
+    return Status::Success;
 }
 
 } // namespace vmm::register_groups

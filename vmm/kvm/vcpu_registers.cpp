@@ -51,7 +51,7 @@ hv::Result<Value> VcpuRegisters::get(Name name) const
     case debug_group: return get_debug(fd_, name);
     case control_group:
     case segment_group:
-    case table_group: return get_system(fd_, name);
+    case table_group: return staged_ ? staged_->get(fd_, name) : get_system(fd_, name);
     case msr_group: return get_model_specific(fd_, name);
     default: return Status::InvalidParameter;
     }
@@ -66,7 +66,7 @@ Status VcpuRegisters::set(Name name, Value const& value) const
     case debug_group: return set_debug(fd_, name, value);
     case control_group:
     case segment_group:
-    case table_group: return set_system(fd_, name, value);
+    case table_group: return staged_ ? staged_->set(fd_, name, value) : set_system(fd_, name, value);
     case msr_group: return set_model_specific(fd_, name, value);
     default: return Status::InvalidParameter;
     }

@@ -8,10 +8,17 @@ struct kvm_run;
 
 namespace vmm {
 
+namespace register_groups {
+class StagedSystem;
+}
+
 /// Used by the vCPU's own thread, between two KVM_RUNs. The general registers are those of the run page.
 class VcpuRegisters {
   public:
-    VcpuRegisters(int vcpu_fd, kvm_run& run) : fd_{vcpu_fd}, run_{run} {}
+    /// With `staged`, system registers pass through states that no processor can be in.
+    VcpuRegisters(int vcpu_fd, kvm_run& run, register_groups::StagedSystem* staged = nullptr)
+        : fd_{vcpu_fd}, run_{run}, staged_{staged}
+    {}
 
     /// InvalidParameter when there is no such register.
     [[nodiscard]] hv::Result<hv::abi::RegisterValue> get(hv::abi::RegisterName name) const;
@@ -23,6 +30,7 @@ class VcpuRegisters {
   private:
     int fd_;
     kvm_run& run_;
+    register_groups::StagedSystem* staged_;
 };
 
 } // namespace vmm

@@ -16,8 +16,8 @@ class ExitOwner {
     /// The vCPU must not enter its guest now. From any thread; it changes by requests to the VP alone.
     [[nodiscard]] virtual bool suspends() const = 0;
 
-    /// The vCPU is about to enter its guest.
-    virtual void enters() = 0;
+    /// The vCPU is about to enter its guest. False when it must not, and is suspended now.
+    [[nodiscard]] virtual bool enters() = 0;
 
     virtual void answer(exits::PortAccess const& io) = 0;
     virtual void answer(exits::MmioAccess const& mmio) = 0;

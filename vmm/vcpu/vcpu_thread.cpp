@@ -128,7 +128,7 @@ void VcpuThread::run_guest()
                 wait_while_suspended();
                 continue;
             }
-            owner_->enters();
+            if (!owner_->enters()) continue;
         }
         door_.enter();
         auto const exit = vcpu_.run();

@@ -1,0 +1,48 @@
+// Registers of a child's VP that are set one by one, from one of the processor's modes to another.
+#include "hyperv/synic.hpp"
+#include "parent/child.hpp"
+
+using namespace guest;
+using namespace guest::hv;
+
+namespace {
+
+constexpr u64 paging = u64{1} << 31;
+constexpr u64 lme = 1U << 8;
+constexpr u64 lma = 1U << 10;
+constexpr u64 pae = 1U << 5;
+constexpr u8 halt[] = {0xF4};
+
+} // namespace
+
+TEST(registers, through_states_that_no_processor_can_be_in, "2.0a 10.2.2; Intel SDM vol. 3 10.8.5")
+{
+    NEEDS_RUNNING_CHILDREN();
+    Child const child;
+    CHECK(child.load(halt));
+    auto const before = child.get(reg::cr0);
+    CHECK_STATUS(child.set(reg::efer, lme), Status::Success);
+    CHECK_STATUS(child.set(reg::cr0, before | paging | 1), Status::Success); // long mode wants PAE
+    CHECK_EQ(child.get(reg::cr0), before | paging | 1);
+    CHECK_STATUS(child.set(reg::cr0, u64{1} << 40), Status::InvalidRegisterValue);
+    CHECK_STATUS(child.set(reg::cr4, pae), Status::Success);
+    CHECK_EQ(child.get(reg::efer), lme | lma);
+    CHECK_STATUS(child.set(reg::cr0, before), Status::Success);
+    CHECK_EQ(child.get(reg::efer), lme);
+    CHECK(child.run());
+    CHECK_EQ(next_intercept().type, message::halt);
+}
+
+TEST(registers, a_state_that_no_processor_can_be_in_is_not_entered, "2.0a 9.3.1")
+{
+    NEEDS_RUNNING_CHILDREN();
+    Child const child;
+    CHECK(child.load(halt));
+    auto const before = child.get(reg::cr0);
+    CHECK_STATUS(child.set(reg::cr0, (before | paging) & ~u64{1}), Status::Success); // paging without protection
+    CHECK(child.run());
+    CHECK_EQ(next_intercept().type, message::unrecoverable_exception);
+    CHECK_STATUS(child.set(reg::cr0, before), Status::Success);
+    CHECK(child.resume());
+    CHECK_EQ(next_intercept().type, message::halt);
+}
