@@ -4,7 +4,8 @@
 /// The kernel is ioctl(2) itself, which is replaced in this program. The input is a list of steps. The first byte
 /// says what (modulo 8), numbers called "value" are Input::value's:
 ///   0  a register is read: group and place in it (its name is group << 16 | place)
-///   1  a register is written: group, place, and two values, the low half and the high one
+///   1  a register is written: group (with bit 7, as by the parent of a child), place, and two values, the low half
+///      and the high one
 ///   2  the VP is started: place in the context (modulo 28) and what to XOR its 64 bits with, a value, so often
 ///   (modulo
 ///      8)
@@ -19,6 +20,7 @@
 #include "hv/fuzz/input.hpp"
 #include "hv/fuzz/play.hpp"
 #include "vmm/kvm/injection.hpp"
+#include "vmm/kvm/register_groups.hpp"
 #include "vmm/kvm/vcpu_registers.hpp"
 #include "vmm/vcpu/injected_interrupts.hpp"
 
@@ -264,17 +266,20 @@ class World {
 
     void set(Input& input)
     {
-        auto const name = any_name(input);
+        constexpr std::uint32_t by_parent = 1U << 23;
+        auto const number = static_cast<std::uint32_t>(any_name(input));
+        RegisterName const name{number & ~by_parent};
+        auto const& registers = (number & by_parent) != 0 ? childs_ : registers_;
         RegisterValue const wanted{input.value(), input.value()};
         auto const before = snapshot();
         bool const refusing = kernel_.refuses_after != ~0U;
-        auto const status = registers_.set(name, wanted);
+        auto const status = registers.set(name, wanted);
         if (status != Status::Success) {
             require(same(before, kernel_.vcpu), "a register that cannot be set stays as it was");
             return;
         }
         if (refusing) return;
-        auto const back = registers_.get(name);
+        auto const back = registers.get(name);
         require(bool{back}, "what could be set can be read");
         auto const group = static_cast<std::uint32_t>(name) >> 16;
         bool const is_word = group == 0x2 || group == 0x4 || group == 0x5;
@@ -371,6 +376,8 @@ class World {
     Kernel kernel_;
     std::unique_ptr<kvm_run> run_ = std::make_unique<kvm_run>();
     vmm::VcpuRegisters registers_{vcpu_fd, *run_};
+    vmm::register_groups::StagedSystem staged_;
+    vmm::VcpuRegisters childs_{vcpu_fd, *run_, &staged_};
     Target target_{*run_};
     hv::ExternalInterrupt external_;
     vmm::InjectedInterrupts injected_;
