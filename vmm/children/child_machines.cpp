@@ -6,9 +6,9 @@
 
 #include <cstring>
 #include <exception>
-#include <iterator>
 #include <stdexcept>
 #include <utility>
+#include <vector>
 
 namespace vmm {
 
@@ -49,31 +49,11 @@ try {
     return nullptr;
 }
 
-void ChildMachines::add(Runs& runs, std::uint64_t page)
-{
-    auto const after = runs.lower_bound(page);
-    bool const follows = after != runs.begin() && std::prev(after)->first + std::prev(after)->second == page;
-    auto const run = follows ? std::prev(after) : runs.emplace_hint(after, page, 0);
-    ++run->second;
-    if (after == runs.end() || after->first != page + 1) return;
-    run->second += after->second;
-    runs.erase(after);
-}
-
-void ChildMachines::remove(Runs& runs, std::uint64_t page)
-{
-    auto const run = std::prev(runs.upper_bound(page));
-    auto const behind = run->first + run->second - page - 1;
-    run->second = page - run->first;
-    if (behind != 0) runs.emplace_hint(std::next(run), page + 1, behind);
-    if (run->second == 0) runs.erase(run);
-}
-
 /// Throws what changing the address space throws, and has changed nothing then.
-void ChildMachines::put_into_effect(Runs runs)
+void ChildMachines::put_into_effect(PageRuns runs)
 {
     std::vector<MemoryRange> ranges;
-    for (auto const& [first, count] : runs)
+    for (auto const& [first, count] : runs.all())
         ranges.push_back({hv::Gpa{first * hv::page_size}, count * hv::page_size});
     memory_->space().change_overlay(holes_, ranges, {MemoryType::Hole}, "the memory pools of partitions");
     hidden_ = std::move(runs);
@@ -85,7 +65,7 @@ try {
     auto runs = hidden_;
     for (auto const page : pages) {
         if (!memory_->ram_at(hv::Gpa{page * hv::page_size})) return false; // a device's
-        add(runs, page);
+        runs.add(page);
     }
     if (runs.size() > most_runs) return false;
     put_into_effect(std::move(runs));
@@ -103,7 +83,7 @@ try {
     auto runs = hidden_;
     for (auto const page : pages) {
         std::memset(memory_->ram_at(hv::Gpa{page * hv::page_size}), 0, hv::page_size);
-        remove(runs, page);
+        runs.remove(page);
     }
     put_into_effect(std::move(runs));
 } catch (std::exception const& error) {

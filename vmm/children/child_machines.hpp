@@ -3,13 +3,12 @@
 
 #include "hv/child/child_host.hpp"
 #include "vmm/children/child_machine.hpp"
+#include "vmm/children/page_runs.hpp"
 #include "vmm/memory/pc_memory.hpp"
 #include "vmm/options/run_options.hpp"
 
-#include <map>
 #include <memory>
 #include <mutex>
-#include <vector>
 
 namespace vmm {
 
@@ -39,19 +38,14 @@ class ChildMachines final : public hv::ChildHost {
     static constexpr std::size_t most_runs = 1024;
 
   private:
-    /// By their first pages: how many. Neighbours are one run.
-    using Runs = std::map<std::uint64_t, std::uint64_t>;
-
-    static void add(Runs& runs, std::uint64_t page);
-    static void remove(Runs& runs, std::uint64_t page);
-    void put_into_effect(Runs runs);
+    void put_into_effect(PageRuns runs);
 
     ChildrenOptions const options_;
     ChildrenWorld const world_;
     std::shared_ptr<PcMemory> const memory_;
     std::shared_ptr<ChildrenWorkers> const workers_;
     std::mutex lock_; ///< the rest; before the address space's
-    Runs hidden_;
+    PageRuns hidden_;
     AddressSpace::Claim holes_;
 };
 
