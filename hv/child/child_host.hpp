@@ -19,6 +19,7 @@
 
 namespace hv {
 
+class ChildHost;
 class VirtualProcessor;
 
 /// How many children a partition may have at once, how many VPs these may have together, and how many runs of pages
@@ -101,6 +102,8 @@ class ChildMachine {
     [[nodiscard]] virtual Clock const& clock() const = 0;
     [[nodiscard]] virtual InterruptSink& interrupts() = 0;
     [[nodiscard]] virtual MachineControl& control() = 0;
+    /// What makes children of the child; nullptr when it has none.
+    [[nodiscard]] virtual ChildHost* children() = 0;
 
     /// A processor as after a reset, of a VP that has none; CPUID says that it has these rights. nullptr when the
     /// host has no room for one. From any VP's thread of the parent, with no lock of the model held; likewise the

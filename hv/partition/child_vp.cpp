@@ -44,11 +44,18 @@ void ChildVp::end()
     family_.child.wait_for_visits(); // of whoever had found it before
     vp_.synic().withdraw_all();
     family_.child.wait_for_visits(); // of whoever was just withdrawing a message of its own
-    if (buffer_.synic) buffer_.synic->withdraw(buffer_);
-    for (auto& [vector, buffer] : eoi_buffers_)
-        if (buffer.synic) buffer.synic->withdraw(buffer);
+    withdraw_messages();
     (void)hide_page(abi::VpStatePage::InterceptMessage);
     (void)hide_page(abi::VpStatePage::Registers);
+}
+
+/// The parent's VPs stay while it is visited.
+void ChildVp::withdraw_messages()
+{
+    Partition::Visit const visit{family_.parent};
+    if (buffer_.in_use) buffer_.synic->withdraw(buffer_);
+    for (auto& [vector, buffer] : eoi_buffers_)
+        if (buffer.in_use) buffer.synic->withdraw(buffer);
 }
 
 bool ChildVp::rang(Gpa gpa, std::span<std::byte const> data)
@@ -91,23 +98,29 @@ try {
 
 void ChildVp::post(abi::Message const& message, MessageBuffer& buffer)
 {
-    auto& synic = hearer();
-    if (buffer.synic && buffer.synic != &synic) buffer.synic->withdraw(buffer);
+    Partition::Visit const visit{family_.parent};
+    auto* const synic = hearer();
+    if (buffer.in_use && buffer.synic != synic) buffer.synic->withdraw(buffer);
+    if (!synic) return;
     PendingInterrupts pending;
-    synic.post_own(intercept_sint, message, buffer, pending);
-    synic.raise(pending);
+    synic->post_own(intercept_sint, message, buffer, pending);
+    synic->raise(pending);
 }
 
 /// Any VP of the parent's whose SynIC takes messages (2.0a §14.2.4), before all the one that has dealt with this one
-/// last; where none does, the message waits for the first.
-Synic& ChildVp::hearer() const
+/// last; where none does, the message waits for the first. nullptr when the parent has no VP any more.
+Synic* ChildVp::hearer() const
 {
-    auto const vps = family_.parent.vps();
-    auto const wanted = suspension_.parents_vp().value;
-    if (wanted < vps.size() && vps[wanted]->synic().accepts_messages()) return vps[wanted]->synic();
-    for (auto const& vp : vps)
-        if (vp->synic().accepts_messages()) return vp->synic();
-    return vps.front()->synic();
+    auto& parent = family_.parent;
+    auto* const last = parent.vp(suspension_.parents_vp());
+    if (last && last->synic().accepts_messages()) return &last->synic();
+    VirtualProcessor* first = nullptr;
+    for (std::uint32_t index = 0; index < parent.vp_indices(); ++index) {
+        auto* const vp = parent.vp(VpIndex{index});
+        if (vp && vp->synic().accepts_messages()) return &vp->synic();
+        if (!first) first = vp;
+    }
+    return first ? &first->synic() : nullptr;
 }
 
 Status ChildVp::show_page(abi::VpStatePage type, std::uint64_t page)

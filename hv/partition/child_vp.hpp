@@ -93,7 +93,8 @@ class ChildVp final : public VpSupervisor {
     {
         return type == abi::VpStatePage::Registers ? register_page_ : message_page_;
     }
-    [[nodiscard]] Synic& hearer() const;
+    [[nodiscard]] Synic* hearer() const;
+    void withdraw_messages();
 
     Family const family_;
     std::unique_ptr<ChildProcessor> const processor_;

@@ -12,6 +12,12 @@
 
 namespace hv {
 
+Children::Children(Partition& parent, ChildHost& host)
+    : parent_{parent}, host_{host}, depth_{parent.child() ? parent.child()->siblings.depth_ + 1 : 1}
+{
+    children_.reserve(host.limits().partitions);
+}
+
 Result<PartitionId> Children::create(std::uint64_t flags)
 {
     {
@@ -43,6 +49,7 @@ Result<std::shared_ptr<Partition>> Children::make(std::uint64_t flags)
 std::shared_ptr<Partition> Children::registered(std::unique_ptr<ChildMachine> machine, std::uint64_t flags)
 {
     auto& world = *machine;
+    auto* const grandchildren = depth_ < deepest ? world.children() : nullptr;
     return parent_.registry().create(
         {.parent = parent_.id(),
          .rights = Rights{},
@@ -53,6 +60,7 @@ std::shared_ptr<Partition> Children::registered(std::unique_ptr<ChildMachine> ma
          .machine = world.control(),
          .processor = parent_.processor(),
          .max_vps = host_.limits().vps,
+         .children = grandchildren,
          .child = std::make_shared<Child>(*this, std::move(machine), flags, host_.limits().vps),
          .active = false});
 }
@@ -77,6 +85,7 @@ Status Children::finalize(Partition& child)
         stage = Child::Stage::Finalizing;
     }
     end_vps(child);
+    if (auto* const grandchildren = child.children()) grandchildren->end_all();
     parent_.registry().deactivate(child);
     std::lock_guard const guard{lock_};
     child.pool().release_all();
@@ -195,8 +204,8 @@ Children::Balance Children::balance(Partition& child) const
 
 Status Children::set_rights(Partition& child, std::uint64_t privileges)
 {
-    constexpr auto too_deep = std::uint64_t{1} << static_cast<unsigned>(Privilege::CreatePartitions);
-    auto const may = parent_.rights().privileges() & ~too_deep;
+    auto may = parent_.rights().privileges();
+    if (!child.children()) may &= ~(std::uint64_t{1} << static_cast<unsigned>(Privilege::CreatePartitions));
     if ((privileges & ~may) != 0) return Status::PropertyValueOutOfRange;
     auto rights = child.rights();
     for (unsigned bit = 0; bit < 64; ++bit)

@@ -44,13 +44,13 @@ struct ListProgress {
 /// Its functions are called by VPs of the parent, several at once. `child` is one of these.
 class Children {
   public:
-    /// `host` outlives the parent, and is not asked for anything after end_all().
-    Children(Partition& parent, ChildHost& host) : parent_{parent}, host_{host}
-    {
-        children_.reserve(host.limits().partitions);
-    }
+    /// `host` outlives the parent, and is not asked for anything after end_all(). Throws std::bad_alloc.
+    Children(Partition& parent, ChildHost& host);
     Children(Children const&) = delete;
     Children& operator=(Children const&) = delete;
+
+    /// How many levels of partitions there may be below one that the user's configuration has made.
+    static constexpr unsigned deepest = 3;
 
     /// Makes one, uninitialized, with these of abi::creation_flag. NoResources: there are as many as may be, or the
     /// host has no room; InsufficientMemory: the parent's pool.
@@ -139,8 +139,8 @@ class Children {
     [[nodiscard]] abi::MessageType describe(Partition& child, Intercept const& intercept) const;
     void list_overlays(std::vector<std::uint64_t>& pages) const;
 
-    /// Gives one that is not initialized yet its HV_PARTITION_PRIVILEGE_MASK: of what the parent has, all but the
-    /// right to have children. PropertyValueOutOfRange, InvalidPartitionState.
+    /// Gives one that is not initialized yet its HV_PARTITION_PRIVILEGE_MASK, of what the parent has; the right to
+    /// have children only where they are not too deep. PropertyValueOutOfRange, InvalidPartitionState.
     [[nodiscard]] Status set_rights(Partition& child, std::uint64_t privileges);
     /// The same, of what the parent has, by HV_PARTITION_SYNTHETIC_PROCESSOR_FEATURES.
     [[nodiscard]] Status set_processor_features(Partition& child, std::uint64_t features);
@@ -174,7 +174,8 @@ class Children {
 
     Partition& parent_;
     ChildHost& host_;
-    mutable Mutex<LockRank::Leaf> lock_;               // the rest, and what is in each Child
+    unsigned const depth_;               ///< of these children: 1 for those whose parent the configuration has made
+    mutable Mutex<LockRank::Leaf> lock_; // the rest, and what is in each Child
     std::vector<std::shared_ptr<Partition>> children_; ///< in the order of their creation
     struct StatsPage {
         std::uint64_t page = 0; ///< of the parent's

@@ -36,12 +36,13 @@ VirtualProcessor& Partition::add_vp(VpControl& control)
     return *vps_.back();
 }
 
-std::vector<std::uint64_t> Partition::overlay_pages() const
+std::vector<std::uint64_t> Partition::overlay_pages()
 {
+    Visit const visit{*this};
     std::vector<std::uint64_t> pages;
     list_overlays(pages);
-    for (auto const& vp : vps_)
-        vp->list_overlays(pages);
+    for (auto const& slot : slots_)
+        if (auto* const vp = slot.vp.load(std::memory_order_acquire)) vp->list_overlays(pages);
     if (children_) children_->list_overlays(pages);
     return pages;
 }

@@ -90,7 +90,7 @@ class Partition : public VpEnvironment {
 
     /// The numbers of the pages that overlays are to cover: those of its registers, not monitor pages. Throws
     /// std::bad_alloc.
-    [[nodiscard]] std::vector<std::uint64_t> overlay_pages() const;
+    [[nodiscard]] std::vector<std::uint64_t> overlay_pages();
 
     // Ports by ID and connections by ID; values are PortHandle words. `tables_lock` is held while they change.
     Mutex<LockRank::Tables> tables_lock;

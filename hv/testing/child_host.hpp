@@ -96,6 +96,7 @@ struct RecordingChildMachine final : ChildMachine {
     [[nodiscard]] Clock const& clock() const override { return clock_; }
     [[nodiscard]] InterruptSink& interrupts() override { return sink_; }
     [[nodiscard]] MachineControl& control() override { return control_; }
+    [[nodiscard]] ChildHost* children() override { return below; }
 
     [[nodiscard]] std::unique_ptr<ChildProcessor> add_processor(VpIndex index, Rights const& rights) override
     {
@@ -134,6 +135,7 @@ struct RecordingChildMachine final : ChildMachine {
 
     std::set<std::uint64_t> dirty; ///< pages
     bool has_room = true;
+    ChildHost* below = nullptr;                                   ///< makes its children, if it may have some
     GuestMemory ram;                                              ///< none, unless a test adds some
     std::vector<CpuidEntry> shown;                                ///< by CPUID
     std::map<std::uint32_t, RecordingChildProcessor*> processors; ///< the last of each index
@@ -150,7 +152,7 @@ class RecordingChildHost final : public ChildHost {
   public:
     explicit RecordingChildHost(ChildLimits limits = {3, 4}) : limits_{limits} {}
 
-    /// The guest whose pages it takes.
+    /// The guest whose pages it takes; without one they stay where they are.
     void attach(TestGuest& parent) { parent_ = &parent; }
 
     [[nodiscard]] ChildLimits limits() const override { return limits_; }
@@ -158,6 +160,7 @@ class RecordingChildHost final : public ChildHost {
     {
         if (!has_room) return nullptr;
         auto made = std::make_unique<RecordingChildMachine>(alive);
+        made->below = below;
         std::lock_guard const guard{lock_};
         last = made.get();
         return made;
@@ -175,13 +178,14 @@ class RecordingChildHost final : public ChildHost {
         std::lock_guard const guard{lock_};
         for (auto const page : pages) {
             hidden.erase(page);
-            std::memset(parent_->ram.get() + page * page_size, 0, page_size);
+            if (parent_) std::memset(parent_->ram.get() + page * page_size, 0, page_size);
         }
         show_the_rest();
     }
 
     bool has_room = true;
     bool splits = true;
+    ChildHost* below = nullptr; ///< of the machines that it makes
     RecordingChildMachine::Alive alive;
     RecordingChildMachine* last = nullptr; ///< the machine that was made last, while it is there
     std::set<std::uint64_t> hidden;        ///< page numbers
@@ -189,6 +193,7 @@ class RecordingChildHost final : public ChildHost {
   private:
     void show_the_rest()
     {
+        if (!parent_) return;
         std::vector<GuestMemory::Region> regions;
         for (std::uint64_t page = 0; page < TestGuest::pages; ++page) {
             if (hidden.contains(page)) continue;

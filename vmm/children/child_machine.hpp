@@ -67,6 +67,7 @@ class ChildMachine final : public hv::ChildMachine, hv::InterruptSink, hv::Machi
     [[nodiscard]] hv::Clock const& clock() const override { return clock_; }
     [[nodiscard]] hv::InterruptSink& interrupts() override { return *this; }
     [[nodiscard]] hv::MachineControl& control() override { return *this; }
+    [[nodiscard]] hv::ChildHost* children() override { return nullptr; }
     [[nodiscard]] std::unique_ptr<hv::ChildProcessor> add_processor(hv::VpIndex index,
                                                                     hv::Rights const& rights) override;
     [[nodiscard]] bool change_memory(hv::GpaChange const& change) override { return memory_->change(change); }

@@ -26,9 +26,8 @@ Result<abi::PartitionIdOutput> create_partition(Caller const& caller, abi::Creat
     if (!caller.permitted()) return Status::AccessDenied;
     if ((in.flags & ~known_creation_flags) != 0 || !in.proximity.reserved_clear() || in.reserved != 0)
         return Status::InvalidParameter;
-    if (caller.partition.child()) return Status::PartitionTooDeep;
     auto* const children = caller.partition.children();
-    if (!children) return Status::NoResources;
+    if (!children) return caller.partition.child() ? Status::PartitionTooDeep : Status::NoResources;
     auto const made = children->create(in.flags);
     if (!made) return made.status();
     return abi::PartitionIdOutput{made->value};
