@@ -26,6 +26,7 @@ inline constexpr u32 cr8 = 0x0004'0004;
 inline constexpr u32 dr0 = 0x0005'0000;
 inline constexpr u32 dr7 = 0x0005'0005;
 inline constexpr u32 cs = 0x0006'0001;
+inline constexpr u32 ss = 0x0006'0002;
 inline constexpr u32 fs = 0x0006'0004;
 inline constexpr u32 idtr = 0x0007'0000;
 inline constexpr u32 gdtr = 0x0007'0001;

@@ -13,12 +13,13 @@ constexpr u32 pool_pages = 120;
 
 } // namespace
 
-Child::Child(u64 flags)
+Child::Child(u64 flags, u64 privileges)
 {
     auto const made = create_partition({.flags = flags});
     id_ = made.partition;
-    ready_ = made.status == Status::Success && status(deposit(id_, 0, pool_pages)) == Status::Success &&
-             initialize_partition(id_) == Status::Success;
+    ready_ = made.status == Status::Success &&
+             set_partition_property(id_, privilege_flags, privileges) == Status::Success &&
+             status(deposit(id_, 0, pool_pages)) == Status::Success && initialize_partition(id_) == Status::Success;
 }
 
 Status Child::create_vp(u32 index) const
@@ -38,10 +39,15 @@ Status Child::delete_vp(u32 index) const
 
 u64 Child::map(u64 base, u32 spare, u32 count, u32 flags) const
 {
+    return map_page_numbers(base, gpa(&spare_page(spare)) / page_size, count, flags);
+}
+
+u64 Child::map_page_numbers(u64 base, u64 first, u32 count, u32 flags) const
+{
     u64 const header[] = {id_, base, flags};
     ListCall list{header};
     for (u32 i = 0; i < count; ++i)
-        list.add(gpa(&spare_page(spare + i)) / page_size);
+        list.add(first + i);
     return list.reps(call::map_gpa_pages);
 }
 
@@ -54,7 +60,12 @@ u64 Child::unmap(u64 base, u32 count) const
 
 Status Child::set(u32 name, u64 value, u32 vp) const
 {
-    return set_register(vp, name, {value, 0}, id_);
+    return set(name, {value, 0}, vp);
+}
+
+Status Child::set(u32 name, RegisterValue const& value, u32 vp) const
+{
+    return set_register(vp, name, value, id_);
 }
 
 u64 Child::get(u32 name, u32 vp) const

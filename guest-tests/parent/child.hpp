@@ -110,7 +110,8 @@ class Child {
   public:
     static constexpr u32 first_page = 160;
 
-    explicit Child(u64 flags = creation::exo);
+    /// `privileges` is an HV_PARTITION_PRIVILEGE_MASK.
+    explicit Child(u64 flags = creation::exo, u64 privileges = 0);
 
     [[nodiscard]] u64 id() const { return id_; }
     [[nodiscard]] bool ready() const { return ready_; }
@@ -122,7 +123,11 @@ class Child {
     u64 map(u64 base, u32 spare, u32 count, u32 flags = access::all) const;
     u64 unmap(u64 base, u32 count) const;
 
+    /// The same with any of this guest's pages, as many as a list takes.
+    u64 map_page_numbers(u64 base, u64 first, u32 count, u32 flags = access::all) const;
+
     hv::Status set(u32 name, u64 value, u32 vp = 0) const;
+    hv::Status set(u32 name, RegisterValue const& value, u32 vp = 0) const;
     [[nodiscard]] u64 get(u32 name, u32 vp = 0) const;
 
     /// Puts `code` at the start of the child's page, which is one of this guest's, and has VP 0 begin there, in real

@@ -11,7 +11,6 @@ using namespace guest::hv;
 
 namespace {
 
-constexpr u32 privilege_flags = 0x0001'0000;
 constexpr u32 cpu_weight = 0x0002'0003;
 constexpr u32 most_children = 4;
 constexpr u32 enough = 40; ///< pages for a partition to be initialized

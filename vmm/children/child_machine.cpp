@@ -44,6 +44,20 @@ constexpr std::uint64_t fcw_after_reset = 0x0040;
 
 } // namespace
 
+bool ChildMachineList::take_room()
+{
+    std::lock_guard const guard{lock_};
+    if (taken_ >= most_) return false;
+    ++taken_;
+    return true;
+}
+
+void ChildMachineList::give_back()
+{
+    std::lock_guard const guard{lock_};
+    --taken_;
+}
+
 void ChildMachineList::add(ChildMachine& machine)
 {
     std::lock_guard const guard{lock_};
@@ -63,17 +77,32 @@ void ChildMachineList::look_up()
         machine->look_up();
 }
 
-ChildMachine::ChildMachine(ChildrenWorld const& world, std::shared_ptr<ChildrenWorkers> workers, bool local_apics)
-    : world_{world},
-      workers_{std::move(workers)},
+std::unique_ptr<hv::ChildMachine> ChildOrigin::make(bool local_apics) const
+{
+    if (!workers->machines.take_room()) return nullptr;
+    try {
+        std::unique_ptr<ChildMachine> made;
+        workers->builder.run([&] { made = std::make_unique<ChildMachine>(*this, local_apics); });
+        return made;
+    } catch (std::exception const& error) {
+        workers->machines.give_back();
+        static RateLimit limit;
+        warn_limited(limit, "a guest's child could not be made: {}", error.what());
+        return nullptr;
+    }
+}
+
+ChildMachine::ChildMachine(ChildOrigin origin, bool local_apics)
+    : world_{origin.world},
+      workers_{std::move(origin.workers)},
       local_apics_{local_apics},
-      clock_{world.clock},
-      leaves_{models_leaves(GuestCpuid{world.hypervisor, hv::Rights{}, {world.most_vps, false}}.for_apic_id(0))},
-      vm_{world.hypervisor.create_vm(
+      clock_{world_.clock},
+      leaves_{models_leaves(GuestCpuid{world_.hypervisor, hv::Rights{}, {world_.most_vps(), false}}.for_apic_id(0))},
+      vm_{world_.hypervisor.create_vm(
           {.unknown_msrs = true,
            .staged_registers = true,
            .controllers = local_apics ? InterruptControllers::LocalApics : InterruptControllers::None})},
-      memory_{std::make_unique<ChildMemory>(*vm_, world.memory)}
+      memory_{std::make_shared<ChildMemory>(*vm_, std::move(origin.parents))}
 {
     workers_->machines.add(*this);
 }
@@ -82,9 +111,10 @@ ChildMachine::~ChildMachine()
 {
     workers_->machines.remove(*this);
     workers_->builder.run([this] {
-        memory_.reset();
+        memory_->end();
         vm_.reset();
     });
+    workers_->machines.give_back();
 }
 
 std::unique_ptr<hv::ChildProcessor> ChildMachine::add_processor(hv::VpIndex index, hv::Rights const& rights)
@@ -126,7 +156,7 @@ ChildMachine::Processor const& ChildMachine::processor(unsigned index, hv::Right
     }
     guard.unlock();
     auto& made = vm_->add_vcpu(index);
-    GuestCpuid const cpuid{world_.hypervisor, rights, {world_.most_vps, false}};
+    GuestCpuid const cpuid{world_.hypervisor, rights, {world_.most_vps(), false}};
     Processor processor{.vcpu = &made, .reset = {}, .cpuid = cpuid.for_apic_id(index)};
     made.set_cpuid(processor.cpuid);
     processor.reset.system = made.system_registers();

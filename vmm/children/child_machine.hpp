@@ -6,11 +6,14 @@
 #include "vmm/children/child_clock.hpp"
 #include "vmm/children/child_memory.hpp"
 #include "vmm/children/child_vcpu.hpp"
+#include "vmm/children/parent_memory.hpp"
 #include "vmm/children/vcpu_pool.hpp"
 #include "vmm/hypervisor/hypervisor.hpp"
+#include "vmm/options/run_options.hpp"
 #include "vmm/vcpu/guest_cpuid.hpp"
 #include "vmm/vcpu/pause_gate.hpp"
 
+#include <algorithm>
 #include <bitset>
 #include <map>
 #include <memory>
@@ -20,13 +23,14 @@
 
 namespace vmm {
 
-/// What the children of one guest share.
+/// What the children of one guest share, and theirs.
 struct ChildrenWorld {
     Hypervisor const& hypervisor;
-    std::shared_ptr<PcMemory> memory; ///< the guest's
-    TscClock const& clock;            ///< likewise
-    PauseGate& pause;                 ///< likewise
-    unsigned most_vps;
+    TscClock const& clock; ///< the guest's
+    PauseGate& pause;      ///< likewise
+    ChildrenOptions options;
+
+    [[nodiscard]] unsigned most_vps() const { return std::max(options.vps, 1U); }
 };
 
 class ChildMachine;
@@ -34,29 +38,53 @@ class ChildMachine;
 /// Those that there are. From any thread.
 class ChildMachineList {
   public:
+    explicit ChildMachineList(unsigned most) : most_{most} {}
+
+    /// Room for one more, until `give_back`. False when there are as many as may be.
+    [[nodiscard]] bool take_room();
+    void give_back();
     void add(ChildMachine& machine);
     void remove(ChildMachine& machine);
     /// Has all their vCPUs look whether the parent's machine is paused.
     void look_up();
 
   private:
-    std::mutex lock_; // the next
+    unsigned const most_;
+    std::mutex lock_; // the next two
+    unsigned taken_ = 0;
     std::set<ChildMachine*> machines_;
 };
 
 /// Who makes children, and runs them; these may outlive their parent's machine for a moment.
 struct ChildrenWorkers {
-    explicit ChildrenWorkers(unsigned vps) : threads{vps} {}
+    explicit ChildrenWorkers(ChildrenOptions const& options) : threads{options.vps}, machines{options.partitions} {}
 
     Builder builder;
     VcpuPool threads;
     ChildMachineList machines;
 };
 
-class ChildMachine final : public hv::ChildMachine, hv::InterruptSink, hv::MachineControl {
+/// Where a child comes from.
+struct ChildOrigin {
+    ChildrenWorld const& world; ///< which it copies
+    std::shared_ptr<ChildrenWorkers> workers;
+    std::shared_ptr<ParentMemory> parents;
+
+    /// Makes one. nullptr when the host has no room, or there are as many as the user allows.
+    [[nodiscard]] std::unique_ptr<hv::ChildMachine> make(bool local_apics) const;
+    /// KVM keeps tables for all pages of a slot, in shadow paging eight bytes for each: a child that has all of the
+    /// guest's memory, here and there twice, has enough pages.
+    [[nodiscard]] hv::ChildLimits limits() const
+    {
+        return {.partitions = world.options.partitions, .vps = world.options.vps, .pages = 2 * parents->ram_pages()};
+    }
+};
+
+class ChildMachine final : public hv::ChildMachine, hv::ChildHost, hv::InterruptSink, hv::MachineControl {
   public:
-    /// Throws HypervisorError or UserError when the host has no room for it. On the builder's thread.
-    ChildMachine(ChildrenWorld const& world, std::shared_ptr<ChildrenWorkers> workers, bool local_apics);
+    /// Throws HypervisorError or UserError when the host has no room for it. On the builder's thread. There is room
+    /// for it in the list, which is given back at its end.
+    ChildMachine(ChildOrigin origin, bool local_apics);
     ~ChildMachine() override;
 
     /// Has its vCPUs look whether the parent's machine is paused. From any thread.
@@ -67,7 +95,7 @@ class ChildMachine final : public hv::ChildMachine, hv::InterruptSink, hv::Machi
     [[nodiscard]] hv::Clock const& clock() const override { return clock_; }
     [[nodiscard]] hv::InterruptSink& interrupts() override { return *this; }
     [[nodiscard]] hv::MachineControl& control() override { return *this; }
-    [[nodiscard]] hv::ChildHost* children() override { return nullptr; }
+    [[nodiscard]] hv::ChildHost* children() override { return this; }
     [[nodiscard]] std::unique_ptr<hv::ChildProcessor> add_processor(hv::VpIndex index,
                                                                     hv::Rights const& rights) override;
     [[nodiscard]] bool change_memory(hv::GpaChange const& change) override { return memory_->change(change); }
@@ -88,6 +116,17 @@ class ChildMachine final : public hv::ChildMachine, hv::InterruptSink, hv::Machi
     void assert_vector(hv::VpIndex vp, std::uint8_t vector, bool auto_eoi) override;
     void send(hv::VirtualInterrupt const& interrupt) override;
     [[nodiscard]] bool tells_eois() const override { return local_apics_; }
+
+    // Its own children.
+    [[nodiscard]] hv::ChildLimits limits() const override { return as_origin().limits(); }
+    [[nodiscard]] std::unique_ptr<hv::ChildMachine> create(bool local_apics) override
+    {
+        return as_origin().make(local_apics);
+    }
+    [[nodiscard]] bool hide(std::span<std::uint64_t const> pages) override { return memory_->hide(pages); }
+    void show(std::span<std::uint64_t const> pages) override { memory_->show(pages); }
+    [[nodiscard]] ChildOrigin as_origin() const { return {world_, workers_, memory_}; }
+
     void external_interrupt_waits(hv::VpIndex vp) override;
     void retry_messages_later(hv::VpIndex) override {} // EOM and the next post deliver as well
     void reset() override {}
@@ -112,7 +151,7 @@ class ChildMachine final : public hv::ChildMachine, hv::InterruptSink, hv::Machi
     ChildClock clock_;
     std::vector<hv::CpuidEntry> const leaves_;
     std::unique_ptr<Vm> vm_;
-    std::unique_ptr<ChildMemory> memory_;
+    std::shared_ptr<ChildMemory> memory_;      ///< its children's too, which may end after it
     std::mutex lock_;                          ///< the next
     std::map<unsigned, Processor> processors_; ///< by index; a vCPU stays when its VP goes
     std::mutex eoi_lock_;                      ///< the next

@@ -15,38 +15,29 @@ namespace vmm {
 namespace {
 
 /// Before the guest is confined, which may want the library then.
-std::shared_ptr<ChildrenWorkers> workers(unsigned vps)
+std::shared_ptr<ChildrenWorkers> workers(ChildrenOptions const& options)
 {
     try {
         load_instruction_decoder();
     } catch (std::runtime_error const& error) {
         throw UserError{error.what()};
     }
-    return std::make_shared<ChildrenWorkers>(vps);
+    return std::make_shared<ChildrenWorkers>(options);
 }
 
 } // namespace
 
-ChildMachines::ChildMachines(ChildrenOptions const& options, ChildrenWorld world)
-    : options_{options}, world_{std::move(world)}, memory_{world_.memory}, workers_{workers(options.vps)}
+ChildMachines::ChildMachines(ChildrenWorld const& world, std::shared_ptr<PcMemory> memory)
+    : world_{world},
+      memory_{std::move(memory)},
+      origin_{world_, workers(world.options), std::make_shared<GuestsMemory>(memory_)}
 {}
 
 ChildMachines::~ChildMachines() = default;
 
 void ChildMachines::look_up()
 {
-    workers_->machines.look_up();
-}
-
-std::unique_ptr<hv::ChildMachine> ChildMachines::create(bool local_apics)
-try {
-    std::unique_ptr<ChildMachine> made;
-    workers_->builder.run([&] { made = std::make_unique<ChildMachine>(world_, workers_, local_apics); });
-    return made;
-} catch (std::exception const& error) {
-    static RateLimit limit;
-    warn_limited(limit, "a guest's child could not be made: {}", error.what());
-    return nullptr;
+    origin_.workers->machines.look_up();
 }
 
 /// Throws what changing the address space throws, and has changed nothing then.

@@ -5,7 +5,6 @@
 #include "vmm/children/child_machine.hpp"
 #include "vmm/children/page_runs.hpp"
 #include "vmm/memory/pc_memory.hpp"
-#include "vmm/options/run_options.hpp"
 
 #include <memory>
 #include <mutex>
@@ -16,19 +15,17 @@ class ChildMachines final : public hv::ChildHost {
   public:
     /// Begins as many threads as there may be VPs. What is in the world outlives the children. Throws
     /// std::system_error when the host has not so many, and UserError when a library is not there.
-    ChildMachines(ChildrenOptions const& options, ChildrenWorld world);
+    ChildMachines(ChildrenWorld const& world, std::shared_ptr<PcMemory> memory);
     ~ChildMachines() override;
 
     /// The guest is being paused, or goes on: its children do as it does. From any thread.
     void look_up();
 
-    /// KVM keeps tables for all pages of a slot, in shadow paging eight bytes for each: a child that has all of its
-    /// parent's memory, here and there twice, has enough pages.
-    [[nodiscard]] hv::ChildLimits limits() const override
+    [[nodiscard]] hv::ChildLimits limits() const override { return origin_.limits(); }
+    [[nodiscard]] std::unique_ptr<hv::ChildMachine> create(bool local_apics) override
     {
-        return {.partitions = options_.partitions, .vps = options_.vps, .pages = 2 * memory_->ram_pages()};
+        return origin_.make(local_apics);
     }
-    [[nodiscard]] std::unique_ptr<hv::ChildMachine> create(bool local_apics) override;
 
     /// Pages that are taken out are holes in the guest's memory. Each run of them costs it memory slots: there are
     /// `most_runs`.
@@ -40,10 +37,9 @@ class ChildMachines final : public hv::ChildHost {
   private:
     void put_into_effect(PageRuns runs);
 
-    ChildrenOptions const options_;
     ChildrenWorld const world_;
     std::shared_ptr<PcMemory> const memory_;
-    std::shared_ptr<ChildrenWorkers> const workers_;
+    ChildOrigin const origin_;
     std::mutex lock_; ///< the rest; before the address space's
     PageRuns hidden_;
     AddressSpace::Claim holes_;

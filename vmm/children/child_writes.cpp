@@ -41,6 +41,7 @@ void ChildMemory::Mapped::set_dirty(std::uint64_t page, bool is)
 
 bool ChildMemory::access_states(std::uint64_t first, std::uint64_t flags, std::span<std::uint8_t> states)
 try {
+    std::lock_guard const family{family_lock()};
     if (!looks_) begin_to_look();
     tell(first, flags, states);
     return true;
@@ -56,7 +57,7 @@ void ChildMemory::begin_to_look()
     try {
         for (auto& [page, mapped] : mapped_) {
             mapped.set_all_dirty();
-            vm_.map(mapping_of(mapped.run));
+            vm_.map(mapping_of(mapped));
         }
     } catch (...) {
         looks_ = false;
@@ -76,10 +77,11 @@ std::vector<ChildMemory::Mapped> ChildMemory::look_at(std::span<hv::GpaRun const
 {
     std::vector<Mapped> all;
     for (auto const& run : runs) {
-        auto const found = mapped_.find(run.page);
-        if (found == mapped_.end()) continue;
-        look_at(found->second);
-        all.push_back(found->second);
+        auto const end = mapped_.lower_bound(run.end());
+        for (auto at = mapped_.lower_bound(run.page); at != end; ++at) {
+            look_at(at->second);
+            all.push_back(at->second);
+        }
     }
     return all;
 }
@@ -87,16 +89,21 @@ std::vector<ChildMemory::Mapped> ChildMemory::look_at(std::span<hv::GpaRun const
 /// A page that lay there before is as it was.
 void ChildMemory::carry_over(std::span<Mapped const> before, std::span<hv::GpaRun const> added)
 {
+    if (before.empty()) return;
     for (auto const& run : added) {
-        auto const fresh = mapped_.find(run.page);
-        if (fresh == mapped_.end() || fresh->second.dirty.empty()) continue;
-        for (auto const& old : before) {
-            if (old.run.source - old.run.page != run.source - run.page) continue; // other pages of the parent's
-            auto const end = std::min(old.run.end(), run.end());
-            for (auto page = std::max(old.run.page, run.page); page < end; ++page)
-                fresh->second.set_dirty(page, old.is_dirty(page));
-        }
+        auto const last = mapped_.lower_bound(run.end());
+        for (auto fresh = mapped_.lower_bound(run.page); fresh != last; ++fresh)
+            for (auto const& old : before)
+                carry_over(old, fresh->second);
     }
+}
+
+void ChildMemory::carry_over(Mapped const& old, Mapped& fresh)
+{
+    if (old.run.source - old.run.page != fresh.run.source - fresh.run.page) return; // other pages of the parent's
+    auto const end = std::min(old.run.end(), fresh.run.end());
+    for (auto page = std::max(old.run.page, fresh.run.page); page < end; ++page)
+        fresh.set_dirty(page, old.is_dirty(page));
 }
 
 void ChildMemory::tell(std::uint64_t first, std::uint64_t flags, std::span<std::uint8_t> states)
@@ -117,6 +124,20 @@ void ChildMemory::tell(std::uint64_t first, std::uint64_t flags, std::span<std::
             if ((flags & (flag::clear_dirty | flag::clear_accessed)) != 0) mapped.set_dirty(page, false);
             if ((flags & flag::set_dirty) != 0) mapped.set_dirty(page, true);
         }
+    }
+    for (auto const* const user : users())
+        user->mark_writable(first, states);
+}
+
+void ChildMemory::mark_writable(std::uint64_t first, std::span<std::uint8_t> states) const noexcept
+{
+    auto const end = first + states.size();
+    for (auto const& [at, mapped] : mapped_) {
+        auto const& run = mapped.run;
+        if (run.access != hv::GpaAccess::ReadWrite) continue;
+        auto const last = std::min(end, run.source + run.count);
+        for (auto page = std::max(first, run.source); page < last; ++page)
+            states[page - first] |= hv::abi::page_access::dirty;
     }
 }
 

@@ -14,8 +14,8 @@ namespace flag = hv::abi::access_flag;
 namespace {
 
 struct Child {
-    std::shared_ptr<vmm::PcMemory> parents =
-        std::make_shared<vmm::PcMemory>(vmm::MemoryLayout{32 * vmm::layout::mib});
+    std::shared_ptr<vmm::ParentMemory> parents = std::make_shared<vmm::GuestsMemory>(
+        std::make_shared<vmm::PcMemory>(vmm::MemoryLayout{32 * vmm::layout::mib}));
     vmm::testing::FaultPlan faults;
     vmm::testing::ScriptedVm vm{faults, {}};
     vmm::ChildMemory memory{vm, parents};

@@ -110,8 +110,7 @@ void Machine::create_vcpus(GuestOptions const& options, hv::PartitionId parent)
 
     if (options.children.partitions != 0)
         children_ = std::make_unique<ChildMachines>(
-            options.children,
-            ChildrenWorld{world_.hypervisor, memory_, *clock_, gate_, std::max(options.children.vps, 1U)});
+            ChildrenWorld{world_.hypervisor, *clock_, gate_, options.children}, memory_);
     partition_.create(
         {.parent = parent,
          .rights = rights_,
