@@ -61,6 +61,7 @@ struct Child {
     Stage stage = Stage::BeingMade;
     std::vector<std::uint64_t> pool_pages; ///< numbers of the parent's pages
     std::size_t pages_under_way = 0;       ///< on their way into the pool or out of it
+    std::uint64_t map_changes = 0;         ///< how often its map has changed
 
     std::mutex changes; ///< one change of the VPs or of the map at a time; before all locks of the model
     GpaMap map;         ///< changed with `changes` held too

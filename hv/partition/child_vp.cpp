@@ -77,6 +77,7 @@ void ChildVp::intercepted(Intercept const& intercept)
     auto const kind = family_.child.child()->siblings.describe(family_.child, intercept);
     auto message = intercept_message(vp_, kind, intercept);
     message.header.origin = family_.child.id().value;
+    count(intercept.kind);
     suspension_.intercept();
     if (!has_message_page_) return post(message, buffer_);
     {
@@ -86,10 +87,45 @@ void ChildVp::intercepted(Intercept const& intercept)
     post(opaque_message(vp_, family_.child.id()), buffer_);
 }
 
+void ChildVp::count(Intercept::Kind kind)
+{
+    using enum Intercept::Kind;
+    switch (kind) {
+    case PortAccess: ++counters_.ports; break;
+    case MemoryAccess: ++counters_.memory; break;
+    case MsrAccess: ++counters_.msrs; break;
+    case Halt: ++counters_.halts; break;
+    case UnrecoverableException: ++counters_.others; break;
+    }
+    tell_counters();
+}
+
+/// Of its statistics page. What causes no message is not counted.
+void ChildVp::tell_counters()
+{
+    namespace counter = abi::vp_counter;
+    auto& siblings = family_.child.child()->siblings;
+    if (!siblings.tells_counters()) return;
+    auto const& [ports, memory, msrs, halts, others, eois] = counters_;
+    abi::StatsCounter const told[] = {{counter::run_time, processor_->control().runtime_100ns()},
+                                      {counter::io_instructions, ports},
+                                      {counter::hlt_instructions, halts},
+                                      {counter::msr_accesses, msrs},
+                                      {counter::other_intercepts, others},
+                                      {counter::io_messages, ports},
+                                      {counter::memory_messages, memory},
+                                      {counter::apic_eois, eois},
+                                      {counter::other_messages, msrs + halts + others},
+                                      {counter::page_fault_intercepts, memory}};
+    siblings.tell_counters(family_.child, vp_.index(), told);
+}
+
 /// Whoever has mapped a message page is Linux, which leaves such a message in its slot, and hears of no intercept any
 /// more, unless a monitor waits for the end of just this interrupt (mshv_intercept_isr).
 void ChildVp::ended(std::uint8_t vector)
 try {
+    ++counters_.eois;
+    tell_counters();
     if (has_message_page_) return;
     post(eoi_message(vp_, family_.child.id(), vector), eoi_buffers_[vector]);
 } catch (std::bad_alloc const&) {

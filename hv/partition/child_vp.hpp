@@ -89,6 +89,8 @@ class ChildVp final : public VpSupervisor {
 
     [[nodiscard]] Status change_cpuid(CpuidResults changed);
     void post(abi::Message const& message, MessageBuffer& buffer);
+    void count(Intercept::Kind kind);
+    void tell_counters();
     [[nodiscard]] OverlayPage& page_of(abi::VpStatePage type)
     {
         return type == abi::VpStatePage::Registers ? register_page_ : message_page_;
@@ -103,6 +105,10 @@ class ChildVp final : public VpSupervisor {
     bool const has_message_page_;
     CpuidResults cpuid_; ///< on the VP's thread, as the next
     MsrResults msrs_;
+    struct Counters {
+        std::uint64_t ports = 0, memory = 0, msrs = 0, halts = 0, others = 0, eois = 0;
+    };
+    Counters counters_;
     MessageBuffer buffer_; ///< 2.0a §14.2.1; it may wait at one of the parent's SynICs, as the next
     std::map<std::uint8_t, MessageBuffer> eoi_buffers_; ///< by vector: one that waits says enough
 

@@ -73,6 +73,7 @@ Status Children::initialize(Partition& child)
     if (!child.pool().charge(initial_child_charge)) return Status::InsufficientMemory;
     state.stage = Child::Stage::Active;
     child.set_active(true);
+    tell_own_counters();
     return Status::Success;
 }
 
@@ -91,6 +92,8 @@ Status Children::finalize(Partition& child)
     child.pool().release_all();
     child.child()->map = {}; // what executes is gone, and what the host has of it goes with the machine
     child.child()->stage = Child::Stage::Finalized;
+    tell_counters(child);
+    tell_own_counters();
     return Status::Success;
 }
 
@@ -117,7 +120,8 @@ void Children::forget(Partition& child)
         if (found == children_.end()) return;
         last = std::move(*found);
         children_.erase(found);
-        forget_stats(child.id().value);
+        forget_stats([&](StatsName const& name) { return name.identity.partition == child.id().value; });
+        tell_own_counters();
     }
     parent_.pool().release(child_partition_charge);
 }
@@ -169,6 +173,7 @@ ListProgress Children::deposit(Partition& child, std::span<std::uint64_t const> 
         state.pool_pages.push_back(page); // there is room
         child.pool().grow(page_size);
     }
+    tell_counters(child);
     return progress;
 }
 
@@ -192,6 +197,7 @@ ListProgress Children::withdraw(Partition& child, std::span<std::uint64_t> pages
     child.child()->pages_under_way -= taken;
     for (auto const page : given)
         ledger_.finish_withdrawal(page);
+    tell_counters(child);
     return {taken == pages.size() ? Status::Success : Status::NoResources, taken};
 }
 

@@ -15,8 +15,10 @@
 #include "hv/child/page_ledger.hpp"
 #include "hv/child/page_walk.hpp"
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -135,6 +137,11 @@ class Children {
     /// InvalidParameter: it is nowhere.
     [[nodiscard]] Status unmap_stats(StatsName const& name);
 
+    /// There is a statistics page: counters are worth finding out.
+    [[nodiscard]] bool tells_counters() const { return tells_counters_.load(std::memory_order_relaxed); }
+    /// Shows these counters in the pages of a child's VP, where there are some. On that VP's thread.
+    void tell_counters(Partition const& child, VpIndex index, std::span<abi::StatsCounter const> counters);
+
     /// What an event is to the parent: of an access to memory, whether the page is mapped.
     [[nodiscard]] abi::MessageType describe(Partition& child, Intercept const& intercept) const;
     void list_overlays(std::vector<std::uint64_t>& pages) const;
@@ -154,7 +161,10 @@ class Children {
 
   private:
     [[nodiscard]] Status grant(Partition& child, Rights const& rights);
-    void forget_stats(std::uint64_t partition);
+    void forget_stats(std::function<bool(StatsName const&)> const& is_gone);
+    void write_counters(StatsName name, std::span<abi::StatsCounter const> counters);
+    void tell_counters(Partition& child);
+    void tell_own_counters();
     void forget(Partition& child);
     [[nodiscard]] Result<std::shared_ptr<Partition>> make(std::uint64_t flags);
     [[nodiscard]] std::shared_ptr<Partition> registered(std::unique_ptr<ChildMachine> machine, std::uint64_t flags);
@@ -182,6 +192,7 @@ class Children {
         OverlayPage overlay;
     };
     std::map<StatsName, StatsPage> stats_;
+    std::atomic<bool> tells_counters_{false};
     PageLedger ledger_;
     unsigned being_made_ = 0;
     unsigned vps_ = 0; ///< of all of them

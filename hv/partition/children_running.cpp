@@ -31,6 +31,7 @@ Status Children::create_vp(Partition& child, VpIndex index)
     vp->begin();
     std::lock_guard const guard{lock_};
     state.vps[index.value] = std::move(vp);
+    tell_counters(child);
     return Status::Success;
 }
 
@@ -76,11 +77,17 @@ std::unique_ptr<ChildVp> Children::take_vp(Partition& child, std::size_t index)
 
 void Children::end_vp(Partition& child, std::unique_ptr<ChildVp> vp)
 {
+    auto const index = vp->vp().index().value;
     vp->end();
     vp.reset();
     child.pool().release(child_vp_charge);
     std::lock_guard const guard{lock_};
     --vps_;
+    forget_stats([&](StatsName const& name) {
+        auto const& who = name.identity;
+        return name.type == abi::StatsObject::Vp && who.partition == child.id().value && who.vp_index == index;
+    });
+    tell_counters(child);
 }
 
 Status Children::delete_vp(Partition& child, VpIndex index)
@@ -184,6 +191,8 @@ Status Children::put_into_effect(Partition& child, GpaChange const& change)
     auto const before = done ? change.removed.size() : change.added.size();
     auto const after = done ? change.added.size() : change.removed.size();
     if (before > after) child.pool().release((before - after) * child_run_charge);
+    if (done) ++state.map_changes;
+    tell_counters(child);
     return done ? Status::Success : Status::NoResources;
 }
 

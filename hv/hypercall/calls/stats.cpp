@@ -1,4 +1,4 @@
-/// Statistics pages (newest). All counters are zero: nothing is counted.
+/// Statistics pages (newest).
 #include "hv/abi/stats.hpp"
 
 #include "hv/hypercall/calls/calls.hpp"
