@@ -19,6 +19,24 @@ struct Notification {
     TextInputEx::Notify function; ///< nullptr: free
 };
 
+/// The first `count` from `first` on.
+struct KeyRing {
+    KeyData keys[most_keys];
+    size_t first;
+    size_t count;
+
+    [[nodiscard]] bool full() const { return count == most_keys; }
+    void add(KeyData const& key) { keys[(first + count++) % most_keys] = key; }
+    [[nodiscard]] bool take(KeyData& key)
+    {
+        if (count == 0) return false;
+        key = keys[first];
+        first = (first + 1) % most_keys;
+        --count;
+        return true;
+    }
+};
+
 /// Its memory is what protocols were installed with, and so stays where it is.
 struct Keyboard {
     TextInput input;
@@ -27,16 +45,16 @@ struct Keyboard {
     BootServices* boot;
     PciIo* mailbox;
     KeyTranslator translator;
-    KeyData keys[most_keys]; ///< a ring
-    size_t first;
-    size_t count;
+    KeyRing keys;   ///< that nobody has read yet
+    KeyRing untold; ///< that somebody has registered for
+    Event telling;
     Notification notifications[most_notifications];
 };
 
 /// There is one, and the protocols' functions say no more than which protocol.
 Keyboard* the_keyboard;
 
-/// Keeps the timer's function out.
+/// Keeps everybody else out who may want keys.
 class Quiet {
   public:
     Quiet() : before_{the_keyboard->boot->raise_priority(Priority::Notify)} {}
@@ -62,53 +80,68 @@ Status write_listening(Keyboard& keyboard, uint32_t listens)
     return pci.write_memory(&pci, PciIo::Width::Dword, console::bar, console::keyboard, 1, &listens);
 }
 
-void notify(Keyboard& keyboard, KeyData const& key)
+bool is_registered(Keyboard const& keyboard, KeyData const& key)
 {
-    for (auto const& one : keyboard.notifications) {
-        if (one.function == nullptr || !matches(one.key, key)) continue;
-        auto told = key;
-        (void)one.function(&told);
+    for (auto const& one : keyboard.notifications)
+        if (one.function != nullptr && matches(one.key, key)) return true;
+    return false;
+}
+
+/// While it is quiet. The host keeps what there is no room for yet. What is told can be too much only for somebody
+/// who lets nobody be told, and is not told then.
+void fetch(Keyboard& keyboard)
+{
+    while (!keyboard.keys.full()) {
+        auto const stroke = next_stroke(keyboard);
+        if (stroke == 0) return;
+        bool const release = (stroke & console::stroke_release) != 0;
+        KeyData key; // NOLINT(*-member-init): the translator's to fill
+        if (!keyboard.translator.stroke(stroke & console::stroke_code, release, key)) continue;
+        keyboard.keys.add(key);
+        if (keyboard.untold.full() || !is_registered(keyboard, key)) continue;
+        keyboard.untold.add(key);
+        (void)keyboard.boot->signal_event(keyboard.telling);
     }
+}
+
+/// For those who wait to be told: everybody else looks by himself, also where no timer's function can run.
+void poll(Event, void*)
+{
+    Quiet const quiet;
+    fetch(*the_keyboard);
 }
 
 bool take(KeyData& key)
 {
     Quiet const quiet;
-    auto& keyboard = *the_keyboard;
-    if (keyboard.count == 0) return false;
-    key = keyboard.keys[keyboard.first];
-    keyboard.first = (keyboard.first + 1) % most_keys;
-    --keyboard.count;
-    return true;
-}
-
-/// False when there is no room.
-bool add(KeyData const& key)
-{
-    Quiet const quiet;
-    auto& keyboard = *the_keyboard;
-    if (keyboard.count == most_keys) return false;
-    keyboard.keys[(keyboard.first + keyboard.count++) % most_keys] = key;
-    return true;
-}
-
-/// The host keeps what there is no room for yet.
-void poll(Event, void*)
-{
-    auto& keyboard = *the_keyboard;
-    while (keyboard.count < most_keys) {
-        auto const stroke = next_stroke(keyboard);
-        if (stroke == 0) return;
-        bool const release = (stroke & console::stroke_release) != 0;
-        KeyData key; // NOLINT(*-member-init): the translator's to fill
-        if (!keyboard.translator.stroke(stroke & console::stroke_code, release, key) || !add(key)) continue;
-        notify(keyboard, key);
-    }
+    fetch(*the_keyboard);
+    return the_keyboard->keys.take(key);
 }
 
 void wait_for_key(Event event, void*)
 {
-    if (the_keyboard->count != 0) (void)the_keyboard->boot->signal_event(event);
+    Quiet const quiet;
+    fetch(*the_keyboard);
+    if (the_keyboard->keys.count != 0) (void)the_keyboard->boot->signal_event(event);
+}
+
+bool take_untold(KeyData& key)
+{
+    Quiet const quiet;
+    return the_keyboard->untold.take(key);
+}
+
+/// At Callback, whoever has fetched the key.
+void tell(Event, void*)
+{
+    KeyData key; // NOLINT(*-member-init)
+    while (take_untold(key)) {
+        for (auto const& one : the_keyboard->notifications) {
+            if (one.function == nullptr || !matches(one.key, key)) continue;
+            auto told = key;
+            (void)one.function(&told);
+        }
+    }
 }
 
 void end(Event, void*)
@@ -120,7 +153,8 @@ void end(Event, void*)
 Status reset(bool)
 {
     Quiet const quiet;
-    the_keyboard->count = 0;
+    fetch(*the_keyboard);
+    the_keyboard->keys.count = the_keyboard->untold.count = 0;
     the_keyboard->translator.release_all();
     return success;
 }
@@ -196,7 +230,8 @@ void initialise(Keyboard& keyboard, BootServices& boot, PciIo& pci)
     keyboard.boot = &boot;
     keyboard.mailbox = &pci;
     keyboard.translator = {};
-    keyboard.first = keyboard.count = 0;
+    keyboard.keys.first = keyboard.keys.count = 0;
+    keyboard.untold.first = keyboard.untold.count = 0;
     for (auto& one : keyboard.notifications)
         one.function = nullptr;
 }
@@ -211,6 +246,7 @@ bool begin(Keyboard& keyboard)
                                      &keyboard.input.wait_for_key)) &&
            !failed(boot.create_event(event_notify_wait, Priority::Notify, wait_for_key, nullptr,
                                      &keyboard.input_ex.wait_for_key)) &&
+           !failed(boot.create_event(event_notify_signal, Priority::Callback, tell, nullptr, &keyboard.telling)) &&
            !failed(boot.create_event(event_exit_boot_services, Priority::Callback, end, nullptr, &ending)) &&
            !failed(boot.create_event(event_timer | event_notify_signal, Priority::Callback, poll, nullptr, &timer)) &&
            !failed(boot.set_timer(timer, Timer::Periodic, poll_interval)) && !failed(write_listening(keyboard, 1));
