@@ -2,6 +2,7 @@
 
 #include "devices/efi/device_path.hpp"
 #include "devices/efi/keys.hpp"
+#include "devices/efi/undisturbed.hpp"
 #include "devices/firmware/console_protocol.hpp"
 
 namespace efi {
@@ -54,18 +55,6 @@ struct Keyboard {
 /// There is one, and the protocols' functions say no more than which protocol.
 Keyboard* the_keyboard;
 
-/// Keeps everybody else out who may want keys.
-class Quiet {
-  public:
-    Quiet() : before_{the_keyboard->boot->raise_priority(Priority::Notify)} {}
-    Quiet(Quiet const&) = delete;
-    Quiet& operator=(Quiet const&) = delete;
-    ~Quiet() { the_keyboard->boot->restore_priority(before_); }
-
-  private:
-    Priority const before_;
-};
-
 uint32_t next_stroke(Keyboard& keyboard)
 {
     uint32_t stroke = 0;
@@ -87,7 +76,7 @@ bool is_registered(Keyboard const& keyboard, KeyData const& key)
     return false;
 }
 
-/// While it is quiet. The host keeps what there is no room for yet. What is told can be too much only for somebody
+/// Undisturbed. The host keeps what there is no room for yet. What is told can be too much only for somebody
 /// who lets nobody be told, and is not told then.
 void fetch(Keyboard& keyboard)
 {
@@ -107,27 +96,27 @@ void fetch(Keyboard& keyboard)
 /// For those who wait to be told: everybody else looks by himself, also where no timer's function can run.
 void poll(Event, void*)
 {
-    Quiet const quiet;
+    Undisturbed const undisturbed{*the_keyboard->boot};
     fetch(*the_keyboard);
 }
 
 bool take(KeyData& key)
 {
-    Quiet const quiet;
+    Undisturbed const undisturbed{*the_keyboard->boot};
     fetch(*the_keyboard);
     return the_keyboard->keys.take(key);
 }
 
 void wait_for_key(Event event, void*)
 {
-    Quiet const quiet;
+    Undisturbed const undisturbed{*the_keyboard->boot};
     fetch(*the_keyboard);
     if (the_keyboard->keys.count != 0) (void)the_keyboard->boot->signal_event(event);
 }
 
 bool take_untold(KeyData& key)
 {
-    Quiet const quiet;
+    Undisturbed const undisturbed{*the_keyboard->boot};
     return the_keyboard->untold.take(key);
 }
 
@@ -152,7 +141,7 @@ void end(Event, void*)
 /// Nothing waits any more, nothing is pressed.
 Status reset(bool)
 {
-    Quiet const quiet;
+    Undisturbed const undisturbed{*the_keyboard->boot};
     fetch(*the_keyboard);
     the_keyboard->keys.count = the_keyboard->untold.count = 0;
     the_keyboard->translator.release_all();
@@ -200,7 +189,7 @@ Status set_state(TextInputEx*, uint8_t* toggle)
 Status register_notify(TextInputEx*, KeyData* key, TextInputEx::Notify function, void** registration)
 {
     if (key == nullptr || function == nullptr || registration == nullptr) return invalid_parameter;
-    Quiet const quiet;
+    Undisturbed const undisturbed{*the_keyboard->boot};
     for (auto& one : the_keyboard->notifications) {
         if (one.function != nullptr) continue;
         one = {*key, function};
@@ -213,7 +202,7 @@ Status register_notify(TextInputEx*, KeyData* key, TextInputEx::Notify function,
 /// §12.2.6.
 Status unregister_notify(TextInputEx*, void* registration)
 {
-    Quiet const quiet;
+    Undisturbed const undisturbed{*the_keyboard->boot};
     for (auto& one : the_keyboard->notifications) {
         if (&one != registration || one.function == nullptr) continue;
         one.function = nullptr;

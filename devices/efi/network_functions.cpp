@@ -1,5 +1,7 @@
 #include "devices/efi/network_functions.hpp"
 
+#include "devices/efi/undisturbed.hpp"
+
 namespace efi {
 
 namespace {
@@ -15,19 +17,6 @@ NetworkCard& card_of(SimpleNetwork* self)
 {
     return *reinterpret_cast<NetworkCard*>(self);
 }
-
-/// Keeps others out who use the card at a lower priority.
-class Undisturbed {
-  public:
-    explicit Undisturbed(NetworkCard& card) : boot_{*card.boot}, before_{boot_.raise_priority(Priority::Notify)} {}
-    Undisturbed(Undisturbed const&) = delete;
-    Undisturbed& operator=(Undisturbed const&) = delete;
-    ~Undisturbed() { boot_.restore_priority(before_); }
-
-  private:
-    BootServices& boot_;
-    Priority const before_;
-};
 
 void write_address(NetworkCard& card, void const* place)
 {
@@ -79,7 +68,7 @@ Status start(SimpleNetwork* self)
 {
     if (self == nullptr) return invalid_parameter;
     auto& card = card_of(self);
-    Undisturbed const undisturbed{card};
+    Undisturbed const undisturbed{*card.boot};
     if (card.mode.state != State::Stopped) return already_started;
     card.mode.state = State::Started;
     return success;
@@ -89,7 +78,7 @@ Status stop(SimpleNetwork* self)
 {
     if (self == nullptr) return invalid_parameter;
     auto& card = card_of(self);
-    Undisturbed const undisturbed{card};
+    Undisturbed const undisturbed{*card.boot};
     if (card.mode.state == State::Stopped) return not_started;
     if (card.mode.state != State::Started) return device_error;
     card.mode.state = State::Stopped;
@@ -101,7 +90,7 @@ Status initialize(SimpleNetwork* self, size_t, size_t)
 {
     if (self == nullptr) return invalid_parameter;
     auto& card = card_of(self);
-    Undisturbed const undisturbed{card};
+    Undisturbed const undisturbed{*card.boot};
     if (card.mode.state == State::Stopped) return not_started;
     if (card.mode.state != State::Started) return device_error;
     card.forget();
@@ -116,7 +105,7 @@ Status reset(SimpleNetwork* self, bool)
 {
     if (self == nullptr) return invalid_parameter;
     auto& card = card_of(self);
-    Undisturbed const undisturbed{card};
+    Undisturbed const undisturbed{*card.boot};
     auto const status = check_state(card);
     if (failed(status)) return status;
     card.forget();
@@ -127,7 +116,7 @@ Status shutdown(SimpleNetwork* self)
 {
     if (self == nullptr) return invalid_parameter;
     auto& card = card_of(self);
-    Undisturbed const undisturbed{card};
+    Undisturbed const undisturbed{*card.boot};
     auto const status = check_state(card);
     if (failed(status)) return status;
     set_filter(card, 0);
@@ -142,7 +131,7 @@ Status receive_filters(SimpleNetwork* self, uint32_t enable, uint32_t disable, b
 {
     if (self == nullptr) return invalid_parameter;
     auto& card = card_of(self);
-    Undisturbed const undisturbed{card};
+    Undisturbed const undisturbed{*card.boot};
     auto const status = check_state(card);
     if (failed(status)) return status;
     bool const listed = !reset_groups && group_count != 0;
@@ -163,7 +152,7 @@ Status station_address(SimpleNetwork* self, bool reset, NetworkAddress const* ad
 {
     if (self == nullptr) return invalid_parameter;
     auto& card = card_of(self);
-    Undisturbed const undisturbed{card};
+    Undisturbed const undisturbed{*card.boot};
     auto const status = check_state(card);
     if (failed(status)) return status;
     if (reset) return success;
@@ -204,7 +193,7 @@ Status get_status(SimpleNetwork* self, uint32_t* interrupts, void** transmitted)
 {
     if (self == nullptr || (interrupts == nullptr && transmitted == nullptr)) return invalid_parameter;
     auto& card = card_of(self);
-    Undisturbed const undisturbed{card};
+    Undisturbed const undisturbed{*card.boot};
     auto const status = check_state(card);
     if (failed(status)) return status;
     card.look_at_media();
@@ -238,7 +227,7 @@ Status transmit(SimpleNetwork* self, size_t header, size_t size, void* buffer, N
 {
     if (self == nullptr) return invalid_parameter;
     auto& card = card_of(self);
-    Undisturbed const undisturbed{card};
+    Undisturbed const undisturbed{*card.boot};
     auto const status = check_state(card);
     if (failed(status)) return status;
     if (buffer == nullptr || (header != 0 && (header != header_size || to == nullptr || protocol == nullptr)))
@@ -259,7 +248,7 @@ Status receive(SimpleNetwork* self, size_t* header, size_t* size, void* buffer, 
 {
     if (self == nullptr) return invalid_parameter;
     auto& card = card_of(self);
-    Undisturbed const undisturbed{card};
+    Undisturbed const undisturbed{*card.boot};
     auto const status = check_state(card);
     if (failed(status)) return status;
     if (size == nullptr || buffer == nullptr) return invalid_parameter;
