@@ -104,6 +104,12 @@ struct KeyboardPath {
 };
 static_assert(sizeof(KeyboardPath) == 20 + 4);
 
+struct PointerPath {
+    VendorNode pointer{.vendor = {0x3D0B6C94, 0xE517, 0x4E62, {0x8A, 0x2F, 0x91, 0xC4, 0x07, 0xD8, 0x5B, 0xE3}}};
+    PathNode end{0x7F, 0xFF, sizeof(PathNode)};
+};
+static_assert(sizeof(PointerPath) == 20 + 4);
+
 #pragma pack(pop)
 
 } // namespace efi

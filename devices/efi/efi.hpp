@@ -266,6 +266,39 @@ struct TextInputEx { // §12.2.1
 };
 static_assert(offsetof(TextInputEx, unregister_notify) == 40);
 
+struct AbsolutePointer { // §12.7
+    static constexpr Guid guid{0x8D59D32B, 0xC655, 0x4AE9, {0x9B, 0x15, 0xF2, 0x59, 0x04, 0x99, 0x2A, 0x43}};
+
+    struct Mode {
+        static constexpr uint32_t has_alternative = 0x01;
+
+        uint64_t min_x;
+        uint64_t min_y;
+        uint64_t min_z;
+        uint64_t max_x;
+        uint64_t max_y;
+        uint64_t max_z;
+        uint32_t attributes;
+    };
+
+    struct State {
+        static constexpr uint32_t touch = 0x01;       ///< of a mouse: the left button
+        static constexpr uint32_t alternative = 0x02; ///< the right one
+
+        uint64_t x;
+        uint64_t y;
+        uint64_t z;
+        uint32_t buttons;
+    };
+
+    Status (*reset)(AbsolutePointer* self, bool extended);
+    Status (*get_state)(AbsolutePointer* self, State* state);
+    Event wait_for_input;
+    Mode* mode;
+};
+static_assert(offsetof(AbsolutePointer::Mode, attributes) == 48 && offsetof(AbsolutePointer::State, buttons) == 24);
+static_assert(offsetof(AbsolutePointer, mode) == 24);
+
 // Marks of edk2's on what is a console (MdeModulePkg/Include/Guid/ConsoleInDevice.h, ConsoleOutDevice.h).
 inline constexpr Guid console_in_guid{0xD3B36F2B, 0xD551, 0x11D4, {0x9A, 0x46, 0x00, 0x90, 0x27, 0x3F, 0xC1, 0x4D}};
 inline constexpr Guid console_out_guid{0xD3B36F2C, 0xD551, 0x11D4, {0x9A, 0x46, 0x00, 0x90, 0x27, 0x3F, 0xC1, 0x4D}};

@@ -1,12 +1,14 @@
 // The driver that Porthole gives to a guest's UEFI firmware, in the ROM of the PCI function with the mailbox: it
 // finds that function, makes a block device of each of the guest's disks and a network interface of each of its
-// cards, sets the order to boot from them, and makes the guest's display a console. It is not needed any more when an
-// operating system takes over, whose own drivers find all of that on VMBus; a screen goes on to be one without them.
+// cards, sets the order to boot from them, and makes the guest's display, with its keyboard and pointer, a console.
+// It is not needed any more when an operating system takes over, whose own drivers find all of that on VMBus; a
+// screen goes on to be one without them.
 #include "devices/efi/boot_order.hpp"
 #include "devices/efi/disk.hpp"
 #include "devices/efi/graphics.hpp"
 #include "devices/efi/keyboard.hpp"
 #include "devices/efi/network.hpp"
+#include "devices/efi/pointer.hpp"
 
 namespace {
 
@@ -81,6 +83,7 @@ extern "C" efi::Status efi_main(efi::Handle, efi::SystemTable* system)
     efi::arrange_boot_order(*system->runtime_services, devices);
     efi::add_screen(boot, *pci);
     efi::add_keyboard(boot, *pci);
+    efi::add_pointer(boot, *pci);
     return efi::success;
 }
 

@@ -27,11 +27,27 @@ bool ConsoleMailbox::strike(vmbus::ScanCode code, Stroke stroke)
     return true;
 }
 
+bool ConsoleMailbox::point(vmbus::mouse::Report const& report)
+{
+    static_assert(vmbus::mouse::Report::most == console::most_place);
+    auto const place = std::uint32_t{report.x} | std::uint32_t{report.y} << 16;
+    auto const buttons = console::report_present | (report.buttons & console::report_buttons);
+    auto const state = state_.lock();
+    if (!state->points) return false;
+    auto& waiting = state->reports;
+    bool const replaces =
+        !waiting.empty() && (static_cast<std::uint32_t>(waiting.back()) == buttons || waiting.size() >= most_reports);
+    if (!replaces) waiting.push_back(0);
+    waiting.back() = std::uint64_t{place} << 32 | buttons;
+    return true;
+}
+
 std::uint32_t ConsoleMailbox::read_dword(std::uint64_t offset, unsigned)
 {
-    // Whole dwords alone take a stroke: the driver reads nothing else.
+    // Whole dwords alone take a stroke or a report: the driver reads nothing else.
     auto const at = offset & ~std::uint64_t{3};
     if (at == console::key) return offset == at ? next_stroke() : 0;
+    if (at == console::report) return offset == at ? next_report() : 0;
     return read_register(at) >> 8 * (offset % 4);
 }
 
@@ -46,6 +62,8 @@ std::uint32_t ConsoleMailbox::read_register(std::uint64_t offset)
         return scanner_->in_effect() ? state->mode : 0;
     }
     case console::keyboard: return state_.lock()->listens ? 1 : 0;
+    case console::pointer: return state_.lock()->points ? 1 : 0;
+    case console::report_place: return state_.lock()->place;
     default: return 0;
     }
 }
@@ -59,6 +77,16 @@ std::uint32_t ConsoleMailbox::next_stroke()
     return stroke | console::stroke_present;
 }
 
+std::uint32_t ConsoleMailbox::next_report()
+{
+    auto const state = state_.lock();
+    if (state->reports.empty()) return 0;
+    auto const report = state->reports.front();
+    state->reports.erase(state->reports.begin());
+    state->place = static_cast<std::uint32_t>(report >> 32);
+    return static_cast<std::uint32_t>(report) | console::report_present;
+}
+
 /// Whole dwords: the driver writes nothing else.
 void ConsoleMailbox::write_dword(std::uint64_t offset, unsigned size, std::uint32_t value)
 {
@@ -68,6 +96,10 @@ void ConsoleMailbox::write_dword(std::uint64_t offset, unsigned size, std::uint3
     if (offset == console::keyboard && value <= 1) {
         state->listens = value != 0;
         state->strokes.clear();
+    }
+    if (offset == console::pointer && value <= 1) {
+        state->points = value != 0;
+        state->reports.clear();
     }
 }
 

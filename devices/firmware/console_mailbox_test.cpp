@@ -95,12 +95,60 @@ TEST_CASE("strokes that nobody takes are no more than so many", "[console]")
     CHECK(m.mailbox.strike(ScanCode{0x1E}, Press));
 }
 
+TEST_CASE("the pointer's reports come in their order while the driver listens", "[console]")
+{
+    Machine m;
+    auto const taken = [&] { return std::pair{m.read(console::report), m.read(console::report_place)}; };
+    auto const reported = [](unsigned buttons, unsigned x, unsigned y) {
+        return std::pair<std::uint64_t, std::uint64_t>{console::report_present | buttons, x | y << 16};
+    };
+    CHECK_FALSE(m.mailbox.point({0, 1, 2, 0}));
+    m.write(console::pointer, 1);
+    CHECK(m.read(console::pointer) == 1);
+    CHECK(m.read(console::keyboard) == 0);
+    CHECK(m.read(console::report) == 0);
+    CHECK(m.mailbox.point({0, 1, 2, 0}));
+    CHECK(m.mailbox.point({0, 3, 4, 0})); // has moved on before anybody looked
+    CHECK(m.mailbox.point({1, 3, 4, 0}));
+    CHECK(m.mailbox.point({0, 0x7FFF, 0x7FFF, 0}));
+    CHECK(m.mailbox.read(console::report + 1, 1) == 0); // takes nothing
+    CHECK(taken() == reported(0, 3, 4));
+    CHECK(taken() == reported(1, 3, 4));
+    CHECK(taken() == reported(0, 0x7FFF, 0x7FFF));
+    CHECK(m.read(console::report) == 0);
+    CHECK(m.read(console::report_place) == 0x7FFF'7FFF);
+
+    CHECK(m.mailbox.point({1, 5, 6, 0}));
+    m.write(console::pointer, 2); // means nothing
+    CHECK(m.read(console::pointer) == 1);
+    m.write(console::pointer, 0);
+    CHECK_FALSE(m.mailbox.point({1, 5, 6, 0}));
+    m.write(console::pointer, 1);
+    CHECK(m.read(console::report) == 0); // what was there before is gone
+}
+
+TEST_CASE("of reports that nobody takes few are kept, and the last one is", "[console]")
+{
+    Machine m;
+    m.write(console::pointer, 1);
+    auto const many = static_cast<std::uint16_t>(2 * ConsoleMailbox::most_reports);
+    for (std::uint16_t n = 0; n < many; ++n)
+        REQUIRE(m.mailbox.point({static_cast<std::uint8_t>(n % 2), n, 0, 0}));
+    std::size_t kept = 0;
+    while (m.read(console::report) != 0)
+        ++kept;
+    CHECK(kept == ConsoleMailbox::most_reports);
+    CHECK(m.read(console::report_place) == many - 1U);
+}
+
 TEST_CASE("the console goes on elsewhere as it was", "[console]")
 {
     Machine from;
     from.write(console::mode, mode_of(800, 600));
     from.write(console::keyboard, 1);
     REQUIRE(from.mailbox.strike(ScanCode{0x1E}, Press));
+    from.write(console::pointer, 1);
+    REQUIRE(from.mailbox.point({1, 7, 8, 0}));
     hv::testing::SavedState saved;
     saved.save(from.mailbox);
 
@@ -110,6 +158,9 @@ TEST_CASE("the console goes on elsewhere as it was", "[console]")
     CHECK(to.screen->mode().width == 800);
     CHECK(to.read(console::key) == (console::stroke_present | 0x1E));
     CHECK(to.mailbox.strike(ScanCode{0x1E}, Release));
+    CHECK(to.read(console::report) == (console::report_present | 1));
+    CHECK(to.read(console::report_place) == (7 | 8 << 16));
+    CHECK(to.mailbox.point({}));
 
     // One that another driver has replaced stays so.
     REQUIRE(from.screen->set_mode({}) != 0);
@@ -127,10 +178,11 @@ TEST_CASE("no sequence of accesses confuses the console", "[console][hammer]")
     std::mt19937_64 random{5};
     for (unsigned step = 0; step < 20'000; ++step) {
         auto const size = 1U << random() % 4;
-        auto const offset = random() % (random() % 4 ? 32 : console::size) & ~std::uint64_t{size - 1};
+        auto const offset = random() % (random() % 4 ? 40 : console::size) & ~std::uint64_t{size - 1};
         random() % 2 ? (void)m.mailbox.read(offset, size)
                      : m.mailbox.write(offset, size, random() % 3 ? random() : 1);
         if (random() % 4 == 0) (void)m.mailbox.strike(static_cast<ScanCode>(random() & 0xFFFF), Press);
+        if (random() % 4 == 0) (void)m.mailbox.point({static_cast<std::uint8_t>(random()), 0, 0, 0});
         REQUIRE(m.screen->mode().fits(m.memory.size()));
     }
 }

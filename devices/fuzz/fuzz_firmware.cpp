@@ -125,7 +125,9 @@ class World {
                 write_memory(input);
             break;
         case 6:
-            if ((what & 0x40) != 0)
+            if ((what & 0x60) == 0x60)
+                point(input);
+            else if ((what & 0x40) != 0)
                 strike(input);
             else
                 (void)backends_[1]->answer_next(result(input));
@@ -217,6 +219,16 @@ class World {
         auto const port = lent_.firmware();
         require(port->waiting() <= net::FirmwarePort::most_waiting, "few frames wait");
         require(!port->is_taken() || port->waiting() == 0, "what the firmware has not any more does not wait");
+    }
+
+    void point(Input& input)
+    {
+        auto const buttons = input.byte();
+        auto const place = input.value();
+        (void)console_.point({.buttons = buttons,
+                              .x = static_cast<std::uint16_t>(place),
+                              .y = static_cast<std::uint16_t>(place >> 16),
+                              .wheel = 0});
     }
 
     void strike(Input& input)

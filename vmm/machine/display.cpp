@@ -113,8 +113,8 @@ bool Display::strike(devices::vmbus::ScanCode code, devices::vmbus::Keyboard::St
 
 bool Display::point(Report const& report)
 {
-    auto const mouse = devices_.lock()->mouse;
-    return mouse && mouse->report(report);
+    auto const devices = *devices_.lock();
+    return (devices.mouse && devices.mouse->report(report)) || (devices.firmware && devices.firmware->point(report));
 }
 
 void Display::key(std::uint32_t symbol, bool down)

@@ -47,7 +47,7 @@ class Display final : devices::vnc::ViewerInput {
     void connect(InputDevices devices);
     /// What a report says for a pixel of so many: 0 to Report::most, for the last one.
     [[nodiscard]] static std::uint16_t part_of(std::uint32_t pixel, std::uint32_t size);
-    /// Where keys go of which no driver on the VMBus wants to hear; until the next connect().
+    /// Where keys and pointers go of which no driver on the VMBus wants to hear; until the next connect().
     void connect_firmware(std::shared_ptr<devices::firmware::ConsoleMailbox> console);
     /// False when no driver in the guest takes it. From any thread, like the next one.
     bool strike(devices::vmbus::ScanCode code, devices::vmbus::Keyboard::Stroke stroke);

@@ -102,7 +102,7 @@ TEST_CASE("a display without a machine takes nothing, and shows black", "[displa
     CHECK(display.memory()->bytes().front() == std::byte{0});
 }
 
-TEST_CASE("keys of which no driver on VMBus wants to hear are the firmware's", "[display]")
+TEST_CASE("keys and pointers of which no driver on VMBus wants to hear are the firmware's", "[display]")
 {
     using devices::firmware::ConsoleMailbox;
     namespace console = devices::firmware::console;
@@ -113,13 +113,20 @@ TEST_CASE("keys of which no driver on VMBus wants to hear are the firmware's", "
     auto const executor = std::make_shared<hv::testing::CrankedExecutor>();
     auto const scanner = std::make_shared<devices::display::Scanner>(display.screen(), executor);
     auto const firmware = std::make_shared<ConsoleMailbox>(scanner, [] { return std::uint64_t{0}; });
-    display.connect({.keyboard = std::make_shared<devices::vmbus::Keyboard>(*executor)}); // has no driver
+    display.connect({.keyboard = std::make_shared<devices::vmbus::Keyboard>(*executor),
+                     .mouse = std::make_shared<devices::vmbus::Mouse>(*executor)}); // have no drivers
     display.connect_firmware(firmware);
     CHECK_FALSE(display.strike(letter, ConsoleMailbox::Stroke::Press));
     firmware->write(console::keyboard, 4, 1);
     CHECK(display.strike(letter, ConsoleMailbox::Stroke::Press));
     CHECK(firmware->read(console::key, 4) == (console::stroke_present | 0x1E));
+    CHECK_FALSE(display.point({.buttons = 1, .x = 5, .y = 6, .wheel = 0}));
+    firmware->write(console::pointer, 4, 1);
+    CHECK(display.point({.buttons = 1, .x = 5, .y = 6, .wheel = 0}));
+    CHECK(firmware->read(console::report, 4) == (console::report_present | 1));
+    CHECK(firmware->read(console::report_place, 4) == (5 | 6 << 16));
     display.connect({});
+    CHECK_FALSE(display.point({}));
     CHECK_FALSE(display.strike(letter, ConsoleMailbox::Stroke::Press));
 }
 

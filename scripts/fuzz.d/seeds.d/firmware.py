@@ -33,6 +33,14 @@ def network(offset, written=None, size=4):
     return bytes([0xA3 if written is None else 0x23, offset, SIZES[size]]) + value(written or 0)
 
 
+def console(offset, written=None, size=4):
+    return bytes([0xC3 if written is None else 0x43, offset, SIZES[size]]) + value(written or 0)
+
+
+def point(buttons, x, y):
+    return bytes([0x66, buttons]) + value(x | y << 16)
+
+
 def frames(size, to, count=None, taken=False):
     """To the card, to all or to another one; with the network taken from the firmware first."""
     what = bytes([0x85 | (0 if count is None else 0x40) | (0x20 if taken else 0)]) + value(size) + bytes([to])
@@ -89,6 +97,9 @@ firmware = {
                      network(SEND, 13) + network(ADDRESS_HIGH, size=8) + network(SEND, 60, 8) + network(RECEIVE, size=1),
     "network-taken": network(FILTER, 15) + network(ADDRESS_LOW, 0x2000) + frames(60, OWN, 5) + frames(60, OWN, 2, True) +
                      network(RECEIVE) + network(SEND, 60) + network(FILTER, 15) + network(FILTER) + frames(60, ALL) + network(RECEIVE),
+    "pointer": point(1, 2, 3) + console(0x18, 1) + console(0x18) + point(0, 1, 2) + point(0, 3, 4) + point(1, 3, 4) + point(0, 0x7FFF, 0x7FFF) +
+               (console(0x1C) + console(0x20)) * 4 + console(0x1C, size=8) + point(1, 5, 6) + console(0x18, 1) + console(0x1C) +
+               b"".join(point(n % 2, n, n) for n in range(80)) + console(0x1C) + console(0x18, 0) + point(0, 0, 0),
     "changing": changing(1, 0xFF, 7) + request(READ, 0, 0, 0x2000, 1) + changing(2, 1 << 32, 7) +
                 request(WRITE, 0, 3, 0x2000, 5),
 }
