@@ -3,15 +3,30 @@
 #include "devices/base/loaded_library.hpp"
 
 #include <array>
+#include <cstdlib>
 #include <stdexcept>
 
 namespace devices::vnc {
 
 namespace {
 
-/// The library that encrypts passwords reads files and tells syslog when it is first used, which a thread in the jail
-/// may not do: a guess of a viewer's would end the run.
-void begin_encryption(LoadedLibrary const& library, VncLibrary const& functions)
+/// GnuTLS sets itself up when it is loaded, in hundreds of KiB, unless told not to. Here nobody uses it: displays
+/// have no certificates, without which libvncserver refuses TLS by itself. Before there are threads that read
+/// variables.
+class WithoutTls {
+  public:
+    WithoutTls() { ::setenv(variable, "1", 1); }
+    WithoutTls(WithoutTls const&) = delete;
+    WithoutTls& operator=(WithoutTls const&) = delete;
+    ~WithoutTls() { ::unsetenv(variable); }
+
+  private:
+    static constexpr char const* variable = "GNUTLS_NO_IMPLICIT_INIT";
+};
+
+/// The library that encrypts reads files when it is first used, which a thread in the jail may not do: a viewer that
+/// speaks WebSockets, which want a checksum, would end the run.
+void begin_encryption(LoadedLibrary const& library)
 {
     try {
         char const* (*begin)(char const* version) = nullptr;
@@ -19,13 +34,11 @@ void begin_encryption(LoadedLibrary const& library, VncLibrary const& functions)
         begin(nullptr);
     } catch (std::runtime_error const&) { // built with another library
     }
-    std::array<unsigned char, CHALLENGESIZE> challenge{};
-    std::array<char, 9> password{"password"};
-    functions.rfbEncryptBytes_(challenge.data(), password.data());
 }
 
 VncLibrary load()
 {
+    WithoutTls const without_tls;
     LoadedLibrary const library{"Displays by VNC", "libvncserver.so.1", "libvncserver1"};
     VncLibrary functions{};
 // The header has another name for one of them, which has to become the real one first.
@@ -35,7 +48,7 @@ VncLibrary load()
 #undef PORTHOLE_VNC_FIND
 #undef PORTHOLE_VNC_TEXT
     functions.rfbLogEnable_(0); // every client would write lines
-    begin_encryption(library, functions);
+    begin_encryption(library);
     return functions;
 }
 
@@ -45,6 +58,14 @@ VncLibrary const& vnc_library()
 {
     static auto const library = load();
     return library;
+}
+
+/// What encrypts them tells syslog when it is first used: a guess of a viewer's would end the run.
+void begin_passwords()
+{
+    std::array<unsigned char, CHALLENGESIZE> challenge{};
+    std::array<char, 9> password{"password"};
+    vnc_library().rfbEncryptBytes_(challenge.data(), password.data());
 }
 
 } // namespace devices::vnc

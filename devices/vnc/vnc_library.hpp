@@ -20,4 +20,7 @@ struct VncLibrary {
 /// Stays loaded. Throws std::runtime_error where it is not installed.
 [[nodiscard]] VncLibrary const& vnc_library();
 
+/// Makes ready for passwords. Throws likewise.
+void begin_passwords();
+
 } // namespace devices::vnc

@@ -27,9 +27,10 @@ void clear(int event)
 
 } // namespace
 
-void load_library()
+void load_library(Passwords passwords)
 {
     (void)vnc_library();
+    if (passwords == Passwords::Yes) begin_passwords();
 }
 
 VncServer::VncServer(Config config, std::shared_ptr<display::Screen> screen, ViewerInput& input)

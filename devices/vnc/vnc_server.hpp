@@ -29,8 +29,11 @@ class ViewerInput {
     virtual void nobody() = 0;
 };
 
-/// Loads what a server needs, for where it cannot be loaded later. Throws std::runtime_error.
-void load_library();
+enum class Passwords { No, Yes };
+
+/// Loads what servers need, for where it cannot be loaded later; some of them may have passwords. Throws
+/// std::runtime_error.
+void load_library(Passwords passwords);
 
 /// Has a thread of its own, on which all of the library is used. It waits without limit while nothing happens, and
 /// has the guest tell of what it draws only while there is a viewer.

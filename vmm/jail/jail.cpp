@@ -48,10 +48,11 @@ constexpr Capabilities for_opening = 1U << CAP_DAC_OVERRIDE | 1U << CAP_DAC_READ
                                      1U << CAP_NET_ADMIN | 1U << CAP_NET_BIND_SERVICE |
                                      1U << CAP_NET_RAW; // a helper pings
 
-void load_display_library()
+void load_display_library(RunOptions const& options)
 {
+    using devices::vnc::Passwords;
     try {
-        devices::vnc::load_library();
+        devices::vnc::load_library(has_vnc_password(options) ? Passwords::Yes : Passwords::No);
     } catch (std::exception const&) { // who makes the display says so
     }
 }
@@ -71,7 +72,7 @@ Jail::Jail(RunOptions const& options) : options_{options}
     auto const& wanted = options.jail;
     // Where /usr still is, and code may be mapped.
     if (wanted.seccomp && (has_servers(options) || has_served_images(options))) load_server_library();
-    if (has_vnc(options)) load_display_library();
+    if (has_vnc(options)) load_display_library(options);
     if (wanted.privileges) close_inherited(named_descriptors(options));
     if (wanted.privileges) drop_bounding_capabilities(wanted.user.empty() ? for_opening : 0);
     if (!wanted.chroot.empty()) closed.store(true); // no /proc, perhaps

@@ -196,6 +196,12 @@ bool has_vnc(RunOptions const& options)
     return std::ranges::any_of(options.guests, [](auto const& guest) { return guest.display.is_vnc(); });
 }
 
+bool has_vnc_password(RunOptions const& options)
+{
+    return std::ranges::any_of(options.guests,
+                               [](auto const& guest) { return !guest.display.password_file.empty(); });
+}
+
 std::vector<int> named_descriptors(RunOptions const& options)
 {
     std::vector<int> kept{STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};

@@ -35,6 +35,8 @@ namespace vmm::jail {
 
 /// Whether a guest has a display that is to be seen by VNC.
 [[nodiscard]] bool has_vnc(RunOptions const& options);
+/// And that by a password.
+[[nodiscard]] bool has_vnc_password(RunOptions const& options);
 
 /// Descriptors that the options name by /dev/fd/N or /proc/self/fd/N, and the standard streams.
 [[nodiscard]] std::vector<int> named_descriptors(RunOptions const& options);
