@@ -19,6 +19,8 @@ constexpr std::uint8_t confirm = 0xD0;
 constexpr std::uint8_t ready = 0x80;
 constexpr std::uint8_t wrong_sequence = 0x30;
 
+constexpr std::byte ones{0xFF};
+
 } // namespace
 
 Flash::Flash(FlashContent& content, FlashWindow& window) : chip_{content, window} {}
@@ -90,7 +92,8 @@ void Flash::Chip::program(std::uint64_t offset, unsigned size, std::uint64_t val
         settle();
         changed_ = offset;
     }
-    std::memcpy(content_.bytes().data() + offset, &value, size);
+    auto* const target = content_.bytes().data() + offset;
+    if (std::memcmp(target, &value, size) != 0) std::memcpy(target, &value, size); // what is the same may be shared
     changed_size_ += size; // an access is aligned, and so lies in one block
     state_.status |= ready;
 }
@@ -99,7 +102,8 @@ void Flash::Chip::erase(std::uint64_t offset)
 {
     settle();
     auto const block = offset / flash_block * flash_block;
-    std::ranges::fill(content_.bytes().subspan(block, flash_block), std::byte{0xFF});
+    auto const erased = content_.bytes().subspan(block, flash_block);
+    if (std::ranges::any_of(erased, [](auto byte) { return byte != ones; })) std::ranges::fill(erased, ones);
     content_.keep(block, flash_block);
     state_.status |= ready;
 }

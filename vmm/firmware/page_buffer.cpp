@@ -58,6 +58,14 @@ PageBuffer::PageBuffer(std::span<std::byte const> content) : PageBuffer{content.
     }
 }
 
+void PageBuffer::take(std::span<std::byte const> content)
+{
+    for (std::size_t at = 0; at < content.size(); at += hv::page_size) {
+        auto const page = content.subspan(at, std::min<std::size_t>(hv::page_size, content.size() - at));
+        if (!std::ranges::equal(page, bytes_.subspan(at, page.size()))) std::ranges::copy(page, &bytes_[at]);
+    }
+}
+
 PageBuffer::~PageBuffer()
 {
     ::munmap(bytes_.data(), bytes_.size());

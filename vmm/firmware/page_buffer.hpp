@@ -17,6 +17,8 @@ class PageBuffer {
     ~PageBuffer();
 
     [[nodiscard]] std::span<std::byte> bytes() const { return bytes_; }
+    /// Has what is in there from now on, which is as large. What is shared and the same stays shared.
+    void take(std::span<std::byte const> content);
 
   private:
     explicit PageBuffer(std::size_t size); ///< bytes; zero

@@ -31,7 +31,9 @@ Variables::Variables(std::span<std::byte const> original, std::string const& pat
 {
     changed_.resize(original.size() / flash_block);
     path_ = path;
-    file_ = open_nvram(path, header_, bytes());
+    std::vector<std::byte> kept{original.begin(), original.end()};
+    file_ = open_nvram(path, header_, kept);
+    memory_.take(kept);
 }
 
 bool Variables::has_header() const
