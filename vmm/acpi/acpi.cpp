@@ -232,10 +232,8 @@ Bytes waet()
     return measured(std::move(table));
 }
 
-Bytes srat(std::span<NumaNode const> nodes)
+void append_processors(Bytes& table, std::span<NumaNode const> nodes)
 {
-    Bytes table;
-    append(table, SystemAffinity{header({'S', 'R', 'A', 'T'}, 3), 1, 0});
     std::uint32_t number = 0;
     for (auto const& node : nodes) {
         for (unsigned id = node.first_cpu; id < node.first_cpu + node.cpus; ++id) {
@@ -247,12 +245,26 @@ Bytes srat(std::span<NumaNode const> nodes)
         }
         ++number;
     }
-    number = 0;
+}
+
+/// Windows adds no memory that it has not been told of here, and goes by the last node for it (QEMU
+/// hw/i386/acpi-build.c).
+Bytes srat(std::span<NumaNode const> nodes, MemoryRange const& hot_add)
+{
+    Bytes table;
+    append(table, SystemAffinity{header({'S', 'R', 'A', 'T'}, 3), 1, 0});
+    append_processors(table, nodes);
+    std::uint32_t number = 0;
     for (auto const& node : nodes) {
         for (auto const& range : node.memory)
             append(table, MemoryAffinity{.node = number, .base = range.base.value, .size = range.size});
         ++number;
     }
+    if (hot_add.size != 0)
+        append(table, MemoryAffinity{.node = number - 1,
+                                     .base = hot_add.base.value,
+                                     .size = hot_add.size,
+                                     .flags = MemoryAffinity::enabled | MemoryAffinity::hot_pluggable});
     return measured(std::move(table));
 }
 
@@ -342,10 +354,9 @@ AcpiTables acpi_tables(AcpiConfig const& config)
     std::vector listed{add_fadt(set, facs_at, dsdt_at), set.add_with_header(madt(config)),
                        set.add_with_header(waet())};
     if (config.tpm != 0) listed.push_back(set.add_with_header(tpm2(config.tpm)));
-    if (config.nodes.size() > 1) {
-        listed.push_back(set.add_with_header(srat(config.nodes)));
-        listed.push_back(set.add_with_header(slit(config.nodes.size())));
-    }
+    bool const grows = config.hot_add.size != 0 && !config.nodes.empty();
+    if (config.nodes.size() > 1 || grows) listed.push_back(set.add_with_header(srat(config.nodes, config.hot_add)));
+    if (config.nodes.size() > 1) listed.push_back(set.add_with_header(slit(config.nodes.size())));
     auto const xsdt_at = set.add_with_header(xsdt(listed));
     for (std::uint32_t n = 0; n < listed.size(); ++n)
         set.note_pointer(xsdt_at + std::uint32_t{sizeof(TableHeader)} + n * 8, sizeof(std::uint64_t));

@@ -1,5 +1,5 @@
 /// The ACPI tables of a guest (ACPI 6.5): RSDP, XSDT, FADT, FACS, MADT, WAET, DSDT, TPM2 with a TPM,
-/// SRAT and SLIT with NUMA nodes.
+/// SRAT and SLIT with NUMA nodes, SRAT with memory that may come.
 #pragma once
 
 #include "devices/pc/resources.hpp"
@@ -18,7 +18,8 @@ struct AcpiConfig {
     /// Of the machine's components: devices in the DSDT follow from them.
     std::span<devices::Resources::Claim const> claims{};
     std::uint64_t tpm = 0;             ///< address of its control area; 0: there is no TPM
-    std::span<NumaNode const> nodes{}; ///< two at least, or there is nothing to tell
+    std::span<NumaNode const> nodes{}; ///< one, or none, is not told, unless memory may come
+    MemoryRange hot_add{};             ///< where memory may come to lie that is not there yet; of no size: nowhere
 };
 
 inline constexpr std::uint32_t io_apic_address = 0xFEC0'0000;

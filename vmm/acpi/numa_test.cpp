@@ -99,3 +99,20 @@ TEST_CASE("the SLIT has the distances of nodes, and one node has no tables", "[a
     CHECK(table(one, "SRAT").empty());
     CHECK(table(one, "SLIT").empty());
 }
+
+TEST_CASE("the SRAT says where memory may come to lie, as the last node's", "[acpi][numa]")
+{
+    MemoryLayout const layout{gib, 4 * gib};
+    auto const count = GENERATE(1U, 2U);
+    auto const nodes = numa_nodes(layout, 2, count);
+    auto const tables = acpi_tables({.cpus = 2, .nodes = nodes, .hot_add = layout.hot_add()});
+    auto const srat = table(tables, "SRAT");
+    REQUIRE(srat.size() == sizeof(acpi::SystemAffinity) + 2 * sizeof(acpi::ApicAffinity) +
+                               (count + 1) * sizeof(acpi::MemoryAffinity));
+    auto const last = value_at<acpi::MemoryAffinity>(srat, srat.size() - sizeof(acpi::MemoryAffinity));
+    CHECK(std::uint32_t{last.node} == count - 1);
+    CHECK(std::uint64_t{last.base} == 4 * gib);
+    CHECK(std::uint64_t{last.size} == 3 * gib);
+    CHECK(std::uint32_t{last.flags} == 3); // enabled, hot pluggable
+    CHECK(table(tables, "SLIT").empty() == (count == 1));
+}

@@ -236,8 +236,11 @@ struct MemoryAffinity {
     std::uint64_t base;
     std::uint64_t size;
     std::uint32_t reserved_24 = 0;
-    std::uint32_t flags = 1; ///< bit 0: enabled
+    std::uint32_t flags = enabled;
     std::uint64_t reserved_32 = 0;
+
+    static constexpr std::uint32_t enabled = 1;
+    static constexpr std::uint32_t hot_pluggable = 2;
 };
 static_assert(sizeof(MemoryAffinity) == 40);
 

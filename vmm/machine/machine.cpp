@@ -176,7 +176,8 @@ void Machine::load(GuestOptions const& options)
     AcpiConfig const acpi{.cpus = options.cpus,
                           .claims = pc_->resources().claims(),
                           .tpm = tpm_ ? TpmDevice::control_area : std::uint64_t{0},
-                          .nodes = nodes};
+                          .nodes = nodes,
+                          .hot_add = layout_.hot_add()};
     smbios::Config const smbios{options.smbios, layout_,          processor_,
                                 options.cpus,   options.topology, !firmware_devices_};
     if (firmware_devices_) // processors start as after a reset

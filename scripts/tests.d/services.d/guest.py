@@ -61,7 +61,7 @@ class Guest:
             [porthole, "run", "--kernel", kernel, "--initrd", initrd, "--memory", "256M,max=384M", "--cpus", "2",
              "--vsock", self.vsock, "--control", self.control, "--on-reboot", "restart",
              "--allow", folder, "--allow", "/dev", "--allow", "nbd",
-             "--net", f"user,hostfwd=udp:127.0.0.1:{self.port}-10.0.2.15:9", "--cmdline", "console=ttyS0 quiet"],
+             "--net", f"user,hostfwd=udp:127.0.0.1:{self.port}-10.0.2.15:9", "--cmdline", "console=ttyS0 quiet swiotlb=noforce"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.console = Console(self.process.stdout, f"{results}/services.log")
 

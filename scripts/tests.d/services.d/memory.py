@@ -42,6 +42,7 @@ def balloon(guest):
     said = guest.shell("dmesg")
     expect("Using Dynamic Memory protocol version 2.0" in said, "Linux does not say that it has agreed on version 2.0")
     expect("Max. dynamic memory size: 384 MB" in said, "Linux does not say how much memory it may come to have")
+    expect(re.search(r"SRAT: Node 0 PXM 0 \[mem 0x100000000-0x107ffffff\] hotplug", said), "Linux does not say where memory may come to lie")
     fill(guest, 140 * MIB)
     free, there = told(guest, "MemFree"), resident(guest)
     resize(guest, LESS)
