@@ -49,7 +49,9 @@ class PortSlab {
     }
 
   private:
-    static constexpr std::uint32_t chunk_ports = 16384;
+    static constexpr std::uint32_t chunk_ports = 4096;
+    /// Less than a huge page, with which a host that gives them to any memory would fill it for the first port.
+    static_assert(chunk_ports * sizeof(Port) <= std::size_t{1} << 20);
     static constexpr std::uint32_t max_ports = 1U << PortHandle::index_bits;
     static constexpr std::uint64_t last_generation = (std::uint64_t{1} << (64 - PortHandle::index_bits)) - 1;
 
