@@ -15,9 +15,16 @@
 ///   11 HvCreateVp, 12 HvDeleteVp: a child, an index
 ///   13 HvMapGpaPages: a child, a page, the rights (modulo three), a length, and a byte for each page
 ///   14 HvUnmapGpaPages: a child, a page, a length
+///   15 all else: a child, a byte that says what, and what its file says: hv/fuzz/parent_memory_calls.hpp for even
+///      ones, hv/fuzz/parent_event_calls.hpp for odd ones
+/// With bit 5 of its first byte, SIMP's step is one of another register: see write_msr.
 #include "hv/fuzz/input.hpp"
+#include "hv/fuzz/parent_checks.hpp"
+#include "hv/fuzz/parent_event_calls.hpp"
+#include "hv/fuzz/parent_memory_calls.hpp"
 #include "hv/fuzz/parent_model.hpp"
 #include "hv/fuzz/play.hpp"
+#include "hv/fuzz/pool_account.hpp"
 #include "hv/partition/child.hpp"
 #include "hv/partition/children.hpp"
 #include "hv/testing/child_host.hpp"
@@ -50,7 +57,7 @@ class World {
         case 6: ask_balance(seat, input.byte()); break;
         case 7: enumerate(seat); break;
         case 8: set_privileges(seat, input); break;
-        case 9: write_simp(seat, input.byte()); break;
+        case 9: write_msr(seat, (first & 0x20) != 0 ? input.byte() : 0, input.byte()); break;
         case 10: {
             auto const byte = input.byte();
             seat.parent->host.has_room = (byte & 1) != 0;
@@ -61,9 +68,10 @@ class World {
         case 12: delete_vp(seat, input); break;
         case 13: map(seat, input); break;
         case 14: unmap(seat, input); break;
-        default: return;
+        default: call(seat, input); break;
         }
-        check(seat);
+        for (auto& each : seats_)
+            check(registry_, each);
     }
 
     void end()
@@ -73,7 +81,7 @@ class World {
             registry_.remove(*guest.partition);
             require(seat.parent->host.alive.machines == 0, "no machine is left behind a parent");
             require(seat.parent->host.alive.processors == 0, "nor a processor");
-            require(guest.partition->pool().free_bytes() == Seat::pool, "a parent's pool has again what it had");
+            require(only_nodes_charged(*guest.partition, Seat::pool), "a parent's pool has again what it had");
             for (auto const& child : seat.children)
                 require(registry_.find(PartitionId{child.id}) == nullptr, "no child is left behind a parent");
         }
@@ -111,6 +119,7 @@ class World {
     static void create(Seat& seat, std::uint64_t flags)
     {
         constexpr std::uint64_t known = 1U << 4 | 1U << 8 | 1U << 13 | 1U << 19 | 1U << 22;
+        auto const free = seat.parent->guest.partition->pool().free_bytes();
         auto const made = seat.parent->create({.flags = flags});
         auto const used = seat.children.size();
         auto expected = Status::Success;
@@ -118,7 +127,7 @@ class World {
             expected = Status::InvalidParameter;
         else if (used == 3)
             expected = Status::NoResources;
-        else if (used == 2)
+        else if (free < child_partition_charge)
             expected = Status::InsufficientMemory;
         else if (!seat.parent->host.has_room)
             expected = Status::NoResources;
@@ -152,6 +161,8 @@ class World {
         child.stage = Model::Stage::Finalized;
         child.vps.clear();
         child.map = {};
+        child.connections.clear();
+        seat.forget_overlays(1, child.id);
     }
 
     void remove(Seat& seat, std::uint8_t name) const
@@ -165,7 +176,10 @@ class World {
         else if (!child.pool.empty())
             expected = Status::OperationDenied;
         require(call(child.id) == expected, "an empty one is deleted");
-        if (expected == Status::Success) seat.children.erase(seat.children.begin() + (&child - seat.children.data()));
+        if (expected != Status::Success) return;
+        for (auto const stats : {2U, 3U})
+            seat.forget_overlays(stats, child.id);
+        seat.children.erase(seat.children.begin() + (&child - seat.children.data()));
     }
 
     void deposit(Seat& seat, fuzz::Input& input) const
@@ -184,7 +198,7 @@ class World {
             if (status != Status::Success) break;
             if (page >= TestGuest::pages || seat.parent->host.hidden.contains(page))
                 status = Status::OperationDenied;
-            else if (page == seat.overlay || taken.contains(page) || is_mapped(seat, page))
+            else if (seat.is_covered(page) || taken.contains(page) || is_mapped(seat, page))
                 status = Status::ObjectInUse;
             else
                 taken.insert(page);
@@ -293,7 +307,9 @@ class World {
         auto expected = child.vps.contains(index) ? Status::Success : Status::InvalidVpIndex;
         if (child.stage != Model::Stage::Active) expected = Status::InvalidPartitionState;
         require(call(child.id) == expected, "a VP that is there is deleted");
+        if (expected != Status::Success) return;
         child.vps.erase(index);
+        seat.forget_overlays(1, child.id, index);
     }
 
     void map(Seat& seat, fuzz::Input& input) const
@@ -309,10 +325,7 @@ class World {
         auto const result = [&](std::uint64_t id) { return seat.parent->map(id, base, pages, rights[access]); };
         if (!is_own(seat, name, [&](std::uint64_t id) { return status_of(result(id)); })) return;
         auto& child = *own(seat, name);
-        auto expected = access == 0 ? Status::Success : may_map(seat, pages);
-        if (child.stage != Model::Stage::Active) expected = Status::InvalidPartitionState;
-        if (expected == Status::Success)
-            expected = keep(child, child.map.map(base, pages, static_cast<GpaAccess>(access)));
+        auto const expected = map_pages(seat, child, base, pages, static_cast<GpaAccess>(access));
         require(result(child.id) == abi::result(expected, expected == Status::Success ? pages.size() : 0),
                 "pages are mapped all or not at all");
         check_map(child);
@@ -339,28 +352,34 @@ class World {
                 "a child's map is what its parent has made it");
     }
 
-    static void write_simp(Seat& seat, std::uint8_t byte)
+    /// SIMP, SIEFP, SIRBP, or else SCONTROL or a SINT.
+    static void write_msr(Seat& seat, std::uint8_t which, std::uint8_t byte)
     {
+        constexpr std::array<std::uint32_t, 3> pages{abi::msr::simp, abi::msr::siefp, abi::msr::sirbp};
+        if (which >= pages.size()) {
+            auto const other = which - pages.size();
+            auto const sint = static_cast<std::uint32_t>(other % (sint_count + 1));
+            if (sint == sint_count) return testing::write_msr(seat.parent->guest, abi::msr::scontrol, byte & 1U);
+            auto const value = std::uint64_t{byte} | 0x10U | std::uint64_t{other > 0x3F ? 1U : 0U} << 19;
+            return testing::write_msr(seat.parent->guest, abi::msr::sint0 + sint, value);
+        }
         auto const page = 0x10 + (byte & 0x1FU);
         bool const enabled = (byte & 0x80) != 0;
-        write_msr(seat.parent->guest, abi::msr::simp, page << 12 | unsigned{enabled});
-        seat.overlay = enabled ? page : 0;
+        testing::write_msr(seat.parent->guest, pages[which], page << 12 | unsigned{enabled});
+        seat.overlays.erase(Seat::of_msr(pages[which]));
+        if (enabled) seat.overlays.emplace(Seat::of_msr(pages[which]), page);
     }
 
-    static void check(Seat& seat)
+    void call(Seat& seat, fuzz::Input& input) const
     {
-        std::set<std::uint64_t> pools;
-        std::size_t count = 0;
-        for (auto const& child : seat.children) {
-            pools.insert(child.pool.begin(), child.pool.end());
-            count += child.pool.size();
-        }
-        require(count == pools.size(), "no page is in two pools");
-        require(seat.parent->host.hidden == pools, "what is out of reach is what is in a pool");
-        auto const& children = *seat.parent->guest.partition->children();
-        require(children.deposited_pages() == count, "the model counts the same pages");
-        require(children.count() == seat.children.size() && seat.parent->host.alive.machines == seat.children.size(),
-                "there are as many machines as children");
+        auto const name = input.byte();
+        auto const which = input.byte();
+        auto* const child = own(seat, name);
+        auto const other = child ? Stranger{child->id, Status::Success} : stranger(seat, name);
+        if (which % 2 == 0)
+            ParentMemoryCall{seat, other.id, child, other.status, input}.make(which / 2);
+        else
+            ParentEventCall{seat, other.id, child, other.status, input}.make(which / 2);
     }
 
     PartitionRegistry registry_;

@@ -113,6 +113,7 @@ struct RecordingChildMachine final : ChildMachine {
             runs.erase(run.page);
         for (auto const& run : change.added)
             runs[run.page] = run;
+        if (parents_ram) show_memory();
         return true;
     }
 
@@ -137,11 +138,22 @@ struct RecordingChildMachine final : ChildMachine {
     bool has_room = true;
     ChildHost* below = nullptr;                                   ///< makes its children, if it may have some
     GuestMemory ram;                                              ///< none, unless a test adds some
+    std::byte* parents_ram = nullptr;                             ///< or it is what its parent has mapped of this
     std::vector<CpuidEntry> shown;                                ///< by CPUID
     std::map<std::uint32_t, RecordingChildProcessor*> processors; ///< the last of each index
     std::map<std::uint64_t, GpaRun> runs;                         ///< of memory
 
   private:
+    void show_memory()
+    {
+        std::vector<GuestMemory::Region> regions;
+        for (auto const& [page, run] : runs) {
+            if (run.access != GpaAccess::ReadWrite) continue;
+            regions.push_back({Gpa{page * page_size}, run.count * page_size, parents_ram + run.source * page_size});
+        }
+        ram.replace(regions);
+    }
+
     Alive& alive_;
     CrankedClock clock_;
     RecordingSink sink_;
@@ -161,6 +173,7 @@ class RecordingChildHost final : public ChildHost {
         if (!has_room) return nullptr;
         auto made = std::make_unique<RecordingChildMachine>(alive);
         made->below = below;
+        if (gives_memory) made->parents_ram = parent_->ram.get();
         std::lock_guard const guard{lock_};
         last = made.get();
         return made;
@@ -186,6 +199,7 @@ class RecordingChildHost final : public ChildHost {
     bool has_room = true;
     bool splits = true;
     ChildHost* below = nullptr; ///< of the machines that it makes
+    bool gives_memory = false;  ///< to the machines that it makes
     RecordingChildMachine::Alive alive;
     RecordingChildMachine* last = nullptr; ///< the machine that was made last, while it is there
     std::set<std::uint64_t> hidden;        ///< page numbers

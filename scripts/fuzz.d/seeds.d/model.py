@@ -158,7 +158,13 @@ msrs = {
 # fuzz_parents
 
 (CREATE, INITIALIZE, FINALIZE, DELETE, DEPOSIT, WITHDRAW, BALANCE, ENUMERATE, RIGHTS, SIMP, HOST, CREATE_VP, DELETE_VP, MAP,
- UNMAP) = range(15)
+ UNMAP, CALL) = range(16)
+(MAP_SPARSE, MODIFY_SPARSE, GET_STATE, SET_STATE, SHOW_PAGE, HIDE_PAGE, MAP_STATS, UNMAP_STATS, TRANSLATE, READ_GPA, WRITE_GPA,
+ REGISTER_RESULT, FORGET_RESULT, CPUID_VALUES, ACCESS_STATES) = range(0, 30, 2)
+(SIGNAL_DIRECT, POST_DIRECT, CREATE_BELL, DELETE_BELL, CONNECT_BELL, DISCONNECT_BELL, RING, RING_EMPTY, ASSERT, CLEAR, EOI,
+ INTERCEPTED, SET_REGISTER, INSTALL, CHILDS_MSR) = range(1, 30, 2)
+OTHER_MSR = SIMP | 0x20
+SIEFP_OF, SIRBP_OF, SINT0_OF, AS_INTERCEPT, SCONTROL_OF = 1, 2, 3, 3 + 0x44, 3 + 16
 NOTHING, READ_ONLY, READ_WRITE = range(3)
 
 
@@ -180,7 +186,50 @@ def mapped(child, base, access, *numbers):
     return parents_step(MAP, child, base, access, len(numbers) - 1, *numbers)
 
 
+def called(child, what, *rest, guest=0):
+    """Those that are no bytes are values."""
+    return parents_step(CALL, child, what, guest=guest) + b"".join(bytes([n]) if isinstance(n, int) else n for n in rest)
+
+
+INTERCEPT_PAGE = value(1 << 8 | 1 << 13 | 1 << 19)
+# A child with pages of its own to map, a VP, and a parent that listens.
+family = (bytes([CREATE]) + INTERCEPT_PAGE + pages(0, *range(28), *range(32, 48)) + parents_step(INITIALIZE, 0) + parents_step(CREATE_VP, 0, 0) +
+          parents_step(SIMP, 0x9D) + parents_step(OTHER_MSR, SIRBP_OF, 0x9E) + parents_step(OTHER_MSR, SCONTROL_OF, 1) +
+          parents_step(OTHER_MSR, SINT0_OF, 0x41) + parents_step(OTHER_MSR, AS_INTERCEPT + 5, 0x51))
+everything = [called(0, what, 0, 0, 0, 0, 0, 0) for what in range(30)]
 parents = {
+    "every-call": family + b"".join(everything),
+    "every-call-of-none": b"".join(everything),
+    "every-call-of-a-stranger": family + b"".join(
+        called(4, what, 0, 0, 0, 0, 0, 0, guest=1) for what in range(30)),
+    "sparse": family + called(0, MAP_SPARSE, READ_WRITE, 2, 5, 0xC, 7, 0xD, 5, 0xE) + called(0, MODIFY_SPARSE, READ_ONLY, 1, 5, 7) +
+              called(0, MODIFY_SPARSE, NOTHING, 2, 5, 6, 7) + called(0, MAP_SPARSE, READ_ONLY, 1, 1, 0xC, 1, 0x10),
+    "looking": family + mapped(0, 0, READ_WRITE, 0xC, 0xD) + called(0, WRITE_GPA, 0, 8, 0, 1, b"ABCDEFGHIJKLMNOP") +
+               called(0, READ_GPA, 0, 8, 0, 1) + called(0, READ_GPA, 0, 4, 1, 240) + called(0, READ_GPA, 0, 4, 2, 0) +
+               called(0, TRANSLATE, 0, value(1), value(0)) + called(0, TRANSLATE, 0, value(0x11), value(1)) +
+               called(0, ACCESS_STATES, 0, value(0), 3) + called(0, ACCESS_STATES, 4, value(0), 3),
+    "pages-of-the-hypervisor": family + called(0, SHOW_PAGE, 0, 1, 0x1C) + called(0, SHOW_PAGE, 0, 0, 0x1F) + called(0, SHOW_PAGE, 0, 1, 0x1F) +
+                               called(0, MAP_STATS, 1, 0, 0x1C) + called(0, MAP_STATS, 2, 0, 0x1F) + pages(0, 0x1C) +
+                               mapped(0, 0, READ_WRITE, 0xC) + called(0, INTERCEPTED, 0, 0, value(0x80)) + called(0, HIDE_PAGE, 0, 1) +
+                               called(0, UNMAP_STATS, 2, 0) + parents_step(DELETE_VP, 0, 0) + parents_step(FINALIZE, 0) +
+                               parents_step(WITHDRAW, 0, 59) + parents_step(DELETE, 0) + called(0, UNMAP_STATS, 1, 0),
+    "results": family + called(0, REGISTER_RESULT, 0, 2, *[value(n) for n in (1, 0, 0, 5, 255, 0, 0, 0, 0, 0, 0, 0)]) +
+               called(0, CPUID_VALUES, 0, 2, 1, value(1), 0, value(0x40000003), 0) + called(0, FORGET_RESULT, 0, 2, *[value(1)] * 4) +
+               called(0, REGISTER_RESULT, 0, 1, *[value(n) for n in (0x8B, 1, 1)]),
+    "states": family + b"".join(called(0, what, 0, kind, value(7), 1, value(0xC)) for what in (GET_STATE, SET_STATE) for kind in range(5)) +
+              called(0, SET_STATE, 0, 4, value(7), 25, *[value(0)] * 25),
+    "doorbells": family + called(0, CREATE_BELL, 1, 5, 3) + called(0, CONNECT_BELL, 1, 2, 9, 0, value(0), 0) +
+                 called(0, RING, 0, 9, 0, 0, value(0)) + called(0, RING, 0, 9, 0, 0, value(0)) + called(0, RING_EMPTY, 5) +
+                 called(0, DELETE_BELL, 1) + called(0, RING, 0, 9, 0, 0, value(0)) + called(0, DISCONNECT_BELL, 2) +
+                 called(0, CREATE_BELL, 1, 5, 3) + called(0, CONNECT_BELL, 1, 2, 9, 0, value(1), 1) + parents_step(FINALIZE, 0),
+    "interrupts": family + called(0, ASSERT, 0, 1, value(0), value(0x41)) + called(0, EOI, 0, 0x41) + called(0, ASSERT, 7, 0, value(0), value(0x42)) +
+                  called(0, CLEAR) + called(0, EOI, 0, 0x41) + called(0, EOI, 0, 0x42) + parents_step(DELETE_VP, 0, 0),
+    "childs-synic": family + mapped(0, 0, READ_WRITE, 0xC, 0xD) + called(0, CHILDS_MSR, 0, 2, value(1)) + called(0, CHILDS_MSR, 0, 4, value(1)) +
+                    called(0, CHILDS_MSR, 0, 3, value(0x1001)) + called(0, CHILDS_MSR, 0, 7, value(0x50)) +
+                    called(0, POST_DIRECT, 0, 5, value(1), 8) + called(0, SIGNAL_DIRECT, 0, 5, value(3)) + parents_step(UNMAP, 0, 0, 1) +
+                    pages(0, 0x1C, 0x1F) + called(0, POST_DIRECT, 0, 5, value(1), 8) + parents_step(DELETE_VP, 0, 0),
+    "registers": family + called(0, SET_REGISTER, 0, value(0), value(0)) + called(0, SET_REGISTER, 0, value(1), value(0)) +
+                 called(0, SET_REGISTER, 0, value(0x20010), value(0x1000)) + called(0, INSTALL, 1, value(0), value(0x80)),
     "a-child-that-runs": made(0) + pages(0, *range(36, 44)) + parents_step(CREATE_VP, 0, 2) + parents_step(CREATE_VP, 0, 2) +
                          mapped(0, 5, READ_WRITE, 0x3C, 0x3D, 0xC) + mapped(0, 6, READ_ONLY, 0x3D) + mapped(0, 9, READ_WRITE, 0x10) +
                          pages(0, 44) + parents_step(UNMAP, 0, 5, 0) + pages(0, 44) + parents_step(SIMP, 0x8E) +
