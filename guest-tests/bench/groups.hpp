@@ -14,8 +14,9 @@ void clocks();
 void deliveries();
 void timers();
 
-/// What one processor does to another, which is halted.
+/// What one processor does to another, which is halted; and of that what needs no hypervisor.
 void between_processors();
+void interrupt_between_processors();
 
 /// What all processors do at the same time, each for itself.
 void all_at_once();
@@ -25,5 +26,11 @@ void between_guests();
 
 /// What depends on how many other ports the partition has. Needs a pool for them.
 void among_ports(u32 count);
+
+/// What a guest pays that makes partitions, and what these pay for what a guest of its own does too. The image is as
+/// it was when it started, but for what starting did to it.
+void with_children();
+/// In such a partition: timers, or, with another processor, an interrupt to that.
+void as_child();
 
 } // namespace guest

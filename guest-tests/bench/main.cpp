@@ -1,7 +1,8 @@
 // What a guest pays for the paths that it takes most, in cycles of its time-stamp counter. One line each:
 // `bench NAME CYCLES`, the median of many, or `skip NAME: reason`. Alone on one processor unless the command line
 // says otherwise: with `cpus=2`, what needs another one; with `contend=1`, what all of them do at the same time; with
-// `peer=N`, what needs another guest, started with `serve=N`.
+// `peer=N`, what needs another guest, started with `serve=N`; with `children=1`, what needs partitions that it makes,
+// some of which run this program with `child=1`.
 #include "bench/groups.hpp"
 #include "bench/measure.hpp"
 #include "hyperv/guest_peer.hpp"
@@ -39,7 +40,11 @@ void alone()
 u32 guest_main()
 {
     if (auto const driver = served_partition()) return serve_as_peer(driver, Waiting::deaf);
-    if (*option("peer")) {
+    if (numeric_option("children") != 0) {
+        with_children();
+    } else if (numeric_option("child") != 0) {
+        as_child();
+    } else if (*option("peer")) {
         with_peer();
     } else if (auto const count = numeric_option("ports")) {
         hv::enable_hypercalls();

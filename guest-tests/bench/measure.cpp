@@ -7,6 +7,7 @@ namespace guest {
 namespace {
 
 unsigned failed;
+char const* prefix = "";
 
 void sort(u64* values, unsigned count)
 {
@@ -21,21 +22,26 @@ void sort(u64* values, unsigned count)
 
 } // namespace
 
+void begin_names_with(char const* text)
+{
+    prefix = text;
+}
+
 void report_values(char const* name, u64* values, unsigned count)
 {
     sort(values, count);
-    print("bench ", name, " ", values[count / 2], "\n");
+    print("bench ", prefix, name, " ", values[count / 2], "\n");
 }
 
 void report_failed(char const* name)
 {
     ++failed;
-    print("failed ", name, ": one was not carried out\n");
+    print("failed ", prefix, name, ": one was not carried out\n");
 }
 
 void skip(char const* name, char const* reason)
 {
-    print("skip ", name, ": ", reason, "\n");
+    print("skip ", prefix, name, ": ", reason, "\n");
 }
 
 unsigned failures()

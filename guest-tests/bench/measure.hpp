@@ -22,6 +22,9 @@ auto timed(Action const& action)
     };
 }
 
+/// What the names of all benchmarks begin with from now on.
+void begin_names_with(char const* text);
+
 /// Prints the median of so many values.
 void report_values(char const* name, u64* values, unsigned count);
 

@@ -45,7 +45,7 @@ void synic_of_other(u8 vp)
     report_deliveries("post_message_other_vp", "signal_event_other_vp", vp);
 }
 
-void interrupts(u8 vp)
+void interrupt_by_apic()
 {
     on_interrupt(ipi_vector, plain_handler);
     report("ipi_icr", [] {
@@ -54,6 +54,12 @@ void interrupts(u8 vp)
             return Status::Success;
         });
     });
+    on_interrupt(ipi_vector, nullptr);
+}
+
+void interrupt_by_hypercall(u8 vp)
+{
+    on_interrupt(ipi_vector, plain_handler);
     if (!(cpuid(hv::leaf_recommendations).eax & cluster_ipi_bit)) {
         skip("ipi_cluster", "CPUID 0x40000004 EAX bit 10 is clear");
     } else {
@@ -74,7 +80,14 @@ void between_processors()
     }
     auto const vp = static_cast<u8>(vp_index_of(other));
     synic_of_other(vp);
-    interrupts(vp);
+    interrupt_by_apic();
+    interrupt_by_hypercall(vp);
+}
+
+void interrupt_between_processors()
+{
+    if (start_cpus() <= other) return report_failed("ipi_icr");
+    interrupt_by_apic();
 }
 
 } // namespace guest

@@ -13,13 +13,14 @@ constexpr u32 pool_pages = 120;
 
 } // namespace
 
-Child::Child(u64 flags, u64 privileges)
+Child::Child(u64 flags, Rights const& rights)
 {
     auto const made = create_partition({.flags = flags});
     id_ = made.partition;
-    ready_ = made.status == Status::Success &&
-             set_partition_property(id_, privilege_flags, privileges) == Status::Success &&
-             status(deposit(id_, 0, pool_pages)) == Status::Success && initialize_partition(id_) == Status::Success;
+    bool const granted =
+        rights.property == 0 || set_partition_property(id_, rights.property, rights.value) == Status::Success;
+    ready_ = made.status == Status::Success && granted && status(deposit(id_, 0, pool_pages)) == Status::Success &&
+             initialize_partition(id_) == Status::Success;
 }
 
 Status Child::create_vp(u32 index) const

@@ -110,8 +110,14 @@ class Child {
   public:
     static constexpr u32 first_page = 160;
 
-    /// `privileges` is an HV_PARTITION_PRIVILEGE_MASK.
-    explicit Child(u64 flags = creation::exo, u64 privileges = 0);
+    /// By a property that grants some.
+    struct Rights {
+        u32 property = 0; ///< none
+        u64 value = 0;
+    };
+
+    explicit Child(u64 flags, Rights const& rights);
+    explicit Child(u64 flags = creation::exo) : Child{flags, Rights{}} {}
 
     [[nodiscard]] u64 id() const { return id_; }
     [[nodiscard]] bool ready() const { return ready_; }

@@ -42,7 +42,8 @@ struct NextChild {
 };
 NextChild next_child(u64 parent, u64 previous);
 
-inline constexpr u32 privilege_flags = 0x0001'0000; ///< a property (2.0a 5.3.7)
+inline constexpr u32 privilege_flags = 0x0001'0000;    ///< a property (2.0a 5.3.7)
+inline constexpr u32 processor_features = 0x0001'0001; ///< SyntheticProcFeatures (Linux, hvhdk.h)
 hv::Status set_partition_property(u64 partition, u32 code, u64 value);
 
 /// Pages for pools: `spare_pages` of them, one after the other.

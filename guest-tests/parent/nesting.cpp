@@ -156,7 +156,7 @@ TEST(nesting, a_child_is_a_parent, "2.0a 5.2, 5.6.1, 9.1.1")
 {
     NEEDS_RUNNING_CHILDREN();
     make_copy();
-    Child const child{creation::exo | creation::local_apic, own_privileges()};
+    Child const child{creation::exo | creation::local_apic, {privilege_flags, own_privileges()}};
     CHECK_EQ(reported(child, act_as_parent), all_is_well);
 }
 
@@ -167,7 +167,7 @@ TEST(nesting, a_grandchild_ends_with_its_parent, "2.0a 5.4")
         note_position(round);
         make_copy();
         {
-            Child const child{creation::exo | creation::local_apic, own_privileges()};
+            Child const child{creation::exo | creation::local_apic, {privilege_flags, own_privileges()}};
             CHECK_EQ(reported(child, act_as_careless_parent), all_is_well);
         }
         CHECK_EQ(take_all_children_apart(), 1);
@@ -178,7 +178,7 @@ TEST(nesting, a_grandchild_has_only_what_its_parent_has, "2.0a 8.1")
 {
     NEEDS_RUNNING_CHILDREN();
     make_copy();
-    Child const child{creation::exo | creation::local_apic, own_privileges()};
+    Child const child{creation::exo | creation::local_apic, {privilege_flags, own_privileges()}};
     CHECK_EQ(reported(child, act_as_careless_parent), all_is_well);
     auto const page = gpa(&spare_page(Child::first_page)) / page_size;
     auto const* const counter = reinterpret_cast<u8 const volatile*>(copy_at + gpa(&spare_page(Child::first_page)) -

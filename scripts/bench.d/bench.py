@@ -127,7 +127,9 @@ def benchmarks(options, build, peers):
     if options.jail and not options.no_peers:
         sentences = [report.filters(results), *spreads, versions(build, {})]
         update_document("jail", report.as_markdown(objects, floors=False), None, sentences)
-    multiples = baseline.multiples(objects, results.median(baseline.UNIT, "bare")) if options.micro else {}
+    steady = {benchmark.name for benchmark in options.benchmarks if benchmark.steady}
+    multiples = (baseline.multiples([o for o in objects if o["name"] in steady], results.median(baseline.UNIT, "bare"))
+                 if options.micro else {})
     if options.write_baseline:
         baseline.write(multiples)
         note(f"wrote {os.path.relpath(baseline.PATH)}; say in the commit why")

@@ -9,6 +9,7 @@ MICRO = "micro"    # printed by the guest program guest-tests/bench
 PROCESSORS = "processors"  # printed by it when it has another processor
 PORTS = "ports"    # printed by it when it has 100,000 ports
 PAIR = "pair"      # printed by it when another guest is its peer
+CHILDREN = "children"  # printed by it when it may make partitions
 IDLE = "idle"      # many guests in one process, which all halt
 START = "start"    # Linux, from the start of the VMM to the first instruction of the guest
 LAUNCH = "launch"  # Linux, from the start of the VMM to its end
@@ -31,6 +32,7 @@ class Benchmark:
     unit: str = INSTRUCTIONS
     # Which exits the path takes by its nature, in the names that vmm/bench prints, and how many of each.
     exits: dict = field(default_factory=dict)
+    steady: bool = True  # false: it varies by more than the baseline allows
 
 
 OUT = {"bare_out": 1}
@@ -60,6 +62,17 @@ BENCHMARKS = (
     Benchmark("reference_tsc_page", MICRO, "reference time by the TSC page"),
     Benchmark("ipi_icr", PROCESSORS, "interrupt to another, halted processor by its APIC, until the handler runs"),
     Benchmark("ipi_cluster", PROCESSORS, "the same by HvSendSyntheticClusterIpi", exits=OUT),
+    Benchmark("child_create_destroy", CHILDREN, "a partition of one processor, from HvCreatePartition to HvDeletePartition",
+              steady=False),
+    Benchmark("map_gpa_512_pages", CHILDREN, "HvMapGpaPages of 512 pages, by the two calls that their list takes",
+              exits={"bare_out": 2}),
+    Benchmark("child_set_registers", CHILDREN, "HvSetVpRegisters of two registers of a suspended processor", exits=OUT),
+    Benchmark("child_io_intercept", CHILDREN, "OUT in a partition, from the call that has it go on until its parent knows of it",
+              exits={"bare_out": 2}),
+    Benchmark("child_stimer_message", CHILDREN, "stimer_message of a partition that a guest has made", exits=WRMSR),
+    Benchmark("child_stimer_direct", CHILDREN, "stimer_direct there", exits=WRMSR),
+    Benchmark("child_stimer_direct_halted", CHILDREN, "stimer_direct_halted there", exits=WRMSR),
+    Benchmark("child_ipi_icr", CHILDREN, "ipi_icr there"),
     Benchmark("net_ping", NETWORK, "round trip of a ping from the host, over a tap"),
     Benchmark("net_tcp_rx", NETWORK, "TCP from the host to the guest, for each MiB"),
     Benchmark("net_tcp_tx", NETWORK, "TCP from the guest to the host, for each MiB"),
@@ -88,7 +101,7 @@ def of_kind(*kinds):
 
 
 def of_guest_program():
-    return of_kind(MICRO, PROCESSORS, PORTS, PAIR)
+    return of_kind(MICRO, PROCESSORS, PORTS, PAIR, CHILDREN)
 
 
 def named(names):

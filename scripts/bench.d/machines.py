@@ -47,6 +47,11 @@ class Porthole:
     def processors_command(self, guest):
         return self.test_command(guest) + self.processors(2) + ["--hv-features", "+cluster-ipi", "--cmdline", "cpus=2"]
 
+    def children_command(self, guest):
+        return self.test_command(guest) + [
+            "--privileges", "create-partitions,access-memory-pool,access-vp-registers", "--children", "partitions=64,vps=64",
+            "--cmdline", "children=1"]
+
     def contention_command(self, guest, count):
         return self.test_command(guest) + self.processors(count) + ["--cmdline", f"cpus={count} contend=1"]
 

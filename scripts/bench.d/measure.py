@@ -21,7 +21,7 @@ import contention  # noqa: E402
 import growth  # noqa: E402
 import shown  # noqa: E402
 import wall_clock  # noqa: E402
-from catalogue import (BOOTLOADER, DISK, IDLE, LAUNCH, LOGIN, LOGIN_MEMORY, MEMORY, MICRO, NETWORK, PAIR, PORTS,  # noqa: E402
+from catalogue import (BOOTLOADER, CHILDREN, DISK, IDLE, LAUNCH, LOGIN, LOGIN_MEMORY, MEMORY, MICRO, NETWORK, PAIR, PORTS,  # noqa: E402
                        PROCESSORS, SCREEN, START, UEFI_LOGIN, UEFI_MEMORY, named, of_kind)
 from idle import measure_partitions  # noqa: E402
 from machines import DEBIAN_MIB, FIRMWARE, LINUX_MIB, NVRAM_TEMPLATE, TAP, Guest, Porthole, peer  # noqa: E402
@@ -87,6 +87,11 @@ def ports(machine, guest):
 def pair(machine, guest):
     say(now=f"two guests under {machine.name}")
     guest_program(machine, PAIR, machine.pair_command(guest, "/tmp/pair.toml"))
+
+
+def children(machine, guest):
+    say(now=f"partitions that a guest makes under {machine.name}")
+    guest_program(machine, CHILDREN, machine.children_command(guest))
 
 
 def start(machine, guest, runs):
@@ -217,6 +222,7 @@ def enter_stage(plan, peers):
     stage.add(f"{plan['build']}/net_load", to="/net_load")
     stage.add_library("libslirp.so.0")  # of the processes of user-mode networks
     stage.add_library("libvncserver.so.1")  # of displays
+    stage.add_library("libZydis.so.4.0")  # of children
     for file in (FIRMWARE, NVRAM_TEMPLATE) if "firmware" in plan else ():
         stage.add(file)
     for name, path in plan.get("firmware", {}).items():
@@ -266,6 +272,7 @@ def benchmarks(wanted, runs, machines, guest):
     each(PROCESSORS, "processors_command", lambda machine: processors(machine, guest))
     each(PORTS, "ports_command", lambda machine: ports(machine, guest))
     each(PAIR, "pair_command", lambda machine: pair(machine, guest))
+    each(CHILDREN, "children_command", lambda machine: children(machine, guest))
     each(START, "linux_command", lambda machine: start(machine, guest, runs))
     each(IDLE, "partitions_command", lambda machine: idle(machine, guest))
     each(DISK, "disk_command", lambda machine: disk(machine, guest, "/disk.initrd"))
