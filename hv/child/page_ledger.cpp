@@ -1,5 +1,6 @@
 #include "hv/child/page_ledger.hpp"
 
+#include <algorithm>
 #include <new>
 
 namespace hv {
@@ -41,6 +42,20 @@ bool PageLedger::is_own(std::uint64_t page) const
 {
     auto const found = chunks_.find(page / pages_per_chunk);
     return found == chunks_.end() || found->second->uses[page % pages_per_chunk] == Use::Own;
+}
+
+bool PageLedger::are_own(std::uint64_t first, std::uint64_t count) const
+{
+    auto const end = first + count;
+    for (auto chunk = chunks_.lower_bound(first / pages_per_chunk); chunk != chunks_.end(); ++chunk) {
+        auto const base = chunk->first * pages_per_chunk;
+        if (base >= end) return true;
+        auto const* const uses = chunk->second->uses.data();
+        auto const from = std::max(first, base) - base;
+        auto const to = std::min(end - base, pages_per_chunk);
+        if (std::any_of(uses + from, uses + to, [](Use use) { return use != Use::Own; })) return false;
+    }
+    return true;
 }
 
 void PageLedger::change(std::uint64_t page, Use use)

@@ -28,6 +28,8 @@ class PageLedger {
 
     /// It is in no pool, nor on its way.
     [[nodiscard]] bool is_own(std::uint64_t page) const;
+    /// The same of so many.
+    [[nodiscard]] bool are_own(std::uint64_t first, std::uint64_t count) const;
     [[nodiscard]] std::size_t deposited() const { return deposited_; }
     /// Whether every page is the parent's own again.
     [[nodiscard]] bool empty() const { return chunks_.empty(); }

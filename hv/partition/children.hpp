@@ -174,7 +174,7 @@ class Children {
     void end_vp(Partition& child, std::unique_ptr<ChildVp> vp);
     void end_vps(Partition& child);
     [[nodiscard]] bool is_active(Partition& child) const;
-    [[nodiscard]] Status may_map(std::span<std::uint64_t const> pages) const;
+    [[nodiscard]] Status may_map(std::span<std::uint64_t const> pages, std::span<std::uint64_t const> overlays) const;
     [[nodiscard]] Result<GpaChange> change_map(Partition& child, std::uint64_t base,
                                                std::span<std::uint64_t const> pages, GpaAccess access);
     [[nodiscard]] Status pay(Partition& child, GpaChange const& change);

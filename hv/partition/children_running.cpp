@@ -125,14 +125,38 @@ std::vector<std::uint64_t> Children::mapped_among(std::span<std::uint64_t const>
     return mapped;
 }
 
-/// With lock_ held.
-Status Children::may_map(std::span<std::uint64_t const> pages) const
+namespace {
+
+/// How many of the first ones follow each other.
+std::size_t neighbours(std::span<std::uint64_t const> pages)
 {
-    for (auto const page : pages) {
-        if (page >= GpaMap::pages || !parent_.memory().page(Gpa{page * page_size})) return Status::OperationDenied;
-        if (!ledger_.is_own(page)) return Status::OperationDenied;
+    std::size_t count = 1;
+    while (count < pages.size() && pages[count] == pages[0] + count)
+        ++count;
+    return count;
+}
+
+bool is_among(std::uint64_t first, std::size_t count, std::span<std::uint64_t const> pages)
+{
+    return std::ranges::any_of(pages, [=](std::uint64_t page) { return page - first < count; });
+}
+
+} // namespace
+
+/// With lock_ held. Neighbours are looked at together: lists are long.
+Status Children::may_map(std::span<std::uint64_t const> pages, std::span<std::uint64_t const> overlays) const
+{
+    bool overlaid = false;
+    while (!pages.empty()) {
+        auto const first = pages.front();
+        if (first >= GpaMap::pages) return Status::OperationDenied;
+        auto const ram = parent_.memory().from(Gpa{first * page_size}).size() / page_size;
+        auto const count = std::min(neighbours(pages), ram);
+        if (count == 0 || !ledger_.are_own(first, count)) return Status::OperationDenied;
+        overlaid = overlaid || is_among(first, count, overlays);
+        pages = pages.subspan(count);
     }
-    return Status::Success;
+    return overlaid ? Status::ObjectInUse : Status::Success;
 }
 
 ListProgress Children::map(Partition& child, std::uint64_t base, std::span<std::uint64_t const> pages,
@@ -172,11 +196,8 @@ Result<GpaChange> Children::change_map(Partition& child, std::uint64_t base, std
     std::lock_guard const guard{lock_};
     auto& state = *child.child();
     if (state.stage != Child::Stage::Active) return Status::InvalidPartitionState;
-    if (access != GpaAccess::None) {
-        if (auto const status = may_map(pages); status != Status::Success) return status;
-        auto const overlaid = [&](std::uint64_t page) { return std::ranges::find(overlays, page) != overlays.end(); };
-        if (std::ranges::any_of(pages, overlaid)) return Status::ObjectInUse;
-    }
+    if (access != GpaAccess::None)
+        if (auto const status = may_map(pages, overlays); status != Status::Success) return status;
     auto change = state.map.map(base, pages, access);
     if (auto const status = pay(child, change); status != Status::Success) return status;
     return change;
