@@ -53,6 +53,7 @@ void KvmVcpu::release_thread()
 /// functions of their own.
 VmExit KvmVcpu::run()
 {
+    system_.forget();
     if (::ioctl(fd(), KVM_RUN, 0) != 0) [[unlikely]]
         return interrupted(errno);
     if (run_->exit_reason != KVM_EXIT_IO) return other_exit();
@@ -126,6 +127,7 @@ void KvmVcpu::leave_at_once()
 /// has come meanwhile: the next KVM_RUN returns too.
 void KvmVcpu::settle()
 {
+    system_.forget();
     leave_at_once();
     (void)::ioctl(fd(), KVM_RUN, 0);
 }
@@ -190,6 +192,7 @@ void KvmVcpu::wait_for_init()
 
 std::optional<InterruptWindow> KvmVcpu::interrupt_window()
 {
+    system_.forget();
     return injection::window(fd(), *run_, events_);
 }
 

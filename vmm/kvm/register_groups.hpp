@@ -21,17 +21,18 @@ using hv::Status;
 [[nodiscard]] Status set_general(int vcpu_fd, kvm_run& run, Name name, Value const& value);
 
 /// Control, segment and table registers, EFER and APIC_BASE (KVM_GET_SREGS).
-[[nodiscard]] Result<Value> get_system(int vcpu_fd, Name name);
+[[nodiscard]] Result<Value> get_system(kvm_sregs const& sregs, Name name);
 [[nodiscard]] Status set_system(int vcpu_fd, Name name, Value const& value);
 
 /// The same, set one by one, in any order, on the way from one of the processor's modes to another: the states on
 /// that way, which no processor can be in and KVM does not take, stay here. LMA follows from LME and PG.
 class StagedSystem {
   public:
-    [[nodiscard]] Result<Value> get(int vcpu_fd, Name name) const;
     [[nodiscard]] Status set(int vcpu_fd, Name name, Value const& value);
     /// The vCPU has another state than what was set.
     [[nodiscard]] bool pending() const { return wanted_.has_value(); }
+    /// What was set, while it is pending.
+    [[nodiscard]] kvm_sregs const& wanted() const { return *wanted_; }
     void forget() { wanted_.reset(); }
 
   private:

@@ -150,13 +150,6 @@ bool each_acceptable(kvm_sregs const& wanted, kvm_sregs const& before)
     return wanted.cr8 <= highest_cr8;
 }
 
-Result<Value> read(kvm_sregs& sregs, Name name)
-{
-    if (auto const* const s = segment(sregs, name)) return std::bit_cast<Value>(from_segment(*s));
-    if (auto const* const t = table(sregs, name)) return std::bit_cast<Value>(TableRegister{{}, t->limit, t->base});
-    return Value{*word(sregs, name), 0};
-}
-
 } // namespace
 
 bool acceptable(kvm_sregs const& wanted, kvm_sregs const& before)
@@ -164,12 +157,13 @@ bool acceptable(kvm_sregs const& wanted, kvm_sregs const& before)
     return each_acceptable(wanted, before) && consistent(wanted);
 }
 
-Result<Value> get_system(int vcpu_fd, Name name)
+Result<Value> get_system(kvm_sregs const& sregs, Name name)
 {
     if (!is_system(name)) return Status::InvalidParameter;
-    kvm_sregs sregs{};
-    if (::ioctl(vcpu_fd, KVM_GET_SREGS, &sregs) != 0) return Status::InvalidParameter;
-    return read(sregs, name);
+    auto from = sregs;
+    if (auto const* const s = segment(from, name)) return std::bit_cast<Value>(from_segment(*s));
+    if (auto const* const t = table(from, name)) return std::bit_cast<Value>(TableRegister{{}, t->limit, t->base});
+    return Value{*word(from, name), 0};
 }
 
 Status set_system(int vcpu_fd, Name name, Value const& value)
@@ -180,13 +174,6 @@ Status set_system(int vcpu_fd, Name name, Value const& value)
     auto wanted = before;
     if (!store(wanted, name, value) || !acceptable(wanted, before)) return Status::InvalidRegisterValue;
     return ::ioctl(vcpu_fd, KVM_SET_SREGS, &wanted) == 0 ? Status::Success : Status::InvalidRegisterValue;
-}
-
-Result<Value> StagedSystem::get(int vcpu_fd, Name name) const
-{
-    if (!wanted_ || !is_system(name)) return get_system(vcpu_fd, name);
-    auto sregs = *wanted_;
-    return read(sregs, name);
 }
 
 Status StagedSystem::set(int vcpu_fd, Name name, Value const& value)

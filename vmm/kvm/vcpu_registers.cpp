@@ -3,6 +3,7 @@
 #include "vmm/kvm/kvm_registers.hpp"
 #include "vmm/kvm/msr_access.hpp"
 #include "vmm/kvm/register_groups.hpp"
+#include "vmm/kvm/system_cache.hpp"
 
 #include <linux/kvm.h>
 
@@ -51,7 +52,11 @@ hv::Result<Value> VcpuRegisters::get(Name name) const
     case debug_group: return get_debug(fd_, name);
     case control_group:
     case segment_group:
-    case table_group: return staged_ ? staged_->get(fd_, name) : get_system(fd_, name);
+    case table_group: {
+        if (staged_ && staged_->pending()) return get_system(staged_->wanted(), name);
+        auto const* const sregs = system_.read(fd_);
+        return sregs ? get_system(*sregs, name) : Status::InvalidParameter;
+    }
     case msr_group: return get_model_specific(fd_, name);
     default: return Status::InvalidParameter;
     }
@@ -59,6 +64,7 @@ hv::Result<Value> VcpuRegisters::get(Name name) const
 
 Status VcpuRegisters::set(Name name, Value const& value) const
 {
+    system_.forget();
     switch (group_of(name)) {
     case interrupt_group: return set_events(fd_, name, value);
     case general_group: return set_general(fd_, run_, name, value);
@@ -100,6 +106,7 @@ bool well_formed(hv::abi::InitialVpContext const& context, kvm_sregs const& want
 
 Status VcpuRegisters::start(hv::abi::InitialVpContext const& context) const
 {
+    system_.forget();
     if (!waits_for_start(fd_)) return Status::InvalidVpState;
     kvm_sregs before{};
     if (::ioctl(fd_, KVM_GET_SREGS, &before) != 0) return Status::InvalidVpState;

@@ -21,6 +21,7 @@
 #include "hv/fuzz/play.hpp"
 #include "vmm/kvm/injection.hpp"
 #include "vmm/kvm/register_groups.hpp"
+#include "vmm/kvm/system_cache.hpp"
 #include "vmm/kvm/vcpu_registers.hpp"
 #include "vmm/vcpu/injected_interrupts.hpp"
 
@@ -214,7 +215,10 @@ class World {
         }
         case 1: set(input); break;
         case 2: start(input); break;
-        case 3: change_state(input); break;
+        case 3:
+            system_.forget();
+            change_state(input);
+            break;
         case 4: kernel_.refuses_after = input.byte(); break;
         case 5: {
             bool const known = input.byte() % 2 == 0;
@@ -375,9 +379,10 @@ class World {
 
     Kernel kernel_;
     std::unique_ptr<kvm_run> run_ = std::make_unique<kvm_run>();
-    vmm::VcpuRegisters registers_{vcpu_fd, *run_};
+    vmm::SystemCache system_;
+    vmm::VcpuRegisters registers_{vcpu_fd, *run_, system_};
     vmm::register_groups::StagedSystem staged_;
-    vmm::VcpuRegisters childs_{vcpu_fd, *run_, &staged_};
+    vmm::VcpuRegisters childs_{vcpu_fd, *run_, system_, &staged_};
     Target target_{*run_};
     hv::ExternalInterrupt external_;
     vmm::InjectedInterrupts injected_;
