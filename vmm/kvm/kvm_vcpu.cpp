@@ -123,13 +123,17 @@ void KvmVcpu::leave_at_once()
     __atomic_store_n(&run_->immediate_exit, 1, __ATOMIC_RELAXED);
 }
 
-/// Some kinds of KVM show RIP at the OUT of a hypercall until the next KVM_RUN. The mark stays, in case that a kick
-/// has come meanwhile: the next KVM_RUN returns too.
+/// Some kinds of KVM show RIP at the OUT of a hypercall until the next KVM_RUN. A kick that comes meanwhile leaves
+/// its own mark, and then the next KVM_RUN returns too.
 void KvmVcpu::settle()
 {
+    std::uint8_t none = 0;
+    std::uint8_t own = 2;
     system_.forget();
-    leave_at_once();
+    (void)__atomic_compare_exchange_n(&run_->immediate_exit, &none, own, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
     (void)::ioctl(fd(), KVM_RUN, 0);
+    (void)__atomic_compare_exchange_n(&run_->immediate_exit, &own, std::uint8_t{0}, false, __ATOMIC_RELAXED,
+                                      __ATOMIC_RELAXED);
 }
 
 std::unique_ptr<KickTimer> KvmVcpu::make_kick_timer()
