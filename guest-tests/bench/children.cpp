@@ -80,10 +80,24 @@ u64 map_pages(Child const& child, u64 base, u32 count)
     return hv::status(result) == Status::Success ? cycles : 0;
 }
 
-/// A list has room for 509.
-u64 map_512_pages(Child const& child)
+constexpr u32 mapped_pages = 512;
+
+u64 map_large_page(Child const& child)
 {
-    constexpr u32 count = 512;
+    constexpr u32 large = 1u << 31;
+    u64 const header[] = {child.id(), 0, access::all | large};
+    ListCall list{header};
+    list.add(spare_memory / page_size);
+    u64 result{};
+    auto const cycles = timed([&] { result = list.reps(hv::call::map_gpa_pages); })();
+    bool const unmapped = hv::status(child.unmap(0, mapped_pages)) == Status::Success;
+    return hv::status(result) == Status::Success && unmapped ? cycles : 0;
+}
+
+/// A list has room for 509.
+u64 map_small_pages(Child const& child)
+{
+    constexpr u32 count = mapped_pages;
     constexpr u32 of_one_list = 509;
     auto const first = map_pages(child, 0, of_one_list);
     auto const rest = map_pages(child, of_one_list, count - of_one_list);
@@ -159,14 +173,17 @@ void with_children()
     hv::enable_hypercalls();
     if (!hv::offered(hv::feature::create_partitions)) {
         return skip_each(hv::feature::create_partitions.text, "child_create_destroy", "map_gpa_512_pages",
-                         "child_set_registers", "child_io_intercept", "child_stimer_message", "child_stimer_direct",
-                         "child_stimer_direct_halted", "child_ipi_icr");
+                         "map_gpa_512_small_pages", "child_set_registers", "child_io_intercept",
+                         "child_stimer_message", "child_stimer_direct", "child_stimer_direct_halted",
+                         "child_ipi_icr");
     }
     lives_of_children();
     {
         Child const child;
         report(
-            "map_gpa_512_pages", [&child] { return map_512_pages(child); }, few_rounds);
+            "map_gpa_512_pages", [&child] { return map_large_page(child); }, few_rounds);
+        report(
+            "map_gpa_512_small_pages", [&child] { return map_small_pages(child); }, few_rounds);
     }
     (void)take_all_children_apart();
     intercepts();
