@@ -75,7 +75,7 @@ void Children::tell_own_counters()
     if (!tells_counters_) return;
     auto const active = std::ranges::count_if(
         children_, [](auto const& child) { return child->child()->stage == Child::Stage::Active; });
-    abi::StatsCounter const counters[] = {{counter::virtual_processors, parent_.vps().size()},
+    abi::StatsCounter const counters[] = {{counter::virtual_processors, parent_.vp_count()},
                                           {counter::partition_id, parent_.id().value},
                                           {counter::active_children, static_cast<std::uint64_t>(active)}};
     write_counters({abi::StatsObject::Partition, {parent_.id().value, 0, 0, 0, 0}}, counters);

@@ -36,6 +36,12 @@ VirtualProcessor& Partition::add_vp(VpControl& control)
     return *vps_.back();
 }
 
+std::uint32_t Partition::vp_count() const
+{
+    return static_cast<std::uint32_t>(
+        std::ranges::count_if(slots_, [](Slot const& slot) { return slot.vp.load() != nullptr; }));
+}
+
 std::vector<std::uint64_t> Partition::overlay_pages()
 {
     Visit const visit{*this};

@@ -55,6 +55,7 @@ class Partition : public VpEnvironment {
     {
         return index.value < slots_.size() ? slots_[index.value].vp.load(std::memory_order_acquire) : nullptr;
     }
+    [[nodiscard]] std::uint32_t vp_count() const;
     /// All VPs have indices below it.
     [[nodiscard]] std::uint32_t vp_indices() const { return static_cast<std::uint32_t>(slots_.size()); }
 

@@ -357,3 +357,26 @@ TEST_CASE("HvInstallIntercept (TLFS 2.0a 9.1.1, 9.3.1)", "[children]")
     CHECK(family.install(4, 1, 0) == Status::InvalidParameter);
     CHECK(family.install(0, 3, 14) == Status::Success);
 }
+
+TEST_CASE("HvSendSyntheticClusterIpi reaches a child's VPs, which come and go (TLFS 6.0b 10.5.2, 10.5.3)",
+          "[children]")
+{
+    constexpr std::uint64_t cluster_ipi = 1U << 26;
+    constexpr std::uint64_t ex_masks = 1U << 24;
+    constexpr std::uint64_t vector = 0x41;
+    Family const family{abi::creation_flag::local_apic, {3, 4}, cluster_ipi | ex_masks};
+    auto const& parent = family.parent;
+    for (auto const index : {0U, 2U})
+        REQUIRE(parent.create_vp(family.id, index) == Status::Success);
+    auto& vp = *family.registry.find(PartitionId{family.id})->vp(VpIndex{2});
+    auto const& sink = static_cast<RecordingSink&>(parent.host.last->interrupts());
+    auto const send = [&](std::uint64_t mask) {
+        auto const fast = static_cast<std::uint64_t>(CallCode::SendSyntheticClusterIpi) | 1U << 16;
+        return status_of(dispatch(vp, {{fast}, vector, mask}));
+    };
+    CHECK(send(0b111) == Status::Success);
+    CHECK(sink.asserted.size() == 2); // there is no VP 1
+    REQUIRE(parent.delete_vp(family.id, 0) == Status::Success);
+    CHECK(send(0b001) == Status::Success);
+    CHECK(sink.asserted.size() == 2);
+}

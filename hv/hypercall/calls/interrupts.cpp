@@ -19,12 +19,13 @@ Status check_cluster_ipi(std::uint32_t vector, std::uint8_t target_vtl)
 /// To those of VPs `first` to `first` + 63 that the mask names and that exist.
 void send_to_bank(Partition& partition, std::size_t first, std::uint64_t mask, std::uint8_t vector)
 {
-    auto const vps = partition.vps().size();
-    if (first >= vps) return;
+    auto const indices = partition.vp_indices();
+    if (first >= indices) return;
     for (; mask != 0; mask &= mask - 1) {
-        auto const index = first + static_cast<unsigned>(std::countr_zero(mask));
-        if (index >= vps) return;
-        partition.interrupts().assert_vector(VpIndex{static_cast<std::uint32_t>(index)}, vector, false);
+        auto const place = first + static_cast<unsigned>(std::countr_zero(mask));
+        if (place >= indices) return;
+        VpIndex const index{static_cast<std::uint32_t>(place)};
+        if (partition.vp(index)) partition.interrupts().assert_vector(index, vector, false);
     }
 }
 
@@ -52,7 +53,7 @@ Status send_cluster_ipi_ex(Caller const& caller, abi::SendClusterIpiExInput cons
     auto const vector = static_cast<std::uint8_t>(in.vector);
 
     if (in.format == abi::VpSetFormat::All) {
-        for (std::size_t first = 0; first < caller.partition.vps().size(); first += abi::vps_per_bank)
+        for (std::size_t first = 0; first < caller.partition.vp_indices(); first += abi::vps_per_bank)
             send_to_bank(caller.partition, first, ~std::uint64_t{0}, vector);
         return Status::Success;
     }
