@@ -87,6 +87,8 @@ class ChildMachine final : public hv::ChildMachine, hv::ChildHost, hv::Interrupt
     ChildMachine(ChildOrigin origin, bool local_apics);
     ~ChildMachine() override;
 
+    static constexpr std::size_t most_runs_below = 1024; ///< of the map of one of its children
+
     /// Has its vCPUs look whether the parent's machine is paused. From any thread.
     void look_up();
 
@@ -118,7 +120,13 @@ class ChildMachine final : public hv::ChildMachine, hv::ChildHost, hv::Interrupt
     [[nodiscard]] bool tells_eois() const override { return local_apics_; }
 
     // Its own children.
-    [[nodiscard]] hv::ChildLimits limits() const override { return as_origin().limits(); }
+    /// Whatever its parent changes of its memory is changed in theirs, in one call: their maps are shorter.
+    [[nodiscard]] hv::ChildLimits limits() const override
+    {
+        auto limits = as_origin().limits();
+        limits.runs = most_runs_below;
+        return limits;
+    }
     [[nodiscard]] std::unique_ptr<hv::ChildMachine> create(bool local_apics) override
     {
         return as_origin().make(local_apics);

@@ -81,3 +81,17 @@ TEST_CASE("a parent's memory is split only so far, and a refusal has taken nothi
     CHECK(parent.page(0x401));
     CHECK(parent.children.hide(Pages{0x401, 0x300}));
 }
+
+TEST_CASE("children of all levels count for one limit, and those of a child have shorter maps", "[children]")
+{
+    Parent parent;
+    auto const first = parent.children.create(false);
+    REQUIRE(first);
+    CHECK(first->children()->limits().runs < parent.children.limits().runs);
+    auto second = first->children()->create(false);
+    REQUIRE(second);
+    CHECK_FALSE(second->children()->create(false));
+    CHECK_FALSE(parent.children.create(false));
+    second.reset();
+    CHECK(parent.children.create(false));
+}
