@@ -162,7 +162,8 @@ class World {
         child.vps.clear();
         child.map = {};
         child.connections.clear();
-        seat.forget_overlays(1, child.id);
+        for (auto const of_vps : {1U, 3U})
+            seat.forget_overlays(of_vps, child.id);
     }
 
     void remove(Seat& seat, std::uint8_t name) const
@@ -177,8 +178,7 @@ class World {
             expected = Status::OperationDenied;
         require(call(child.id) == expected, "an empty one is deleted");
         if (expected != Status::Success) return;
-        for (auto const stats : {2U, 3U})
-            seat.forget_overlays(stats, child.id);
+        seat.forget_overlays(2, child.id);
         seat.children.erase(seat.children.begin() + (&child - seat.children.data()));
     }
 
@@ -309,7 +309,8 @@ class World {
         require(call(child.id) == expected, "a VP that is there is deleted");
         if (expected != Status::Success) return;
         child.vps.erase(index);
-        seat.forget_overlays(1, child.id, index);
+        for (auto const of_vps : {1U, 3U})
+            seat.forget_overlays(of_vps, child.id, index);
     }
 
     void map(Seat& seat, fuzz::Input& input) const
