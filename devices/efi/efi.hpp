@@ -49,8 +49,8 @@ enum class Search : uint32_t { ByProtocol = 2 };           // §7.3.5
 
 using Event = void*;
 enum class Priority : size_t { Application = 4, Callback = 8, Notify = 16 }; // §7.1
-enum class Timer : uint32_t { Periodic = 1 };               // §7.1.7
-inline constexpr uint32_t event_timer = 0x8000'0000;        // §7.1.1
+enum class Timer : uint32_t { Periodic = 1 };                                // §7.1.7
+inline constexpr uint32_t event_timer = 0x8000'0000;                         // §7.1.1
 inline constexpr uint32_t event_notify_wait = 0x100;
 inline constexpr uint32_t event_notify_signal = 0x200;
 inline constexpr uint32_t event_exit_boot_services = 0x201;
