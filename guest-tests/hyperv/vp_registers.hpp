@@ -8,6 +8,7 @@ namespace guest {
 namespace reg {
 inline constexpr u32 explicit_suspend = 0x0000'0000; ///< 10.3.1
 inline constexpr u32 intercept_suspend = 0x0000'0001;
+inline constexpr u32 pending_interruption = 0x0001'0002;
 inline constexpr u32 pending_event0 = 0x0001'0004;
 inline constexpr u32 pending_event1 = 0x0001'0005;
 inline constexpr u32 rax = 0x0002'0000;

@@ -33,6 +33,21 @@ TEST(registers, through_states_that_no_processor_can_be_in, "2.0a 10.2.2; Intel 
     CHECK_EQ(next_intercept().type, message::halt);
 }
 
+TEST(registers, other_state_may_change_on_the_way, "2.0a 10.2.2, 10.3.3")
+{
+    NEEDS_RUNNING_CHILDREN();
+    constexpr u64 interrupt = u64{0x40} << 16 | 1;
+    Child const child;
+    CHECK(child.load(halt));
+    auto const before = child.get(reg::cr0);
+    CHECK_STATUS(child.set(reg::pending_interruption, interrupt), Status::Success);
+    CHECK_EQ(child.get(reg::pending_interruption), interrupt);
+    CHECK_STATUS(child.set(reg::cr0, (before | paging) & ~u64{1}), Status::Success);
+    CHECK_STATUS(child.set(reg::pending_interruption, 0), Status::Success);
+    CHECK_STATUS(child.set(reg::cr0, before), Status::Success);
+    CHECK_EQ(child.get(reg::pending_interruption), 0);
+}
+
 TEST(registers, a_state_that_no_processor_can_be_in_is_not_entered, "2.0a 9.3.1")
 {
     NEEDS_RUNNING_CHILDREN();

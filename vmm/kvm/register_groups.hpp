@@ -7,7 +7,9 @@
 
 #include <linux/kvm.h>
 
-#include <optional>
+#include <cstddef>
+#include <utility>
+#include <vector>
 
 namespace vmm::register_groups {
 
@@ -28,15 +30,19 @@ using hv::Status;
 /// that way, which no processor can be in and KVM does not take, stay here. LMA follows from LME and PG.
 class StagedSystem {
   public:
+    StagedSystem() { waiting_.reserve(most); }
+
     [[nodiscard]] Status set(int vcpu_fd, Name name, Value const& value);
-    /// The vCPU has another state than what was set.
-    [[nodiscard]] bool pending() const { return wanted_.has_value(); }
-    /// What was set, while it is pending.
-    [[nodiscard]] kvm_sregs const& wanted() const { return *wanted_; }
-    void forget() { wanted_.reset(); }
+    /// Something that was set waits for the rest.
+    [[nodiscard]] bool pending() const { return !waiting_.empty(); }
+    /// What the vCPU has, with what waits in its place.
+    [[nodiscard]] kvm_sregs over(kvm_sregs const& vcpu) const;
+    void forget() { waiting_.clear(); }
 
   private:
-    std::optional<kvm_sregs> wanted_;
+    static constexpr std::size_t most = 17; ///< so many names there are
+
+    std::vector<std::pair<Name, Value>> waiting_; ///< each name once
 };
 
 /// Debug registers (KVM_GET_DEBUGREGS).

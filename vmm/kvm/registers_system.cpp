@@ -1,5 +1,6 @@
 #include "vmm/kvm/register_groups.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <sys/ioctl.h>
 
@@ -176,24 +177,44 @@ Status set_system(int vcpu_fd, Name name, Value const& value)
     return ::ioctl(vcpu_fd, KVM_SET_SREGS, &wanted) == 0 ? Status::Success : Status::InvalidRegisterValue;
 }
 
+kvm_sregs StagedSystem::over(kvm_sregs const& vcpu) const
+{
+    auto out = vcpu;
+    for (auto const& [name, value] : waiting_)
+        (void)store(out, name, value); // it was taken before
+    bool const long_mode = in_long_mode(out);
+    out.efer = long_mode ? out.efer | efer_lma : out.efer & ~efer_lma;
+    return out;
+}
+
 Status StagedSystem::set(int vcpu_fd, Name name, Value const& value)
 {
     if (!is_system(name)) return Status::InvalidParameter;
     kvm_sregs before{};
     if (::ioctl(vcpu_fd, KVM_GET_SREGS, &before) != 0) return Status::InvalidParameter;
-    auto wanted = wanted_.value_or(before);
-    if (!store(wanted, name, value)) return Status::InvalidRegisterValue;
-    bool const long_mode = in_long_mode(wanted);
-    wanted.efer = long_mode ? wanted.efer | efer_lma : wanted.efer & ~efer_lma;
-    if (!each_acceptable(wanted, before)) return Status::InvalidRegisterValue;
-    bool const lacks = long_mode ? (wanted.cr4 & cr4_pae) == 0 : wanted.cs.l != 0;
-    if (lacks || !consistent(wanted)) {
-        wanted_ = wanted;
-        return Status::Success;
+    if (auto tried = over(before); !store(tried, name, value)) return Status::InvalidRegisterValue;
+
+    auto const earlier = std::ranges::find(waiting_, name, &std::pair<Name, Value>::first);
+    bool const is_new = earlier == waiting_.end();
+    auto const former = is_new ? Value{} : earlier->second;
+    if (is_new)
+        waiting_.emplace_back(name, value); // there is room
+    else
+        earlier->second = value;
+    auto const wanted = over(before);
+    bool const lacks = in_long_mode(wanted) ? (wanted.cr4 & cr4_pae) == 0 : wanted.cs.l != 0;
+    if (each_acceptable(wanted, before)) {
+        if (lacks || !consistent(wanted)) return Status::Success;
+        if (::ioctl(vcpu_fd, KVM_SET_SREGS, &wanted) == 0) {
+            forget();
+            return Status::Success;
+        }
     }
-    if (::ioctl(vcpu_fd, KVM_SET_SREGS, &wanted) != 0) return Status::InvalidRegisterValue;
-    forget();
-    return Status::Success;
+    if (is_new)
+        waiting_.pop_back();
+    else
+        earlier->second = former;
+    return Status::InvalidRegisterValue;
 }
 
 } // namespace vmm::register_groups

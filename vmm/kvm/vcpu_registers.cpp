@@ -53,9 +53,9 @@ hv::Result<Value> VcpuRegisters::get(Name name) const
     case control_group:
     case segment_group:
     case table_group: {
-        if (staged_ && staged_->pending()) return get_system(staged_->wanted(), name);
         auto const* const sregs = system_.read(fd_);
-        return sregs ? get_system(*sregs, name) : Status::InvalidParameter;
+        if (!sregs) return Status::InvalidParameter;
+        return get_system(staged_ && staged_->pending() ? staged_->over(*sregs) : *sregs, name);
     }
     case msr_group: return get_model_specific(fd_, name);
     default: return Status::InvalidParameter;
