@@ -123,40 +123,46 @@ MemoryMapping ChildMemory::mapping_of(Mapped const& piece) const
             .logs_writes = looks_};
 }
 
-/// These runs, which are wanted, lie over something else now. What cannot be mapped is not there until its parent
-/// maps it again.
-void ChildMemory::remake(std::span<hv::GpaRun const> runs)
-{
+/// Those of the wanted runs that are meant lie over something else now. What cannot be mapped is not there until the
+/// parent maps it again.
+void ChildMemory::remake(std::function<bool(hv::GpaRun const&)> const& is_meant) noexcept
+try {
+    std::vector<hv::GpaRun> runs;
     PageRuns changed;
-    for (auto const& run : runs)
+    for (auto const& [page, run] : wanted_) {
+        if (!is_meant(run)) continue;
+        runs.push_back(run);
         changed.add(run.page, run.count);
+    }
+    if (runs.empty()) return;
     {
         EntryGate::Closed const closed{gate_};
         auto const before = looks_ ? look_at(runs) : std::vector<Mapped>{};
-        for (auto const& run : runs) {
-            unmap_pieces(run);
-            try {
-                map_pieces(run);
-            } catch (HypervisorError const& error) {
-                unmap_pieces(run);
-                static RateLimit limit;
-                warn_limited(limit, "memory of a guest's child could not be mapped again: {}", error.what());
-            }
-        }
+        for (auto const& run : runs)
+            map_anew(run);
         carry_over(before, runs);
         publish();
     }
     tell_users(changed);
+} catch (std::exception const&) {
+    lose_all();
+}
+
+void ChildMemory::map_anew(hv::GpaRun const& run)
+{
+    unmap_pieces(run);
+    try {
+        map_pieces(run);
+    } catch (HypervisorError const& error) {
+        unmap_pieces(run);
+        static RateLimit limit;
+        warn_limited(limit, "memory of a guest's child could not be mapped again: {}", error.what());
+    }
 }
 
 void ChildMemory::parents_changed(PageRuns const& pages) noexcept
-try {
-    std::vector<hv::GpaRun> affected;
-    for (auto const& [page, run] : wanted_)
-        if (pages.intersects(run.source, run.count)) affected.push_back(run);
-    if (!affected.empty()) remake(affected);
-} catch (std::exception const&) {
-    lose_all();
+{
+    remake([&](hv::GpaRun const& run) { return pages.intersects(run.source, run.count); });
 }
 
 /// The host has no memory for anything else: rather nothing than a page that is another's.
@@ -186,14 +192,6 @@ void ChildMemory::have_nothing()
     tell_users(all);
 }
 
-std::vector<hv::GpaRun> ChildMemory::runs_among(PageRuns const& pages) const
-{
-    std::vector<hv::GpaRun> found;
-    for (auto const& [page, run] : wanted_)
-        if (pages.intersects(run.page, run.count)) found.push_back(run);
-    return found;
-}
-
 void ChildMemory::tell_users(PageRuns const& pages) const
 {
     for (auto* const user : users())
@@ -210,9 +208,8 @@ try {
         these.add(page);
     }
     if (hidden.size() > most_hidden_runs) return false;
-    auto const affected = runs_among(these);
     std::swap(hidden_, hidden);
-    remake(affected);
+    remake([&](hv::GpaRun const& run) { return these.intersects(run.page, run.count); });
     return true;
 } catch (std::exception const& error) {
     static RateLimit limit;
@@ -230,7 +227,7 @@ try {
         hidden_.remove(page);
         these.add(page);
     }
-    remake(runs_among(these));
+    remake([&](hv::GpaRun const& run) { return these.intersects(run.page, run.count); });
 } catch (std::exception const& error) {
     static RateLimit limit;
     warn_limited(limit, "pages of a guest's grandchildren could not be given back: {}", error.what());

@@ -8,6 +8,7 @@
 #include "vmm/hypervisor/entry_gate.hpp"
 #include "vmm/hypervisor/vm.hpp"
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -73,10 +74,10 @@ class ChildMemory final : public ParentMemory, MemoryUser {
     void map_pieces(hv::GpaRun const& run);
     void map_piece(Mapped piece);
     void unmap_pieces(hv::GpaRun const& run);
-    void remake(std::span<hv::GpaRun const> runs);
+    void remake(std::function<bool(hv::GpaRun const&)> const& is_meant) noexcept;
+    void map_anew(hv::GpaRun const& run);
     void lose_all();
     void have_nothing();
-    [[nodiscard]] std::vector<hv::GpaRun> runs_among(PageRuns const& pages) const;
     void tell_users(PageRuns const& pages) const;
     [[nodiscard]] std::byte* writable_page(std::uint64_t page) const;
     [[nodiscard]] MemoryMapping mapping_of(Mapped const& piece) const;
