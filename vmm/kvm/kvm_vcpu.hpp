@@ -6,7 +6,7 @@
 #include "vmm/hypervisor/vcpu.hpp"
 #include "vmm/kvm/kvm_acceleration.hpp"
 #include "vmm/kvm/register_groups.hpp"
-#include "vmm/kvm/system_cache.hpp"
+#include "vmm/kvm/state_cache.hpp"
 
 #include <linux/kvm.h>
 
@@ -83,7 +83,7 @@ class KvmVcpu final : public Vcpu {
     kvm_run* run_;
     KvmAcceleration acceleration_;
     std::unique_ptr<register_groups::StagedSystem> const staged_; ///< nullptr where each change is to be possible
-    mutable SystemCache system_;
+    mutable StateCache system_;
     kvm_vcpu_events events_{}; ///< of the last interrupt_window()
     std::string failure_;
     std::atomic<int> thread_id_{0}; ///< while a thread runs it

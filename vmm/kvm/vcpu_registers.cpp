@@ -3,7 +3,7 @@
 #include "vmm/kvm/kvm_registers.hpp"
 #include "vmm/kvm/msr_access.hpp"
 #include "vmm/kvm/register_groups.hpp"
-#include "vmm/kvm/system_cache.hpp"
+#include "vmm/kvm/state_cache.hpp"
 
 #include <linux/kvm.h>
 

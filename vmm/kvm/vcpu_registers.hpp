@@ -11,13 +11,13 @@ namespace vmm {
 namespace register_groups {
 class StagedSystem;
 }
-class SystemCache;
+class StateCache;
 
 /// Used by the vCPU's own thread, between two KVM_RUNs. The general registers are those of the run page.
 class VcpuRegisters {
   public:
     /// With `staged`, system registers pass through states that no processor can be in.
-    VcpuRegisters(int vcpu_fd, kvm_run& run, SystemCache& system, register_groups::StagedSystem* staged = nullptr)
+    VcpuRegisters(int vcpu_fd, kvm_run& run, StateCache& system, register_groups::StagedSystem* staged = nullptr)
         : fd_{vcpu_fd}, run_{run}, system_{system}, staged_{staged}
     {}
 
@@ -31,7 +31,7 @@ class VcpuRegisters {
   private:
     int fd_;
     kvm_run& run_;
-    SystemCache& system_;
+    StateCache& system_;
     register_groups::StagedSystem* staged_;
 };
 

@@ -21,7 +21,7 @@
 #include "hv/fuzz/play.hpp"
 #include "vmm/kvm/injection.hpp"
 #include "vmm/kvm/register_groups.hpp"
-#include "vmm/kvm/system_cache.hpp"
+#include "vmm/kvm/state_cache.hpp"
 #include "vmm/kvm/vcpu_registers.hpp"
 #include "vmm/vcpu/injected_interrupts.hpp"
 
@@ -379,7 +379,7 @@ class World {
 
     Kernel kernel_;
     std::unique_ptr<kvm_run> run_ = std::make_unique<kvm_run>();
-    vmm::SystemCache system_;
+    vmm::StateCache system_;
     vmm::VcpuRegisters registers_{vcpu_fd, *run_, system_};
     vmm::register_groups::StagedSystem staged_;
     vmm::VcpuRegisters childs_{vcpu_fd, *run_, system_, &staged_};

@@ -9,7 +9,7 @@
 namespace vmm {
 
 /// Used by whoever has the vCPU.
-class SystemCache {
+class StateCache {
   public:
     /// nullptr when they cannot be had.
     [[nodiscard]] kvm_sregs const* read(int vcpu_fd)
