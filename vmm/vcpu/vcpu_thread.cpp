@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
+#include <pthread.h>
 #include <sched.h>
 #include <time.h>
 #include <utility>
@@ -30,6 +31,13 @@ bool is_synthetic(std::uint32_t msr)
 /// A guest may ask for a timer period shorter than anybody can serve. It then gets this one, so that its VP still
 /// makes progress between two expirations.
 constexpr std::chrono::microseconds shortest_rearm{20};
+
+std::uint64_t used_100ns(clockid_t clock)
+{
+    timespec used{};
+    ::clock_gettime(clock, &used);
+    return static_cast<std::uint64_t>(used.tv_sec) * 10'000'000 + static_cast<std::uint64_t>(used.tv_nsec) / 100;
+}
 
 std::uint64_t joined(std::uint64_t high, std::uint64_t low)
 {
@@ -97,6 +105,7 @@ void VcpuThread::join()
 void VcpuThread::run_here()
 {
     vcpu_.adopt_thread();
+    if (::pthread_getcpuclockid(::pthread_self(), &runtime_clock_) == 0) runtime_before_ = used_100ns(runtime_clock_);
     auto const run = [this] {
         started_.wait(false);
         if (stopping_.load()) return;
@@ -376,9 +385,7 @@ void VcpuThread::yield()
 
 std::uint64_t VcpuThread::runtime_100ns() const
 {
-    timespec used{};
-    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
-    return static_cast<std::uint64_t>(used.tv_sec) * 10'000'000 + static_cast<std::uint64_t>(used.tv_nsec) / 100;
+    return used_100ns(runtime_clock_) - runtime_before_;
 }
 
 } // namespace vmm

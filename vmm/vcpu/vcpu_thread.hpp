@@ -17,6 +17,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <time.h>
 
 namespace vmm {
 
@@ -122,7 +123,9 @@ class VcpuThread final : public hv::VpControl {
     ExitOwner* owner_ = nullptr; ///< or devices
 
     InjectedInterrupts injected_;
-    std::unique_ptr<KickTimer> timer_; // lives on the thread
+    clockid_t runtime_clock_ = CLOCK_THREAD_CPUTIME_ID; ///< the thread's, for whoever is served in its place
+    std::uint64_t runtime_before_ = 0;                  ///< what it had used when this began
+    std::unique_ptr<KickTimer> timer_;                  // lives on the thread
     std::unique_ptr<KickTimer> injection_retry_;
     bool deadline_armed_ = false;
     bool overdue_ = false; // the guest has armed a deadline that is past already
