@@ -18,7 +18,7 @@ constexpr std::array used{
     Capability{CAPABILITY(EXT_CPUID), 0, true, "what the guest's CPUID may offer"},
     Capability{CAPABILITY(MP_STATE), 0, true, "processors that wait for their start-up IPI"},
     Capability{CAPABILITY(VCPU_EVENTS), 0, true, "exceptions and auto-EOI interrupts"},
-    Capability{CAPABILITY(SYNC_REGS), KVM_SYNC_X86_REGS, true, "registers in the run page, for hypercalls"},
+    Capability{CAPABILITY(SYNC_REGS), KVM_SYNC_X86_VALID_FIELDS, true, "registers in the run page, for hypercalls"},
     Capability{CAPABILITY(IMMEDIATE_EXIT), 0, true, "stopping a vCPU without losing the request"},
     Capability{CAPABILITY(X86_USER_SPACE_MSR), 0, true, "Hyper-V MSRs handled in user space"},
     Capability{CAPABILITY(X86_MSR_FILTER), 0, true, "Hyper-V MSRs taken from the kernel"},

@@ -53,7 +53,7 @@ void KvmVcpu::release_thread()
 /// functions of their own.
 VmExit KvmVcpu::run()
 {
-    system_.forget();
+    known_.forget();
     if (::ioctl(fd(), KVM_RUN, 0) != 0) [[unlikely]]
         return interrupted(errno);
     if (run_->exit_reason != KVM_EXIT_IO) return other_exit();
@@ -124,14 +124,17 @@ void KvmVcpu::leave_at_once()
 }
 
 /// Some kinds of KVM show RIP at the OUT of a hypercall until the next KVM_RUN. A kick that comes meanwhile leaves
-/// its own mark, and then the next KVM_RUN returns too.
+/// its own mark, and then the next KVM_RUN returns too. Whoever settles a vCPU looks at its registers next.
 void KvmVcpu::settle()
 {
     std::uint8_t none = 0;
     std::uint8_t own = 2;
-    system_.forget();
+    known_.forget();
     (void)__atomic_compare_exchange_n(&run_->immediate_exit, &none, own, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
-    (void)::ioctl(fd(), KVM_RUN, 0);
+    run_->kvm_valid_regs = KVM_SYNC_X86_REGS | StateCache::in_run_page;
+    bool const returned = ::ioctl(fd(), KVM_RUN, 0) == 0 || errno == EINTR || errno == EAGAIN;
+    run_->kvm_valid_regs = KVM_SYNC_X86_REGS;
+    if (returned) known_.take(*run_);
     (void)__atomic_compare_exchange_n(&run_->immediate_exit, &own, std::uint8_t{0}, false, __ATOMIC_RELAXED,
                                       __ATOMIC_RELAXED);
 }
@@ -196,7 +199,7 @@ void KvmVcpu::wait_for_init()
 
 std::optional<InterruptWindow> KvmVcpu::interrupt_window()
 {
-    system_.forget();
+    known_.forget();
     return injection::window(fd(), *run_, events_);
 }
 

@@ -83,7 +83,7 @@ class KvmVcpu final : public Vcpu {
     kvm_run* run_;
     KvmAcceleration acceleration_;
     std::unique_ptr<register_groups::StagedSystem> const staged_; ///< nullptr where each change is to be possible
-    mutable StateCache system_;
+    mutable StateCache known_;
     kvm_vcpu_events events_{}; ///< of the last interrupt_window()
     std::string failure_;
     std::atomic<int> thread_id_{0}; ///< while a thread runs it

@@ -24,17 +24,17 @@ bool KvmVcpu::read_xmm(std::span<std::byte, 96> out) const
 
 hv::Result<hv::abi::RegisterValue> KvmVcpu::get_register(hv::abi::RegisterName name) const
 {
-    return VcpuRegisters{fd(), *run_, system_, staged_.get()}.get(name);
+    return VcpuRegisters{fd(), *run_, known_, staged_.get()}.get(name);
 }
 
 hv::Status KvmVcpu::set_register(hv::abi::RegisterName name, hv::abi::RegisterValue const& value)
 {
-    return VcpuRegisters{fd(), *run_, system_, staged_.get()}.set(name, value);
+    return VcpuRegisters{fd(), *run_, known_, staged_.get()}.set(name, value);
 }
 
 hv::Status KvmVcpu::start(hv::abi::InitialVpContext const& context)
 {
-    return VcpuRegisters{fd(), *run_, system_}.start(context);
+    return VcpuRegisters{fd(), *run_, known_}.start(context);
 }
 
 /// What the kernel answers past Porthole's page it otherwise answers whatever the CPUID says.
@@ -70,7 +70,7 @@ void KvmVcpu::set_registers(Registers const& registers)
 
 SystemRegisters KvmVcpu::system_registers() const
 {
-    auto const* const sregs = system_.read(fd());
+    auto const* const sregs = known_.sregs(fd());
     if (!sregs) throw HypervisorError{kvm_failure("the registers of a vCPU", errno)};
     return from_kvm(*sregs);
 }
@@ -81,7 +81,7 @@ void KvmVcpu::set_system_registers(SystemRegisters const& registers)
     kvm_sregs sregs{};
     kvm_ioctl(fd(), KVM_GET_SREGS, &sregs, "the registers of a vCPU");
     to_kvm(registers, sregs);
-    system_.forget();
+    known_.forget();
     kvm_ioctl(fd(), KVM_SET_SREGS, &sregs, "the system registers of a vCPU");
     if (staged_) staged_->forget();
 }
@@ -96,7 +96,7 @@ LocalApicPage KvmVcpu::local_apic() const
 
 void KvmVcpu::set_local_apic(LocalApicPage const& apic)
 {
-    system_.forget(); // CR8
+    known_.forget(); // CR8
     kvm_ioctl(fd(), KVM_SET_LAPIC, apic.bytes.data(), "the state of a local APIC");
 }
 
@@ -124,7 +124,7 @@ std::optional<std::uint64_t> KvmVcpu::read_msr(std::uint32_t index) const
 
 bool KvmVcpu::write_msr(std::uint32_t index, std::uint64_t value)
 {
-    system_.forget();
+    known_.forget();
     return set_msr(fd(), index, value);
 }
 

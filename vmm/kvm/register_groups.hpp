@@ -20,7 +20,7 @@ using hv::Status;
 
 /// RAX to R15, RIP and RFLAGS, in the run page.
 [[nodiscard]] Result<Value> get_general(kvm_run const& run, Name name);
-[[nodiscard]] Status set_general(int vcpu_fd, kvm_run& run, Name name, Value const& value);
+[[nodiscard]] Status set_general(int vcpu_fd, kvm_run& run, kvm_sregs const& sregs, Name name, Value const& value);
 
 /// Control, segment and table registers, EFER and APIC_BASE (KVM_GET_SREGS).
 [[nodiscard]] Result<Value> get_system(kvm_sregs const& sregs, Name name);
@@ -54,7 +54,7 @@ class StagedSystem {
 [[nodiscard]] Status set_floating(int vcpu_fd, Name name, Value const& value);
 
 /// PendingInterruption, InterruptState and the pending events (KVM_GET_VCPU_EVENTS).
-[[nodiscard]] Result<Value> get_events(int vcpu_fd, Name name);
+[[nodiscard]] Result<Value> get_events(kvm_vcpu_events const& events, Name name);
 [[nodiscard]] Status set_events(int vcpu_fd, Name name, Value const& value);
 
 /// What is an MSR (KVM_GET_MSRS).

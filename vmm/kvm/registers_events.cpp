@@ -114,12 +114,10 @@ Status set_pending_event(int vcpu_fd, Name name, PendingEvent const& event)
 
 } // namespace
 
-Result<Value> get_events(int vcpu_fd, Name name)
+Result<Value> get_events(kvm_vcpu_events const& events, Name name)
 {
     if (is_pending_event(name)) return Value{0, 0}; // what has been put there is a pending interruption
     if (name != Name::PendingInterruption && name != Name::InterruptState) return Status::InvalidParameter;
-    kvm_vcpu_events events{};
-    if (::ioctl(vcpu_fd, KVM_GET_VCPU_EVENTS, &events) != 0) return Status::InvalidParameter;
     if (name == Name::PendingInterruption) return Value{std::bit_cast<std::uint64_t>(from_events(events)), 0};
     return Value{(events.interrupt.shadow ? shadow_bit : 0) | (events.nmi.masked ? nmi_masked_bit : 0), 0};
 }

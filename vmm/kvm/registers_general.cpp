@@ -34,17 +34,13 @@ Result<Value> get_general(kvm_run const& run, Name name)
 }
 
 /// KVM_SET_REGS rather than a mark in the run page: a VP that waits for its start-up would not look there.
-Status set_general(int vcpu_fd, kvm_run& run, Name name, Value const& value)
+Status set_general(int vcpu_fd, kvm_run& run, kvm_sregs const& sregs, Name name, Value const& value)
 {
     auto const* const member = find(name);
     if (!member) return Status::InvalidParameter;
     if (value.high != 0) return Status::InvalidRegisterValue;
     if (name == Name::Rflags && !acceptable_rflags(value.low)) return Status::InvalidRegisterValue;
-    if (name == Name::Rip) {
-        kvm_sregs sregs{};
-        if (::ioctl(vcpu_fd, KVM_GET_SREGS, &sregs) != 0 || !canonical(value.low, sregs))
-            return Status::InvalidRegisterValue;
-    }
+    if (name == Name::Rip && !canonical(value.low, sregs)) return Status::InvalidRegisterValue;
     auto regs = general_registers(run);
     regs.*(*member) = value.low;
     if (::ioctl(vcpu_fd, KVM_SET_REGS, &regs) != 0) return Status::InvalidRegisterValue;

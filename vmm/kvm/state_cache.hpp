@@ -1,5 +1,5 @@
-/// What KVM_GET_SREGS has said of a vCPU since that last ran or was changed: who describes an intercept asks for many
-/// of its registers, one by one.
+/// What KVM has said of a vCPU's system registers and events since that last ran or was changed: who describes an
+/// intercept asks for many of them, one by one.
 #pragma once
 
 #include <linux/kvm.h>
@@ -11,17 +11,34 @@ namespace vmm {
 /// Used by whoever has the vCPU.
 class StateCache {
   public:
-    /// nullptr when they cannot be had.
-    [[nodiscard]] kvm_sregs const* read(int vcpu_fd)
+    /// What KVM_RUN, with these among its valid registers, has left in the run page, which stays until the next.
+    static constexpr auto in_run_page = KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS;
+    void take(kvm_run const& run)
     {
-        if (!known_) known_ = ::ioctl(vcpu_fd, KVM_GET_SREGS, &sregs_) == 0;
-        return known_ ? &sregs_ : nullptr;
+        sregs_ = run.s.regs.sregs;
+        events_ = run.s.regs.events;
+        has_sregs_ = has_events_ = true;
     }
-    void forget() { known_ = false; }
+
+    /// nullptr when they cannot be had, likewise the next.
+    [[nodiscard]] kvm_sregs const* sregs(int vcpu_fd)
+    {
+        if (!has_sregs_) has_sregs_ = ::ioctl(vcpu_fd, KVM_GET_SREGS, &sregs_) == 0;
+        return has_sregs_ ? &sregs_ : nullptr;
+    }
+    [[nodiscard]] kvm_vcpu_events const* events(int vcpu_fd)
+    {
+        if (!has_events_) has_events_ = ::ioctl(vcpu_fd, KVM_GET_VCPU_EVENTS, &events_) == 0;
+        return has_events_ ? &events_ : nullptr;
+    }
+    void forget() { has_sregs_ = has_events_ = false; }
+    void forget_events() { has_events_ = false; }
 
   private:
     kvm_sregs sregs_{};
-    bool known_ = false;
+    kvm_vcpu_events events_{};
+    bool has_sregs_ = false;
+    bool has_events_ = false;
 };
 
 } // namespace vmm

@@ -46,14 +46,17 @@ unsigned group_of(Name name)
 hv::Result<Value> VcpuRegisters::get(Name name) const
 {
     switch (group_of(name)) {
-    case interrupt_group: return get_events(fd_, name);
+    case interrupt_group: {
+        auto const* const events = known_.events(fd_);
+        return events ? get_events(*events, name) : Status::InvalidParameter;
+    }
     case general_group: return get_general(run_, name);
     case floating_group: return get_floating(fd_, name);
     case debug_group: return get_debug(fd_, name);
     case control_group:
     case segment_group:
     case table_group: {
-        auto const* const sregs = system_.read(fd_);
+        auto const* const sregs = known_.sregs(fd_);
         if (!sregs) return Status::InvalidParameter;
         return get_system(staged_ && staged_->pending() ? staged_->over(*sregs) : *sregs, name);
     }
@@ -64,10 +67,14 @@ hv::Result<Value> VcpuRegisters::get(Name name) const
 
 Status VcpuRegisters::set(Name name, Value const& value) const
 {
-    system_.forget();
+    if (group_of(name) == general_group) {
+        auto const* const sregs = known_.sregs(fd_);
+        known_.forget_events(); // an exception that waits is dropped
+        return sregs ? set_general(fd_, run_, *sregs, name, value) : Status::InvalidParameter;
+    }
+    known_.forget();
     switch (group_of(name)) {
     case interrupt_group: return set_events(fd_, name, value);
-    case general_group: return set_general(fd_, run_, name, value);
     case floating_group: return set_floating(fd_, name, value);
     case debug_group: return set_debug(fd_, name, value);
     case control_group:
@@ -106,7 +113,7 @@ bool well_formed(hv::abi::InitialVpContext const& context, kvm_sregs const& want
 
 Status VcpuRegisters::start(hv::abi::InitialVpContext const& context) const
 {
-    system_.forget();
+    known_.forget();
     if (!waits_for_start(fd_)) return Status::InvalidVpState;
     kvm_sregs before{};
     if (::ioctl(fd_, KVM_GET_SREGS, &before) != 0) return Status::InvalidVpState;

@@ -17,8 +17,8 @@ class StateCache;
 class VcpuRegisters {
   public:
     /// With `staged`, system registers pass through states that no processor can be in.
-    VcpuRegisters(int vcpu_fd, kvm_run& run, StateCache& system, register_groups::StagedSystem* staged = nullptr)
-        : fd_{vcpu_fd}, run_{run}, system_{system}, staged_{staged}
+    VcpuRegisters(int vcpu_fd, kvm_run& run, StateCache& known, register_groups::StagedSystem* staged = nullptr)
+        : fd_{vcpu_fd}, run_{run}, known_{known}, staged_{staged}
     {}
 
     /// InvalidParameter when there is no such register.
@@ -31,7 +31,7 @@ class VcpuRegisters {
   private:
     int fd_;
     kvm_run& run_;
-    StateCache& system_;
+    StateCache& known_;
     register_groups::StagedSystem* staged_;
 };
 
