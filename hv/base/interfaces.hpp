@@ -63,7 +63,8 @@ class Clock {
     [[nodiscard]] virtual std::uint64_t apic_hz() const = 0; ///< the local APIC timer's, before its divider
 };
 
-/// One VP as the machine runs it. All calls but `kick` come from that VP's own thread.
+/// One VP as the machine runs it. All calls but `kick` come from that VP's own thread, or from one that serves a
+/// request in its place while it waits (VpRequests).
 class VpControl {
   public:
     VpControl() = default;

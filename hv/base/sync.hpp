@@ -2,6 +2,7 @@
 /// found by the first run and not by the unlucky one. docs/architecture.md gives the reasons for the order.
 #pragma once
 
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -52,6 +53,16 @@ class Mutex {
     {
         mutex_.unlock();
         note_unlock(static_cast<unsigned>(Rank));
+    }
+    /// Held by the caller, as again afterwards: waits for `event`, or for nothing. A std::condition_variable_any has
+    /// a lock of its own, which who is woken waits for once more.
+    void wait(std::condition_variable& event)
+    {
+        note_unlock(static_cast<unsigned>(Rank));
+        std::unique_lock held{mutex_, std::adopt_lock};
+        event.wait(held);
+        held.release();
+        note_lock(static_cast<unsigned>(Rank));
     }
 
   private:

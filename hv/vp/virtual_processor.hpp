@@ -22,7 +22,8 @@ namespace hv {
 
 class Partition;
 
-/// Used by the VP's own thread, but for `synic`, `requests` and `external_interrupt`, which any thread may use.
+/// Used by the VP's own thread, or by one that serves a request in its place (VpRequests), but for `synic`,
+/// `requests` and `external_interrupt`, which any thread may use.
 class VirtualProcessor {
   public:
     /// `environment` is that of the partition. Both outlive the VP.

@@ -38,15 +38,68 @@ void VpRequests::close()
         open_ = false;
         refused = std::exchange(queue_, {});
         forgotten.swap(errands_);
-        changed_.notify_all();
     }
+    changed_.notify_one();
     finish(refused, false);
 }
 
 void VpRequests::wake()
 {
+    {
+        std::lock_guard const guard{lock_}; // whoever looks before it waits has seen what is new, or hears of it
+    }
+    changed_.notify_one();
+}
+
+/// Nothing is left undone when it ends: whoever asked did not kick a VP that waits.
+void VpRequests::wait_until(Until const& until)
+{
+    std::unique_lock guard{lock_};
+    until_ = until;
+    while (visited_ || has_work() || !until.done()) {
+        if (visited_ || !has_work()) {
+            lock_.wait(changed_);
+            continue;
+        }
+        until_ = {};
+        guard.unlock();
+        serve();
+        guard.lock();
+        until_ = until;
+    }
+    until_ = {};
+}
+
+/// One visitor at a time, and none ahead of what waits already, or of the thread that is to go on: visitors that take
+/// turns do not hold it up.
+bool VpRequests::begin_visit()
+{
     std::lock_guard const guard{lock_};
-    changed_.notify_all();
+    if (!open_ || !until_.is_done || visited_ || has_work() || until_.done()) return false;
+    visited_ = true;
+    return true;
+}
+
+/// The VP's thread sleeps on unless there is something for it to do.
+void VpRequests::end_visit()
+{
+    bool goes_on = false;
+    {
+        std::lock_guard const guard{lock_};
+        visited_ = false;
+        goes_on = has_work() || !open_ || until_.done();
+    }
+    if (goes_on) changed_.notify_one();
+}
+
+/// That there is work. A VP that waits hears of it, one that runs is kicked.
+void VpRequests::tell(std::unique_lock<Mutex<LockRank::Leaf>> guard)
+{
+    waiting_.store(true);
+    bool const waits = until_.is_done != nullptr;
+    guard.unlock();
+    changed_.notify_one(); // also of one that waits for another
+    if (!waits) control_.kick();
 }
 
 /// No more than what waits now: each asker waits, so there are at most as many as VPs, and few errands.
@@ -67,14 +120,10 @@ void VpRequests::serve()
 
 bool VpRequests::have_done_later(std::function<void()> work)
 {
-    {
-        std::lock_guard const guard{lock_};
-        if (!open_ || errands_.size() == most_errands) return false;
-        errands_.push_back(std::move(work));
-        waiting_.store(true);
-        changed_.notify_all();
-    }
-    control_.kick();
+    std::unique_lock guard{lock_};
+    if (!open_ || errands_.size() == most_errands) return false;
+    errands_.push_back(std::move(work));
+    tell(std::move(guard));
     return true;
 }
 
@@ -88,7 +137,7 @@ void VpRequests::finish(Queue requests, bool perform)
         {
             std::lock_guard const guard{asker.lock_};
             request->state = perform ? Request::State::Done : Request::State::Refused;
-            asker.changed_.notify_all(); // under the lock: afterwards the asker may be gone
+            asker.changed_.notify_one(); // under the lock: afterwards the asker may be gone
         }
         request = next;
     }
@@ -96,14 +145,10 @@ void VpRequests::finish(Queue requests, bool perform)
 
 bool VpRequests::accept(Request& request)
 {
-    {
-        std::lock_guard const guard{lock_};
-        if (!open_) return false;
-        queue_.push(request);
-        waiting_.store(true);
-        changed_.notify_all(); // the VP may be waiting for another
-    }
-    control_.kick();
+    std::unique_lock guard{lock_};
+    if (!open_) return false;
+    queue_.push(request);
+    tell(std::move(guard));
     return true;
 }
 
@@ -128,7 +173,7 @@ bool VpRequests::wait_for(Request& request, VpRequests& target)
             given_up = true; // it is being done: that ends soon
             guard.lock();
         } else {
-            changed_.wait(guard);
+            lock_.wait(changed_);
         }
     }
     return request.state == Request::State::Done;

@@ -1,5 +1,5 @@
-/// What one VP's thread does for another: a VP's registers are touched by its own thread only, so who wants another
-/// VP's asks that VP's thread, and waits.
+/// What one VP's thread does for another: a VP's registers are touched by its own thread, so who wants another VP's
+/// asks that thread, and waits. When it waits itself, the asker need not wake it, and does the work in its place.
 #pragma once
 
 #include "hv/base/interfaces.hpp"
@@ -39,30 +39,29 @@ class VpRequests {
     /// must not throw or make requests.
     [[nodiscard]] bool have_done_later(std::function<void()> work);
 
-    /// Does what is asked for until `done()`, on the VP's own thread with its registers settled. Who changes what
-    /// that answers calls `wake`.
+    /// Does what is asked for until `done()`, on the VP's own thread with its registers settled; others may do it in
+    /// its place meanwhile, and call `done` then, from their threads. Who changes what that answers calls `wake`.
     template <typename Done>
     void serve_until(Done const& done)
     {
-        std::unique_lock guard{lock_};
-        while (!done()) {
-            if (!has_work()) {
-                changed_.wait(guard);
-                continue;
-            }
-            guard.unlock();
-            serve();
-            guard.lock();
-        }
+        auto* const argument = static_cast<void const*>(&done);
+        wait_until({[](void const* d) { return (*static_cast<Done const*>(d))(); }, argument});
     }
     /// From any thread.
     void wake();
 
-    /// Has the thread of `target`, another VP, do `work`, which must not throw or make requests; called on this VP's
-    /// own thread with its registers settled. False, and nothing done, when one of the two VPs is closed.
+    /// Has the thread of `target`, another VP, do `work`, which must not throw or make requests, or does it while
+    /// that thread waits; called on this VP's own thread, whose registers are settled if it has to wait. `target`
+    /// stays for as long as this takes. False, and nothing done, when it is closed, or this one while it waits.
     template <typename Work>
     [[nodiscard]] bool have_done(VpRequests& target, Work&& work)
     {
+        if (target.begin_visit()) {
+            work();
+            target.end_visit();
+            return true;
+        }
+        control_.settle();
         auto* const argument = const_cast<void*>(static_cast<void const*>(&work));
         Request request{[](void* w) { (*static_cast<std::remove_reference_t<Work>*>(w))(); }, argument, *this};
         return target.accept(request) && wait_for(request, target);
@@ -87,9 +86,21 @@ class VpRequests {
         [[nodiscard]] bool remove(Request& request);
     };
 
+    /// What the VP's thread waits for in serve_until.
+    struct Until {
+        bool (*is_done)(void const*) = nullptr; ///< nullptr: it does not wait
+        void const* argument = nullptr;
+
+        [[nodiscard]] bool done() const { return is_done(argument); }
+    };
+
     static constexpr std::size_t most_errands = 8;
 
     [[nodiscard]] bool has_work() const { return queue_.first || !errands_.empty(); } // with lock_ held
+    void wait_until(Until const& until);
+    [[nodiscard]] bool begin_visit();
+    void end_visit();
+    void tell(std::unique_lock<Mutex<LockRank::Leaf>> guard);
     [[nodiscard]] bool accept(Request& request);
     [[nodiscard]] bool withdraw(Request& request);
     [[nodiscard]] bool wait_for(Request& request, VpRequests& target);
@@ -97,9 +108,11 @@ class VpRequests {
 
     VpControl& control_;
     Mutex<LockRank::Leaf> lock_;
-    std::condition_variable_any changed_;
+    std::condition_variable changed_;
     Queue queue_;                                // guarded by lock_
     std::vector<std::function<void()>> errands_; // guarded by lock_: what nobody waits for
+    Until until_;                                // guarded by lock_
+    bool visited_ = false;                       // guarded by lock_: another does the VP's work
     bool open_ = false;                          // guarded by lock_
     std::atomic<bool> waiting_{false};
 };

@@ -134,6 +134,108 @@ TEST_CASE("a VP that is to stop gives up waiting for one that does not answer", 
     }
 }
 
+TEST_CASE("what is asked of a VP that waits is done by the asker, which does not kick it", "[registers][threads]")
+{
+    ThreadedVp asker;
+    ThreadedVp target;
+    asker.requests.open();
+    target.requests.open();
+    std::atomic<bool> waits{false};
+    bool suspended = true; // changed by requests alone
+    std::jthread const waiting{[&] {
+        target.requests.serve_until([&] {
+            waits.store(true);
+            return !suspended;
+        });
+        ++target.touched;
+    }};
+    while (!waits.load())
+        std::this_thread::yield();
+    std::thread::id worker;
+    CHECK(asker.requests.have_done(target.requests, [&] {
+        worker = std::this_thread::get_id();
+        ++target.touched;
+    }));
+    CHECK(worker == std::this_thread::get_id());
+    CHECK(asker.requests.have_done(target.requests, [&] { suspended = false; })); // and it wakes
+    CHECK_FALSE(target.kicked.load());
+}
+
+TEST_CASE("of those that ask a VP which runs and waits by turns one at a time touches it", "[registers][threads]")
+{
+    constexpr unsigned askers = 3;
+    constexpr unsigned rounds = 3000;
+    std::deque<ThreadedVp> vps(askers + 1);
+    auto& target = vps[askers];
+    for (auto& vp : vps)
+        vp.requests.open();
+    std::atomic<bool> suspended{false};
+    std::atomic<unsigned> running{askers};
+    std::array<std::uint64_t, askers> done{};
+
+    std::vector<std::function<void()>> bodies;
+    for (unsigned i = 0; i < askers; ++i) {
+        bodies.emplace_back([&, i] {
+            Choices choices{i};
+            for (unsigned round = 0; round < rounds; ++round) {
+                bool const suspends = choices.below(3) == 0;
+                bool const ok = vps[i].requests.have_done(target.requests, [&] {
+                    ++target.touched;
+                    suspended.store(suspends);
+                });
+                if (ok) ++done[i];
+            }
+            if (--running == 0) target.requests.wake();
+        });
+    }
+    bodies.emplace_back([&] {
+        Patience const time{patience};
+        while (running.load() != 0 && time.lasts()) {
+            target.serve_if_kicked();
+            if (suspended.load()) {
+                target.requests.serve_until([&] { return !suspended.load() || running.load() == 0; });
+                ++target.touched;
+                --target.touched;
+            }
+            std::this_thread::yield();
+        }
+    });
+    run_together(bodies);
+    CHECK(done == std::array<std::uint64_t, askers>{rounds, rounds, rounds});
+    CHECK(target.touched == askers * rounds);
+}
+
+TEST_CASE("a VP that waits leaves when it is closed, after the work that another does in its place",
+          "[registers][threads]")
+{
+    for (unsigned attempt = 0; attempt < 200; ++attempt) {
+        std::deque<ThreadedVp> vps(2);
+        auto& asker = vps[0];
+        auto& target = vps[1];
+        asker.requests.open();
+        target.requests.open();
+        std::atomic<bool> stopping{false};
+        std::uint64_t done = 0;
+        run_together({[&] {
+                          while (asker.requests.have_done(target.requests, [&] { ++target.touched; }))
+                              ++done;
+                      },
+                      [&] {
+                          target.requests.serve_until([&] { return stopping.load(); });
+                          ++target.touched;
+                          target.requests.close();
+                      },
+                      [&] {
+                          for (unsigned steps = 0; steps < attempt % 20; ++steps)
+                              std::this_thread::yield();
+                          stopping.store(true);
+                          target.requests.close();
+                          target.requests.wake();
+                      }});
+        CHECK(target.touched == done + 1);
+    }
+}
+
 TEST_CASE("requests to a VP that is not open are refused at once, and it is not kicked", "[registers]")
 {
     std::deque<ThreadedVp> vps(2);

