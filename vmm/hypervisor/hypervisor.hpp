@@ -25,7 +25,8 @@ enum class InterruptControllers {
 };
 
 struct VmConfig {
-    bool accelerated = false;      ///< use what AccelerationOffer has; `calls` was among it
+    bool calls = false;            ///< it answers some hypercalls; `calls` was in its AccelerationOffer
+    bool timers = false;           ///< it runs direct timers, where it can
     bool apic_msrs = false;        ///< Hyper-V's MSRs of the local APIC are answered below, and are no exits
     bool unknown_msrs = false;     ///< accesses to MSRs that it does not have are exits, too, instead of #GP
     bool staged_registers = false; ///< Vcpu::set_register passes through states that no processor can be in

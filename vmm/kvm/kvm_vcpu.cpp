@@ -18,7 +18,7 @@ namespace vmm {
 
 KvmVcpu::KvmVcpu(KvmHost const& host, int vm_fd, unsigned index, VmConfig const& machine)
     : host_{host},
-      accelerated_{machine.accelerated},
+      answers_calls_{machine.calls},
       fd_{kvm_ioctl(vm_fd, KVM_CREATE_VCPU, index, "another vCPU")},
       run_size_{host.run_page_size()},
       acceleration_{fd()},
@@ -29,7 +29,7 @@ KvmVcpu::KvmVcpu(KvmHost const& host, int vm_fd, unsigned index, VmConfig const&
         throw HypervisorError{std::string{"cannot map a vCPU's run page: "} + devices::os_error(errno)};
     run_ = static_cast<kvm_run*>(page);
     run_->kvm_valid_regs = KVM_SYNC_X86_REGS;
-    if (accelerated_) acceleration_.use_calls();
+    if (answers_calls_) acceleration_.use_calls();
 }
 
 KvmVcpu::~KvmVcpu()

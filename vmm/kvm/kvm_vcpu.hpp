@@ -21,8 +21,8 @@ class KvmHost;
 
 class KvmVcpu final : public Vcpu {
   public:
-    /// With `accelerated` of its machine, the kernel answers some of the guest's calls, and holds it to its CPUID in
-    /// them. Throws UserError or HypervisorError.
+    /// With `calls` of its machine, the kernel answers some of the guest's calls, and holds it to its CPUID in them.
+    /// Throws UserError or HypervisorError.
     KvmVcpu(KvmHost const& host, int vm_fd, unsigned index, VmConfig const& machine);
     ~KvmVcpu() override;
 
@@ -77,7 +77,7 @@ class KvmVcpu final : public Vcpu {
     [[nodiscard]] VmExit failed(std::string why);
 
     KvmHost const& host_;
-    bool const accelerated_;
+    bool const answers_calls_;
     UniqueFd const fd_;
     std::size_t const run_size_;
     kvm_run* run_;

@@ -55,7 +55,7 @@ void KvmVcpu::set_cpuid(std::span<CpuidEntry const> entries)
     CountedList<kvm_cpuid_entry2> list{std::span<kvm_cpuid_entry2 const>{leaves}};
     kvm_ioctl(fd(), kvm_request::set_cpuid2, list.data(), "the guest's CPUID leaves");
 
-    if (!accelerated_ || !host_.has(KVM_CAP_HYPERV_ENFORCE_CPUID)) return;
+    if (!answers_calls_ || !host_.has(KVM_CAP_HYPERV_ENFORCE_CPUID)) return;
     kvm_enable_cap enforce{};
     enforce.cap = KVM_CAP_HYPERV_ENFORCE_CPUID;
     enforce.args[0] = 1;

@@ -62,7 +62,7 @@ Vcpu& KvmVm::add_vcpu(unsigned index)
 /// Where KVM has no timers of its own, the model runs all of them.
 void KvmVm::accelerate_timers(hv::ReferenceTime const& time)
 {
-    if (!config_.accelerated || !host_.has(KVM_CAP_HYPERV_SYNIC2)) return;
+    if (!config_.timers || !host_.has(KVM_CAP_HYPERV_SYNIC2)) return;
     kernel_time_.emplace(time);
     for (auto const& vcpu : vcpus_)
         vcpu->acceleration()->use_timers(*kernel_time_);

@@ -56,7 +56,7 @@ Machine::Machine(World world, GuestOptions const& options, hv::PartitionId paren
       hybrid_{uses_acceleration(world_.hypervisor.acceleration(), options.hyperv)},
       rights_{rights_of(options, hybrid_, world_.hypervisor.acceleration().eoi_exits)},
       vm_{world_.hypervisor.create_vm(
-          {.accelerated = hybrid_, .apic_msrs = rights_.has(hv::Recommendation::ApicMsrs)})},
+          {.calls = hybrid_, .timers = hybrid_, .apic_msrs = rights_.has(hv::Recommendation::ApicMsrs)})},
       vm_memory_{*vm_, memory_->space(), entry_gate_},
       msi_{*vm_},
       retry_{world_.io},

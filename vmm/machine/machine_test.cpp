@@ -338,7 +338,8 @@ TEST_CASE("what the hypervisor below can do is used when it is asked for", "[mac
     auto const mode = GENERATE(HypervMode::Auto, HypervMode::User, HypervMode::Hybrid);
     scripted.options.hyperv = mode;
     (void)scripted.build();
-    CHECK(scripted.hypervisor.vm().config().accelerated == (mode != HypervMode::User));
+    CHECK(scripted.hypervisor.vm().config().calls == (mode != HypervMode::User));
+    CHECK(scripted.hypervisor.vm().record().timers_accelerated == (mode != HypervMode::User));
     CHECK(scripted.hypervisor.vm().config().apic_msrs == (mode != HypervMode::User));
     scripted.take_down();
 
@@ -346,5 +347,5 @@ TEST_CASE("what the hypervisor below can do is used when it is asked for", "[mac
     if (mode == HypervMode::Hybrid)
         CHECK_THROWS_AS(scripted.build(), UserError);
     else
-        CHECK_FALSE((scripted.build(), scripted.hypervisor.vm().config().accelerated));
+        CHECK_FALSE((scripted.build(), scripted.hypervisor.vm().config().calls));
 }

@@ -89,7 +89,7 @@ void ScriptedVm::accelerate_timers(hv::ReferenceTime const&)
 {
     faults_.check(Call::AccelerateTimers);
     std::lock_guard const guard{lock_};
-    record_.timers_accelerated = config_.accelerated;
+    record_.timers_accelerated = config_.timers;
 }
 
 ScriptedVm::Record ScriptedVm::record() const
