@@ -78,7 +78,9 @@ struct RecordingSink final : InterruptSink {
 struct FakeAcceleration final : Acceleration {
     std::vector<std::uint64_t> guest_os_ids; ///< that it was told
     std::function<void(std::optional<Gpa>)> assist_page_placed;
-    std::vector<Gpa> reference_tsc_pages; ///< that it was told of
+    std::vector<Gpa> reference_tsc_pages;        ///< that it was told of
+    std::vector<std::optional<Gpa>> moved_pages; ///< of reference time that has moved
+    unsigned tsc_moves = 0;
     std::optional<bool> invariant_tsc;
     bool takes_direct_timers = false;
     std::map<unsigned, std::pair<std::uint8_t, RefTime>> direct_timers; ///< that run: vector and time
@@ -92,6 +94,8 @@ struct FakeAcceleration final : Acceleration {
     [[nodiscard]] bool direct_timer_runs(unsigned timer) const override { return direct_timers.contains(timer); }
     void guest_os_identified(std::uint64_t id) override { guest_os_ids.push_back(id); }
     void reference_tsc_page_enabled(Gpa page) override { reference_tsc_pages.push_back(page); }
+    void reference_time_moved(std::optional<Gpa> page) override { moved_pages.push_back(page); }
+    void tsc_moved() override { ++tsc_moves; }
     void assist_page_at(std::optional<Gpa> page) override
     {
         if (assist_page_placed) assist_page_placed(page);

@@ -124,3 +124,47 @@ TEST_CASE("timers that the machine does not take are the model's, and the machin
     }
     CHECK(g.control.accelerated.direct_timers.empty());
 }
+
+TEST_CASE("what the machine runs is asked of it anew when the TSC has moved, and is the model's where it refuses",
+          "[timers][time]")
+{
+    TimerGuest g;
+    auto& machine = g.control.accelerated;
+    machine.takes_direct_timers = true;
+    auto const at = g.now() + 1000;
+    for (unsigned n = 0; n < 2; ++n) {
+        g.count(at + n, n);
+        g.config(bits::enable | bits::direct | bits::vector(0x40 + n), n);
+    }
+    machine.direct_timers.erase(0); // it has expired
+    SECTION("it takes it again")
+    {
+        machine.direct_timers[1] = {};
+        g.guest.vp().tsc_moved();
+        CHECK(machine.direct_timers == decltype(machine.direct_timers){{1, {std::uint8_t{0x41}, RefTime{at + 1}}}});
+        CHECK_FALSE(g.deadline());
+    }
+    SECTION("it refuses")
+    {
+        machine.takes_direct_timers = false;
+        g.guest.vp().tsc_moved();
+        CHECK(machine.direct_timers.empty());
+        CHECK(g.deadline() == at + 1);
+        g.run(1001);
+        CHECK(g.guest.sink.asserted == std::vector<Assertion>{{0, 0x41, false}});
+        CHECK((g.shown(1) & bits::enable) == 0);
+    }
+    CHECK(machine.tsc_moves == 1);
+    CHECK((g.shown(0) & bits::enable) == 0);
+}
+
+TEST_CASE("the model's own deadline is set anew when the TSC has moved", "[timers][time]")
+{
+    TimerGuest g;
+    auto const at = g.now() + 1000;
+    g.count(at);
+    g.config(bits::enable | bits::to_sint);
+    g.control.deadline.reset();
+    g.guest.vp().tsc_moved();
+    CHECK(g.deadline() == at);
+}

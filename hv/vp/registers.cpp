@@ -86,7 +86,7 @@ Status VirtualProcessor::set_register(Name name, abi::RegisterValue const& value
     if (leaf_of(name) || name == Name::InitialApicId) return Status::InvalidParameter;
     if (name == Name::Tsc) {
         if (value.high != 0) return Status::InvalidRegisterValue;
-        return environment_.set_tsc(value.low) ? Status::Success : Status::InvalidParameter;
+        return environment_.set_tsc(value.low, acceleration_) ? Status::Success : Status::InvalidParameter;
     }
     if (suspension_ && Suspension::has(name)) return suspension_->set(name, value);
     return control_.set_register(name, value);

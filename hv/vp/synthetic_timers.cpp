@@ -111,6 +111,18 @@ void SyntheticTimers::expire()
     rearm();
 }
 
+/// What the hypervisor below runs is asked of it anew; this class runs it where it refuses.
+void SyntheticTimers::clock_moved()
+{
+    for (unsigned i = 0; i < count; ++i) {
+        if (!timers_[i].is_accelerated) continue;
+        timers_[i].config.word = config(i);
+        start(i);
+    }
+    armed_.reset();
+    rearm();
+}
+
 void SyntheticTimers::fire(unsigned index, RefTime now, PendingInterrupts& pending)
 {
     auto& timer = timers_[index];

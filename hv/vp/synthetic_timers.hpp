@@ -39,6 +39,8 @@ class SyntheticTimers {
 
     /// Sends what is due and arms the next deadline. Spurious calls are harmless.
     void expire();
+    /// Reference time may have been another one when timers were started.
+    void clock_moved();
 
   private:
     struct Timer {

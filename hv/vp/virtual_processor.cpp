@@ -30,6 +30,14 @@ bool VirtualProcessor::write_msr(std::uint32_t msr, std::uint64_t value)
     return ok;
 }
 
+/// Timers are looked at with the clock as it is when whoever moves it has done so.
+void VirtualProcessor::tsc_moved()
+{
+    environment_.wait_for_time();
+    if (acceleration_) acceleration_->tsc_moved();
+    timers_.clock_moved();
+}
+
 void VirtualProcessor::set_assist_page(std::uint64_t value)
 {
     auto const is_shared = shares_assist_page();

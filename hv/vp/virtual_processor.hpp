@@ -62,6 +62,8 @@ class VirtualProcessor {
 
     /// The deadline asked for through VpControl has come.
     void expire_timers() { timers_.expire(); }
+    /// The TSC that its guest reads has become another one.
+    void tsc_moved();
 
   private:
     [[nodiscard]] std::optional<std::uint64_t> read(std::uint32_t msr);

@@ -69,13 +69,17 @@ void VpEnvironment::set_reference_tsc(std::uint64_t value, Acceleration* of_writ
     reference_tsc_.store(value, std::memory_order_relaxed);
 }
 
-bool VpEnvironment::set_tsc(std::uint64_t value)
+bool VpEnvironment::set_tsc(std::uint64_t value, Acceleration* of_writer)
 {
     std::lock_guard const guard{lock_};
     auto const reached = time_.now();
     if (!machine_.set_tsc(value)) return false;
     time_.go_on_from(reached);
     reference_tsc_page_.fill(time_page());
+    if (!of_writer) return true;
+    bool const is_shown = reference_tsc_page_.host() != nullptr;
+    of_writer->reference_time_moved(is_shown ? std::optional{abi::PageRegister{reference_tsc()}.page()}
+                                             : std::nullopt);
     return true;
 }
 

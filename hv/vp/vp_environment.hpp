@@ -20,6 +20,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <tuple>
 #include <vector>
 
@@ -80,7 +81,9 @@ class VpEnvironment {
     void set_reference_tsc(std::uint64_t value, Acceleration* of_writer);
     [[nodiscard]] bool set_tsc_invariant_control(std::uint64_t value, Acceleration* of_writer);
     /// Of all VPs; the reference time stays what it is.
-    [[nodiscard]] bool set_tsc(std::uint64_t value);
+    [[nodiscard]] bool set_tsc(std::uint64_t value, Acceleration* of_writer);
+    /// Returns when no TSC is just being set: reference time is right then.
+    void wait_for_time() { std::lock_guard const guard{lock_}; }
     void set_crash_parameter(std::size_t n, std::uint64_t v) { crash_[n].store(v, std::memory_order_relaxed); }
     void crash(std::uint64_t control) const;
 

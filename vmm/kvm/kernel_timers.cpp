@@ -23,27 +23,48 @@ constexpr std::uint32_t config_msr(unsigned timer)
 
 } // namespace
 
-/// With TSC_EMULATION_CONTROL set KVM supposes that the page has come with the guest from elsewhere, and leaves it as
-/// it is (kvm_hv_setup_tsc_page in Linux). The MSR has no other effect, and the guest sees neither.
 void KernelReferenceTime::page_enabled(int vcpu_fd, hv::Gpa page)
 {
-    auto expected = State::NoPage;
-    if (!state_.compare_exchange_strong(expected, State::Refused)) return;
-    if (set_msr(vcpu_fd, tsc_emulation_control, 1) && set_msr(vcpu_fd, hv::abi::msr::reference_tsc, page.value | 1))
-        state_.store(State::Told);
+    std::lock_guard const guard{lock_};
+    if (state_.load() == State::NoPage) tell(vcpu_fd, page);
+}
+
+void KernelReferenceTime::moved(int vcpu_fd, std::optional<hv::Gpa> page)
+{
+    std::lock_guard const guard{lock_};
+    state_.store(State::NoPage);
+    if (page) tell(vcpu_fd, *page);
+}
+
+void KernelReferenceTime::tsc_moved()
+{
+    std::lock_guard const guard{lock_};
+    if (state_.load() != State::NoPage) state_.store(State::Told);
+    looks_ = 0;
+}
+
+/// With TSC_EMULATION_CONTROL set KVM supposes that the page has come with the guest from elsewhere, and leaves it as
+/// it is (kvm_hv_setup_tsc_page in Linux). The MSR has no other effect, and the guest sees neither.
+void KernelReferenceTime::tell(int vcpu_fd, hv::Gpa page)
+{
+    bool const told =
+        set_msr(vcpu_fd, tsc_emulation_control, 1) && set_msr(vcpu_fd, hv::abi::msr::reference_tsc, page.value | 1);
+    state_.store(told ? State::Told : State::Refused);
+    looks_ = 0;
 }
 
 /// KVM does not say whether it has taken the page, but what time it is.
 bool KernelReferenceTime::becomes_shared(int vcpu_fd)
 {
     constexpr unsigned enough_looks = 64;
+    std::lock_guard const guard{lock_};
     if (state_.load() != State::Told) return false;
     auto const before = time_.now();
     auto const kernel = get_msr(vcpu_fd, hv::abi::msr::time_ref_count);
     bool const same = kernel && before.value <= *kernel && *kernel <= time_.now().value;
     if (same)
         state_.store(State::Shared);
-    else if (looks_.fetch_add(1) >= enough_looks)
+    else if (++looks_ > enough_looks)
         state_.store(State::Refused);
     return same;
 }

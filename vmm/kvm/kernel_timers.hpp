@@ -7,6 +7,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <mutex>
+#include <optional>
 
 namespace vmm {
 
@@ -21,6 +23,11 @@ class KernelReferenceTime {
 
     /// The guest has enabled its page, here. KVM looks at it when a VP enters the guest; one time is enough.
     void page_enabled(int vcpu_fd, hv::Gpa page);
+    /// The page has another content, or will have when it is enabled again.
+    void moved(int vcpu_fd, std::optional<hv::Gpa> page);
+    /// That of one vCPU is another one. KVM goes by the TSC of that which was made first, whichever this is: they
+    /// are compared anew.
+    void tsc_moved();
     /// Whether KVM has it.
     [[nodiscard]] bool shared(int vcpu_fd)
     {
@@ -31,10 +38,12 @@ class KernelReferenceTime {
     enum class State { NoPage, Told, Shared, Refused };
 
     [[nodiscard]] bool becomes_shared(int vcpu_fd);
+    void tell(int vcpu_fd, hv::Gpa page);
 
     hv::ReferenceTime const& time_;
+    std::mutex lock_; ///< changes of the next; what is compared is not moved meanwhile
     std::atomic<State> state_{State::NoPage};
-    std::atomic<unsigned> looks_{0};
+    unsigned looks_ = 0;
 };
 
 /// Of one vCPU, on its thread.
@@ -50,6 +59,8 @@ class KernelTimers {
     [[nodiscard]] bool runs(unsigned timer) const;
 
     void reference_tsc_page_enabled(hv::Gpa page) { time_.page_enabled(vcpu_fd_, page); }
+    void reference_time_moved(std::optional<hv::Gpa> page) { time_.moved(vcpu_fd_, page); }
+    void tsc_moved() { time_.tsc_moved(); }
 
   private:
     [[nodiscard]] bool near(hv::RefTime when);

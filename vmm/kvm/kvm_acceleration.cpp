@@ -18,6 +18,16 @@ void KvmAcceleration::reference_tsc_page_enabled(hv::Gpa page)
     if (timers_) timers_->reference_tsc_page_enabled(page);
 }
 
+void KvmAcceleration::reference_time_moved(std::optional<hv::Gpa> page)
+{
+    if (timers_) timers_->reference_time_moved(page);
+}
+
+void KvmAcceleration::tsc_moved()
+{
+    if (timers_) timers_->tsc_moved();
+}
+
 /// What KVM does for its own guests suits the assist page as well: bit 0 of a byte says that the interrupt in service
 /// needs no EOI, and the guest clears it instead (Linux Documentation/virt/kvm/x86/msr.rst, MSR_KVM_PV_EOI_EN;
 /// TLFS 6.0b §10.3.5).

@@ -23,10 +23,15 @@ class KvmAcceleration final : public hv::Acceleration {
     {
         return timers_ && timers_->start(timer, vector, when);
     }
-    void stop_direct_timer(unsigned timer) override { timers_->stop(timer); }
+    void stop_direct_timer(unsigned timer) override
+    {
+        if (timers_) timers_->stop(timer);
+    }
     [[nodiscard]] bool direct_timer_runs(unsigned timer) const override { return timers_->runs(timer); }
     void guest_os_identified(std::uint64_t id) override;
     void reference_tsc_page_enabled(hv::Gpa page) override;
+    void reference_time_moved(std::optional<hv::Gpa> page) override;
+    void tsc_moved() override;
     void assist_page_at(std::optional<hv::Gpa> page) override;
     void expose_invariant_tsc(bool on) override;
 

@@ -241,6 +241,13 @@ TEST_CASE("the TSC is set for the whole partition, and its reference time goes o
     std::memcpy(&page, g.guest.ram.get() + 0xE000, sizeof page);
     CHECK(page.sequence == 2);
     CHECK(page.offset == g.guest.partition->time().page().offset);
+
+    auto const& told = g.guest.controls[1]->accelerated.moved_pages; // what runs timers by the page
+    CHECK(told == std::vector{std::optional{Gpa{0xE000}}});
+    CHECK(set(g.guest, 0, {element(Name::ReferenceTsc, 0xE000)}) == abi::result(Status::Success, 1));
+    CHECK(set(g.guest, 1, {element(Name::Tsc, 9000)}) == abi::result(Status::Success, 1));
+    REQUIRE(told.size() == 2);
+    CHECK_FALSE(told[1]); // it is nowhere
 }
 
 TEST_CASE("read-only synthetic registers cannot be set (TLFS 2.0a 10.4.4)", "[registers]")
