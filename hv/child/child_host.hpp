@@ -20,6 +20,7 @@
 namespace hv {
 
 class ChildHost;
+class ReferenceTime;
 class VirtualProcessor;
 
 /// How many children a partition may have at once, how many VPs these may have together, and how many runs of pages
@@ -105,10 +106,11 @@ class ChildMachine {
     /// What makes children of the child; nullptr when it has none.
     [[nodiscard]] virtual ChildHost* children() = 0;
 
-    /// A processor as after a reset, of a VP that has none; CPUID says that it has these rights. nullptr when the
-    /// host has no room for one. From any VP's thread of the parent, with no lock of the model held; likewise the
-    /// next.
-    [[nodiscard]] virtual std::unique_ptr<ChildProcessor> add_processor(VpIndex index, Rights const& rights) = 0;
+    /// A processor as after a reset, of a VP that has none; CPUID says that it has these rights. `time` is the
+    /// partition's. nullptr when the host has no room for one. From any VP's thread of the parent, with no lock of
+    /// the model held; likewise the next.
+    [[nodiscard]] virtual std::unique_ptr<ChildProcessor> add_processor(VpIndex index, Rights const& rights,
+                                                                        ReferenceTime const& time) = 0;
     /// Puts a change of its map into effect: all of it, or false and nothing when the host refuses. One call at a
     /// time.
     [[nodiscard]] virtual bool change_memory(GpaChange const& change) = 0;

@@ -52,7 +52,7 @@ Status Children::admit_vp(Partition& child, VpIndex index)
 std::unique_ptr<ChildVp> Children::make_vp(Partition& child, VpIndex index)
 try {
     auto& state = *child.child();
-    auto processor = state.machine->add_processor(index, child.rights());
+    auto processor = state.machine->add_processor(index, child.rights(), child.time());
     if (!processor) return nullptr;
     return std::make_unique<ChildVp>(ChildVp::Family{parent_, child, state.intercepts}, index, std::move(processor),
                                      state.has_message_pages);

@@ -98,7 +98,8 @@ struct RecordingChildMachine final : ChildMachine {
     [[nodiscard]] MachineControl& control() override { return control_; }
     [[nodiscard]] ChildHost* children() override { return below; }
 
-    [[nodiscard]] std::unique_ptr<ChildProcessor> add_processor(VpIndex index, Rights const& rights) override
+    [[nodiscard]] std::unique_ptr<ChildProcessor> add_processor(VpIndex index, Rights const& rights,
+                                                                ReferenceTime const&) override
     {
         if (!has_room) return nullptr;
         auto made = std::make_unique<RecordingChildProcessor>(alive_.processors);

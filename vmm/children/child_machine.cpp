@@ -99,7 +99,8 @@ ChildMachine::ChildMachine(ChildOrigin origin, bool local_apics)
       clock_{world_.clock},
       leaves_{models_leaves(GuestCpuid{world_.hypervisor, hv::Rights{}, {world_.most_vps(), false}}.for_apic_id(0))},
       vm_{world_.hypervisor.create_vm(
-          {.unknown_msrs = true,
+          {.timers = local_apics && world_.kernel_timers,
+           .unknown_msrs = true,
            .staged_registers = true,
            .controllers = local_apics ? InterruptControllers::LocalApics : InterruptControllers::None})},
       memory_{std::make_shared<ChildMemory>(*vm_, std::move(origin.parents))}
@@ -117,13 +118,14 @@ ChildMachine::~ChildMachine()
     workers_->machines.give_back();
 }
 
-std::unique_ptr<hv::ChildProcessor> ChildMachine::add_processor(hv::VpIndex index, hv::Rights const& rights)
+std::unique_ptr<hv::ChildProcessor> ChildMachine::add_processor(hv::VpIndex index, hv::Rights const& rights,
+                                                                hv::ReferenceTime const& time)
 try {
     auto lease = workers_->threads.take();
     if (!lease) return nullptr;
     std::unique_ptr<ChildVcpu> made;
     workers_->builder.run([&] {
-        auto const& found = processor(index.value, rights);
+        auto const& found = processor(index.value, rights, time);
         ChildVcpu::Place const place{*found.vcpu, index.value, found.cpuid, local_apics_,
                                      *memory_,    clock_,      world_.pause};
         made = std::make_unique<ChildVcpu>(place, std::move(lease), [this, index] { forget(index.value); });
@@ -144,7 +146,8 @@ void ChildMachine::forget(unsigned index)
 }
 
 /// One that is after a reset: a new one, or that of a VP that is no more. KVM does not take vCPUs back.
-ChildMachine::Processor const& ChildMachine::processor(unsigned index, hv::Rights const& rights)
+ChildMachine::Processor const& ChildMachine::processor(unsigned index, hv::Rights const& rights,
+                                                       hv::ReferenceTime const& time)
 {
     std::unique_lock guard{lock_};
     auto const found = processors_.find(index);
@@ -159,6 +162,7 @@ ChildMachine::Processor const& ChildMachine::processor(unsigned index, hv::Right
     GuestCpuid const cpuid{world_.hypervisor, rights, {world_.most_vps(), false}};
     Processor processor{.vcpu = &made, .reset = {}, .cpuid = cpuid.for_apic_id(index)};
     made.set_cpuid(processor.cpuid);
+    vm_->accelerate_timers(time);
     processor.reset.system = made.system_registers();
     if (local_apics_) processor.reset.apic = made.local_apic();
     guard.lock();
@@ -178,6 +182,9 @@ void ChildMachine::reset(Processor const& processor, unsigned index) const
         vcpu.set_cpuid(processor.cpuid);
     } catch (HypervisorError const&) {
     }
+    if (auto* const acceleration = vcpu.acceleration())
+        for (unsigned timer = 0; timer < hv::SyntheticTimers::count; ++timer)
+            acceleration->stop_direct_timer(timer); // before the local APIC, which it may yet reach
     vcpu.set_registers(registers);
     vcpu.set_system_registers(state.system);
     if (local_apics_) vcpu.set_local_apic(state.apic);
@@ -196,6 +203,18 @@ void ChildMachine::look_up()
     std::lock_guard const guard{lock_};
     for (auto const& [index, processor] : processors_)
         if (processor.running) processor.running->look_up();
+}
+
+/// The others take it as they enter the guest, which they are made to do, so that all have one TSC soon.
+bool ChildMachine::set_tsc(std::uint64_t tsc)
+{
+    auto const before = clock_.offset();
+    if (!clock_.set(tsc)) return false;
+    if (clock_.offset() == before) return true;
+    std::lock_guard const guard{lock_};
+    for (auto const& [index, processor] : processors_)
+        if (processor.running) processor.running->thread().kick();
+    return true;
 }
 
 void ChildMachine::assert_vector(hv::VpIndex vp, std::uint8_t vector, bool auto_eoi)

@@ -29,6 +29,7 @@ struct ChildrenWorld {
     TscClock const& clock; ///< the guest's
     PauseGate& pause;      ///< likewise
     ChildrenOptions options;
+    bool kernel_timers = false; ///< the hypervisor below runs what it can of their timers
 
     [[nodiscard]] unsigned most_vps() const { return std::max(options.vps, 1U); }
 };
@@ -98,8 +99,8 @@ class ChildMachine final : public hv::ChildMachine, hv::ChildHost, hv::Interrupt
     [[nodiscard]] hv::InterruptSink& interrupts() override { return *this; }
     [[nodiscard]] hv::MachineControl& control() override { return *this; }
     [[nodiscard]] hv::ChildHost* children() override { return this; }
-    [[nodiscard]] std::unique_ptr<hv::ChildProcessor> add_processor(hv::VpIndex index,
-                                                                    hv::Rights const& rights) override;
+    [[nodiscard]] std::unique_ptr<hv::ChildProcessor> add_processor(hv::VpIndex index, hv::Rights const& rights,
+                                                                    hv::ReferenceTime const& time) override;
     [[nodiscard]] bool change_memory(hv::GpaChange const& change) override { return memory_->change(change); }
     [[nodiscard]] bool access_states(std::uint64_t first, std::uint64_t flags,
                                      std::span<std::uint8_t> states) override
@@ -110,7 +111,7 @@ class ChildMachine final : public hv::ChildMachine, hv::ChildHost, hv::Interrupt
   private:
     struct Processor;
 
-    [[nodiscard]] Processor const& processor(unsigned index, hv::Rights const& rights);
+    [[nodiscard]] Processor const& processor(unsigned index, hv::Rights const& rights, hv::ReferenceTime const& time);
     void reset(Processor const& processor, unsigned index) const;
     void forget(unsigned index);
     void watch_eois(std::uint8_t vector);
@@ -139,7 +140,7 @@ class ChildMachine final : public hv::ChildMachine, hv::ChildHost, hv::Interrupt
     void retry_messages_later(hv::VpIndex) override {} // EOM and the next post deliver as well
     void reset() override {}
     void report_crash(hv::CrashReport const&) override {}
-    [[nodiscard]] bool set_tsc(std::uint64_t tsc) override { return clock_.set(tsc); }
+    [[nodiscard]] bool set_tsc(std::uint64_t tsc) override;
 
     /// As a processor is after a reset.
     struct ResetState {

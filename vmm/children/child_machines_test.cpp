@@ -18,7 +18,7 @@ struct Parent {
     std::unique_ptr<vmm::Vm> vm = hypervisor.create_vm({});
     vmm::TscClock clock{vm->add_vcpu(0)};
     vmm::PauseGate pause;
-    ChildMachines children{{hypervisor, clock, pause, {2, 4}}, memory};
+    ChildMachines children{{hypervisor, clock, pause, {2, 4}, false}, memory};
 
     [[nodiscard]] std::byte* page(std::uint64_t number) const
     {

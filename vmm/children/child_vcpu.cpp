@@ -114,7 +114,8 @@ bool ChildVcpu::enters()
     if (wanted == tsc_offset_) return true;
     auto const moved = wanted - std::exchange(tsc_offset_, wanted);
     if (auto const before = place_.vcpu.tsc_offset()) (void)place_.vcpu.set_tsc_offset(*before + moved);
-    return true;
+    vp_.load()->tsc_moved();
+    return false; // a timer may be due
 }
 
 /// What nobody intercepts reads as ones, and is written to nothing.

@@ -74,8 +74,9 @@ class Vm {
     /// `event_fd` has to stay open as long as the doorbell lives. Throws HypervisorError.
     [[nodiscard]] virtual std::unique_ptr<Doorbell> add_doorbell(DoorbellAddress const& address, int event_fd) = 0;
 
-    /// The clock that Vcpu::acceleration() of all vCPUs is to run timers by, where it can. When the last vCPU has its
-    /// CPUID, before one runs. Throws HypervisorError. `time` outlives the vCPUs' threads.
+    /// The clock that Vcpu::acceleration() is to run timers by, where it can: of the vCPUs that have come since the
+    /// last call, which have their CPUID and have not yet run. Throws HypervisorError. `time` is always the same, and
+    /// outlives the vCPUs' threads.
     virtual void accelerate_timers(hv::ReferenceTime const& time) = 0;
 };
 

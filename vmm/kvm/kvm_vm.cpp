@@ -63,9 +63,9 @@ Vcpu& KvmVm::add_vcpu(unsigned index)
 void KvmVm::accelerate_timers(hv::ReferenceTime const& time)
 {
     if (!config_.timers || !host_.has(KVM_CAP_HYPERV_SYNIC2)) return;
-    kernel_time_.emplace(time);
-    for (auto const& vcpu : vcpus_)
-        vcpu->acceleration()->use_timers(*kernel_time_);
+    if (!kernel_time_) kernel_time_.emplace(time);
+    for (; with_timers_ < vcpus_.size(); ++with_timers_)
+        vcpus_[with_timers_]->acceleration()->use_timers(*kernel_time_);
 }
 
 void KvmVm::create_interrupt_controllers() const

@@ -8,6 +8,7 @@
 #include "vmm/kvm/kvm_vcpu.hpp"
 #include "vmm/kvm/memory_slots.hpp"
 
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -50,6 +51,7 @@ class KvmVm final : public Vm {
     MemorySlots slots_;
     std::optional<KernelReferenceTime> kernel_time_; ///< when KVM runs the guest's direct timers
     std::vector<std::unique_ptr<KvmVcpu>> vcpus_;
+    std::size_t with_timers_ = 0;           ///< so many of the first of them run by it
     std::vector<std::uint8_t> eoi_vectors_; ///< whose EOIs are exits
 };
 

@@ -110,7 +110,7 @@ void Machine::create_vcpus(GuestOptions const& options, hv::PartitionId parent)
 
     if (options.children.partitions != 0)
         children_ = std::make_unique<ChildMachines>(
-            ChildrenWorld{world_.hypervisor, *clock_, gate_, options.children}, memory_);
+            ChildrenWorld{world_.hypervisor, *clock_, gate_, options.children, hybrid_}, memory_);
     partition_.create(
         {.parent = parent,
          .rights = rights_,

@@ -16,7 +16,8 @@ class ExitOwner {
     /// The vCPU must not enter its guest now. From any thread; it changes by requests to the VP alone.
     [[nodiscard]] virtual bool suspends() const = 0;
 
-    /// The vCPU is about to enter its guest. False when it must not, and is suspended now.
+    /// The vCPU is about to enter its guest. False when it is to look first whether it is suspended now, or a timer
+    /// is due.
     [[nodiscard]] virtual bool enters() = 0;
 
     virtual void answer(exits::PortAccess const& io) = 0;

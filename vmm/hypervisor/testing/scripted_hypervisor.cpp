@@ -89,7 +89,11 @@ void ScriptedVm::accelerate_timers(hv::ReferenceTime const&)
 {
     faults_.check(Call::AccelerateTimers);
     std::lock_guard const guard{lock_};
-    record_.timers_accelerated = config_.timers;
+    if (!config_.timers) return;
+    for (; record_.timers_accelerated < vcpus_.size(); ++record_.timers_accelerated) {
+        auto& vcpu = *vcpus_[record_.timers_accelerated];
+        vcpu.is_accelerated = vcpu.accelerated.takes_direct_timers = true;
+    }
 }
 
 ScriptedVm::Record ScriptedVm::record() const

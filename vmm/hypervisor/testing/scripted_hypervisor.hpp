@@ -23,7 +23,7 @@ class ScriptedVm final : public Vm {
         std::vector<std::pair<std::uint64_t, std::uint32_t>> messages; ///< address and data
         std::map<std::uint32_t, bool> lines;                           ///< by global system interrupt
         std::map<std::uint64_t, MemoryMapping> memory;
-        bool timers_accelerated = false;
+        unsigned timers_accelerated = 0; ///< of so many vCPUs
     };
 
     ScriptedVm(FaultPlan& faults, VmConfig const& config) : faults_{faults}, config_{config} {}

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "hv/testing/world.hpp"
 #include "vmm/hypervisor/hypervisor.hpp"
 
 #include <array>
@@ -101,6 +102,8 @@ class ScriptedVcpu final : public Vcpu {
     InterruptWindow window{true, true, 0};
     std::vector<std::uint8_t> injected; ///< past its APIC
     std::uint32_t khz = 2'000'000;
+    hv::testing::FakeAcceleration accelerated; ///< when it is so
+    bool is_accelerated = false;
 
     void adopt_thread() override;
     void release_thread() override;
@@ -138,7 +141,7 @@ class ScriptedVcpu final : public Vcpu {
     void wait_for_init() override { activity_ = Activity::WaitsForInit; }
     [[nodiscard]] std::optional<InterruptWindow> interrupt_window() override;
     [[nodiscard]] bool inject_past_apic(std::uint8_t vector) override;
-    [[nodiscard]] hv::Acceleration* acceleration() override { return nullptr; }
+    [[nodiscard]] hv::Acceleration* acceleration() override { return is_accelerated ? &accelerated : nullptr; }
 
   private:
     class Timer;
