@@ -41,7 +41,11 @@ inline constexpr u32 pat = 0x0008'0004;
 inline constexpr u32 lstar = 0x0008'0009;
 inline constexpr u32 guest_os_id = 0x0009'0002;
 inline constexpr u32 vp_index = 0x0009'0003;
+inline constexpr u32 time_ref_count = 0x0009'0004;
+inline constexpr u32 reference_tsc = 0x0009'0017;
 inline constexpr u32 sint0 = 0x000A'0000;
+inline constexpr u32 stimer0_config = 0x000B'0000;
+inline constexpr u32 stimer0_count = 0x000B'0001;
 } // namespace reg
 
 struct RegisterValue {
