@@ -103,13 +103,13 @@ class TableSet {
 };
 
 /// What follows from claims comes first, and so is found first.
-Bytes whole_dsdt(std::span<devices::Resources::Claim const> claims)
+Bytes whole_dsdt(AcpiConfig const& config)
 {
     auto const fixed = dsdt();
     Bytes table{fixed.begin(), fixed.begin() + sizeof(TableHeader)};
     table[offsetof(TableHeader, checksum)] = std::byte{0};
-    auto const devices = describe_in_aml(claims);
-    table.insert(table.end(), devices.begin(), devices.end());
+    for (auto const& scope : {describe_in_aml(config.claims), processors_in_aml(config.cpus)})
+        table.insert(table.end(), scope.begin(), scope.end());
     table.insert(table.end(), fixed.begin() + sizeof(TableHeader), fixed.end());
     return measured(std::move(table));
 }
@@ -350,7 +350,7 @@ AcpiTables acpi_tables(AcpiConfig const& config)
     auto const root = set.add(Bytes(sizeof(RootPointer)));
     auto const facs_table = facs();
     auto const facs_at = set.add(std::as_bytes(std::span{&facs_table, 1}));
-    auto const dsdt_at = set.add_with_header(whole_dsdt(config.claims));
+    auto const dsdt_at = set.add_with_header(whole_dsdt(config));
     std::vector listed{add_fadt(set, facs_at, dsdt_at), set.add_with_header(madt(config)),
                        set.add_with_header(waet())};
     if (config.tpm != 0) listed.push_back(set.add_with_header(tpm2(config.tpm)));

@@ -14,7 +14,7 @@
 namespace vmm {
 
 struct AcpiConfig {
-    unsigned cpus = 1; ///< local APIC IDs are 0 to cpus - 1
+    unsigned cpus = 1; ///< local APIC IDs, and ACPI's unique IDs, are 0 to cpus - 1
     /// Of the machine's components: devices in the DSDT follow from them.
     std::span<devices::Resources::Claim const> claims{};
     std::uint64_t tpm = 0;             ///< address of its control area; 0: there is no TPM
@@ -48,7 +48,7 @@ struct AcpiTables {
 [[nodiscard]] AcpiTables acpi_tables(AcpiConfig const& config);
 
 /// Writes the tables into layout::acpi_tables and returns where the RSDP is.
-/// Throws std::length_error when there are more CPUs than the area holds (several thousand).
+/// Throws std::length_error when there are more CPUs than the area holds (more than a thousand).
 [[nodiscard]] hv::Gpa build_acpi(hv::GuestMemory const& memory, AcpiConfig const& config);
 
 } // namespace vmm

@@ -7,6 +7,7 @@
 #include "vmm/boot/testing/guest.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <map>
@@ -17,6 +18,7 @@ using namespace vmm::acpi;
 using namespace vmm::testing;
 using hv::testing::value_at;
 namespace platform = devices::platform;
+using namespace std::string_literals;
 
 namespace {
 
@@ -85,6 +87,15 @@ struct Tables {
     RootPointer root{};
     std::map<std::string, Bytes> by_signature;
 };
+
+/// How often this is in there.
+std::size_t count(std::string_view all, std::string_view part)
+{
+    std::size_t found = 0;
+    for (auto at = all.find(part); at != std::string_view::npos; at = all.find(part, at + 1))
+        ++found;
+    return found;
+}
 
 /// Whether the DSDT has an I/O port descriptor (ACPI 6.5 §6.4.2.5) of exactly these ports.
 bool names(Bytes const& dsdt, platform::PortRange const& ports)
@@ -252,6 +263,41 @@ TEST_CASE("the DSDT names the ports and interrupts of the platform", "[acpi]")
     }
 }
 
+TEST_CASE("the DSDT has a device for each processor, by the ID that the MADT gives it", "[acpi]")
+{
+    auto const cpus = GENERATE(1U, 2U, 3U, 254U, 300U);
+    CAPTURE(cpus);
+    Tables const tables{cpus};
+    auto const& table = tables.by_signature.at("DSDT");
+    std::string_view const dsdt{reinterpret_cast<char const*>(table.data()), table.size()};
+
+    CHECK(count(dsdt, "ACPI0007") == cpus);
+    for (unsigned id = 0; id < cpus; ++id) {
+        CAPTURE(id);
+        std::array<char, 16> name{};
+        std::snprintf(name.data(), name.size(), "C%03X", id);
+        std::string uid{'\0'}; // the numbers 0 and 1 have opcodes of their own
+        if (id > 0xFF)
+            uid = {'\x0B', static_cast<char>(id), static_cast<char>(id >> 8)};
+        else if (id > 1)
+            uid = {'\x0A', static_cast<char>(id)};
+        else if (id == 1)
+            uid = '\1';
+        // Device (Cxxx) with its length: Name (_HID, "ACPI0007") and Name (_UID, …).
+        auto const body = name.data() + "\x08_HID\x0D"s + "ACPI0007\0"s + "\x08_UID"s + uid;
+        CHECK(count(dsdt, "\x5B\x82"s + static_cast<char>(body.size() + 1) + body) == 1);
+    }
+
+    std::vector<unsigned> ids;
+    for (auto const& entry : tables.madt(0))
+        ids.push_back(value_at<LocalApic>(entry).processor_uid);
+    for (auto const& entry : tables.madt(9))
+        ids.push_back(value_at<LocalX2Apic>(entry).processor_uid);
+    std::vector<unsigned> expected(cpus);
+    std::iota(expected.begin(), expected.end(), 0U);
+    CHECK(ids == expected);
+}
+
 TEST_CASE("the DSDT powers off with the sleep type that the platform knows", "[acpi]")
 {
     // NameOp, "_S5_", PackageOp, its length, four elements, and the first two as bytes.
@@ -297,7 +343,9 @@ TEST_CASE("iasl can disassemble every table", "[acpi]")
     REQUIRE(::mkdtemp(pattern_path.data()) != nullptr);
     std::filesystem::path const folder{pattern_path};
 
-    Tables const tables{4};
+    auto const cpus = GENERATE(1U, 3U, 254U);
+    CAPTURE(cpus);
+    Tables const tables{cpus};
     for (auto const& [signature, bytes] : tables.by_signature) {
         CAPTURE(signature);
         auto const file = folder / (signature + ".aml");
@@ -312,6 +360,7 @@ TEST_CASE("iasl can disassemble every table", "[acpi]")
         CHECK(listing.find("Invalid") == std::string::npos);
         CHECK(listing.find("ERROR") == std::string::npos);
         CHECK(listing.find("Incorrect checksum") == std::string::npos);
+        if (signature == "DSDT") CHECK(count(listing, "Name (_HID, \"ACPI0007\"") == cpus);
     }
     std::filesystem::remove_all(folder);
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <stdexcept>
+#include <string>
 #include <string_view>
 
 namespace vmm {
@@ -19,6 +20,7 @@ constexpr std::uint8_t zero_op = 0x00;
 constexpr std::uint8_t one_op = 0x01;
 constexpr std::uint8_t name_op = 0x08;
 constexpr std::uint8_t byte_prefix = 0x0A;
+constexpr std::uint8_t word_prefix = 0x0B;
 constexpr std::uint8_t dword_prefix = 0x0C;
 constexpr std::uint8_t string_prefix = 0x0D;
 constexpr std::uint8_t scope_op = 0x10;
@@ -61,13 +63,15 @@ void add(Aml& to, Aml const& part)
 Aml package(Aml const& body)
 {
     Aml out;
-    if (auto const all = body.size() + 1; all < 0x40) {
-        add(out, {static_cast<unsigned>(all)});
-    } else {
-        auto const length = static_cast<unsigned>(body.size() + 2);
-        if (length > 0xFFF) throw std::length_error{"too many resources for one ACPI device"};
-        add(out, {0x40U | (length & 0xF), length >> 4});
-    }
+    auto const size = static_cast<unsigned>(body.size());
+    if (size + 1 < 0x40)
+        add(out, {size + 1});
+    else if (auto const length = size + 2; length <= 0xFFF)
+        add(out, {1U << 6 | (length & 0xF), length >> 4});
+    else if (auto const longer = size + 3; longer <= 0xF'FFFF)
+        add(out, {2U << 6 | (longer & 0xF), longer >> 4 & 0xFF, longer >> 12});
+    else
+        throw std::length_error{"too much for one ACPI scope"};
     add(out, body);
     return out;
 }
@@ -79,8 +83,10 @@ Aml number(unsigned value)
         add(out, {zero_op});
     else if (value == 1)
         add(out, {one_op});
-    else
+    else if (value <= 0xFF)
         add(out, {byte_prefix, value});
+    else
+        add(out, {word_prefix, value & 0xFF, value >> 8 & 0xFF});
     return out;
 }
 
@@ -147,41 +153,75 @@ Aml buffer(Aml const& bytes)
     return out;
 }
 
-Aml device(std::string_view what, std::string_view id, std::optional<std::uint8_t> unique_id, Aml resources)
+Aml device(std::string_view what, std::string_view id, std::optional<unsigned> unique_id, Aml const& objects)
 {
     Aml body;
     add(body, what);
     add(body, name("_HID", hardware_id(id)));
     if (unique_id) add(body, name("_UID", number(*unique_id)));
-    add(resources, {end_tag, 0}); // no checksum
-    add(body, name("_CRS", buffer(resources)));
+    add(body, objects);
     Aml out;
     add(out, {ext_op, device_op});
     add(out, package(body));
     return out;
 }
 
+Aml current_resources(Aml resources)
+{
+    add(resources, {end_tag, 0}); // no checksum
+    return name("_CRS", buffer(resources));
+}
+
+Aml system_bus(Aml const& devices)
+{
+    Aml body;
+    add(body, "\\_SB_");
+    add(body, devices);
+    Aml out;
+    add(out, {scope_op});
+    add(out, package(body));
+    return out;
+}
+
+constexpr unsigned max_processors = 0x1000;
+
+/// Of the four characters that a name may have, three are the number in hexadecimal, as QEMU has it.
+std::string processor_name(unsigned number)
+{
+    std::string name{'C'};
+    for (unsigned const shift : {8U, 4U, 0U})
+        name += "0123456789ABCDEF"[number >> shift & 0xF];
+    return name;
+}
+
 } // namespace
 
 std::vector<std::byte> describe_in_aml(std::span<Resources::Claim const> claims)
 {
-    Aml body;
-    add(body, "\\_SB_");
+    Aml devices;
     Aml motherboard;
     for (auto const& claim : claims) {
         if (claim.described == Described::AsDevice) {
             Aml resources;
             add_resources(resources, claim);
-            add(body, device(claim.acpi_name, claim.plug_and_play_id, claim.unique_id, std::move(resources)));
+            add(devices, device(claim.acpi_name, claim.plug_and_play_id, claim.unique_id,
+                                current_resources(std::move(resources))));
         } else if (claim.described == Described::AsMotherboard) {
             add_resources(motherboard, {.owner = claim.owner, .ports = claim.ports});
         }
     }
-    if (!motherboard.empty()) add(body, device("MBRD", "PNP0C02", std::nullopt, std::move(motherboard)));
-    Aml out;
-    add(out, {scope_op});
-    add(out, package(body));
-    return out;
+    if (!motherboard.empty())
+        add(devices, device("MBRD", "PNP0C02", std::nullopt, current_resources(std::move(motherboard))));
+    return system_bus(devices);
+}
+
+std::vector<std::byte> processors_in_aml(unsigned count)
+{
+    if (count > max_processors) throw std::length_error{"too many CPUs for the names of ACPI devices"};
+    Aml devices;
+    for (unsigned id = 0; id < count; ++id)
+        add(devices, device(processor_name(id), "ACPI0007", id, {}));
+    return system_bus(devices);
 }
 
 } // namespace vmm

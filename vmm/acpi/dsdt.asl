@@ -1,6 +1,6 @@
-// What a guest cannot find by itself and no claim of a component tells: vmm/acpi/aml.cpp makes devices of those, which
-// stand before this in the table. What is named in neither is not looked for, so the lists are short: no PCI root (there
-// is only a configuration mechanism), no processors (the MADT has them), no keyboard controller.
+// What a guest cannot find by itself and no claim of a component tells: vmm/acpi/aml.cpp makes devices of those, and of
+// processors, which stand before this in the table. What is named in neither is not looked for, so the lists are short:
+// no PCI root (there is only a configuration mechanism), no keyboard controller.
 // The numbers are those of devices/pc/platform.hpp and vmm/base/memory_layout.hpp; acpi_test.cpp compares them.
 DefinitionBlock ("", "DSDT", 2, "PORTHL", "PORTHOLE", 1)
 {
