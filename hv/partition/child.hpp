@@ -35,9 +35,11 @@ struct Child {
         Deleting, ///< while it leaves the registry
     };
 
-    /// `flags` of abi::creation_flag. Throws std::bad_alloc.
-    Child(Children& parents, std::unique_ptr<ChildMachine> made, std::uint64_t flags, unsigned most_vps)
+    /// `parents_own` of its parent, where that was made so too. `flags` of abi::creation_flag. Throws std::bad_alloc.
+    Child(Children& parents, Child const* parents_own, std::unique_ptr<ChildMachine> made, std::uint64_t flags,
+          unsigned most_vps)
         : siblings{parents},
+          above{parents_own},
           machine{std::move(made)},
           has_local_apics{(flags & abi::creation_flag::local_apic) != 0},
           has_message_pages{(flags & abi::creation_flag::intercept_page) != 0},
@@ -50,7 +52,18 @@ struct Child {
     /// Nothing of it uses pool pages: all can be withdrawn.
     [[nodiscard]] bool uses_no_pages() const { return stage == Stage::Uninitialized || stage == Stage::Finalized; }
 
+    /// Its time stands still, or that of one that it descends from: nothing of it executes. From any thread, while it
+    /// has VPs: those above outlive them.
+    [[nodiscard]] bool frozen() const
+    {
+        auto const* at = this;
+        while (at && !at->time_frozen.load())
+            at = at->above;
+        return at != nullptr;
+    }
+
     Children& siblings; ///< of its parent, whose calls alone ask for it
+    Child const* const above;
     std::unique_ptr<ChildMachine> const machine;
     bool const has_local_apics;
     bool const has_message_pages;

@@ -66,10 +66,9 @@ bool ChildVp::rang(Gpa gpa, std::span<std::byte const> data)
     return rung.count != 0;
 }
 
-/// In a partition whose time is frozen nothing executes.
 bool ChildVp::suspended() const
 {
-    return suspension_.suspended() || family_.child.child()->time_frozen.load();
+    return suspension_.suspended() || family_.child.child()->frozen();
 }
 
 void ChildVp::intercepted(Intercept const& intercept)

@@ -61,7 +61,7 @@ std::shared_ptr<Partition> Children::registered(std::unique_ptr<ChildMachine> ma
          .processor = parent_.processor(),
          .max_vps = host_.limits().vps,
          .children = grandchildren,
-         .child = std::make_shared<Child>(*this, std::move(machine), flags, host_.limits().vps),
+         .child = std::make_shared<Child>(*this, parent_.child(), std::move(machine), flags, host_.limits().vps),
          .active = false});
 }
 
@@ -271,6 +271,12 @@ unsigned Children::count() const
 {
     std::lock_guard const guard{lock_};
     return static_cast<unsigned>(children_.size());
+}
+
+std::vector<std::shared_ptr<Partition>> Children::all() const
+{
+    std::lock_guard const guard{lock_};
+    return children_;
 }
 
 std::size_t Children::deposited_pages() const

@@ -157,6 +157,8 @@ class Children {
     void end_all();
 
     [[nodiscard]] unsigned count() const;
+    /// As they are now. Throws std::bad_alloc.
+    [[nodiscard]] std::vector<std::shared_ptr<Partition>> all() const;
     [[nodiscard]] std::size_t deposited_pages() const;
 
   private:

@@ -7,6 +7,7 @@
 #include "hv/partition/children.hpp"
 #include "hv/partition/registry.hpp"
 
+#include <new>
 #include <optional>
 
 namespace hv::calls {
@@ -54,13 +55,25 @@ Status delete_partition(Caller const& caller, abi::PartitionInput const& in)
 
 namespace {
 
-/// Has a child's VPs execute nothing, or go on.
-Status freeze(Caller const& caller, Partition& child, bool freezes)
+/// Has the VPs of a partition, and of all that descend from it, look whether they are to execute. No deeper than
+/// Children::deepest. One that is made meanwhile looks by itself. Throws std::bad_alloc.
+void have_looked(Caller const& caller, Partition& partition)
 {
+    for (std::uint32_t index = 0; index < partition.vp_indices(); ++index)
+        (void)on_vp(caller, partition, index, [](VirtualProcessor&) {});
+    if (auto const* const children = partition.children())
+        for (auto const& child : children->all())
+            have_looked(caller, *child);
+}
+
+/// Has a child's VPs, and those of its descendants, execute nothing, or go on.
+Status freeze(Caller const& caller, Partition& child, bool freezes)
+try {
     child.child()->time_frozen.store(freezes);
-    for (std::uint32_t index = 0; index < child.vp_indices(); ++index)
-        (void)on_vp(caller, child, index, [](VirtualProcessor&) {});
+    have_looked(caller, child);
     return Status::Success;
+} catch (std::bad_alloc const&) { // some will look later
+    return Status::NoResources;
 }
 
 /// A property that parents can change at any time; nothing of any other.

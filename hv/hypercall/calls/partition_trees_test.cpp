@@ -209,6 +209,42 @@ TEST_CASE("a grandchild's intercept is told to the child, whose VPs come and go 
     CHECK(child.maker().call(CallCode::DeleteVp, abi::DeleteVpInput{grandchild.id, 0, 0}) == Status::Success);
 }
 
+TEST_CASE("with a partition all that descends from it is frozen, and what was frozen on its own stays so (newest)",
+          "[children]")
+{
+    Tree tree;
+    Heir const grandchild{tree.child.maker(), tree.registry, tree.hosts[0], rights_of_parents};
+    Heir const last{grandchild.maker(), tree.registry, tree.hosts[1], rights_of_parents & ~create_partitions};
+    auto const freeze = [](Maker const& by, Heir const& whom, std::uint64_t value) {
+        return by.call(CallCode::SetPartitionProperty,
+                       abi::SetPartitionPropertyInput{whom.id, abi::PartitionProperty::TimeFreeze, 0, value});
+    };
+    auto& processor = *last.machine->processors.at(0);
+    unsigned kicks = 0;
+    processor.fake.on_kick = [&] {
+        ++kicks;
+        processor.vp->requests().serve();
+    };
+    auto const& own = *tree.child.machine->processors.at(0)->supervisor;
+    auto const& below = *processor.supervisor;
+    REQUIRE(tree.guest().set(tree.child.id, RegisterName::ExplicitSuspend, 0) == Status::Success);
+    REQUIRE(grandchild.maker().set(last.id, RegisterName::ExplicitSuspend, 0) == Status::Success);
+    CHECK_FALSE(below.suspended());
+
+    kicks = 0;
+    CHECK(freeze(tree.guest(), tree.child, 1) == Status::Success);
+    CHECK(kicks == 1);
+    CHECK(own.suspended());
+    CHECK(below.suspended());
+    CHECK(freeze(grandchild.maker(), last, 1) == Status::Success);
+    CHECK(freeze(tree.guest(), tree.child, 0) == Status::Success);
+    CHECK(kicks == 3);
+    CHECK_FALSE(own.suspended());
+    CHECK(below.suspended());
+    CHECK(freeze(grandchild.maker(), last, 0) == Status::Success);
+    CHECK_FALSE(below.suspended());
+}
+
 TEST_CASE("a page under an overlay of one of its VPs is no page for a child's pools (TLFS 2.0a 7.3.1)", "[children]")
 {
     constexpr std::uint64_t simp = 0x12;
