@@ -1,5 +1,10 @@
 """Finds out which functions run while guests boot and are served, and writes a part of a linker script that puts them
-together. A page of the program that nobody needs is then not in memory because another in its neighbourhood is."""
+together. A page of the program that nobody needs is then not in memory because another in its neighbourhood is.
+
+Test guests run under callgrind here, which sees each function. Linux runs in the lab, where what it needs is known by
+the page: it has a disk and a network, whose threads and processes callgrind cannot follow through the jail. What only
+shares a page with those stands with them after a first run, and a second run with a program built by its list drops it.
+"""
 
 import glob
 import os
@@ -17,9 +22,9 @@ RUNS = (
     ("conformance.elf", PEER),
 )
 LIMIT = 40  # seconds; a guest that has not ended by then is looked at and ended
+LINUX_MODULES = ("hv_vmbus", "hv_storvsc", "sd_mod", "hv_netvsc")
 
-# Valgrind's own system calls would not get through the jail, so that nobody sees these run.
-UNSEEN = ("_ZN3vmm4jail", "_ZNK3vmm4jail", "_ZN3vmm6helper", "_ZNK3vmm6helper", "_ZN2hv5vmbus", "_ZNK2hv5vmbus")
+PAGE = os.sysconf("SC_PAGE_SIZE")
 
 HEAD = """/* Written by scripts/function-order: the functions that run while a guest boots and is served stand together. One
    that is not here, or not there any more, costs memory and nothing else. */
@@ -57,6 +62,33 @@ def profile(build, folder, guest, options):
     return names
 
 
+def tool(*command):
+    return subprocess.run(command, stdout=subprocess.PIPE, check=True, encoding="utf-8").stdout
+
+
+def linux_pages(project, program, folder):
+    """Addresses in the program, of pages of code that a guest with Linux needs."""
+    initrd = f"{folder}/report.initrd"
+    tool(f"{project}/scripts/guest-initrd", initrd, "report", *LINUX_MODULES)
+    kernel = tool(f"{project}/scripts/lab.d/kernel", "cloud").strip()
+    said = tool(f"{project}/scripts/lab", "--timeout", "400", "python3", "-B", f"{project}/scripts/bench.d/touched_code.py",
+                program, f"{kernel}/vmlinuz", initrd)
+    offsets = [int(line) for line in said.split()]
+    load = re.search(r"LOAD +0x(\w+) 0x(\w+) 0x\w+ 0x\w+ 0x\w+ R E", tool("readelf", "-lW", program))
+    return {offset - int(load[1], 16) + int(load[2], 16) for offset in offsets}
+
+
+def functions_on(pages, program):
+    """Names of functions of which a part is on one of the pages."""
+    for line in tool("nm", "-S", program).splitlines():
+        found = re.fullmatch(r"(\w+) (\w+) [tTwWi] (\S+)", line)
+        if not found or found[3].endswith(".cold"):
+            continue
+        begin, size = int(found[1], 16), int(found[2], 16)
+        if any(page in pages for page in range(begin & -PAGE, begin + size, PAGE)):
+            yield found[3]
+
+
 def sections(names):
     """A constructor or destructor has several names, and its section the second one."""
     for name in names:
@@ -65,13 +97,15 @@ def sections(names):
 
 
 def main():
-    build, target = sys.argv[1:]
-    names = set()
-    with tempfile.TemporaryDirectory() as folder:
+    build, project = sys.argv[1:]
+    program, target = f"{build}/porthole", f"{project}/vmm/function_order.ld"
+    called = set()
+    with tempfile.TemporaryDirectory(dir=f"{project}/.cache") as folder:
+        beside = set(sections(functions_on(linux_pages(project, program, folder), program)))
         for guest, options in RUNS:
-            names |= profile(build, folder, guest, options)
-    lines = [f"    *(.text.{name})\n" for name in sorted(set(sections(names)))]
-    lines += [f"    *(.text.{start}*)\n" for start in UNSEEN]
+            called |= set(sections(profile(build, folder, guest, options)))
+    lines = [f"    *(.text.{name})\n" for name in sorted(called)]
+    lines += [f"    *(.text.{name})\n" for name in sorted(beside - called)]
     with open(target, "w", encoding="ascii") as file:
         file.write(HEAD + "".join(lines) + TAIL)
     print(f"wrote {len(lines)} sections to {os.path.relpath(target)}")
