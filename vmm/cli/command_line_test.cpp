@@ -217,8 +217,8 @@ TEST_CASE("the number of processors has limits", "[cli]")
 TEST_CASE("a guest's children are limited in partitions and in processors", "[cli]")
 {
     auto const with = [](char const* value) { return complaint({"run", "--kernel", "k", "--children", value}); };
-    CHECK_THAT(with("partitions=65,vps=1"), StartsWith("--children: 'partitions=65'") && Contains("1 to 64"));
-    CHECK_THAT(with("vps=129,partitions=1"), StartsWith("--children: 'vps=129'") && Contains("1 to 128"));
+    CHECK_THAT(with("partitions=257,vps=1"), StartsWith("--children: 'partitions=257'") && Contains("1 to 256"));
+    CHECK_THAT(with("vps=257,partitions=1"), StartsWith("--children: 'vps=257'") && Contains("1 to 256"));
     CHECK_THAT(with("partitions=0,vps=1"), StartsWith("--children: 'partitions=0'"));
     CHECK_THAT(with("partitions=1"), StartsWith("--children: 'partitions=1' says too little"));
     CHECK_THAT(with("partitions=1,vps"), StartsWith("--children: 'vps' is not a possible number"));

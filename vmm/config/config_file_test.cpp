@@ -290,9 +290,9 @@ TEST_CASE("a value out of range is said with the range", "[config]")
     CHECK_THAT(complaint_about("memory = '99999999T'"), StartsWith("lab.toml:4:10: memory: "));
     CHECK_THAT(complaint_about("pool = '15K'"), StartsWith("lab.toml:4:8: pool: '15K' is not a possible pool"));
     CHECK_THAT(complaint_about("pool = '65G'"), StartsWith("lab.toml:4:8: pool: '65G'"));
-    CHECK_THAT(complaint_about("children = { partitions = 65, vps = 1 }"),
-               StartsWith("lab.toml:4:12: children: 'partitions=65' is not a possible number") &&
-                   Contains("1 to 64"));
+    CHECK_THAT(complaint_about("children = { partitions = 257, vps = 1 }"),
+               StartsWith("lab.toml:4:12: children: 'partitions=257' is not a possible number") &&
+                   Contains("1 to 256"));
     CHECK_THAT(complaint_about("vsock = '/" + std::string(96, 's') + "'"),
                StartsWith("lab.toml:4:9: vsock: '/sss") && Contains("1 to 96 bytes"));
     CHECK(complaint_about("vsock = '/" + std::string(95, 's') + "'") == "(accepted)");

@@ -197,8 +197,8 @@ struct DisplayOptions {
 
 /// What a guest may have of partitions that it makes by hypercall.
 struct ChildrenOptions {
-    static constexpr unsigned max_partitions = 64;
-    static constexpr unsigned max_vps = 128;
+    static constexpr unsigned max_partitions = 256;
+    static constexpr unsigned max_vps = 256;
 
     unsigned partitions = 0; ///< at once; 0: it makes none
     unsigned vps = 0;        ///< of all of them together
