@@ -17,7 +17,7 @@ using hv::Status;
 
 constexpr u32 pages_for_one = 48;
 constexpr u32 lives = 41;
-constexpr u32 most_others = 63;
+constexpr u32 most_others = 255;
 constexpr u32 few_rounds = 21;
 
 /// Pages of its own for each, one behind the other.
@@ -58,14 +58,6 @@ void lives_of_children()
     static u64 values[lives];
     for (auto& value : values)
         value = life(0);
-    print("# child_create_destroy: the first ", values[0], ", the last of ", lives, " ", values[lives - 1], "\n");
-    static u64 others[most_others];
-    u32 count = 0;
-    while (count < most_others && make(others[count], count))
-        ++count;
-    print("# beside ", count, " others: ", life(count), ", ", life(count), "\n");
-    while (count > 0)
-        (void)take_apart(others[--count]);
     report_values("child_create_destroy", values, lives);
 }
 
@@ -190,6 +182,16 @@ void with_children()
     (void)take_all_children_apart();
     run_copy(1);
     run_copy(2);
+}
+
+void lives_beside(u32 others)
+{
+    static u64 partitions[most_others];
+    u32 made = 0;
+    while (made < others && made < most_others && make(partitions[made], made + 1))
+        ++made;
+    if (made < others) return report_failed("child_create_destroy");
+    lives_of_children();
 }
 
 void as_child()

@@ -30,6 +30,8 @@ void among_ports(u32 count);
 /// What a guest pays that makes partitions, and what these pay for what a guest of its own does too. The image is as
 /// it was when it started, but for what starting did to it.
 void with_children();
+/// What making and deleting one costs while there are so many others, 255 at most.
+void lives_beside(u32 others);
 /// In such a partition: timers, or, with another processor, an interrupt to that.
 void as_child();
 

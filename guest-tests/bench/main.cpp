@@ -2,7 +2,7 @@
 // `bench NAME CYCLES`, the median of many, or `skip NAME: reason`. Alone on one processor unless the command line
 // says otherwise: with `cpus=2`, what needs another one; with `contend=1`, what all of them do at the same time; with
 // `peer=N`, what needs another guest, started with `serve=N`; with `children=1`, what needs partitions that it makes,
-// some of which run this program with `child=1`.
+// some of which run this program with `child=1`, and with `others=N`, what making one costs beside so many others.
 #include "bench/groups.hpp"
 #include "bench/measure.hpp"
 #include "hyperv/guest_peer.hpp"
@@ -42,6 +42,9 @@ u32 guest_main()
     if (auto const driver = served_partition()) return serve_as_peer(driver, Waiting::deaf);
     if (numeric_option("children") != 0) {
         with_children();
+    } else if (auto const others = numeric_option("others")) {
+        hv::enable_hypercalls();
+        lives_beside(static_cast<u32>(others));
     } else if (numeric_option("child") != 0) {
         as_child();
     } else if (*option("peer")) {

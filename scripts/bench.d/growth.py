@@ -11,6 +11,7 @@ READY = "init is running"
 PROCESSORS = (1, 2, 4, 8)
 MEMORY_MIB = (256, 1 << 10, 4 << 10, 16 << 10, 64 << 10)
 PARTITIONS = (1, 2, 4, 8, 16, 32, 64)
+CHILDREN = (1, 10, 25, 50, 100)
 PORTS = (10, 100, 1_000, 10_000, 100_000, 1_000_000)
 
 FIRST = "to the first instruction"
@@ -78,12 +79,26 @@ def ports(machine, guest):
         point("ports", machine, count, **{"create and delete another": cost})
 
 
-SERIES = {"linux": linux, "processors": processors, "memory": memory, "partitions": partitions, "ports": ports}
-NEEDS = {"linux": "linux_command", "processors": "idle_command", "memory": "idle_command", "partitions": "partitions_command", "ports": "ports_command"}
+def children(machine, guest):
+    for count in CHILDREN:
+        say(now=f"{count} other children under {machine.name}")
+        [cost] = printed_figures(run(machine.others_command(guest, count), machine.test_success)[0]).values()
+        point("children", machine, count, **{"create and delete another": cost})
+
+
+SERIES = {  # and the command that a machine needs for it
+    "linux": (linux, "linux_command"),
+    "processors": (processors, "idle_command"),
+    "memory": (memory, "idle_command"),
+    "partitions": (partitions, "partitions_command"),
+    "children": (children, "others_command"),
+    "ports": (ports, "ports_command"),
+}
 
 
 def measure(machines, guest, names):
     for name in names:
+        series, command = SERIES[name]
         for machine in machines:
-            if hasattr(machine, NEEDS[name]):
-                SERIES[name](machine, guest)
+            if hasattr(machine, command):
+                series(machine, guest)

@@ -8,6 +8,7 @@ HEADS = {
     "processors": ("processors", "a guest that halts at once, with so many processors, of which it starts only the first"),
     "memory": ("memory, MiB", "the same with so much memory, of which it uses little"),
     "partitions": ("partitions", "so many guests of 16 MiB in one process, which all halt"),
+    "children": ("children", "a guest that has made so many partitions, of one processor each"),
     "ports": ("ports", "a guest with so many message ports"),
 }
 PARTS = ("linux", *HEADS)  # the first does not grow, but is taken apart

@@ -48,9 +48,15 @@ class Porthole:
         return self.test_command(guest) + self.processors(2) + ["--hv-features", "+cluster-ipi", "--cmdline", "cpus=2"]
 
     def children_command(self, guest):
+        return self.parent_command(guest, 64, "children=1")
+
+    def others_command(self, guest, count):
+        return self.parent_command(guest, count + 1, f"others={count}")
+
+    def parent_command(self, guest, most, words):
         return self.test_command(guest) + [
-            "--privileges", "create-partitions,access-memory-pool,access-vp-registers", "--children", "partitions=64,vps=64",
-            "--cmdline", "children=1"]
+            "--privileges", "create-partitions,access-memory-pool,access-vp-registers",
+            "--children", f"partitions={most},vps={most}", "--cmdline", words]
 
     def contention_command(self, guest, count):
         return self.test_command(guest) + self.processors(count) + ["--cmdline", f"cpus={count} contend=1"]
