@@ -15,6 +15,18 @@ constexpr u8 halt[] = {0xF4};
 
 } // namespace
 
+TEST(registers, of_a_vp_that_has_not_run, "2.0a 10.4.1; Intel SDM vol. 3 10.1.1")
+{
+    NEEDS_RUNNING_CHILDREN();
+    Child const child;
+    CHECK_STATUS(child.create_vp(), Status::Success);
+    CHECK_EQ(child.get(reg::rip), 0xFFF0);
+    CHECK_EQ(child.get(reg::rflags), 2);
+    CHECK_EQ(child.get(reg::rax), 0);
+    CHECK_STATUS(child.set(reg::rax, 1), Status::Success);
+    CHECK_EQ(child.get(reg::rip), 0xFFF0); // and what is not set is as it was
+}
+
 TEST(registers, through_states_that_no_processor_can_be_in, "2.0a 10.2.2; Intel SDM vol. 3 10.8.5")
 {
     NEEDS_RUNNING_CHILDREN();

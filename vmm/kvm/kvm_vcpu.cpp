@@ -29,6 +29,7 @@ KvmVcpu::KvmVcpu(KvmHost const& host, int vm_fd, unsigned index, VmConfig const&
         throw HypervisorError{std::string{"cannot map a vCPU's run page: "} + devices::os_error(errno)};
     run_ = static_cast<kvm_run*>(page);
     run_->kvm_valid_regs = KVM_SYNC_X86_REGS;
+    kvm_ioctl(fd(), KVM_GET_REGS, &general_registers(*run_), "the general registers of a vCPU"); // until it has run
     if (answers_calls_) acceleration_.use_calls();
 }
 
