@@ -134,22 +134,3 @@ TEST(doorbells, pages_that_a_child_has_written_to, "Linux, hvhdk_mini.h")
     CHECK_STATUS(states(), Status::Success);
     CHECK_EQ(ListCall::out<u32>(0), 0x0001'0101);
 }
-
-TEST(doorbells, the_register_page_holds_none, "online, HvCallMapVpStatePage; Linux, hvhdk.h")
-{
-    NEEDS_RUNNING_CHILDREN();
-    Child const child;
-    CHECK_STATUS(child.create_vp(1), Status::Success);
-    auto& page = spare_page(Child::first_page + 1);
-    page.fill(0x77);
-    MapStatePageInput const input{child.id(), 1, 0, 0, 1, gpa(&page) / page_size};
-    ListCall const call{input};
-    CHECK_STATUS(status(hypercall(call::map_vp_state_page, gpa(&ListCall::page()), gpa(&ListCall::output()))),
-                 Status::Success);
-    CHECK(page.holds_only(0));
-    struct {
-        u64 partition, vp_and_type;
-    } const hide{child.id(), 1};
-    CHECK_STATUS(call_with(call::unmap_vp_state_page, hide), Status::Success);
-    CHECK(page.holds_only(0x77));
-}

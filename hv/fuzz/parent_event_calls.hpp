@@ -10,10 +10,12 @@
 ///   12 SetVpRegisters: a VP, a name, a value; then GetVpRegisters
 ///   13 InstallIntercept: an access, a type, a value
 ///   14 the child writes an MSR of its own: a VP, which, a value
+///   15 the parent writes into a register page that is shown: a VP, the classes, which word of it, a value
 #pragma once
 
 #include "hv/abi/direct.hpp"
 #include "hv/abi/msr.hpp"
+#include "hv/abi/register_page.hpp"
 #include "hv/abi/virtual_interrupt.hpp"
 #include "hv/fuzz/parent_call.hpp"
 #include "hv/partition/child.hpp"
@@ -32,7 +34,7 @@ class ParentEventCall : ParentCall {
     void make(unsigned which)
     {
         using Step = void (ParentEventCall::*)();
-        constexpr std::array<Step, 15> steps{&ParentEventCall::signal,
+        constexpr std::array<Step, 16> steps{&ParentEventCall::signal,
                                              &ParentEventCall::post,
                                              &ParentEventCall::create_port,
                                              &ParentEventCall::delete_port,
@@ -46,7 +48,8 @@ class ParentEventCall : ParentCall {
                                              &ParentEventCall::intercepted,
                                              &ParentEventCall::set_register,
                                              &ParentEventCall::install,
-                                             &ParentEventCall::write_childs_msr};
+                                             &ParentEventCall::write_childs_msr,
+                                             &ParentEventCall::change_registers};
         (this->*steps[which % steps.size()])();
     }
 
@@ -206,6 +209,19 @@ class ParentEventCall : ParentCall {
         if (!supervisor(index)) return;
         auto* const own = guest_.partition->registry().find(PartitionId{id_})->vp(VpIndex{index});
         (void)own->write_msr(msr, value);
+    }
+
+    void change_registers()
+    {
+        auto const index = vp();
+        auto const classes = std::uint32_t{input_.byte()};
+        auto const word = input_.below(sizeof(abi::RegisterPage) / 8);
+        auto const value = input_.value();
+        auto const shown = seat_.overlays.find(Seat::state_page(id_, index, abi::VpStatePage::Registers));
+        if (shown == seat_.overlays.end()) return;
+        auto* const page = guest_.ram.get() + shown->second * page_size;
+        std::memcpy(page + word * 8, &value, sizeof value);
+        std::memcpy(page + offsetof(abi::RegisterPage, dirty), &classes, sizeof classes);
     }
 };
 

@@ -24,7 +24,7 @@ ChildVp::ChildVp(Family family, VpIndex index, std::unique_ptr<ChildProcessor> p
       vp_{family.child, family.child, index, processor_->control()},
       has_message_page_{has_message_page}
 {
-    vp_.suspend_by(suspension_);
+    vp_.suspend_by(suspension_, register_page_);
     if (has_message_page_) message_page_.fill({});
 }
 
@@ -78,6 +78,7 @@ void ChildVp::intercepted(Intercept const& intercept)
     message.header.origin = family_.child.id().value;
     count(intercept.kind);
     suspension_.intercept();
+    register_page_.open(vp_.control());
     if (!has_message_page_) return post(message, buffer_);
     {
         std::lock_guard const guard{lock_};
@@ -160,20 +161,22 @@ Synic* ChildVp::hearer() const
 
 Status ChildVp::show_page(abi::VpStatePage type, std::uint64_t page)
 {
-    bool const exists = type == abi::VpStatePage::Registers || has_message_page_;
-    if (!exists || page >= GpaMap::pages) return Status::InvalidParameter;
+    if (page >= GpaMap::pages) return Status::InvalidParameter;
+    auto const& memory = family_.parent.memory();
+    Gpa const gpa{page * page_size};
+    if (type == abi::VpStatePage::Registers) return register_page_.show(memory, gpa);
+    if (!has_message_page_) return Status::InvalidParameter;
     std::lock_guard const guard{lock_};
-    auto& overlay = page_of(type);
-    if (overlay.host()) return Status::InvalidVpState;
-    return overlay.map(family_.parent.memory(), Gpa{page * page_size}) ? Status::Success : Status::InvalidParameter;
+    if (message_page_.host()) return Status::InvalidVpState;
+    return message_page_.map(memory, gpa) ? Status::Success : Status::InvalidParameter;
 }
 
 Status ChildVp::hide_page(abi::VpStatePage type)
 {
+    if (type == abi::VpStatePage::Registers) return register_page_.hide();
     std::lock_guard const guard{lock_};
-    auto& overlay = page_of(type);
-    if (!overlay.host()) return Status::InvalidVpState;
-    overlay.unmap();
+    if (!message_page_.host()) return Status::InvalidVpState;
+    message_page_.unmap();
     return Status::Success;
 }
 

@@ -42,8 +42,8 @@ class ChildVp final : public VpSupervisor {
     /// It is found no more, and its thread has ended. From any VP of the parent.
     void end();
 
-    /// Puts a state page over one of the parent's: that of messages shows the last one, and that of registers says
-    /// that it holds none. InvalidParameter when there is none of that kind, or no RAM there; InvalidVpState when it
+    /// Puts a state page over one of the parent's: that of messages shows the last one, and that of registers holds
+    /// them while the VP is suspended. InvalidParameter when there is none of that kind, or no RAM there; InvalidVpState when it
     /// is somewhere already. From any VP of the parent.
     [[nodiscard]] Status show_page(abi::VpStatePage type, std::uint64_t page);
     /// InvalidVpState when it is nowhere.
@@ -91,10 +91,6 @@ class ChildVp final : public VpSupervisor {
     void post(abi::Message const& message, MessageBuffer& buffer);
     void count(Intercept::Kind kind);
     void tell_counters();
-    [[nodiscard]] OverlayPage& page_of(abi::VpStatePage type)
-    {
-        return type == abi::VpStatePage::Registers ? register_page_ : message_page_;
-    }
     [[nodiscard]] Synic* hearer() const;
     void withdraw_messages();
 
@@ -102,6 +98,7 @@ class ChildVp final : public VpSupervisor {
     std::unique_ptr<ChildProcessor> const processor_;
     VirtualProcessor vp_;
     Suspension suspension_;
+    RegisterPage register_page_;
     bool const has_message_page_;
     CpuidResults cpuid_; ///< on the VP's thread, as the next
     MsrResults msrs_;
@@ -114,7 +111,6 @@ class ChildVp final : public VpSupervisor {
 
     Mutex<LockRank::Leaf> lock_; // the rest
     OverlayPage message_page_;
-    OverlayPage register_page_; ///< zeros: not valid, so that parents ask for registers
 };
 
 } // namespace hv

@@ -134,6 +134,7 @@ Status ChildVp::set_timers(abi::SyntheticTimersState const& state)
 
 Status ChildVp::set_state(abi::VpStateInput const& what, std::span<std::byte const> bytes)
 try {
+    vp_.registers_changed();
     switch (what.type) {
     case VpStateType::LocalApic: {
         auto const state = state_in<abi::LocalApicState>(bytes);

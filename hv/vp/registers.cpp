@@ -3,6 +3,8 @@
 #include "hv/cpuid/leaves.hpp"
 #include "hv/vp/virtual_processor.hpp"
 
+#include <utility>
+
 namespace hv {
 
 namespace {
@@ -89,7 +91,21 @@ Status VirtualProcessor::set_register(Name name, abi::RegisterValue const& value
         return environment_.set_tsc(value.low, acceleration_) ? Status::Success : Status::InvalidParameter;
     }
     if (suspension_ && Suspension::has(name)) return suspension_->set(name, value);
+    registers_changed();
     return control_.set_register(name, value);
+}
+
+Status VirtualProcessor::begin_visit()
+{
+    return register_page_ ? register_page_->take_changes(control_) : Status::Success;
+}
+
+void VirtualProcessor::end_visit()
+{
+    bool const changed = std::exchange(registers_changed_, false);
+    if (!register_page_ || !register_page_->is_shown()) return;
+    if (!suspension_->suspended()) return register_page_->close();
+    if (changed || !register_page_->is_open()) register_page_->open(control_);
 }
 
 } // namespace hv

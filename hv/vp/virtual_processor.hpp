@@ -8,6 +8,7 @@
 #include "hv/base/overlay_page.hpp"
 #include "hv/synic/synic.hpp"
 #include "hv/vp/external_interrupt.hpp"
+#include "hv/vp/register_page.hpp"
 #include "hv/vp/suspension.hpp"
 #include "hv/vp/synthetic_timers.hpp"
 #include "hv/vp/vp_environment.hpp"
@@ -37,7 +38,11 @@ class VirtualProcessor {
     [[nodiscard]] ExternalInterrupt& external_interrupt() { return external_interrupt_; }
 
     /// By which the parent of its partition runs it; before it runs.
-    void suspend_by(Suspension& suspension) { suspension_ = &suspension; }
+    void suspend_by(Suspension& suspension, RegisterPage& page)
+    {
+        suspension_ = &suspension;
+        register_page_ = &page;
+    }
     /// nullptr of one that no parent runs.
     [[nodiscard]] Suspension* suspension() const { return suspension_; }
 
@@ -49,6 +54,13 @@ class VirtualProcessor {
     [[nodiscard]] Result<abi::RegisterValue> get_register(abi::RegisterName name);
     /// InvalidParameter also when it is read-only, InvalidRegisterValue when it cannot have this value.
     [[nodiscard]] Status set_register(abi::RegisterName name, abi::RegisterValue const& value);
+
+    /// Before and after its parent deals with its state: what the parent has changed in the register page becomes the
+    /// VP's, or is InvalidRegisterValue; the page shows what has become of it.
+    [[nodiscard]] Status begin_visit();
+    void end_visit();
+    /// State of the VP has changed that the register page may show.
+    void registers_changed() { registers_changed_ = true; }
 
     /// Adds the numbers of the pages that its overlays are to cover. From any thread.
     void list_overlays(std::vector<std::uint64_t>& pages);
@@ -84,7 +96,9 @@ class VirtualProcessor {
     OverlayPage assist_page_;
     VpRequests requests_;
     ExternalInterrupt external_interrupt_;
-    Suspension* suspension_ = nullptr; ///< of a child's VP
+    Suspension* suspension_ = nullptr; ///< of a child's VP, as the next
+    RegisterPage* register_page_ = nullptr;
+    bool registers_changed_ = false;
 };
 
 } // namespace hv

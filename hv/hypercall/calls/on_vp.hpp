@@ -8,7 +8,7 @@ namespace hv::calls {
 
 /// Does `work` (a callable that takes the VP and does not throw) as a request to the named VP of `target`, or right
 /// here when the caller names itself. InvalidVpIndex when there is none; InvalidPartitionState when the VP's machine
-/// does not run, or is being stopped.
+/// does not run, or is being stopped; InvalidRegisterValue when its register page has a value that it cannot have.
 template <typename Work>
 [[nodiscard]] Status on_vp(Caller const& caller, Partition& target, std::uint32_t index, Work&& work)
 {
@@ -23,8 +23,14 @@ template <typename Work>
         return Status::Success;
     }
     if (!target.active()) return Status::InvalidPartitionState; // else whoever removes it waits for the visit
-    bool const done = caller.vp.requests().have_done(vp->requests(), [&] { work(*vp); });
-    return done ? Status::Success : Status::InvalidPartitionState;
+    auto status = Status::InvalidPartitionState;
+    (void)caller.vp.requests().have_done(vp->requests(), [&] {
+        status = vp->begin_visit();
+        if (status != Status::Success) return;
+        work(*vp);
+        vp->end_visit();
+    });
+    return status;
 }
 
 } // namespace hv::calls
