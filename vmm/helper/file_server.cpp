@@ -19,7 +19,6 @@
 #include <exception>
 #include <fcntl.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <thread>
 #include <unistd.h>
 #include <utility>
@@ -132,7 +131,6 @@ void run_file_server(UniqueFd socket, std::span<int const> kept, PreparePolicy c
         jail::forbid_new_privileges();
         jail::forbid_dumps();
         jail::drop_capabilities(1U << CAP_DAC_OVERRIDE | 1U << CAP_DAC_READ_SEARCH);
-        jail::limit(RLIMIT_FSIZE, 0);
         auto const policy = std::make_shared<FilePolicy const>(prepare());
         if (jail::filters_supported()) jail::load_program(built_file_server_program());
         serve_files(socket.get(), policy);
