@@ -117,13 +117,19 @@ class ParentEventCall : ParentCall {
         require(was_there == (status == Status::Success), "a connection ends that is there");
     }
 
-    /// What the child's machine tells; nullptr when there is no such VP.
-    [[nodiscard]] VpSupervisor* supervisor(std::uint32_t index) const
+    /// nullptr when there is no such VP.
+    [[nodiscard]] testing::RecordingChildProcessor* processor(std::uint32_t index) const
     {
         if (!is_active() || !child_->vps.contains(index)) return nullptr;
         auto const partition = guest_.partition->registry().find(PartitionId{id_});
         auto const& machine = static_cast<testing::RecordingChildMachine const&>(*partition->child()->machine);
-        return machine.processors.at(index)->supervisor;
+        return machine.processors.at(index);
+    }
+    /// What the child's machine tells; nullptr when there is no such VP.
+    [[nodiscard]] VpSupervisor* supervisor(std::uint32_t index) const
+    {
+        auto const* const of = processor(index);
+        return of ? of->supervisor : nullptr;
     }
 
     void ring()
@@ -217,8 +223,15 @@ class ParentEventCall : ParentCall {
         auto const classes = std::uint32_t{input_.byte()};
         auto const word = input_.below(sizeof(abi::RegisterPage) / 8);
         auto const value = input_.value();
+        auto* const of = processor(index);
         auto const shown = seat_.overlays.find(Seat::state_page(id_, index, abi::VpStatePage::Registers));
-        if (shown == seat_.overlays.end()) return;
+        if (!of || shown == seat_.overlays.end()) return;
+        auto const has = [&](abi::RegisterName first, std::uint32_t count) {
+            for (std::uint32_t n = 0; n < count; ++n)
+                of->fake.registers.try_emplace(static_cast<abi::RegisterName>(static_cast<std::uint32_t>(first) + n));
+        };
+        has(abi::RegisterName::Rax, 18);
+        has(abi::RegisterName::Es, 6);
         auto* const page = guest_.ram.get() + shown->second * page_size;
         std::memcpy(page + word * 8, &value, sizeof value);
         std::memcpy(page + offsetof(abi::RegisterPage, dirty), &classes, sizeof classes);

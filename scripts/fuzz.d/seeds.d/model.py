@@ -162,7 +162,7 @@ msrs = {
 (MAP_SPARSE, MODIFY_SPARSE, GET_STATE, SET_STATE, SHOW_PAGE, HIDE_PAGE, MAP_STATS, UNMAP_STATS, TRANSLATE, READ_GPA, WRITE_GPA,
  REGISTER_RESULT, FORGET_RESULT, CPUID_VALUES, ACCESS_STATES) = range(0, 30, 2)
 (SIGNAL_DIRECT, POST_DIRECT, CREATE_BELL, DELETE_BELL, CONNECT_BELL, DISCONNECT_BELL, RING, RING_EMPTY, ASSERT, CLEAR, EOI,
- INTERCEPTED, SET_REGISTER, INSTALL, CHILDS_MSR) = range(1, 30, 2)
+ INTERCEPTED, SET_REGISTER, INSTALL, CHILDS_MSR, CHANGE_REGISTERS) = range(1, 32, 2)
 OTHER_MSR = SIMP | 0x20
 SIEFP_OF, SIRBP_OF, SINT0_OF, AS_INTERCEPT, SCONTROL_OF = 1, 2, 3, 3 + 0x44, 3 + 16
 NOTHING, READ_ONLY, READ_WRITE = range(3)
@@ -230,6 +230,10 @@ parents = {
                     pages(0, 0x1C, 0x1F) + called(0, POST_DIRECT, 0, 5, value(1), 8) + parents_step(DELETE_VP, 0, 0),
     "registers": family + called(0, SET_REGISTER, 0, value(0), value(0)) + called(0, SET_REGISTER, 0, value(1), value(0)) +
                  called(0, SET_REGISTER, 0, value(0x20010), value(0x1000)) + called(0, INSTALL, 1, value(0), value(0x80)),
+    "register-page": family + called(0, SHOW_PAGE, 0, 0, 0x1C) + called(0, INTERCEPTED, 0, 3, value(0)) +
+                     called(0, CHANGE_REGISTERS, 0, 0x1F, 17, value(0x1000)) + called(0, SET_REGISTER, 0, value(1), value(0)) +
+                     called(0, INTERCEPTED, 0, 3, value(0)) + called(0, CHANGE_REGISTERS, 0, 2, 17, value(0x2000)) +
+                     called(0, HIDE_PAGE, 0, 0) + called(0, SET_REGISTER, 0, value(1), value(0)),
     "a-child-that-runs": made(0) + pages(0, *range(36, 44)) + parents_step(CREATE_VP, 0, 2) + parents_step(CREATE_VP, 0, 2) +
                          mapped(0, 5, READ_WRITE, 0x3C, 0x3D, 0xC) + mapped(0, 6, READ_ONLY, 0x3D) + mapped(0, 9, READ_WRITE, 0x10) +
                          pages(0, 44) + parents_step(UNMAP, 0, 5, 0) + pages(0, 44) + parents_step(SIMP, 0x8E) +
