@@ -43,8 +43,8 @@ class ChildVp final : public VpSupervisor {
     void end();
 
     /// Puts a state page over one of the parent's: that of messages shows the last one, and that of registers holds
-    /// them while the VP is suspended. InvalidParameter when there is none of that kind, or no RAM there; InvalidVpState when it
-    /// is somewhere already. From any VP of the parent.
+    /// them while the VP is suspended. InvalidParameter when there is none of that kind, or no RAM there;
+    /// InvalidVpState when it is somewhere already. From any VP of the parent.
     [[nodiscard]] Status show_page(abi::VpStatePage type, std::uint64_t page);
     /// InvalidVpState when it is nowhere.
     [[nodiscard]] Status hide_page(abi::VpStatePage type);
