@@ -129,14 +129,15 @@ def disk(machine, guest, initrd):
         say(name=benchmark.name, machine=machine.name, values=[figures[benchmark.name]])
 
 
-def memory(machine, guest, initrd):
+def memory(machine, guest, initrd, runs):
     """Linux until its init runs: how long that takes, and what the VMM then has in memory."""
-    say(now=f"memory of Linux under {machine.name}")
-    with running(machine, machine.linux_command(guest, initrd), READY) as vmm:
-        resident, private = beyond_ram(memory_by_category(vmm.pid, guest_ram(LINUX_MIB)))
-    say(name="boot_to_init", machine=machine.name, values=[vmm.nanoseconds])
-    say(name="resident_overhead_serial", machine=machine.name, values=[resident])
-    say(name="private_overhead_serial", machine=machine.name, values=[private])
+    found = []
+    for number in range(runs):
+        say(now=f"memory of Linux under {machine.name}, run {number + 1} of {runs}")
+        with running(machine, machine.linux_command(guest, initrd), READY) as vmm:
+            found.append((vmm.nanoseconds, *beyond_ram(memory_by_category(vmm.pid, guest_ram(LINUX_MIB)))))
+    for name, values in zip(("boot_to_init", "resident_overhead_serial", "private_overhead_serial"), zip(*found)):
+        say(name=name, machine=machine.name, values=values)
 
 
 def ip(command):
@@ -279,7 +280,7 @@ def benchmarks(wanted, runs, machines, guest):
     names = [benchmark.name for benchmark in wanted if benchmark.kind == NETWORK]
     each(NETWORK, "network_command", lambda machine: network(machine, guest, "/network.initrd", names),
          order=machines[::-1])  # QEMU got nothing from a tap that Porthole had before, when both had the same
-    each(MEMORY, "linux_command", lambda machine: memory(machine, guest, "/ready.initrd"))
+    each(MEMORY, "linux_command", lambda machine: memory(machine, guest, "/ready.initrd", runs))
     each(LAUNCH, "linux_command", lambda machine: say(
         name=kinds[LAUNCH], machine=machine.name, values=launch(machine, guest, "/reboot.initrd", runs)))
     for time_kind, memory_kind, ability, measure in ((LOGIN, LOGIN_MEMORY, "debian_command", logins),
